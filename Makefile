@@ -1,0 +1,43 @@
+# The menu. Every target sets up what it needs; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench docs setup system-packages clean
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: $(READY) ## run scenarios/edge-vs-cloud.yaml and write its report
+	$(BIN)/e80sim run scenarios/edge-vs-cloud.yaml
+
+test: system-packages $(READY) ## the test suite
+	$(BIN)/pytest -n auto -m "not soak"
+
+check: $(READY) ## formatting, lint, types, import layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
+	$(BIN)/pytest tests/benchmarks -m "" -p no:xdist --benchmark-enable -q
+
+docs: $(READY) ## rewrite the generated pages under docs/
+	$(BIN)/python docs/generate.py
+
+setup: $(READY) ## the virtual environment only
+
+$(READY): pyproject.toml constraints.txt tools/python-venv
+	tools/python-venv $(PYTHON) $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test,check]"
+	@touch $@
+
+system-packages:
+	@tools/system-packages chromium
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,132 @@
+"""What the catalogue says about an entry, as plain data."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hwmodels.entry import Entry, first_error, load_entry, names
+from hwmodels.hardware import Hardware
+from hwmodels.llm import Llm, load_llm
+from hwmodels.node_hardware import PS_PER_MS, NodeHardware
+from hwmodels.value import Value
+
+DECODES = ((1, 1024), (32, 1024), (128, 1024), (128, 8192))
+"""Illustrative decode batches: (sequences, context of each)."""
+PREFILLS = (512, 2048, 8192)
+STEP_TOKENS = (1, 4, 8, 16, 64)
+
+Page = dict[str, Any]
+
+
+def index() -> list[Page]:
+    entries = map(load_entry, names())
+    return [{"name": entry.name, "kind": entry.kind, "title": entry.title} for entry in entries]
+
+
+def page(name: str) -> Page:
+    """Everything about one entry; ValueError names the nearest one where there is none."""
+    entry = load_entry(name)
+    fits = [
+        {"llm": fit.llm, "weights": fit.weights, "note": fit.note, "values": _rows(fit.values.values())}
+        for fit in entry.fits
+    ]
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "title": entry.title,
+        "note": entry.note,
+        "values": _rows(entry.values.values()),
+        "fits": fits,
+        "derived": _llm_costs(load_llm(name)) if entry.kind == "llm" else list(_step_times(name, entry)),
+    }
+
+
+def _rows(values: Iterable[Value]) -> list[Page]:
+    return [_row(value) for value in values]
+
+
+def _row(value: Value) -> Page:
+    return {
+        "name": value.name,
+        "value": value.value,
+        "unit": value.unit,
+        "confidence": value.confidence,
+        "low": value.low,
+        "high": value.high,
+        "source": value.source,
+    }
+
+
+def _llm_costs(llm: Llm) -> list[Page]:
+    return [
+        {
+            "weights": weights,
+            "resident_gb": llm.resident_bytes(weights) / 1e9,
+            "kv_bytes_per_token": llm.kv_bytes_per_token,
+            "active_linear_params": llm.active_linear_params,
+            "head_params": llm.head_params,
+            "attention_flops_per_pair": llm.attention_flops_per_pair,
+            "step_gb": {tokens: llm.step_bytes(weights, tokens) / 1e9 for tokens in STEP_TOKENS},
+        }
+        for weights in llm.weights
+    ]
+
+
+def _step_times(name: str, entry: Entry) -> Iterator[Page]:
+    """A row per LLM and weight precision that the entry can run, or the reason why it cannot."""
+    for llm, weights in _combinations(entry):
+        row: Page = {"llm": llm.name, "weights": weights}
+        try:
+            yield row | _times(_build(name, llm, weights))
+        except ValueError as error:
+            yield row | {"refused": str(error)}
+
+
+def _combinations(entry: Entry) -> Iterator[tuple[Llm, str | None]]:
+    for llm in map(load_llm, names("llm")):
+        if not entry.runs(llm.name):
+            continue
+        if entry.kind == "hardwired_asic":
+            yield llm, None
+        else:
+            yield from (
+                (llm, weights) for weights in llm.weights if not entry.fits or entry.fit(llm.name, weights)
+            )
+
+
+def _build(name: str, llm: Llm, weights: str | None) -> NodeHardware:
+    raw = {"preset": name} if weights is None else {"preset": name, "weights": weights}
+    try:
+        spec = TypeAdapter[Any](Hardware).validate_python(raw)
+    except ValidationError as error:
+        raise ValueError(first_error(error)) from None
+    node: NodeHardware = spec.build(llm)
+    return node
+
+
+def _times(node: NodeHardware) -> Page:
+    """In ms; None where the batch has more sequences or tokens than the node can hold."""
+    return {
+        "kv_pool_tokens": node.kv_pool_tokens,
+        "max_num_seqs": node.max_num_seqs,
+        "max_num_batched_tokens": node.max_num_batched_tokens,
+        "request_overhead_ms": node.request_overhead_ps / PS_PER_MS,
+        "decode_ms": {f"{batch}x{context}": _decode_ms(node, batch, context) for batch, context in DECODES},
+        "prefill_ms": {str(prompt): _prefill_ms(node, prompt) for prompt in PREFILLS},
+    }
+
+
+def _decode_ms(node: NodeHardware, batch: int, context: int) -> float | None:
+    if batch > node.max_num_seqs or batch * context > node.kv_pool_tokens:
+        return None
+    return node.step_time.step_ps((), batch, batch * context) / PS_PER_MS
+
+
+def _prefill_ms(node: NodeHardware, prompt: int) -> float | None:
+    """All steps of a lone prompt, cut into chunks of the node's token budget."""
+    if prompt > node.kv_pool_tokens:
+        return None
+    budget = node.max_num_batched_tokens
+    chunks = [(min(budget, prompt - done), done) for done in range(0, prompt, budget)]
+    return sum(node.step_time.step_ps((chunk,), 0, 0) for chunk in chunks) / PS_PER_MS

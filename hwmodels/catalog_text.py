@@ -1,0 +1,90 @@
+"""The catalogue as text for a terminal."""
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from hwmodels.catalog_page import DECODES, PREFILLS, Page
+from hwmodels.entry import HARDWARE_KINDS
+
+WIDTH = 100
+INDENT = "    "
+
+
+def index_text(pages: Sequence[Page]) -> str:
+    kinds = ("llm", *HARDWARE_KINDS)
+    ordered = sorted(pages, key=lambda row: kinds.index(row["kind"]))
+    return "\n".join(f"{row['name']:<18} {row['kind']:<15} {row['title']}" for row in ordered)
+
+
+def page_text(entry: Page) -> str:
+    lines = [f"{entry['name']} ({entry['kind']}): {entry['title']}"]
+    lines += _note(entry["note"])
+    lines += ["", *_value_lines(entry["values"])]
+    for fit in entry["fits"]:
+        lines += ["", f"Fit for {fit['llm']} in {fit['weights']}"]
+        lines += _note(fit["note"])
+        lines += _value_lines(fit["values"])
+    lines += [
+        "",
+        *(_llm_lines(entry["derived"]) if entry["kind"] == "llm" else _time_lines(entry["derived"])),
+    ]
+    return "\n".join(lines)
+
+
+def _note(note: str | None) -> list[str]:
+    return wrap(f"Note: {note}", WIDTH) if note else []
+
+
+def _value_lines(rows: Sequence[Page]) -> Iterator[str]:
+    """A line per value; its source below it, unless the value above has the same."""
+    source = None
+    for row in rows:
+        bounds = "" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}"
+        amount = f"{_number(row['value'])} {row['unit']}"
+        yield f"{row['name']:<26} {amount:<31} {row['confidence']:<10} {bounds}".rstrip()
+        if row["source"] != source:
+            source = row["source"]
+            yield from wrap(
+                source, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
+            )
+
+
+def _llm_lines(rows: Sequence[Page]) -> Iterator[str]:
+    for row in rows:
+        steps = ", ".join(f"{gb:.2f} ({tokens})" for tokens, gb in row["step_gb"].items())
+        yield f"Derived, weights in {row['weights']}"
+        yield f"  in memory                   {row['resident_gb']:.2f} GB"
+        yield f"  read per step (of T tokens) {steps} GB"
+        yield f"  KV cache per token          {row['kv_bytes_per_token']:,} B in bf16"
+        yield f"  parameters per token        {row['active_linear_params'] / 1e9:.3f} G"
+        yield f"  parameters of the head      {row['head_params'] / 1e9:.3f} G"
+        yield f"  attention per token pair    {row['attention_flops_per_pair']:,} FLOP"
+
+
+def _time_lines(rows: Sequence[Page]) -> Iterator[str]:
+    decodes = [f"{batch}x{context // 1024}k" for batch, context in DECODES]
+    prompts = [str(prompt) for prompt in PREFILLS]
+    yield "Derived step times in ms: a decode step of batch x context, and the whole prefill of a lone prompt"
+    yield f"{'':<20}{'KV tokens':>11}{'overhead':>10} |{_cells(decodes)} |{_cells(prompts)}"
+    for row in rows:
+        label = f"{row['llm']} {row['weights'] or ''}"
+        if "refused" in row:
+            yield f"{label:<20} {row['refused']}"
+            continue
+        times = [[_ms(ms) for ms in row[kind].values()] for kind in ("decode_ms", "prefill_ms")]
+        overhead = _ms(row["request_overhead_ms"])
+        yield f"{label:<20}{row['kv_pool_tokens']:>11,}{overhead:>10} |{_cells(times[0])} |{_cells(times[1])}"
+
+
+def _cells(texts: Sequence[str]) -> str:
+    return "".join(f"{text:>9}" for text in texts)
+
+
+def _ms(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds:.4g}"
+
+
+def _number(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.10g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.5g}"

@@ -1,0 +1,150 @@
+"""A catalogue file: an LLM, or a piece of hardware with every number sourced. Files are read when asked for.
+
+A name with a slash or ending in `.yaml` is the path of a user's own file in the same format.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from hwmodels.value import Value
+
+DATA = Path(__file__).parent / "data"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Kind = Literal["llm", "hardwired_asic", "gpu_iteration", "roofline"]
+HARDWARE_KINDS: tuple[Kind, ...] = ("hardwired_asic", "gpu_iteration", "roofline")
+Values = dict[str, Value]
+
+
+def nearest(what: str, given: str, choices: Iterable[str]) -> str:
+    """The sentence for a name that does not exist."""
+    known = sorted(choices)
+    close = get_close_matches(given, known, n=3, cutoff=0.4)
+    return f"no {what} {given!r}; " + (
+        f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
+    )
+
+
+def first_error(error: ValidationError) -> str:
+    """Where and what, in a line."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _named(values: object) -> object:
+    """Give each value the key it stands under as its name."""
+    if not isinstance(values, dict):
+        return values
+    return {key: {"name": key, **body} if isinstance(body, dict) else body for key, body in values.items()}
+
+
+class Fit(_Strict):
+    """Coefficients that hold for one LLM in one weight precision."""
+
+    llm: str
+    weights: str
+    note: str | None = None
+    values: Values
+
+    _name_values = field_validator("values", mode="before")(_named)
+
+
+class Entry(_Strict):
+    name: str
+    kind: Kind
+    title: str
+    note: str | None = None
+    """What a report must say when its answer rests on this entry."""
+    values: Values = {}
+    llms: tuple[str, ...] = ()
+    """The LLMs it is made for; empty means any."""
+    fits: tuple[Fit, ...] = ()
+    weights: tuple[str, ...] = ()
+    """Of an LLM: the weight precisions it comes in, the usual one first."""
+
+    _name_values = field_validator("values", mode="before")(_named)
+
+    def runs(self, llm: str) -> bool:
+        made_for = {fit.llm for fit in self.fits} or set(self.llms)
+        return not made_for or llm in made_for
+
+    def fit(self, llm: str, weights: str) -> Fit | None:
+        return next((fit for fit in self.fits if (fit.llm, fit.weights) == (llm, weights)), None)
+
+    def all_values(self) -> list[Value]:
+        return [*self.values.values(), *(value for fit in self.fits for value in fit.values.values())]
+
+
+def names(*kinds: Kind) -> list[str]:
+    """The catalogue's names of these kinds, or all."""
+    stems = sorted(path.name.removesuffix(".yaml") for path in DATA.glob("*.yaml"))
+    return [stem for stem in stems if not kinds or _parse(DATA / f"{stem}.yaml").get("kind") in kinds]
+
+
+def load_entry(name: str, *kinds: Kind) -> Entry:
+    """The entry of this name (or at this path); ValueError names the nearest one of these kinds."""
+    what = "LLM" if kinds == ("llm",) else "catalogue entry" if not kinds else "hardware preset"
+    entry = _validated(name, what, kinds)
+    if kinds and entry.kind not in kinds:
+        raise ValueError(
+            f"{name} is of kind {entry.kind}, not {' or '.join(kinds)}:"
+            f" choose from {', '.join(names(*kinds))}"
+        )
+    return entry
+
+
+def _validated(name: str, what: str, kinds: tuple[Kind, ...]) -> Entry:
+    path = _path(name)
+    if not path.is_file():
+        if _is_path(name):
+            raise ValueError(f"no {what} file at {name}")
+        raise ValueError(nearest(what, name, names(*kinds)))
+    raw = _parse(path)
+    base, without = raw.pop("extends", None), raw.pop("without", [])
+    raw["name"] = path.name.removesuffix(".yaml")
+    try:
+        entry = Entry.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(f"{path.name}: {first_error(error)}") from None
+    return entry if base is None else _extended(entry, load_entry(base), without)
+
+
+def _extended(entry: Entry, base: Entry, without: list[str]) -> Entry:
+    """The base's values, less those named by `without`, under the entry's own; not its fits."""
+    inherited = {name: value for name, value in base.values.items() if name not in without}
+    return entry.model_copy(
+        update={
+            "values": inherited | entry.values,
+            "llms": entry.llms or base.llms,
+            "note": entry.note or base.note,
+        }
+    )
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".yaml")
+
+
+def _path(name: str) -> Path:
+    return Path(name) if _is_path(name) else DATA / f"{name}.yaml"
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506  (LOADER is a safe loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path.name} is not a catalogue entry: it holds no mapping")  # noqa: TRY004  (the user's mistake)
+    return raw

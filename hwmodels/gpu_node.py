@@ -1,0 +1,88 @@
+"""What the two GPU kinds have in common: memory, scheduler defaults, power and price."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hwmodels.gpu_step import GpuStep
+from hwmodels.llm import Llm
+from hwmodels.node_hardware import NodeHardware
+from hwmodels.sheet import Sheet
+from hwmodels.spec import HardwareSpec
+
+Weights = Literal["bf16", "fp8", "mxfp4"]
+
+
+class GpuSpec(HardwareSpec):
+    weights: Weights | None = Field(
+        default=None, description="precision of the weights; absent: the LLM's usual one"
+    )
+    prefill_tile_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        description="attention reads the past of a chunk in tiles of at least so many rows",
+    )
+    mixed_kv_multiplier: float | None = Field(
+        default=None, ge=1, description="price of a KV token in a step that also holds prompt tokens"
+    )
+    p_norm: float | None = Field(
+        default=None, ge=1, le=10, description="exponent of the smooth maximum, 1 adds"
+    )
+    memory_gb: float | None = Field(default=None, gt=0, description="device memory, in 1e9 bytes")
+    gpu_memory_utilization: float | None = Field(
+        default=None, gt=0, le=1, description="the part of the memory that the engine takes"
+    )
+    activation_reserve_gb: float | None = Field(
+        default=None, ge=0, description="kept free of weights and KV: activations, graphs, workspace"
+    )
+    kv_pool_tokens: int | None = Field(
+        default=None, ge=1, description="instead of working it out from the memory"
+    )
+    idle_w: float | None = Field(default=None, ge=0, description="power without work")
+    busy_w: float | None = Field(default=None, ge=0, description="power at full load")
+    usd_per_hour: float | None = Field(default=None, ge=0, description="price of a node")
+    usd_per_1m_tokens: float | None = Field(default=None, ge=0, description="price of a million tokens")
+
+
+def gpu_node(
+    sheet: Sheet,
+    step: GpuStep,
+    llm: Llm,
+    weights: str,
+    max_num_seqs: int | None,
+    max_num_batched_tokens: int | None,
+) -> NodeHardware:
+    """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
+    seqs = int(sheet["max_num_seqs"]) if max_num_seqs is None else max_num_seqs
+    budget = (
+        int(sheet["max_num_batched_tokens"]) if max_num_batched_tokens is None else max_num_batched_tokens
+    )
+    stated_pool = sheet.get("kv_pool_tokens")
+    return NodeHardware(
+        step_time=step.law(llm, budget),
+        request_overhead_ps=0,
+        overhead_holds_slot=False,
+        kv_pool_tokens=_kv_pool_tokens(sheet, llm, weights) if stated_pool is None else int(stated_pool),
+        max_num_seqs=seqs,
+        max_num_batched_tokens=budget,
+        idle_w=sheet.get("idle_w"),
+        busy_w=sheet.get("busy_w"),
+        usd_per_hour=sheet.get("usd_per_hour"),
+        usd_per_1m_tokens=sheet.get("usd_per_1m_tokens"),
+        values=sheet.read,
+        notes=sheet.notes,
+    )
+
+
+def _kv_pool_tokens(sheet: Sheet, llm: Llm, weights: str) -> int:
+    """What weights and activations leave of the engine's memory, in tokens over all layers."""
+    memory, utilization = sheet["memory_gb"], sheet["gpu_memory_utilization"]
+    reserve, resident = sheet["activation_reserve_gb"], llm.resident_bytes(weights)
+    tokens = (memory * utilization - reserve) * 1e9 - resident
+    tokens /= llm.kv_bytes_per_token
+    if tokens < 1:
+        raise ValueError(
+            f"{llm.name} in {weights} does not fit: its weights take {resident / 1e9:.1f} GB and activations"
+            f" {reserve:g} GB, but {utilization:g} of {memory:g} GB is {memory * utilization:.1f} GB"
+        )
+    return int(tokens)

@@ -1,0 +1,32 @@
+"""What a node needs to know of its accelerator: all three kinds of hardware come down to this."""
+
+from dataclasses import dataclass
+
+from hwmodels.step_time import AffineStepTime
+from hwmodels.value import Value
+
+PS_PER_MS = 10**9
+
+
+def ps(milliseconds: float) -> int:
+    return round(milliseconds * PS_PER_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHardware:
+    step_time: AffineStepTime
+    request_overhead_ps: int
+    """Passes before a request's first step may start."""
+    overhead_holds_slot: bool
+    """A request occupies one of the `max_num_seqs` slots while its overhead passes."""
+    kv_pool_tokens: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    idle_w: float | None
+    busy_w: float | None
+    usd_per_hour: float | None
+    usd_per_1m_tokens: float | None
+    values: tuple[Value, ...]
+    """Every value that was read to make this, those the scenario stated included."""
+    notes: tuple[str, ...]
+    """What a report must say about it."""

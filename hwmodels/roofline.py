@@ -1,0 +1,62 @@
+"""A GPU by its data sheet, for any LLM: good to about 30 %, as the efficiencies reached vary by that."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hwmodels.gpu_node import GpuSpec, gpu_node
+from hwmodels.gpu_step import GpuStep
+from hwmodels.llm import PRECISIONS, Llm
+from hwmodels.node_hardware import NodeHardware
+from hwmodels.sheet import Sheet
+
+
+class Roofline(GpuSpec):
+    """Peaks times efficiencies: compute for prompts, bandwidth for weights and KV, a smooth maximum."""
+
+    kind: Literal["roofline"] = "roofline"
+    preset: str = Field(default="generic_gpu", description="catalogue entry (or path of one) to start from")
+    peak_bf16_tflops: float | None = Field(default=None, gt=0, description="dense peak, without sparsity")
+    peak_fp8_tflops: float | None = Field(default=None, gt=0, description="dense peak, without sparsity")
+    memory_bandwidth_gb_per_s: float | None = Field(
+        default=None, gt=0, description="peak of the device memory"
+    )
+    mfu_prefill: float | None = Field(
+        default=None, gt=0, le=1, description="part of the compute peak reached"
+    )
+    mbu_weights: float | None = Field(
+        default=None, gt=0, le=1, description="part of the bandwidth, for weights"
+    )
+    mbu_kv: float | None = Field(
+        default=None, gt=0, le=1, description="part of the bandwidth, for the KV cache"
+    )
+    per_step_overhead_ms: float | None = Field(
+        default=None, ge=0, description="launch and host time of a step"
+    )
+
+    def build(
+        self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None
+    ) -> NodeHardware:
+        """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
+        weights = llm.precision(self.weights)
+        sheet = self.sheet(llm, weights)
+        step = _step(sheet, llm, weights)
+        return gpu_node(sheet, step, llm, weights, max_num_seqs, max_num_batched_tokens)
+
+
+def _step(sheet: Sheet, llm: Llm, weights: str) -> GpuStep:
+    flops_per_ms = sheet[f"peak_{PRECISIONS[weights].compute}_tflops"] * sheet["mfu_prefill"] * 1e9
+    bytes_per_ms = sheet["memory_bandwidth_gb_per_s"] * 1e6
+    all_weights = llm.dense_bytes(weights) + llm.expert_bytes(weights)
+    return GpuStep(
+        fixed_ms=sheet["per_step_overhead_ms"],
+        weights_ms=all_weights / (bytes_per_ms * sheet["mbu_weights"]),
+        dense_share=llm.dense_share(weights),
+        token_ms=2 * llm.active_linear_params / flops_per_ms,
+        p_norm=sheet["p_norm"],
+        pair_ms=llm.attention_flops_per_pair / flops_per_ms,
+        kv_token_ms=llm.kv_bytes_per_token / (bytes_per_ms * sheet["mbu_kv"]),
+        mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
+        sequence_ms=2 * llm.head_params / flops_per_ms,  # only the last position of a chunk needs logits
+        prefill_tile_tokens=int(sheet["prefill_tile_tokens"]),
+    )

@@ -1,0 +1,42 @@
+"""Values that remember which of them were read: a report lists what its answer rests on, and no more."""
+
+from collections.abc import Mapping
+
+from hwmodels.entry import Entry, load_entry, names
+from hwmodels.value import Value
+
+
+class Sheet:
+    def __init__(self, entry: Entry, values: Mapping[str, Value], notes: tuple[str, ...] = ()) -> None:
+        self.notes = notes
+        self._entry = entry
+        self._values = values
+        self._read: dict[str, Value] = {}
+
+    def get(self, name: str) -> float | None:
+        """None where nobody states it."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        self._read[name] = value
+        return value.value
+
+    def __getitem__(self, name: str) -> float:
+        value = self.get(name)
+        if value is None:
+            others = self._presets_with(name)
+            raise ValueError(f"{self._entry.name} has no {name}: state it, or choose another preset{others}")
+        return value
+
+    def is_stated(self, name: str) -> bool:
+        return name in self._values
+
+    @property
+    def read(self) -> tuple[Value, ...]:
+        return tuple(self._read.values())
+
+    def _presets_with(self, name: str) -> str:
+        """Such as ` (h100, h200)`."""
+        entries = map(load_entry, names(self._entry.kind))
+        able = [entry.name for entry in entries if any(value.name == name for value in entry.all_values())]
+        return f" ({', '.join(able)})" if able else ""

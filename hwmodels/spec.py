@@ -1,0 +1,70 @@
+"""What the three kinds of hardware share: a preset from the catalogue under the scenario's own values."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+
+from hwmodels.entry import Entry, Kind, first_error, load_entry, nearest
+from hwmodels.llm import Llm
+from hwmodels.sheet import Sheet
+from hwmodels.value import Value
+
+SETTINGS = frozenset({"kind", "preset", "weights"})
+"""Fields that choose values and are none themselves."""
+SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens"})
+"""In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
+_PRESET_ITSELF = object()
+"""Marks the validation of a preset's own values, which must not look up a preset again."""
+
+
+class HardwareSpec(BaseModel):
+    """Every value may be left out where the preset has it; a stated one wins and counts as assumed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    kind: Kind
+    preset: str
+
+    @model_validator(mode="after")
+    def _preset_is_usable(self, info: ValidationInfo) -> Self:
+        """The preset exists, is of this kind, and keeps the bounds that stated values must keep."""
+        if info.context is not _PRESET_ITSELF:
+            entry = self.entry()
+            for values in (entry.values, *(fit.values for fit in entry.fits)):
+                self._check(values)
+        return self
+
+    def _check(self, values: Mapping[str, Value]) -> None:
+        known = (set(type(self).model_fields) - SETTINGS) | SCHEDULER
+        for name in values:
+            if name not in known:
+                raise ValueError(f"{self.preset}: {nearest(f'value of {self.kind} named', name, known)}")
+        bare = {name: value.value for name, value in values.items() if name not in SCHEDULER}
+        try:
+            type(self).model_validate(bare, context=_PRESET_ITSELF)
+        except ValidationError as error:
+            raise ValueError(f"{self.preset}: {first_error(error)}") from None
+
+    def entry(self) -> Entry:
+        return load_entry(self.preset, self.kind)
+
+    def sheet(self, llm: Llm, weights: str | None = None) -> Sheet:
+        """The values for this LLM; ValueError where the preset was made for others."""
+        entry = self.entry()
+        if not entry.runs(llm.name):
+            made_for = sorted({fit.llm for fit in entry.fits} | set(entry.llms))
+            raise ValueError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
+        values, notes = dict(entry.values), [entry.note]
+        if entry.fits and weights is not None:
+            fit = entry.fit(llm.name, weights)
+            if fit is None:
+                fitted = [fit.weights for fit in entry.fits if fit.llm == llm.name]
+                raise ValueError(f"{self.preset}: {nearest(f'fit of {llm.name} in', weights, fitted)}")
+            values |= fit.values
+            notes.append(fit.note)
+        return Sheet(entry, values | self._stated(), tuple(note for note in notes if note))
+
+    def _stated(self) -> dict[str, Value]:
+        stated = self.model_dump(exclude_none=True, exclude=set(SETTINGS))
+        return {name: Value(name, value, "scenario", "assumed") for name, value in stated.items()}

@@ -1,0 +1,67 @@
+"""How long one step of a node takes.
+
+Everything here is an integer of picoseconds: the sum of k steps of an affine law is then exact to the bit,
+whether it is added up step by step or by closed form.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Chunk = tuple[int, int]
+"""A piece of prompt in one step: (new tokens, tokens of the same sequence already in the KV cache)."""
+
+
+class StepTime(Protocol):
+    """A hardware's step-time law."""
+
+    def step_ps(self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int) -> int:
+        """Duration of a step over these prompt chunks and `decodes` decoding sequences.
+
+        `kv_tokens` is the sum, over the decoding sequences, of the tokens cached before the step.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AffineStepTime:
+    """`dense[T] + token*P + pair*pairs + chunk*C + decode*D + kv*KV`, affine while a batch keeps its members.
+
+    P prompt tokens in C chunks, D decoding sequences, T = P + D. An attention pair is one new token looking
+    at one cached or new token: a chunk of n tokens over `past` makes `max(n, tile)*past + n(n+1)/2` of them,
+    because kernels read the past in tiles of at least `prefill_tile_tokens` rows.
+    A KV token costs `mixed_kv_ps` instead of `kv_ps` when the step also holds prompt tokens.
+    """
+
+    dense_ps: tuple[int, ...]
+    """Indexed by T; the last entry holds beyond the end."""
+    token_ps: int = 0
+    pair_ps: int = 0
+    chunk_ps: int = 0
+    decode_ps: int = 0
+    kv_ps: int = 0
+    mixed_kv_ps: int = 0
+    prefill_tile_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        assert self.dense_ps, "a law needs at least one dense entry"
+
+    def dense(self, tokens: int) -> int:
+        table = self.dense_ps
+        return table[tokens] if tokens < len(table) else table[-1]
+
+    def step_ps(self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int) -> int:
+        if not chunks:
+            return self.dense(decodes) + self.decode_ps * decodes + self.kv_ps * kv_tokens
+        new_tokens = pairs = 0
+        for new, past in chunks:
+            new_tokens += new
+            pairs += max(new, self.prefill_tile_tokens) * past + new * (new + 1) // 2
+        return (
+            self.dense(new_tokens + decodes)
+            + self.token_ps * new_tokens
+            + self.pair_ps * pairs
+            + self.chunk_ps * len(chunks)
+            + self.decode_ps * decodes
+            + self.mixed_kv_ps * kv_tokens
+        )

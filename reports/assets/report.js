@@ -1,0 +1,78 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const themes = JSON.parse(document.getElementById("themes").textContent);
+  const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+  const finePointer = window.matchMedia("(pointer: fine)").matches;
+  const button = document.getElementById("theme");
+  const plots = [...document.querySelectorAll(".plot")];
+
+  const themeName = () => root.dataset.theme || (prefersDark.matches ? "dark" : "light");
+
+  // Figures name their colours by role; only keys that end in "color" may hold one.
+  const themed = (text, colours) =>
+    JSON.parse(text, (key, value) =>
+      /color$/i.test(key) && typeof value === "string" && value.startsWith("@") ? colours[value.slice(1)] : value);
+
+  const controls = (figure, type) =>
+    [...document.querySelectorAll(`input[type=${type}]`)].filter((input) => input.dataset.plot === figure);
+
+  function shown(figure) {
+    const choice = controls(figure, "radio").find((input) => input.checked);
+    const hidden = new Set(controls(figure, "checkbox").filter((i) => !i.checked).map((i) => i.dataset.series));
+    return (trace) => {
+      const meta = trace.meta || {};
+      return (!choice || !meta.choice || meta.choice === choice.value) && !hidden.has(meta.series);
+    };
+  }
+
+  function draw(plot, name = themeName()) {
+    const figure = plot.id.replace(/^plot-/, "");
+    const { data, layout } = themed(document.getElementById(`data-${figure}`).textContent, themes[name]);
+    const isShown = shown(figure);
+    data.forEach((trace) => { trace.visible = isShown(trace); });
+    if (!finePointer) layout.dragmode = false; // a finger that drags wants to scroll
+    return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
+  }
+
+  const drawAll = (name) => plots.forEach((plot) => draw(plot, name));
+
+  function follow() {
+    button.setAttribute("aria-pressed", String(themeName() === "dark"));
+    drawAll();
+  }
+
+  function remember(name) {
+    try { localStorage.setItem("e80sim-theme", name); } catch { /* a private window keeps nothing */ }
+  }
+
+  function recall() {
+    try { return localStorage.getItem("e80sim-theme"); } catch { return null; }
+  }
+
+  function save(figure) {
+    const plot = document.getElementById(`plot-${figure}`);
+    const size = { width: plot.clientWidth, height: plot.clientHeight, scale: 2 };
+    Plotly.downloadImage(plot, { format: "png", filename: figure, ...size });
+  }
+
+  const remembered = recall();
+  if (remembered in themes) root.dataset.theme = remembered;
+  root.classList.add("js");
+  follow();
+
+  button.addEventListener("click", () => {
+    root.dataset.theme = themeName() === "dark" ? "light" : "dark";
+    remember(root.dataset.theme);
+    follow();
+  });
+  prefersDark.addEventListener("change", follow);
+  document.addEventListener("change", ({ target }) => {
+    if (target.dataset.plot) draw(document.getElementById(`plot-${target.dataset.plot}`));
+  });
+  document.addEventListener("click", ({ target }) => {
+    if (target.matches("button.save")) save(target.dataset.plot);
+  });
+  window.addEventListener("beforeprint", () => drawAll("light"));
+  window.addEventListener("afterprint", () => drawAll());
+})();

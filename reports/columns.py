@@ -1,0 +1,83 @@
+"""A table as numpy columns, one variant at a time: what metrics and statistics compute on.
+
+Stamps are int64 picoseconds with -1 for none, labels are codes into `names`, outcomes codes into OUTCOMES.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from reports.record import OUTCOMES
+
+Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows in order of replication, and within it in order of intended time."""
+
+    values: dict[str, NDArray[Any]]
+    names: dict[str, Sequence[str]]
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        return self.values[column]
+
+    def __len__(self) -> int:
+        return len(self.values["replication"])
+
+    def labelled(self, column: str, name: str) -> Mask:
+        """Rows whose label is `name`: none when the run never used that name."""
+        names = self.names[column]
+        code = names.index(name) if name in names else -1
+        mask: Mask = self.values[column] == code
+        return mask
+
+    def outcome(self, name: str) -> Mask:
+        mask: Mask = self.values["outcome"] == OUTCOMES.index(name)
+        return mask
+
+    def take(self, rows: Mask | Ints) -> "Columns":
+        return Columns({name: values[rows] for name, values in self.values.items()}, self.names)
+
+
+def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
+    """Each of `variants`, without rows where the table has none."""
+    values, names = {}, {}
+    for name in table.column_names:
+        values[name], names[name] = _numpy(table[name])
+    if "outcome" in values:
+        values["outcome"] = _recoded(values["outcome"], names["outcome"])
+        names["outcome"] = OUTCOMES
+    everything = Columns(values, names)
+    return {
+        variant: _in_order(everything.take(everything.labelled("variant", variant))) for variant in variants
+    }
+
+
+def _numpy(column: "pa.ChunkedArray[Any]") -> tuple[NDArray[Any], Sequence[str]]:
+    if not pa.types.is_dictionary(column.type):
+        filled: Any = column if column.null_count == 0 else pc.fill_null(column, -1)  # type: ignore[type-var]  # the stubs do not know chunks
+        return filled.to_numpy(), ()
+    whole: Any = column.unify_dictionaries().combine_chunks()
+    return whole.indices.to_numpy(), tuple(whole.dictionary.to_pylist())
+
+
+def _recoded(codes: NDArray[Any], names: Sequence[str]) -> Ints:
+    lookup = np.array([OUTCOMES.index(name) for name in names], np.int64)
+    recoded: Ints = lookup[codes]
+    return recoded
+
+
+def _in_order(columns: Columns) -> Columns:
+    replication = columns["replication"]
+    keys = (columns["intended_ps"],) if "intended_ps" in columns.values else ()
+    step = np.diff(replication)
+    ordered = bool((step >= 0).all()) and all(bool(((np.diff(key) >= 0) | (step > 0)).all()) for key in keys)
+    return columns if ordered else columns.take(np.lexsort((*keys, replication)))

@@ -1,0 +1,56 @@
+"""Where a user's wait went: the phases of the calls on the critical path, and the app around them."""
+
+import numpy as np
+
+from reports.columns import Columns, Ints
+from reports.metrics import E2E, IN_APP, PHASES, USER_PHASES
+
+
+def felt_phases_ps(users: Columns, calls: Columns, *, fan_out: bool) -> dict[str, Ints]:
+    """Per completed user request, phase by phase; together exactly its felt latency.
+
+    Sequential calls are all on the critical path; of calls made at once only the one that ended last is.
+    """
+    calls = calls.take(calls.outcome("completed"))
+    owner = _owner(users, calls)
+    calls, owner = calls.take(owner >= 0), owner[owner >= 0]
+    if fan_out:
+        last = _last_ended(owner, calls["ended_ps"])
+        calls, owner = calls.take(last), owner[last]
+    set_up, network_out, back = (phase.ps(users) for phase in USER_PHASES)
+    in_calls = _summed(owner, E2E.ps(calls), len(users))
+    return {
+        "user_set_up": set_up,
+        "user_network_out": network_out,
+        "app_cpu": IN_APP.ps(users) - in_calls,
+        **{phase.name: _summed(owner, phase.ps(calls), len(users)) for phase in PHASES},
+        "user_return": back,
+    }
+
+
+def _owner(users: Columns, calls: Columns) -> Ints:
+    """The row in `users` of each call's user request, -1 for none of them."""
+    if not len(users):
+        return np.full(len(calls), -1, np.int64)
+    stride = int(max(users["number"].max(), calls["parent"].max(initial=0))) + 2
+    known = users["replication"] * stride + users["number"]
+    wanted = calls["replication"] * stride + calls["parent"]
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
+    rows: Ints = order[place]
+    return np.where((known[rows] == wanted) & (calls["parent"] >= 0), rows, -1)
+
+
+def _last_ended(owner: Ints, ended: Ints) -> Ints:
+    """The row of the last call of each owner to end; among equals the last row."""
+    order = np.lexsort((ended, owner))
+    is_last = np.append(owner[order][1:] != owner[order][:-1], True) if len(order) else np.zeros(0, np.bool_)
+    rows: Ints = order[is_last]
+    return rows
+
+
+def _summed(owner: Ints, values: Ints, count: int) -> Ints:
+    """Sums of `values` by owner, in integers: floats would lose picoseconds."""
+    total = np.zeros(count, np.int64)
+    np.add.at(total, owner, values)
+    return total

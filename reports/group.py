@@ -1,0 +1,168 @@
+"""One traffic source in one variant: its latencies, where they come from, and who met the objectives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from reports import metrics
+from reports.columns import Columns, Floats, Ints, Mask
+from reports.critical_path import felt_phases_ps
+from reports.metrics import PROBABILITIES, Window
+from reports.rates import Asks, counts_json
+from reports.record import PS_PER_S
+from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed, share
+
+NOTEWORTHY = 0.01
+CDF_BODY = np.linspace(0.0, 0.95, 39)
+CDF_TAIL = 1 - np.geomspace(0.04, 0.0001, 22)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Made by `of`. `requests` and `users` are those offered in the window."""
+
+    source: Mapping[str, Any]
+    everything: Columns
+    requests: Columns
+    users: Columns | None
+    """The user requests of a source with an app."""
+    window: Window
+    replications: Sequence[int]
+    met: Mask
+    """Which asks (user requests, or requests where there is no app) met every objective."""
+
+    @classmethod
+    def of(
+        cls,
+        source: Mapping[str, Any],
+        requests: Columns,
+        users: Columns | None,
+        window: Window,
+        replications: Sequence[int],
+        slo: Mapping[str, float | None],
+    ) -> "Group":
+        offered = requests.take(window.offered(requests))
+        if users is None:
+            met = metrics.good(offered, slo) & metrics.felt_in_time(offered, slo)
+            return cls(source, requests, offered, None, window, replications, met)
+        asked = users.take(window.offered(users))
+        met = metrics.felt_in_time(asked, slo) & ~_of_calls(
+            asked, requests.take(~metrics.good(requests, slo))
+        )
+        return cls(source, requests, offered, asked, window, replications, met)
+
+    @property
+    def asks(self) -> Columns:
+        return self.requests if self.users is None else self.users
+
+    @cached_property
+    def completed(self) -> Columns:
+        return self.requests.take(self.requests.outcome("completed"))
+
+    @cached_property
+    def completed_asks(self) -> Columns:
+        return self.completed if self.users is None else self.users.take(self.users.outcome("completed"))
+
+    @cached_property
+    def samples(self) -> dict[str, Samples]:
+        """Seconds, by metric."""
+        done = self.completed
+        found = {name: self.sampled(done, of(done)) for name, of in metrics.REQUEST_METRICS.items()}
+        asks = self.completed_asks
+        felt = found["e2e"] if self.users is None else self.sampled(asks, metrics.FELT.ps(asks) / PS_PER_S)
+        return found | {"felt": felt}
+
+    def sampled(self, columns: Columns, values: Floats) -> Samples:
+        return Samples.of(values, columns["replication"], self.replications)
+
+    @cached_property
+    def attainment(self) -> Samples:
+        return self.sampled(self.asks, self.met.astype(np.float64))
+
+    def notes(self, variant: str) -> list[str]:
+        """What the latencies leave out, where that is more than 1 %."""
+        offered = len(self.requests)
+        left = int(self.requests.outcome("unfinished").sum())
+        failed = sum(int(self.requests.outcome(name).sum()) for name in ("timeout", "node_lost", "path_lost"))
+        about = f"{self.source['name']} in {variant}"
+        if offered and not len(self.completed):
+            return [f"No request of {about} completed: there are no latencies to show."]
+        found = []
+        if left > NOTEWORTHY * offered:
+            found.append(
+                f"{left / offered:.1%} of the requests of {about} were still in the system at the horizon; "
+                "the latencies are of those that completed, and so too low."
+            )
+        if failed > NOTEWORTHY * offered:
+            found.append(
+                f"{failed / offered:.1%} of the requests of {about} failed; the latencies leave them out."
+            )
+        return [note.replace("%", " %") for note in found]
+
+
+def asks_of(groups: Sequence[Group]) -> Asks:
+    """All groups' asks in one order."""
+    at = np.concatenate([group.asks["intended_ps"] for group in groups])
+    replication = np.concatenate([group.asks["replication"] for group in groups])
+    met = np.concatenate([group.met for group in groups])
+    order = np.lexsort((at, replication))
+    return Asks(at[order], replication[order], met[order])
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    source = group.source
+    keys = ("name", "tenant", "place", "model", "app", "app_place", "calls")
+    found: dict[str, Any] = {"source" if key == "name" else key: source[key] for key in keys}
+    found["counts"] = counts_json(group.everything, group.window)
+    found["attainment"] = share(group.attainment).as_json()
+    found["metrics"] = {name: stats_json(samples) for name, samples in group.samples.items()}
+    found["phases"] = _phases_json(group)
+    if group.users is not None:
+        found["felt_phases"] = _felt_phases_json(group)
+    found["cdf"] = {name: _cdf_json(group.samples[name].values) for name in ("ttft", "e2e", "felt")}
+    return found
+
+
+def stats_json(samples: Samples) -> dict[str, Any]:
+    answers = quantile_answers(samples, list(PROBABILITIES.values()))
+    named = dict(zip(PROBABILITIES, answers, strict=True))
+    return {name: answer.as_json() for name, answer in {"mean": mean(samples), **named}.items()}
+
+
+def _of_calls(users: Columns, calls: Columns) -> Mask:
+    """Which user requests own at least one of `calls`."""
+    stride = int(max(users["number"].max(initial=0), calls["parent"].max(initial=0))) + 2
+    owned: Mask = np.isin(
+        users["replication"] * stride + users["number"], calls["replication"] * stride + calls["parent"]
+    )
+    return owned
+
+
+def _phases_json(group: Group) -> dict[str, Any]:
+    done = group.completed
+    return _means_json(group, done, {phase.name: phase.ps(done) for phase in metrics.PHASES})
+
+
+def _felt_phases_json(group: Group) -> dict[str, Any]:
+    asks = group.completed_asks
+    fan_out = group.source["mode"] == "fan_out"
+    return _means_json(group, asks, felt_phases_ps(asks, group.everything, fan_out=fan_out))
+
+
+def _means_json(group: Group, columns: Columns, phases: Mapping[str, Ints]) -> dict[str, Any]:
+    shown = {name: ps for name, ps in phases.items() if name != "client_wait" or ps.any()}
+    samples = {name: group.sampled(columns, ps / PS_PER_S) for name, ps in shown.items()}
+    return {name: mean(sample).as_json() for name, sample in samples.items()}
+
+
+def _cdf_json(values: Floats) -> dict[str, list[float]]:
+    """Quantile points, out to where ten requests lie beyond."""
+    if not len(values):
+        return {"x_s": [], "p": []}
+    points = [
+        float(p) for p in (*CDF_BODY, *CDF_TAIL) if p <= 0.5 or len(values) >= requests_needed(float(p))
+    ]
+    return {"x_s": quantiles(values, points).tolist(), "p": [round(point, 6) for point in points]}

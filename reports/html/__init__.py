@@ -1,0 +1,5 @@
+"""The report: one self-contained HTML file, rendered from a summary and nothing else."""
+
+from reports.html.page import render
+
+__all__ = ["render"]

@@ -1,0 +1,43 @@
+"""What the answer rests on that nobody has measured or published."""
+
+from reports.html.markup import Html, tag
+from reports.html.rows import Summary
+from reports.html.tables import body, number_cell, row, table
+
+
+def assumed_count(summary: Summary) -> int:
+    return len(summary["facts"].get("assumed", []))
+
+
+def heading(summary: Summary) -> str:
+    found = assumed_count(summary)
+    if not found:
+        return "This answer rests on no assumed value"
+    return f"This answer rests on {found} assumed value{'s' if found > 1 else ''}"
+
+
+def assumed(summary: Summary) -> Html:
+    entries = summary["facts"].get("assumed", [])
+    if not entries:
+        return tag(
+            "p", "Every value of hardware, network and workload in it is published, measured or derived."
+        )
+    lines = [
+        row(
+            str(entry["what"]),
+            str(entry.get("model") or ""),
+            number_cell(_plain(entry["value"])),
+            str(entry.get("unit") or ""),
+            str(entry.get("source") or ""),
+        )
+        for entry in entries
+    ]
+    columns = ["What", "Model", "Value", "Unit", "Why this value"]
+    return table("Assumed values: change them and the answer may change", columns, [body(lines)])
+
+
+def _plain(value: object) -> str:
+    """As it was given: rounding an assumption would be another assumption."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,151 @@
+"""A figure: a Plotly chart as plain data, and beside it everything a reader without the chart needs."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from reports.html.markup import Html, json_script, tag
+
+Plot = dict[str, Any]
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+DASH_ARRAYS = ("none", "7 4", "2 3", "7 3 2 3", "11 4")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+
+
+class Choice(NamedTuple):
+    """One of several views of a figure; traces carry its key in `meta.choice`."""
+
+    key: str
+    label: str
+
+
+class Key(NamedTuple):
+    """One entry of a legend: a colour by role, told apart by hatching, dash or symbol as well."""
+
+    label: str
+    role: str
+    hatched: bool = False
+    dash: int | None = None
+    symbol: int | None = None
+    series: str | None = None
+    """Traces with this `meta.series` are switched by the entry; None for a plain legend."""
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    identity: str
+    title: str
+    caption: str
+    description: str
+    """What a sighted reader sees first, in a sentence."""
+    plot: Plot
+    table: Html
+    keys: tuple[Key, ...] = ()
+    choices: tuple[Choice, ...] = ()
+
+    def html(self) -> Html:
+        plot_id, title_id = f"plot-{self.identity}", f"title-{self.identity}"
+        height = f"min-height: {self.plot['layout']['height']}px"
+        chart = tag("div", class_="plot", id=plot_id, role="img", aria_label=self.description, style=height)
+        return tag(
+            "figure",
+            tag("h3", self.title, id=title_id),
+            self._choices(),
+            self._legend(),
+            chart,
+            tag("figcaption", self.caption, " ", self._save()),
+            tag("details", tag("summary", f"Data table: {self.title.lower()}"), self.table),
+            json_script(f"data-{self.identity}", self.plot),
+            id=self.identity,
+            aria_labelledby=title_id,
+        )
+
+    def _save(self) -> Html:
+        return tag(
+            "button", "Save as picture", type="button", class_="save needs-js", data_plot=self.identity
+        )
+
+    def _choices(self) -> Html | None:
+        if len(self.choices) < 2:
+            return None
+        legend = tag("legend", f"Show in {self.title}", class_="visually-hidden")
+        options = [self._option(choice, checked=i == 0) for i, choice in enumerate(self.choices)]
+        return tag("fieldset", legend, options, class_="choices needs-js")
+
+    def _option(self, choice: Choice, *, checked: bool) -> Html:
+        name = f"choice-{self.identity}"
+        radio = tag(
+            "input", type="radio", name=name, value=choice.key, data_plot=self.identity, checked=checked
+        )
+        return tag("label", radio, tag("span", choice.label))
+
+    def _legend(self) -> Html | None:
+        if not self.keys:
+            return None
+        return tag("ul", [tag("li", self._entry(key)) for key in self.keys], class_="legend")
+
+    def _entry(self, key: Key) -> Html:
+        if key.series is None:
+            return tag("span", _swatch(key), key.label)
+        box = tag(
+            "input", type="checkbox", data_plot=self.identity, data_series=key.series, checked=key.shown
+        )
+        return tag("label", box, _swatch(key), key.label)
+
+
+def _swatch(key: Key) -> Html:
+    colour = f"var(--{key.role.replace('_', '-')})"
+    if key.dash is not None:
+        line = tag("path", d="M0 6H30", stroke=colour, stroke_dasharray=DASH_ARRAYS[key.dash])
+        return tag("svg", line, class_="swatch line", viewBox="0 0 30 12", aria_hidden="true")
+    if key.symbol is not None:
+        mark = tag("path", d=_SYMBOL_PATHS[key.symbol], fill=colour)
+        return tag("svg", mark, class_="swatch mark", viewBox="0 0 12 12", aria_hidden="true")
+    style = f"background-color: {colour}"
+    return tag("span", class_="swatch hatched" if key.hatched else "swatch", style=style, aria_hidden="true")
+
+
+_SYMBOL_PATHS = (
+    "M6 1a5 5 0 1 0 .01 0z",
+    "M1.5 1.5h9v9h-9z",
+    "M6 0l6 6-6 6-6-6z",
+    "M6 1l5.5 10H.5z",
+    "M4 0h4v4h4v4H8v4H4V8H0V4h4z",
+    "M6 0l1.8 4 4.2.4-3.2 2.9 1 4.3L6 9.3l-3.8 2.3 1-4.3L0 4.4 4.2 4z",
+)
+
+
+def layout(height: int, **changes: object) -> Plot:
+    """What all charts share: no chart junk, colours by role, room that the labels themselves ask for."""
+    shared: Plot = {
+        "height": height,
+        "autosize": True,
+        "showlegend": False,
+        "paper_bgcolor": "@page",
+        "plot_bgcolor": "@page",
+        "font": {"family": FONT, "size": 13, "color": "@text"},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 48},
+        "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@rule", "font": {"color": "@text"}},
+        "dragmode": False,
+    }
+    return {**shared, **changes}
+
+
+def axis(title: str | None = None, **changes: object) -> Plot:
+    shared: Plot = {
+        "gridcolor": "@rule",
+        "linecolor": "@rule",
+        "zerolinecolor": "@muted",
+        "tickfont": {"color": "@muted"},
+        "fixedrange": True,
+        "automargin": True,
+    }
+    if title:
+        shared["title"] = {"text": title, "font": {"color": "@muted", "size": 12.5}, "standoff": 10}
+    return {**shared, **changes}
+
+
+def rounded(value: float) -> float:
+    """Five significant digits: what a chart can show, and a third of the bytes."""
+    return float(f"{value:.5g}")

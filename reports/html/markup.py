@@ -1,0 +1,66 @@
+"""HTML from Python: text is escaped unless it already is `Html`, so nothing from a scenario can be markup."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+
+VOID = {"br", "input", "link", "meta"}
+
+
+class Html(str):
+    """Markup that is safe as it stands."""
+
+    __slots__ = ()
+
+
+Node = Html | str | None
+
+
+def text(content: str) -> Html:
+    """Escaped, with no line break between a number and its unit or within a range."""
+    glued = re.sub(r"(?<=\d) (?=(?:ms|µs|ns|s|%)(?:\W|$))", "\u00a0", escape(content))
+    return Html(re.sub(r"(?<=\d)\N{EN DASH}(?=\d)", "\u2060\N{EN DASH}\u2060", glued))
+
+
+def join(*children: Node | Iterable[Node]) -> Html:
+    return Html("".join(_flatten(children)))
+
+
+def tag(name: str, /, *children: Node | Iterable[Node], **attributes: str | bool | None) -> Html:
+    """`class_` and `for_` stand for the reserved words, `data_x` for data-x; False and None are left out."""
+    opening = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in VOID:
+        return Html(f"<{name}{opening}>")
+    return Html(f"<{name}{opening}>{join(*children)}</{name}>")
+
+
+def link(target: str, *children: Node) -> Html:
+    return tag("a", *children, href=f"#{target}")
+
+
+def json_script(identity: str, content: object) -> Html:
+    """Data for a script. `<` is written so that no string can end the element."""
+    body = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return Html(f'<script type="application/json" id="{escape(identity)}">{body}</script>')
+
+
+def definition_list(entries: Mapping[str, Node]) -> Html:
+    return tag("dl", [join(tag("dt", term), tag("dd", meaning)) for term, meaning in entries.items()])
+
+
+def _attribute(key: str, value: str | bool | None) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    if value is None or value is False:
+        return ""
+    return f" {name}" if value is True else f' {name}="{escape(value)}"'
+
+
+def _flatten(children: Iterable[Node | Iterable[Node]]) -> Iterable[str]:
+    for child in children:
+        if isinstance(child, Html):
+            yield child
+        elif isinstance(child, str):
+            yield text(child)
+        elif child is not None:
+            yield from _flatten(child)

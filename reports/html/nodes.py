@@ -1,0 +1,39 @@
+"""The nodes, and Little's law as a check of the bookkeeping."""
+
+from reports.html.estimate import read_estimate
+from reports.html.markup import Html, Node, join, tag
+from reports.html.rows import Summary, variant_titles
+from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.words import PERCENT, PLAIN, count, number, share
+
+COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN}
+
+
+def nodes(summary: Summary, definitions: Definitions) -> Html:
+    notes = Footnotes("nodes")
+    titles, models = variant_titles(summary), summary["facts"].get("models", {})
+    lines = []
+    for name, variant in summary["variants"].items():
+        for pool in variant["nodes"]:
+            label = " · ".join([titles.get(name, name)] * (len(titles) > 1) + [pool["model"]])
+            cells = [notes.cell(read_estimate(pool.get(key)), scale) for key, scale in COLUMNS.items()]
+            hardware = str(models.get(pool["model"], {}).get("hardware", ""))
+            lines.append(row(label, hardware, number_cell(count(pool["nodes"])), *cells))
+    columns: list[Node] = ["", "Hardware", "Nodes", term("utilisation", "Utilisation", definitions)]
+    columns += [term("batch", "Mean batch", definitions), term("preemptions", "Preemptions", definitions)]
+    caption = "Nodes: utilisation, requests in a step, preemptions per replication"
+    return join(table(caption, columns, [body(lines)], after=notes.html()), _little(summary, definitions))
+
+
+def _little(summary: Summary, definitions: Definitions) -> Html:
+    titles = variant_titles(summary)
+    sentences = [
+        f"{titles.get(name, name)}: {number(variant['little']['in_system'])} in the system on average, "
+        f"{number(variant['little']['arrival_rate_times_time'])} by arrival rate times mean time, "
+        f"{share(abs(variant['little']['relative_difference']))} apart."
+        for name, variant in summary["variants"].items()
+    ]
+    lead = tag("p", term("little", "Little's law", definitions), " as a check of the bookkeeping:")
+    if len(sentences) == 1:
+        return tag("p", term("little", "Little's law", definitions), f" as a check. {sentences[0]}")
+    return join(lead, tag("ul", [tag("li", sentence) for sentence in sentences]))

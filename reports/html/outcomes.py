@@ -1,0 +1,132 @@
+"""What became of the requests that were not served, and who met the objectives."""
+
+from collections.abc import Mapping, Sequence
+
+from reports.html.bars import Segment, Stack, stacked_bars
+from reports.html.dots import Mark, dots
+from reports.html.estimate import Estimate, read_estimate
+from reports.html.figure import Figure, Key
+from reports.html.markup import Html
+from reports.html.palette import series_role
+from reports.html.rows import Row, Summary, variant_titles
+from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.words import PER_SECOND, PERCENT, count, limit, share
+
+CAUSES = {
+    "rejected_requests_limit": "Rejected: requests per minute",
+    "rejected_tokens_limit": "Rejected: tokens per minute",
+    "rejected_context": "Rejected: longer than the context",
+    "cancelled": "Cancelled by the caller",
+    "timeout": "Timed out",
+    "node_lost": "Node lost",
+    "path_lost": "Path lost",
+    "unfinished": "Unfinished at the horizon",
+}
+OBJECTIVES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "E2E", "felt_s": "user-felt latency"}
+RATES = {
+    "offered_per_s": "Offered",
+    "carried_per_s": "Carried",
+    "rejected_per_s": "Rejected",
+    "goodput_per_s": "Goodput",
+    "output_tokens_per_s": "Output tokens",
+}
+
+
+def not_served(rows: Sequence[Row]) -> Figure | None:
+    """None when every request completed."""
+    used = [cause for cause in CAUSES if any(line.outcome(cause) for line in rows)]
+    if not used:
+        return None
+    roles = {cause: series_role(index) for index, cause in enumerate(CAUSES)}
+    segments = [
+        Segment(
+            CAUSES[cause],
+            roles[cause],
+            False,
+            [100 * _share(line, cause) for line in rows],
+            [share(_share(line, cause)) for line in rows],
+        )
+        for cause in used
+    ]
+    totals = [share(sum(_share(line, cause) for cause in used)) for line in rows]
+    return Figure(
+        "not-served",
+        "Requests not served, by cause",
+        "Share of the offered model requests that did not complete. Latencies leave them out.",
+        "Stacked bars of the share not served: "
+        + "; ".join(f"{line.label} {total}" for line, total in zip(rows, totals, strict=True))
+        + ".",
+        stacked_bars(
+            [line.label for line in rows],
+            [Stack(segments, totals)],
+            "share of offered requests (%)",
+            range(len(rows)),
+        ),
+        _cause_table(rows, used),
+        tuple(Key(CAUSES[cause], roles[cause]) for cause in used),
+    )
+
+
+def attainment(rows: Sequence[Row], slo: Mapping[str, float | None]) -> Figure | None:
+    """None without an objective."""
+    if not objectives(slo):
+        return None
+    estimates = [read_estimate(line.group.get("attainment")) for line in rows]
+    labels = [line.label for line in rows]
+    mark = Mark("met every objective", "series_0", 0, estimates)
+    notes = Footnotes("attainment")
+    lines = [
+        row(line.label, notes.cell(estimate, PERCENT)) for line, estimate in zip(rows, estimates, strict=True)
+    ]
+    columns = ["", "Met every objective"]
+    return Figure(
+        "attainment",
+        "Who met the objectives",
+        f"Share of what was asked that met every objective ({objectives(slo)}), failed and rejected ones "
+        "counted as not meeting it.",
+        "Attainment: " + "; ".join(map(_read_attainment, labels, estimates)) + ".",
+        dots(labels, [mark], 1, PERCENT, "attainment (%)", {"range": [-2, 104]}),
+        table("Attainment of the objectives", columns, [body(lines)], after=notes.html()),
+    )
+
+
+def rates_table(summary: Summary, definitions: Definitions) -> Html:
+    notes = Footnotes("rates")
+    titles = variant_titles(summary)
+    lines = []
+    for name, variant in summary["variants"].items():
+        rates = {key: read_estimate(variant["rates"].get(key)) for key in (*RATES, "attainment")}
+        cells = [notes.cell(rates[key], PER_SECOND) for key in RATES]
+        lines.append(row(titles.get(name, name), *cells, notes.cell(rates["attainment"], PERCENT)))
+    columns = ["", *(term(key, label, definitions) for key, label in RATES.items())]
+    columns.append(term("attainment", "Attainment", definitions))
+    return table("Rates per second, with their intervals", columns, [body(lines)], after=notes.html())
+
+
+def objectives(slo: Mapping[str, float | None]) -> str:
+    """TTFT ≤ 250 ms, TPOT ≤ 2 ms; empty without any."""
+    limits = ((label, slo.get(key)) for key, label in OBJECTIVES.items())
+    return ", ".join(f"{label} ≤ {limit(bound)}" for label, bound in limits if bound is not None)
+
+
+def _share(line: Row, cause: str) -> float:
+    offered = line.outcome("offered")
+    return line.outcome(cause) / offered if offered else 0.0
+
+
+def _cause_table(rows: Sequence[Row], used: Sequence[str]) -> Html:
+    lines = [
+        row(
+            line.label,
+            number_cell(count(line.outcome("offered"))),
+            number_cell(count(line.outcome("completed"))),
+            *(number_cell(count(line.outcome(cause))) for cause in used),
+        )
+        for line in rows
+    ]
+    columns = ["Requests", "Offered", "Completed", *(CAUSES[cause] for cause in used)]
+    return table("Model requests by outcome, all replications together", columns, [body(lines)])
+
+
+def _read_attainment(label: str, estimate: Estimate) -> str:
+    return f"{label} {estimate.shown(PERCENT).with_unit()}" if estimate.value is not None else f"{label} none"

@@ -1,0 +1,208 @@
+"""The page: sections in the order in which a reader asks, in a document that fetches nothing.
+
+Scripts are allowed by their hash, so markup from a scenario could not run even if it got this far.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from reports import metrics
+from reports.html import answer as answers
+from reports.html.assumed import assumed, assumed_count, heading
+from reports.html.calls import felt_by_calls
+from reports.html.cdf import distribution
+from reports.html.figure import Figure
+from reports.html.forest import comparable, forest
+from reports.html.markup import Html, Node, join, json_script, link, tag
+from reports.html.nodes import nodes
+from reports.html.numbers import numbers
+from reports.html.outcomes import attainment, not_served, objectives, rates_table
+from reports.html.palette import css_variables, theme
+from reports.html.phases import where_the_time_goes
+from reports.html.reproduce import glossary, notes, reproduce
+from reports.html.rows import Row, Summary, rows_of, variant_titles
+from reports.html.tables import Definitions
+from reports.html.verdict import verdicts
+from reports.words import count, plural
+
+DEFINITIONS: Definitions = {
+    d.name: d
+    for d in (
+        metrics.FELT,
+        metrics.TTFT,
+        metrics.TPOT,
+        metrics.E2E,
+        *metrics.USER_PHASES,
+        metrics.APP_CPU,
+        *metrics.PHASES,
+        *metrics.RATES,
+        *metrics.NODES,
+        metrics.LITTLE,
+    )
+}
+
+
+class Section(NamedTuple):
+    identity: str
+    short: str
+    """In the navigation."""
+    heading: str
+    content: Html
+
+
+def render(
+    summary: Summary, definitions: Definitions | None = None, manifest: Mapping[str, Any] | None = None
+) -> str:
+    """The whole report. The manifest adds what a summary leaves out: commit, versions, replications done."""
+    definitions = DEFINITIONS if definitions is None else definitions
+    sections = _sections(summary, definitions, manifest or {})
+    content = join(_header(summary, sections), tag("main", [_section(s) for s in sections], id="content"))
+    return _document(summary["title"], content)
+
+
+def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str, Any]) -> list[Section]:
+    rows = rows_of(summary)
+    found = [
+        Section("answer", "Answer", "The answer", _answer(summary, manifest)),
+        Section("numbers", "Numbers", "The numbers", numbers(summary, rows, definitions)),
+        Section("time", "Time", "Where the time goes", _figures(*_time(summary, rows, definitions))),
+        Section("spread", "Distribution", "How latencies spread", _figures(distribution(rows, definitions))),
+        Section("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
+        Section("compared", "Differences", "What the variants change", _compared(summary, rows, definitions)),
+        Section("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
+        Section("assumed", "Assumed", heading(summary), assumed(summary)),
+        Section("definitions", "Definitions", "What every number means", glossary(definitions)),
+        Section("notes", "Notes", "Notes", notes(summary)),
+        Section("reproduce", "Reproduce", "How to reproduce it", reproduce(summary, manifest)),
+    ]
+    return [s for s in found if s.identity != "compared" or len(variant_titles(summary)) > 1]
+
+
+def _answer(summary: Summary, manifest: Mapping[str, Any]) -> Html:
+    statements = [
+        tag("div", _statement(statement), class_="statement") for statement in answers.answer(summary)
+    ]
+    return join(_interrupted(summary, manifest), statements, verdicts(summary), _basis(summary))
+
+
+def _statement(statement: answers.Statement) -> Html:
+    heading = tag("h3", statement.heading) if statement.heading else None
+    label = join(tag("strong", f"{statement.label}:"), " ") if statement.label else None
+    points = [tag("li", tag("strong", f"{p.label}:"), " ", p.text) for p in statement.points]
+    lead = tag("p", label, statement.text, class_="lead")
+    return join(heading, lead, tag("ul", points) if points else None)
+
+
+def _interrupted(summary: Summary, manifest: Mapping[str, Any]) -> Html | None:
+    if not summary["interrupted"]:
+        return None
+    done = manifest.get("replications_done")
+    how_far = (
+        f" after {count(done)} of {plural(summary['replications'], 'replication')}"
+        if done is not None
+        else ""
+    )
+    lead = tag("strong", f"The run was interrupted{how_far}.")
+    return tag("p", lead, " Read every number below as preliminary.", class_="interrupted", role="note")
+
+
+def _basis(summary: Summary) -> Html:
+    offered = sum(variant["counts"]["offered"] for variant in summary["variants"].values())
+    parts: list[Node] = [
+        f"{plural(offered, 'model request')} measured, ",
+        f"{plural(summary['replications'], 'replication')}, seed {summary['seed']}. ",
+    ]
+    if assumed_count(summary):
+        parts.append(join(link("assumed", heading(summary)), ". "))
+    if summary["notes"]:
+        parts.append(join(link("notes", f"It comes with {plural(len(summary['notes']), 'note')}"), "."))
+    return tag("p", parts, class_="basis")
+
+
+def _time(summary: Summary, rows: list[Row], definitions: Definitions) -> list[Figure | None]:
+    states = {name: variant["verdict"]["state"] for name, variant in summary["variants"].items()}
+    overloaded = {name for name, state in states.items() if state == "overloaded"}
+    return [where_the_time_goes(rows, overloaded, definitions), felt_by_calls(rows)]
+
+
+def _served(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
+    slo = summary["facts"].get("slo") or {}
+    failures, met = not_served(rows), attainment(rows, slo)
+    all_served = None if failures else tag("p", "Every model request that was offered completed.")
+    set_none = "The scenario sets no objective, so every completed request counts as good."
+    basis = tag("p", f"Objectives: {objectives(slo)}." if objectives(slo) else set_none)
+    drawn = [figure.html() for figure in (failures, met) if figure]
+    return join(basis, all_served, rates_table(summary, definitions), drawn)
+
+
+def _compared(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
+    baseline = next(iter(variant_titles(summary).values()))
+    figure = forest(comparable(summary, rows), baseline, definitions)
+    nothing = "Nothing can be compared: a variant is overloaded, or too few requests completed."
+    return figure.html() if figure else tag("p", nothing)
+
+
+def _figures(*figures: Figure | None) -> Html:
+    drawn = [figure.html() for figure in figures if figure]
+    return join(drawn) if drawn else tag("p", "There is nothing to show: too few requests completed.")
+
+
+def _section(section: Section) -> Html:
+    title = f"heading-{section.identity}"
+    return tag(
+        "section",
+        tag("h2", section.heading, id=title),
+        section.content,
+        id=section.identity,
+        aria_labelledby=title,
+    )
+
+
+def _header(summary: Summary, sections: list[Section]) -> Html:
+    toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
+    origin = tag("p", f"e80sim report: {summary['scenario']}", class_="origin")
+    question = tag("p", summary["question"], class_="question") if summary["question"] else None
+    places = tag("ul", [tag("li", link(s.identity, s.short)) for s in sections])
+    return tag(
+        "header",
+        tag("div", origin, toggle, class_="top"),
+        tag("h1", summary["title"]),
+        question,
+        tag("nav", places, aria_label="Sections"),
+    )
+
+
+def _document(title: str, content: Html) -> str:
+    plotly, script = _asset("plotly-cartesian.min.js"), _asset("report.js")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(plotly)}' '{_hash(script)}'; "
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Html(css_variables()), Html(_asset("report.css"))),
+    )
+    skip = tag("a", "Skip to the answer", href="#content", class_="skip")
+    themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})
+    scripts = [tag("script", Html(plotly)), tag("script", Html(script))]
+    whole = tag("html", head, tag("body", skip, content, themes, scripts), lang="en")
+    return f"<!doctype html>\n{whole}\n"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files("reports") / "assets" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _hash(script: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

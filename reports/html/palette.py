@@ -1,0 +1,100 @@
+"""Colours by role, light and dark. Text keeps a contrast of 4.5 to 1 and marks 3 to 1 against their page, and
+the colours of one figure stay apart under simulated protan, deutan and tritan vision: tests hold both.
+
+Figures name roles (`@queue`, under keys that end in `color`), so that a page can re-theme a chart by itself.
+"""
+
+from typing import NamedTuple
+
+
+class Pair(NamedTuple):
+    light: str
+    dark: str
+
+
+PAGE = {
+    "page": Pair("#ffffff", "#0f1419"),
+    "panel": Pair("#f5f7f9", "#171d24"),
+    "rule": Pair("#d5dbe1", "#313a44"),
+    "text": Pair("#1b1f24", "#e6ebf0"),
+    "muted": Pair("#55606b", "#9ba8b5"),
+    "link": Pair("#0a58a8", "#79b8ff"),
+    "focus": Pair("#b3470a", "#ffb35c"),
+    "good": Pair("#176639", "#6fd59a"),
+    "warn": Pair("#845400", "#ecb84f"),
+    "bad": Pair("#ab211a", "#ff938a"),
+}
+
+PHASES = {
+    "set_up": Pair("#413176", "#836fbb"),
+    "network_out": Pair("#2d4fcf", "#5181fb"),
+    "app_cpu": Pair("#be5ea8", "#f692c6"),
+    "admission": Pair("#7b4fa3", "#c9a0f0"),
+    "overhead": Pair("#6b8184", "#8398a0"),
+    "queue": Pair("#ae352c", "#ee6e54"),
+    "prefill": Pair("#a98000", "#dbba33"),
+    "decode": Pair("#14685a", "#2db886"),
+    "return": Pair("#5596d2", "#b5d7f6"),
+}
+
+SERIES = (
+    Pair("#0345c9", "#5291ff"),
+    Pair("#9e2318", "#ff8752"),
+    Pair("#058959", "#2ff195"),
+    Pair("#aa409c", "#cf7ac3"),
+    Pair("#998a00", "#eed633"),
+    Pair("#4d4852", "#b4c3bc"),
+    Pair("#3e9aca", "#8fd0f5"),
+    Pair("#6b3fb0", "#b69df1"),
+)
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2 relative luminance of #rrggbb."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2 contrast ratio, 1 to 21."""
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _readable_on(colour: str) -> str:
+    """Of near-black and white the one that reads better; never below 4.2 to 1."""
+    return max("#0b0e11", "#ffffff", key=lambda ink: contrast(ink, colour))
+
+
+def _roles() -> dict[str, Pair]:
+    marks = PHASES | {series_role(i): pair for i, pair in enumerate(SERIES)}
+    inks = {f"on_{name}": Pair(*(_readable_on(c) for c in pair)) for name, pair in marks.items()}
+    return PAGE | marks | inks
+
+
+def series_role(index: int) -> str:
+    """Colour of the index-th series; they repeat after eight, dashes and symbols tell those apart."""
+    return f"series_{index % len(SERIES)}"
+
+
+ROLES = _roles()
+
+
+def theme(name: str) -> dict[str, str]:
+    """Role to colour; `name` is light or dark."""
+    return {role: getattr(pair, name) for role, pair in ROLES.items()}
+
+
+def css_variables() -> str:
+    """The same roles as custom properties: light, dark by preference, dark by choice."""
+    light, dark = (_declarations(name) for name in ("light", "dark"))
+    by_preference = f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}"
+    by_choice = f":root[data-theme=dark] {{ {dark} }}"
+    on_paper = f"@media print {{ :root, :root[data-theme=dark] {{ {light} }} }}"
+    return "\n".join((f":root {{ {light} }}", by_preference, by_choice, on_paper))
+
+
+def _declarations(name: str) -> str:
+    colours = "".join(f"--{role.replace('_', '-')}: {colour}; " for role, colour in theme(name).items())
+    return f"color-scheme: {name}; {colours}".strip()

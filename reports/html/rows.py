@@ -1,0 +1,99 @@
+"""The rows of every table and figure: one traffic source under one variant, with the label a reader sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reports.html.estimate import Estimate, read_estimate
+from reports.record import OUTCOMES
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    variant: str
+    variant_title: str
+    group: Mapping[str, Any]
+    label: str
+    """No longer than it takes to tell it from its neighbours."""
+    place_label: str
+    mode: str | None
+
+    @property
+    def source(self) -> str:
+        return str(self.group["source"])
+
+    @property
+    def has_app(self) -> bool:
+        return self.group.get("app") is not None
+
+    @property
+    def calls(self) -> int:
+        return int(self.group.get("calls") or 1)
+
+    @property
+    def key(self) -> str:
+        return f"{self.variant}/{self.source}"
+
+    def statistic(self, metric: str, name: str) -> Estimate:
+        return read_estimate(self.group["metrics"].get(metric, {}).get(name))
+
+    def phases(self) -> dict[str, Estimate]:
+        """Mean seconds per model request."""
+        return {name: read_estimate(entry) for name, entry in self.group.get("phases", {}).items()}
+
+    def felt_phases(self) -> dict[str, Estimate]:
+        """Mean seconds per user request: those of its one model request where no app stands between."""
+        entries = self.group.get("felt_phases")
+        if entries is None:
+            return self.phases()
+        return {name: read_estimate(entry) for name, entry in entries.items()}
+
+    def outcome(self, name: str) -> int:
+        return int(self.group["counts"].get(name, 0))
+
+    @property
+    def failed_share(self) -> float:
+        """Of the offered requests, those that ended in any way but completed."""
+        failed = sum(self.outcome(name) for name in OUTCOMES if name not in {"completed", "unfinished"})
+        return failed / self.outcome("offered") if failed else 0.0
+
+
+def variant_titles(summary: Summary) -> dict[str, str]:
+    """Name to title, baseline first."""
+    return {v["name"]: str(v.get("title") or v["name"]) for v in summary["facts"]["variants"]}
+
+
+def rows_of(summary: Summary) -> list[Row]:
+    """Source by source, so that what is compared stands together; the baseline first in each."""
+    titles = variant_titles(summary)
+    ran = {name: summary["variants"][name]["groups"] for name in titles if name in summary["variants"]}
+    sources = dict.fromkeys(str(group["source"]) for groups in ran.values() for group in groups)
+    rows = []
+    for source in sources:
+        for variant, groups in ran.items():
+            for group in (g for g in groups if g["source"] == source):
+                named = [source] if len(sources) > 1 or len(titles) == 1 else []
+                label = " · ".join([*named, titles[variant]] if len(titles) > 1 else named)
+                place, mode = _place_label(summary, group), _mode(summary, variant, source)
+                rows.append(Row(variant, titles[variant], group, label, place, mode))
+    return rows
+
+
+def rows_by_source(rows: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.source, []).append(row)
+    return found
+
+
+def _place_label(summary: Summary, group: Mapping[str, Any]) -> str:
+    place = str(group["place"])
+    return str(summary["facts"].get("places", {}).get(place, {}).get("label") or place)
+
+
+def _mode(summary: Summary, variant: str, source: str) -> str | None:
+    facts = summary["facts"]
+    sources = facts.get("sources_by_variant", {}).get(variant) or facts.get("sources", [])
+    return next((s.get("mode") for s in sources if s["name"] == source), None)

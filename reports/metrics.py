@@ -1,0 +1,256 @@
+"""What every number of a report means: name, formula, unit and the function, each written once.
+
+Durations are sums and differences of the stamps in reports/record.py, so the phases of a request add up to
+its end-to-end time to the picosecond. Latency counts from the intended send: a stalled sender hides nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.columns import Columns, Floats, Ints, Mask
+from reports.record import PS_PER_S
+
+PROBABILITIES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+REJECTED = ("rejected_requests_limit", "rejected_tokens_limit", "rejected_context")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is measured: requests meant to be sent in [start, end)."""
+
+    start_ps: int
+    end_ps: int
+
+    @classmethod
+    def of(cls, warm_up_s: float, horizon_s: float) -> "Window":
+        return cls(round(warm_up_s * PS_PER_S), round(horizon_s * PS_PER_S))
+
+    @property
+    def length_s(self) -> float:
+        return (self.end_ps - self.start_ps) / PS_PER_S
+
+    def offered(self, columns: Columns) -> Mask:
+        intended = columns["intended_ps"]
+        mask: Mask = (intended >= self.start_ps) & (intended < self.end_ps)
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Stamps added minus stamps taken away."""
+
+    name: str
+    title: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+    meaning: str
+
+    @property
+    def formula(self) -> str:
+        return " + ".join(self.plus) + "".join(f" - {name}" for name in self.minus)
+
+    def ps(self, columns: Columns) -> Ints:
+        """For completed requests, which have every stamp."""
+        total = np.zeros(len(columns), np.int64)
+        for name in self.plus:
+            total += columns[f"{name}_ps"]
+        for name in self.minus:
+            total -= columns[f"{name}_ps"]
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A number that is not one difference of stamps."""
+
+    name: str
+    title: str
+    unit: str
+    formula: str
+    meaning: str
+
+
+TTFT = Duration(
+    "ttft",
+    "Time to first token",
+    ("first_seen",),
+    ("intended",),
+    "Until the caller has the first token; streamed requests only, since others see no token before the end.",
+)
+E2E = Duration("e2e", "End-to-end time", ("ended",), ("intended",), "Until the caller has the last token.")
+QUEUE = Duration(
+    "queue",
+    "Queue",
+    ("started",),
+    ("admitted", "overhead"),
+    "Waiting for a node, from the gateway's yes to the first step that holds a part of it.",
+)
+FELT = Duration(
+    "felt",
+    "Felt latency",
+    ("ended",),
+    ("intended",),
+    "What the user waits: of the user request where the source has an app, else the same as E2E.",
+)
+TPOT = Definition(
+    "tpot",
+    "Time per output token",
+    "s",
+    "(e2e - ttft) / (output_tokens - 1)",
+    "The first token is left out; undefined for one token, and for requests that were not streamed.",
+)
+
+PHASES = (
+    Duration(
+        "client_wait", "Client wait", ("sent",), ("intended",), "The sender was late; shown when it was."
+    ),
+    Duration("set_up", "Set-up", ("connected",), ("sent",), "DNS, TCP and TLS of a connection not yet open."),
+    Duration(
+        "network_out", "Network out", ("arrived",), ("connected",), "The request travels to the gateway."
+    ),
+    Duration("admission", "Admission", ("admitted",), ("arrived",), "The gateway's own queue and service."),
+    Duration("overhead", "Overhead", ("overhead",), (), "Fixed work at the node before the first step."),
+    QUEUE,
+    Duration("prefill", "Prefill", ("first",), ("started",), "From its first step to its first token."),
+    Duration("decode", "Decode", ("last",), ("first",), "First to last token, preemptions included."),
+    Duration("return", "Return", ("ended",), ("last",), "The last token travels to the caller."),
+)
+"""They add up to E2E."""
+
+USER_PHASES = (
+    Duration(
+        "user_set_up", "User set-up", ("connected",), ("intended",), "The user's connection to the app."
+    ),
+    Duration(
+        "user_network_out", "User network out", ("arrived",), ("connected",), "The request reaches the app."
+    ),
+    Duration(
+        "user_return", "User return", ("ended",), ("left",), "The answer travels from the app to the user."
+    ),
+)
+IN_APP = Duration("in_app", "In the app", ("left",), ("arrived",), "Calls included.")
+APP_CPU = Definition(
+    "app_cpu",
+    "App",
+    "s",
+    "left - arrived - e2e of the calls on the critical path",
+    "The app's own work and waiting. Sequential calls are all on the critical path; of calls made at once "
+    "(fan-out) only the one that ended last is.",
+)
+
+RATES = (
+    Definition(
+        "offered_per_s",
+        "Offered",
+        "requests/s",
+        "requests intended in the window / window",
+        "Model requests meant to be sent between warm-up and horizon, whatever became of them.",
+    ),
+    Definition(
+        "carried_per_s",
+        "Carried",
+        "requests/s",
+        "completed requests that ended in the window / window",
+        "What the platform finished in that time.",
+    ),
+    Definition(
+        "rejected_per_s",
+        "Rejected",
+        "requests/s",
+        "rejected of the offered / window",
+        "By any limit or check.",
+    ),
+    Definition(
+        "asked_per_s",
+        "Asked",
+        "asks/s",
+        "asks intended in the window / window",
+        "An ask is what a user wants: a user request where the source has an app, else a model request.",
+    ),
+    Definition(
+        "goodput_per_s",
+        "Goodput",
+        "asks/s",
+        "good asks / window",
+        "A good ask completed and met every objective, each of its calls included. Failed, rejected and "
+        "unfinished ones did not; an objective on a number that is undefined for a request is met.",
+    ),
+    Definition(
+        "attainment", "Attainment", "share", "good asks / asks", "Goodput as a share of what was asked."
+    ),
+    Definition(
+        "output_tokens_per_s",
+        "Output tokens",
+        "tokens/s",
+        "output tokens of completed requests that ended in the window / window",
+        "Tokens of requests that ended otherwise are left out.",
+    ),
+)
+LITTLE = Definition(
+    "little",
+    "Little's law",
+    "requests",
+    "in_system = arrival_rate * time",
+    "In system: time average over the window. Arrival rate: offered per second. Time: mean stay of those "
+    "offered that ended, refusals included. The sides differ by what crosses the window's edges, so a large "
+    "difference says that the run is short or the system not stable.",
+)
+NODES = (
+    Definition(
+        "utilisation",
+        "Utilisation",
+        "share",
+        "busy / horizon",
+        "Mean over the model's nodes, warm-up included.",
+    ),
+    Definition(
+        "batch", "Batch", "requests", "sequence / busy", "Requests in a step, weighted by its length."
+    ),
+    Definition(
+        "preemptions", "Preemptions", "per replication", "sum over nodes", "KV blocks taken and recomputed."
+    ),
+)
+
+
+def ttft_s(columns: Columns) -> Floats:
+    """Not a number where the request was not streamed."""
+    return np.where(columns["stream"].astype(bool), TTFT.ps(columns), np.nan) / PS_PER_S
+
+
+def tpot_s(columns: Columns) -> Floats:
+    gaps = columns["output_tokens"] - 1
+    streamed = columns["stream"].astype(bool) & (gaps > 0)
+    total_s = (E2E.ps(columns) - TTFT.ps(columns)) / PS_PER_S
+    found: Floats = np.divide(total_s, gaps, out=np.full(len(columns), np.nan), where=streamed)
+    return found
+
+
+def e2e_s(columns: Columns) -> Floats:
+    return E2E.ps(columns) / PS_PER_S
+
+
+def queue_s(columns: Columns) -> Floats:
+    return QUEUE.ps(columns) / PS_PER_S
+
+
+REQUEST_METRICS = {"ttft": ttft_s, "tpot": tpot_s, "e2e": e2e_s, "queue": queue_s}
+"""Seconds of each completed request, not a number where undefined."""
+
+
+def good(columns: Columns, slo: Mapping[str, float | None]) -> Mask:
+    """Completed and within every objective on ttft, tpot and e2e: a limit itself is met."""
+    met = columns.outcome("completed")
+    for name in ("ttft", "tpot", "e2e"):
+        limit = slo.get(f"{name}_s")
+        if limit is not None:
+            met &= ~(REQUEST_METRICS[name](columns) > limit)
+    return met
+
+
+def felt_in_time(columns: Columns, slo: Mapping[str, float | None]) -> Mask:
+    """Completed within the objective on felt latency: for user requests, and for requests without an app."""
+    limit = slo.get("felt_s")
+    done = columns.outcome("completed")
+    return done if limit is None else done & (FELT.ps(columns) / PS_PER_S <= limit)

@@ -1,0 +1,87 @@
+"""docs/metrics.md, written from the definitions themselves."""
+
+from collections.abc import Iterable, Sequence
+
+from reports import metrics
+from reports.metrics import Definition, Duration
+from reports.record import NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+
+_HEAD = """\
+# Metrics
+
+Written from `reports/metrics.py`; `make docs` renews it. Formulas name the stamps of the run's tables, listed
+at the end. A run measures the requests that were *meant* to be sent from the end of its warm-up to its
+horizon. Latency counts from that intended moment, so a sender that stalls hides nothing.
+"""
+
+_QUANTILES = """\
+## How the numbers are estimated
+
+A quantile is the linear interpolation between order statistics at position (n - 1)p. It needs ten requests
+beyond it: a p50 needs 20, a p95 200, a p99 1,000, a p99.9 10,000. With fewer the report refuses to print it.
+
+Intervals are 95 %. With several replications: one value per replication, then Student's t over them.
+Replications too small for a quantile are joined with their neighbours; three such parts are the least for an
+interval. With a single replication: 20 to 30 batches in time for a mean, 10 to 30 for a quantile, and none
+while successive batches are correlated. A share of exactly 0 or 1 gets the binomial bound. Differences
+between variants are paired by replication, which share their random numbers; the variance-reduction factor
+says what that gained.
+
+Latencies are of completed requests. Those still in the system at the horizon, and those that failed, have
+none; where they are more than 1 % of the offered, a note says so: the latencies then leave out the slow ones.
+"""
+
+_VERDICT = """\
+## Verdict
+
+- **overloaded**: over the second half of the window the platform completed fewer requests than asked for
+  service (offered, less those rejected or cancelled), beyond the interval of the difference and by 1 % or
+  more.
+- **backlogged**: it kept up within that, but the number in the system still grows at the horizon, from
+  quarter to quarter of the window.
+- **stable**: neither. Growth within the noise of the number itself, three times the root of (number + 1), or
+  by five requests or fewer, counts as none.
+"""
+
+_TABLES = """\
+## Columns of the tables
+
+Stamps are picoseconds from the start of the run, null where it never got that far. Every table starts with
+`variant` and `replication`.
+"""
+
+
+def render() -> str:
+    durations = [metrics.TTFT, metrics.E2E, metrics.QUEUE, metrics.FELT]
+    sections = [
+        _HEAD,
+        _section("Latencies", [*durations, metrics.TPOT]),
+        _section("Where the time goes: a model request", metrics.PHASES, "They add up to E2E exactly."),
+        _section(
+            "Where the time goes: a user request",
+            [*metrics.USER_PHASES, metrics.APP_CPU],
+            "With the phases of the calls on its critical path they add up to the felt latency exactly.",
+        ),
+        _section("Rates and shares", [*metrics.RATES, metrics.LITTLE]),
+        _section("Nodes", metrics.NODES),
+        _QUANTILES,
+        _VERDICT,
+        _TABLES,
+        _columns("requests.parquet", REQUEST_COLUMNS),
+        _columns("user_requests.parquet", USER_REQUEST_COLUMNS),
+        _columns("nodes.parquet", NODE_COLUMNS),
+    ]
+    return "\n".join(sections)
+
+
+def _section(title: str, entries: Iterable[Duration | Definition], closing: str = "") -> str:
+    lines = [f"## {title}", "", "| name | | formula | unit | meaning |", "|---|---|---|---|---|"]
+    for entry in entries:
+        unit = "s" if isinstance(entry, Duration) else entry.unit
+        lines.append(f"| `{entry.name}` | {entry.title} | {entry.formula} | {unit} | {entry.meaning} |")
+    return "\n".join([*lines, "", *([closing, ""] if closing else [])])
+
+
+def _columns(file: str, columns: Sequence[Column]) -> str:
+    lines = [f"### {file}", "", "| column | kind | meaning |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| `{c.name}` | {c.kind} | {c.meaning} |" for c in columns), ""])

@@ -1,0 +1,87 @@
+"""The record of a run: which columns its tables have, in which unit, and what they mean.
+
+Stamps are int64 picoseconds since the start of the run; null where the request never got that far.
+"""
+
+from typing import NamedTuple
+
+PS_PER_S = 10**12
+
+OUTCOMES = (
+    "completed",
+    "rejected_requests_limit",
+    "rejected_tokens_limit",
+    "rejected_context",
+    "cancelled",
+    "timeout",
+    "node_lost",
+    "path_lost",
+    "unfinished",
+)
+"""`unfinished`: still in the system at the horizon."""
+
+
+class Column(NamedTuple):
+    name: str
+    kind: str
+    """`label` (dictionary-encoded text), `int`, `flag`, or `stamp` (int64 ps, -1 in memory and null on disk)."""
+    meaning: str
+
+
+REQUEST_COLUMNS = (
+    Column("number", "int", "unique in its replication"),
+    Column("parent", "int", "number of the user request this call serves, -1 for none"),
+    Column("source", "label", "the traffic source"),
+    Column("tenant", "label", "who pays"),
+    Column("place", "label", "where the caller of the model is"),
+    Column("model", "label", "the model's short name"),
+    Column("node", "int", "index of the node in its pool, -1 if none was chosen"),
+    Column("outcome", "label", "how it ended"),
+    Column("finish_reason", "label", "stop or length for completed requests, else empty"),
+    Column("stream", "flag", "the caller reads tokens as they come"),
+    Column("cold", "flag", "a connection had to be set up"),
+    Column("prompt_tokens", "int", "tokens in"),
+    Column("output_tokens", "int", "tokens out, as made by the time it ended"),
+    Column("preemptions", "int", "times its KV blocks were taken and recomputed"),
+    Column("intended_ps", "stamp", "the caller meant to send"),
+    Column("sent_ps", "stamp", "the caller sent; equals intended for open-loop sources"),
+    Column("connected_ps", "stamp", "the connection was usable: equals sent when it was warm"),
+    Column("arrived_ps", "stamp", "the whole request reached the gateway"),
+    Column("admitted_ps", "stamp", "the gateway had let it pass (its queue and service time included)"),
+    Column("overhead_ps", "stamp", "a duration: fixed node work before its first step"),
+    Column("started_ps", "stamp", "start of the first step that held a part of it"),
+    Column("first_ps", "stamp", "the node had its first token"),
+    Column("last_ps", "stamp", "the node had its last token"),
+    Column("first_seen_ps", "stamp", "the first token reached the caller"),
+    Column("ended_ps", "stamp", "the last token, or the refusal, reached the caller"),
+)
+
+USER_REQUEST_COLUMNS = (
+    Column("number", "int", "the `parent` of its calls"),
+    Column("source", "label", "the traffic source"),
+    Column("tenant", "label", "who pays"),
+    Column("place", "label", "where the user is"),
+    Column("app", "label", "the app that serves it"),
+    Column("app_place", "label", "where the app runs"),
+    Column("calls", "int", "model calls it makes (k)"),
+    Column("outcome", "label", "completed, or the outcome of the first call that failed"),
+    Column("cold", "flag", "the user's connection to the app had to be set up"),
+    Column("intended_ps", "stamp", "the user meant to send"),
+    Column("connected_ps", "stamp", "the user's connection was usable"),
+    Column("arrived_ps", "stamp", "the request reached the app"),
+    Column("cpu_ps", "stamp", "a duration: the app's own work, all calls together"),
+    Column("left_ps", "stamp", "the app had its answer ready"),
+    Column("ended_ps", "stamp", "the answer reached the user: felt latency = ended - intended"),
+)
+
+NODE_COLUMNS = (
+    Column("model", "label", "the model's short name"),
+    Column("node", "int", "index in its pool"),
+    Column("steps", "int", "steps finished"),
+    Column("busy_ps", "stamp", "a duration: total length of those steps"),
+    Column("sequence_ps", "stamp", "sum of (sequences in the step) x (its length)"),
+    Column("preemptions", "int", "sequences whose blocks were taken"),
+    Column("prompt_tokens", "int", "prompt tokens processed, recomputed ones included"),
+    Column("output_tokens", "int", "tokens made"),
+    Column("kv_blocks", "int", "size of its KV pool"),
+)

@@ -1,0 +1,196 @@
+"""What a run leaves on disk: written whole or not at all, and the same bytes for the same run.
+
+scenario.yaml, manifest.json, requests.parquet, nodes.parquet, user_requests.parquet (with apps),
+summary.json, report.html.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Never
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reports.record import NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.tables import KEYS, RunTables
+
+FORMAT = 1
+ROWS_PER_GROUP = 1 << 17
+REPORT = "report.html"
+_TABLES: dict[str, Sequence[Column]] = {
+    "requests": REQUEST_COLUMNS,
+    "nodes": NODE_COLUMNS,
+    "user_requests": USER_REQUEST_COLUMNS,
+}
+
+
+class RunDirectoryError(ValueError):
+    """One sentence for the user: which path, what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    tables: RunTables
+    manifest: Mapping[str, Any]
+    scenario_text: str
+    """The resolved scenario, as YAML."""
+    summary: Mapping[str, Any] | None
+
+
+def write(path: Path, run: Run, report_html: str | None = None) -> None:
+    """Everything appears under `path` at once. Raises RunDirectoryError, and then leaves nothing."""
+    if path.exists():
+        raise RunDirectoryError(f"{path} exists already: choose another directory for the run.")
+    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.mkdir()
+        _fill(hidden, run, report_html)
+        _sync(hidden)
+        hidden.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise RunDirectoryError(f"The run could not be written to {path}: {_reason(error)}.") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def write_report(path: Path, report_html: str) -> None:
+    """Put or replace the report of the run in `path`, whole or not at all."""
+    _replace(path / REPORT, report_html)
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Put or replace the summary of the run in `path`, whole or not at all."""
+    _replace(path / "summary.json", json_text(summary))
+
+
+def read(path: Path) -> Run:
+    """Raises RunDirectoryError for anything but a complete run of this format."""
+    if not path.is_dir():
+        raise RunDirectoryError(f"{path} is not a directory: give the directory of a run.")
+    if not (path / "manifest.json").is_file():
+        raise RunDirectoryError(f"{path} is not the directory of a run: it has no manifest.json.")
+    manifest = _read_json(path / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise RunDirectoryError(
+            f"{path} has format {manifest.get('format')!r}; this version of e80sim reads format {FORMAT}."
+        )
+    tables = RunTables(
+        requests=_read_table(path, "requests"),
+        nodes=_read_table(path, "nodes"),
+        user_requests=_read_table(path, "user_requests")
+        if (path / "user_requests.parquet").exists()
+        else None,
+    )
+    summary = path / "summary.json"
+    return Run(
+        tables,
+        manifest,
+        _read_text(path / "scenario.yaml"),
+        _read_json(summary) if summary.exists() else None,
+    )
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Keys in the order given, floats as their shortest exact text; ValueError for not-a-number."""
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _fill(folder: Path, run: Run, report_html: str | None) -> None:
+    texts = {"scenario.yaml": run.scenario_text, "manifest.json": json_text(run.manifest)}
+    if run.summary is not None:
+        texts["summary.json"] = json_text(run.summary)
+    if report_html is not None:
+        texts[REPORT] = report_html
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        _sync(folder / name)
+    for name, columns in _TABLES.items():
+        table = getattr(run.tables, name)
+        if table is not None:
+            _write_table(folder / f"{name}.parquet", table, columns)
+
+
+def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None:
+    """Nothing in the file depends on when or where it is written."""
+    columns = (*KEYS, *columns)
+    labels: Any = [column.name for column in columns if column.kind == "label"]  # the stubs know only bool
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        row_group_size=ROWS_PER_GROUP,
+        use_dictionary=labels,
+        column_encoding={
+            column.name: "DELTA_BINARY_PACKED" for column in columns if column.kind in ("int", "stamp")
+        },
+    )
+    _sync(path)
+
+
+def _replace(path: Path, text: str) -> None:
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        hidden.write_text(text, encoding="utf-8", newline="\n")
+        _sync(hidden)
+        hidden.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise RunDirectoryError(f"{path} could not be written: {_reason(error)}.") from error
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Down to the disk, so that a full one is noticed here and a crash later loses nothing."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_table(path: Path, name: str) -> pa.Table:
+    file = path / f"{name}.parquet"
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        _damaged(file, error)
+    expected = [column.name for column in (*KEYS, *_TABLES[name])]
+    missing = [column for column in expected if column not in table.column_names]
+    if missing:
+        raise RunDirectoryError(f"{file} lacks the column {missing[0]}: it is not a table of a run.")
+    return table.select(expected)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        _damaged(path, error)
+    if not isinstance(found, dict):
+        raise RunDirectoryError(f"{path} does not hold a JSON object: the run is damaged.")
+    return found
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        _damaged(path, error)
+
+
+def _damaged(path: Path, error: Exception) -> Never:
+    raise RunDirectoryError(f"{path} cannot be read, the run is damaged: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    known = error.strerror if isinstance(error, OSError) else None
+    return (known or str(error).splitlines()[0]).rstrip(".")

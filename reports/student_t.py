@@ -1,0 +1,27 @@
+"""Student's t for whole degrees of freedom, in plain arithmetic: scipy.special takes 0.4 s to import."""
+
+import math
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(level: float, freedom: int) -> float:
+    """The t for which a central interval holds `level` of the distribution: 2.262 for 0.95 and 9."""
+    assert 0 < level < 1, level
+    assert freedom >= 1, freedom
+    low, high = 0.0, math.pi / 2
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if _central_probability(middle, freedom) < level else (low, middle)
+    return math.sqrt(freedom) * math.tan(low)
+
+
+def _central_probability(angle: float, freedom: int) -> float:
+    """P(|T| <= t) with tan(angle) = t / sqrt(freedom): Abramowitz & Stegun 26.7.3 and 26.7.4."""
+    odd = freedom % 2
+    sine, cosine = math.sin(angle), math.cos(angle)
+    term = cosine if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for power in range(2 + odd, freedom, 2):
+        term *= cosine * cosine * (power - 1) / power
+        total += term
+    return (angle + sine * total) * 2 / math.pi if odd else sine * total

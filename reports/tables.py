@@ -1,0 +1,99 @@
+"""The tables of a run in memory, made from the plain columns that the simulator fills.
+
+Labels arrive as codes into a list of names, stamps as int64 with -1 for none; on disk that is null.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from reports.record import NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+
+FINISH_REASONS = ("", "stop", "length")
+
+KEYS = (
+    Column("variant", "label", "which variant of the scenario"),
+    Column("replication", "int", "which replication, from 0"),
+)
+
+_KNOWN_LABELS: dict[str, Sequence[str]] = {"outcome": OUTCOMES, "finish_reason": FINISH_REASONS}
+
+
+@dataclass(frozen=True, slots=True)
+class RunTables:
+    """Every variant and replication of one run; rows of one replication stand together."""
+
+    requests: pa.Table
+    nodes: pa.Table
+    user_requests: pa.Table | None = None
+    """None when no source has an app."""
+
+
+def request_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    """The requests of one replication.
+
+    Without their names in `labels`, `outcome` and `finish_reason` are codes into OUTCOMES and FINISH_REASONS.
+    """
+    return _table(REQUEST_COLUMNS, variant, replication, columns, labels)
+
+
+def user_request_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(USER_REQUEST_COLUMNS, variant, replication, columns, labels)
+
+
+def node_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(NODE_COLUMNS, variant, replication, columns, labels)
+
+
+def concat(parts: Iterable[RunTables]) -> RunTables:
+    """All parts below each other, in the order given, with one dictionary per label column."""
+    parts = list(parts)
+    users = [part.user_requests for part in parts if part.user_requests is not None]
+    return RunTables(
+        requests=_stack([part.requests for part in parts]),
+        nodes=_stack([part.nodes for part in parts]),
+        user_requests=_stack(users) if users else None,
+    )
+
+
+def _stack(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _table(
+    spec: Sequence[Column],
+    variant: str,
+    replication: int,
+    columns: Mapping[str, ArrayLike],
+    labels: Mapping[str, Sequence[str]],
+) -> pa.Table:
+    names = [column.name for column in spec]
+    assert set(columns) == set(names), set(columns) ^ set(names)
+    arrays = [_array(column, columns[column.name], labels) for column in spec]
+    rows = len(arrays[0])
+    keys = [_labels(np.zeros(rows, np.int32), [variant]), pa.array(np.full(rows, replication, np.int64))]
+    return pa.Table.from_arrays([*keys, *arrays], names=[key.name for key in KEYS] + names)
+
+
+def _array(column: Column, given: ArrayLike, labels: Mapping[str, Sequence[str]]) -> "pa.Array[Any]":
+    if column.kind == "flag":
+        return pa.array(np.asarray(given, np.bool_))
+    if column.kind == "label":
+        names = labels.get(column.name) or _KNOWN_LABELS[column.name]
+        return _labels(np.asarray(given, np.int32), names)
+    values = np.asarray(given, np.int64)
+    return pa.array(values, mask=values < 0 if column.kind == "stamp" else None)
+
+
+def _labels(codes: NDArray[np.int32], names: Sequence[str]) -> "pa.Array[Any]":
+    return pa.DictionaryArray.from_arrays(codes, pa.array(list(names), pa.string()))

@@ -1,0 +1,128 @@
+"""The summary as a table for a terminal: no colour, at most 100 columns."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+WIDTH = 100
+METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
+QUANTILES = ("p50", "p95", "p99")
+NONE = "-"
+Summary = Mapping[str, Any]
+
+
+def summary_table(summary: Summary) -> str:
+    """A block per variant: its verdict, then a row per source. Latencies in ms, ± the half-width of the
+    95 % interval; `-` where the data cannot carry the number.
+    """
+    lines = [summary["title"], _scale(summary), ""]
+    for name, variant in summary["variants"].items():
+        verdict = variant["verdict"]
+        lines += [*_wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant), ""]
+    lines += _differences(summary)
+    lines += [line for note in summary["notes"] for line in _wrapped(f"Note: {note}")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three significant digits, no exponent: 0.0123, 4.57, 1,230."""
+    ms = float(f"{seconds * 1e3:.3g}")
+    digits = 0
+    while digits < 6 and abs(ms) < 10 ** (2 - digits) and ms:
+        digits += 1
+    return f"{ms:,.{digits}f}"
+
+
+def _scale(summary: Summary) -> str:
+    offered = sum(variant["counts"]["offered"] for variant in summary["variants"].values())
+    done = f"{summary['replications']} replication{'s' if summary['replications'] != 1 else ''}"
+    stopped = ", interrupted" if summary["interrupted"] else ""
+    measured = f"{summary['warm_up_s']:g} to {summary['horizon_s']:g} s"
+    return f"{offered:,} model requests measured, {done} of {measured}{stopped}; times in ms"
+
+
+def _rows(variant: Summary) -> Iterator[str]:
+    head = ["source", "place", "", *QUANTILES, "met", "rejected"]
+    body = [row for group in variant["groups"] for row in _group_rows(group)]
+    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+    widths[0] = min(widths[0], 16)
+    widths[1] = min(widths[1], WIDTH - 2 * len(widths) - sum(widths) + widths[1])
+    for row in [head, *body]:
+        cells = [_cell(row[i], widths[i], left=i < 3) for i in range(len(row))]
+        yield ("  " + "  ".join(cells)).rstrip()
+
+
+def _group_rows(group: Summary) -> Iterator[list[str]]:
+    """The felt row only where there is an app: without one it equals E2E."""
+    place = f"{group['place']} > {group['app_place']}" if group["app"] else group["place"]
+    shown = [(name, title) for name, title in METRICS if name != "felt" or group["app"]]
+    offered = group["counts"]["offered"]
+    rejected = sum(count for name, count in group["counts"].items() if name.startswith("rejected_"))
+    ends = [_percent(group["attainment"]), f"{rejected / offered:.1%}" if offered else NONE]
+    for number, (name, title) in enumerate(shown):
+        latencies = [_latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
+        named, closing = ([group["source"], place], ends) if number == 0 else (["", ""], ["", ""])
+        yield [*named, title, *latencies, *closing]
+
+
+def _latency(estimate: Summary) -> str:
+    if "refused" in estimate:
+        return NONE
+    value = milliseconds(estimate["value"])
+    half = _half(estimate)
+    return value if half is None else f"{value} ±{float(f'{half * 1e3:.2g}'):,g}"
+
+
+def _percent(estimate: Summary) -> str:
+    if "refused" in estimate:
+        return NONE
+    half = _half(estimate)
+    return f"{estimate['value']:.1%}" + (f" ±{half * 100:.2g}" if half else "")
+
+
+def _half(estimate: Summary) -> float | None:
+    """The larger side where the interval is cut off at a bound."""
+    if estimate["low"] is None or estimate["high"] is None:
+        return None
+    return float(max(estimate["high"] - estimate["value"], estimate["value"] - estimate["low"]))
+
+
+def _differences(summary: Summary) -> list[str]:
+    if not summary["differences"]:
+        return []
+    baseline = next(iter(summary["variants"]))
+    lines = [f"Against {baseline}, felt latency in ms (user requests):"]
+    for name, sources in summary["differences"].items():
+        for entry in sources:
+            lines += _wrapped(f"  {name}, {entry['source']}: {_changes(entry['metric']['felt'])}", "    ")
+    return [*lines, ""]
+
+
+def _changes(felt: Summary) -> str:
+    known = {name: felt[name] for name in ("mean", *QUANTILES) if "value" in felt[name]}
+    if not known:
+        return "too few requests to compare"
+    if not any(estimate["value"] for estimate in known.values()):
+        return "unchanged"
+    return ", ".join(_change(name, estimate) for name, estimate in known.items())
+
+
+def _change(name: str, estimate: Summary) -> str:
+    sign = "+" if estimate["value"] >= 0 else ""
+    return f"{name} {sign}{_latency(estimate)}"
+
+
+def _cell(text: str, width: int, *, left: bool) -> str:
+    short = text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+    return short.ljust(width) if left else short.rjust(width)
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    """Lines of at most WIDTH; the later ones stand further in."""
+    lines: list[str] = []
+    line = text[: len(text) - len(text.lstrip())]
+    for word in text.split():
+        if len(line) + len(word) + 1 > WIDTH and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += word + " "
+    return [*lines, line.rstrip()]

@@ -1,0 +1,44 @@
+"""`python -m sim` = `e80sim`. Knows the commands by name and loads only the one that was asked for."""
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "run": ("sim.cli", "simulate a scenario and write its run directory and report"),
+    "check": ("sim.cli", "validate a scenario without running it"),
+    "schema": ("sim.cli", "print the JSON schema of scenario files"),
+    "report": ("reports.cli", "rebuild report.html of a run directory"),
+    "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
+}
+
+USAGE_ERROR = 2
+
+
+def usage() -> str:
+    lines = [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: e80sim COMMAND [...]", "", *lines, "", "`e80sim COMMAND --help` tells the rest.", ""]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 done, 2 the user's mistake, 1 ours, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        sys.stdout.write(usage())
+        return 0
+    if arguments[0] not in COMMANDS:
+        sys.stderr.write(f"e80sim: there is no command {arguments[0]!r}\n\n{usage()}")
+        return USAGE_ERROR
+    from typer.main import get_group
+
+    app = import_module(COMMANDS[arguments[0]][0]).app
+    try:
+        status = get_group(app).main(args=arguments, prog_name="e80sim")
+    except SystemExit as exit_:
+        status = exit_.code
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

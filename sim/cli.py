@@ -1,0 +1,150 @@
+"""`e80sim run`, `check` and `schema`."""
+
+import json
+import os
+import sys
+import time  # noqa: TID251 -- the run layer may look at the wall clock
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from sim.scenario.load import Plan, load
+from sim.scenario.source_map import ScenarioError
+
+if TYPE_CHECKING:
+    from sim.runs import Results
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+USERS_MISTAKE = 2
+INTERRUPTED = 130
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"),
+]
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    out: Annotated[
+        Path | None, typer.Option(help="the run directory; default runs/<name>/<time>-<hash>")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="instead of run.seed")] = None,
+    replications: Annotated[int | None, typer.Option(help="instead of run.replications")] = None,
+    horizon: Annotated[float | None, typer.Option(metavar="S", help="instead of run.horizon_s")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="processes; the results do not depend on it; default: one per core"),
+    ] = None,
+    settings: Settings = [],  # noqa: B006 -- typer reads it, nobody changes it
+    engine: Annotated[str, typer.Option(help="step or fast: equal results", hidden=True)] = "step",
+    no_report: Annotated[bool, typer.Option("--no-report", help="leave report.html out")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress and no table")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object on stdout")] = False,
+) -> None:
+    """Simulate every variant of SCENARIO, write a run directory and print what came out."""
+    from reports.run_directory import RunDirectoryError
+    from sim import interrupt
+    from sim.progress import Progress
+    from sim.runs import NothingDoneError, run_all
+
+    began = time.perf_counter()
+    overrides = {"run.seed": seed, "run.replications": replications, "run.horizon_s": horizon}
+    plan = _plan(scenario, [*settings, *(f"{k}={v}" for k, v in overrides.items() if v is not None)])
+    directory = _new_directory(plan, out)
+    progress = Progress(plan.base.name, quiet=quiet)
+    interrupt.listen()
+    try:
+        results = run_all(plan, jobs=jobs or os.cpu_count() or 1, engine=engine, tell=progress)
+        summary = _write(plan, results, directory, began, with_report=not no_report)
+    except RunDirectoryError as error:
+        _fail(str(error))
+    except (NothingDoneError, KeyboardInterrupt):
+        _fail("interrupted before there was anything to keep; nothing was written", INTERRUPTED)
+    progress.finish(
+        f"{plan.base.name}: {summary['replications']} replications in {time.perf_counter() - began:.1f} s"
+    )
+    _present(summary, directory, as_json=as_json, quiet=quiet)
+    if results.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _new_directory(plan: Plan, out: Path | None) -> Path:
+    if out is not None:
+        if out.exists():
+            _fail(f"--out {out} exists already: choose a directory that does not")
+        return out
+    digest = sha256(plan.resolved().encode()).hexdigest()[:8]
+    base = Path("runs") / plan.base.name / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+    candidates = chain([base], (base.with_name(f"{base.name}-{n}") for n in count(2)))
+    return next(path for path in candidates if not path.exists())
+
+
+def _write(
+    plan: Plan, results: "Results", directory: Path, began: float, *, with_report: bool
+) -> dict[str, Any]:
+    """Everything at once; answers the summary."""
+    from reports.run_directory import Run, write
+    from reports.summary import summarise
+    from sim.manifest import manifest
+
+    made = manifest(plan, results, datetime.now(UTC), time.perf_counter() - began)
+    summary = summarise(results.tables, made)
+    html = None
+    if with_report:
+        from reports.html import render
+
+        html = render(summary, manifest=made)
+    write(directory, Run(results.tables, made, plan.resolved(), summary), html)
+    return summary
+
+
+def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    if not quiet:
+        from reports.text import summary_table
+
+        typer.echo(summary_table(summary))
+    report = directory / "report.html"
+    typer.echo(report if report.exists() else directory)
+
+
+@app.command()
+def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
+    """Validate SCENARIO and all its variants without running anything."""
+    plan = _plan(scenario, settings)
+    base = plan.base
+    variants = ", ".join(plan.variants)
+    typer.echo(
+        f"{scenario}: ok. {base.name}: {len(plan.variants)} variants ({variants}), "
+        f"{base.run.replications} replications of {base.run.horizon_s:g} s."
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of scenario files: editors complete and check with it."""
+    from sim.scenario.schema import Scenario
+
+    typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
+
+
+def _plan(scenario: Path, settings: list[str]) -> Plan:
+    try:
+        return load(scenario, settings)
+    except ScenarioError as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
+    sys.stderr.write(f"e80sim: {sentence}\n")
+    raise typer.Exit(status)

@@ -1,0 +1,156 @@
+"""The interface of a node's batching arithmetic.
+
+A kernel is a state machine over integers that never sees SimPy, a clock or a float. What happened is returned
+from `boundary`, never called back, so a caller that reacts at once cannot re-enter a half-updated kernel.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from hwmodels.step_time import StepTime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """vLLM's names and meanings."""
+
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    block_size: int = 16
+    kv_blocks: int = 1 << 40
+
+    def __post_init__(self) -> None:
+        assert min(self.max_num_seqs, self.max_num_batched_tokens, self.block_size, self.kv_blocks) >= 1, self
+
+    def blocks(self, tokens: int) -> int:
+        """KV blocks that hold `tokens` of one sequence."""
+        return -(-tokens // self.block_size)
+
+
+class Sequence:
+    """One prompt and its completion inside one kernel. The kernel stamps it; the owner reads it."""
+
+    __slots__ = (
+        "first_ps",
+        "generated",
+        "last_ps",
+        "number",
+        "output_tokens",
+        "owner",
+        "preemptions",
+        "prompt_tokens",
+        "scratch",
+        "started_ps",
+    )
+
+    def __init__(self, number: int, prompt_tokens: int, output_tokens: int, owner: object = None) -> None:
+        assert prompt_tokens >= 1, prompt_tokens
+        assert output_tokens >= 1, output_tokens
+        self.number = number
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.owner = owner
+        self.started_ps = -1  # start of the first step that holds a part of it
+        self.first_ps = (
+            -1
+        )  # end of the step that made its first token; stays -1 where that was made elsewhere
+        self.last_ps = (
+            -1
+        )  # end of the step that made its last token, or the instant at which it was taken out
+        self.generated = (
+            0  # up to date whenever a Boundary hands the sequence out; `tokens_by` knows in between
+        )
+        self.preemptions = 0
+        self.scratch: object = None  # the kernel's own
+
+    def __repr__(self) -> str:
+        return f"Sequence({self.number}, {self.prompt_tokens}+{self.output_tokens})"
+
+
+class Boundary(NamedTuple):
+    """What one boundary brought, in the order of sequence numbers within each list."""
+
+    next_ps: int | None
+    """The next boundary, None when the node fell idle."""
+    firsts: list[Sequence]
+    """Got their first token now."""
+    ended: list[Sequence]
+    """Left now: complete where `generated == output_tokens`, taken out otherwise."""
+
+
+class NodeKernel(Protocol):
+    """At one instant: tokens of the ending step, removals, additions by number, planning.
+
+    `add`, `remove` and `change_law` answer the time at which `boundary` must be called next, or None while
+    the kernel is idle. The answer is never later than the one before it, so a caller re-arms when it moved.
+    Tell the kernel all that happens at one instant before that instant's `boundary`; what comes after it (the
+    caller's reaction to the boundary) waits for the next one.
+    """
+
+    steps: int
+    """Finished steps, as in all the counters below."""
+    preemptions: int
+    busy_ps: int
+    """Total duration of the steps."""
+    sequence_ps: int
+    """Sum over the steps of (sequences in the step) x (its duration)."""
+    prompt_tokens_done: int
+    """Tokens prefilled, those computed again after a preemption included."""
+    output_tokens_done: int
+
+    def add(self, now_ps: int, sequence: Sequence, computed: int = 0, generated: int = 0) -> int | None:
+        """Queue `sequence`, which enters at the first boundary at or after now.
+
+        `computed` tokens are already in the cache: they take KV blocks on admission but no prefill work.
+        `generated` output tokens already exist, so the prefill covers `prompt_tokens + generated - computed`.
+        The caller sees to it that prompt and output fit the KV pool together.
+        """
+        ...
+
+    def remove(self, now_ps: int, sequence: Sequence) -> int | None:
+        """Take `sequence` out at the first boundary at or after now; a last token due then still counts.
+
+        It comes back in that boundary's `ended`. Unknown or already ended sequences are the caller's bug.
+        """
+        ...
+
+    def change_law(self, now_ps: int, law: StepTime) -> int | None:
+        """Steps that start at or after the next boundary follow `law`."""
+        ...
+
+    def drain(self, now_ps: int) -> Boundary:
+        """Everything leaves now and the kernel falls idle; the step in progress is lost.
+
+        A step that ends exactly now has ended: its first tokens stand in `firsts`, and `ended` (everything
+        that was inside) may hold complete sequences.
+        """
+        ...
+
+    def boundary(self, now_ps: int) -> Boundary:
+        """End the step (or stretch of steps) that is due now and plan the next."""
+        ...
+
+    def tokens_by(self, sequence: Sequence, at_ps: int) -> int:
+        """Output tokens that existed at `at_ps`, for any time not after the next boundary.
+
+        Needs a kernel made with `keep_schedule=True`. Holds for ended sequences too, as long as they are not
+        added anew. Tokens made elsewhere (`generated` of `add`) always count.
+        """
+        ...
+
+    def forget(self, before_ps: int) -> None:
+        """Drop what only `tokens_by` at times before `before_ps` would need."""
+        ...
+
+    @property
+    def free_blocks(self) -> int:
+        """As planned by the last `boundary`: blocks of the step that it started are taken."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Sequences queued: those just added and those preempted included."""
+        ...
+
+    @property
+    def running(self) -> int: ...

@@ -1,0 +1,127 @@
+"""One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
+
+from collections import deque
+from typing import Any, Protocol
+
+from sim.calendar import BOUNDARY, Alarm, Timeline
+from sim.kernel import NodeKernel, Sequence
+from sim.ticket import Ticket
+
+
+class Progress(Protocol):
+    """Whom a node tells what its requests reached."""
+
+    def first_token(self, ticket: Ticket) -> None: ...
+
+    def left_node(self, ticket: Ticket) -> None:
+        """Every sequence of `ticket` is out: complete or removed."""
+        ...
+
+
+class Node:
+    """`overhead_ps` of work precedes each request's first step, beside the steps of its neighbours.
+
+    With `slots`, that work holds one of so many places from its start to the end of the request; without,
+    only the kernel's `max_num_seqs` bounds what is inside.
+    """
+
+    def __init__(
+        self,
+        env: Timeline,
+        index: int,
+        kernel: NodeKernel,
+        progress: Progress,
+        overhead_ps: int = 0,
+        slots: int | None = None,
+    ) -> None:
+        self.env = env
+        self.index = index
+        self.kernel = kernel
+        self.progress = progress
+        self.overhead_ps = overhead_ps
+        self.outstanding = 0
+        self._slots_free = slots
+        self._waiting: deque[Ticket] = deque()
+        self._alarm: Alarm | None = None
+        self.due_ps: int | None = None
+        """When the step in progress ends, None while the node is idle."""
+
+    def submit(self, ticket: Ticket) -> None:
+        self.outstanding += 1
+        ticket.node = self
+        if self._slots_free is None:
+            self._prepare(ticket)
+        elif self._slots_free >= ticket.request.samples:
+            self._slots_free -= ticket.request.samples
+            self._prepare(ticket)
+        else:
+            self._waiting.append(ticket)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
+        now = self.env.now
+        for sequence in ticket.sequences:
+            if sequence.last_ps < 0:
+                self._arm(self.kernel.remove(now, sequence))
+        if not ticket.sequences and ticket.overhead_ps < 0:
+            self._waiting.remove(ticket)
+            self._leave(ticket)
+
+    def _prepare(self, ticket: Ticket) -> None:
+        ticket.overhead_ps = self.overhead_ps
+        if self.overhead_ps:
+            Alarm(self.env, self.env.now + self.overhead_ps, self._prepared, ticket)
+        else:
+            self._enter(ticket)
+
+    def _prepared(self, alarm: Alarm) -> None:
+        ticket: Ticket = alarm.subject
+        if ticket.outcome:
+            self._release(ticket)
+            self._leave(ticket)
+        else:
+            self._enter(ticket)
+
+    def _enter(self, ticket: Ticket) -> None:
+        request, now = ticket.request, self.env.now
+        for _ in range(request.samples):
+            sequence = Sequence(request.number, request.prompt_tokens, request.output_tokens, ticket)
+            ticket.sequences.append(sequence)
+            self._arm(self.kernel.add(now, sequence))
+        ticket.unfinished = request.samples
+
+    def _arm(self, due_ps: int | None) -> None:
+        if due_ps != self.due_ps:
+            self.due_ps = due_ps
+            self._alarm = None if due_ps is None else Alarm(self.env, due_ps, self._boundary, order=BOUNDARY)
+
+    def _boundary(self, alarm: Alarm) -> None:
+        if alarm is not self._alarm:
+            return  # a later call moved the boundary
+        self.due_ps = self._alarm = None
+        boundary = self.kernel.boundary(self.env.now)
+        self._arm(boundary.next_ps)
+        for sequence in boundary.firsts:
+            ticket: Any = sequence.owner
+            if ticket.first_seen_ps < 0:
+                self.progress.first_token(ticket)
+        for sequence in boundary.ended:
+            ticket = sequence.owner
+            ticket.unfinished -= 1
+            if not ticket.unfinished:
+                self._release(ticket)
+                self._leave(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
+        """Give the slot to whoever waits longest."""
+        if self._slots_free is None:
+            return
+        self._slots_free += ticket.request.samples
+        waiting = self._waiting
+        while waiting and waiting[0].request.samples <= self._slots_free:
+            self._slots_free -= waiting[0].request.samples
+            self._prepare(waiting.popleft())
+
+    def _leave(self, ticket: Ticket) -> None:
+        self.outstanding -= 1
+        self.progress.left_node(ticket)

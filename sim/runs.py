@@ -1,0 +1,134 @@
+"""Replications of every variant on common random numbers, in this process or over several."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from reports.tables import RunTables, concat
+from sim import interrupt
+from sim.scenario.load import Plan
+from sim.scenario.schema import Scenario
+from sim.world import World
+
+PS_PER_S = 10**12
+SLICES = 200
+"""How often a replication looks up from its work, for progress and interrupts."""
+
+Tell = Callable[[float, str], None]
+"""(share done, note)"""
+
+
+class Task(NamedTuple):
+    """One replication of one variant."""
+
+    variant: str
+    scenario: Scenario
+    seed: int
+    replication: int
+    engine: str
+
+
+class Outcome(NamedTuple):
+    tables: RunTables
+    simulated_ps: int
+    """The horizon, or less after an interrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    tables: RunTables
+    variants: tuple[str, ...]
+    replications: int
+    """Of each variant."""
+    measured_ps: int
+    """The horizon, or less where an interrupt cut the only replication short."""
+    interrupted: bool
+
+
+class NothingDoneError(Exception):
+    """Interrupted before there was anything to keep."""
+
+
+def simulate(task: Task, tell: Tell | None = None) -> Outcome:
+    """Run one replication to its horizon, then until the last answer has arrived or `drain_s` is over."""
+    scenario = task.scenario
+    world = World(scenario, task.seed, task.replication, engine=task.engine)
+    horizon_ps = round(scenario.run.horizon_s * PS_PER_S)
+    drain_s = scenario.run.horizon_s if scenario.run.drain_s is None else scenario.run.drain_s
+    for part in range(1, SLICES + 1):
+        world.run_to(horizon_ps * part // SLICES)
+        if tell is not None:
+            tell(part / SLICES, "")
+        if interrupt.asked():
+            return Outcome(world.tables(task.variant), horizon_ps * part // SLICES)
+    world.run_to(horizon_ps + round(drain_s * PS_PER_S))
+    return Outcome(world.tables(task.variant), horizon_ps)
+
+
+def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell) -> Results:
+    """Every variant of `plan`, one round of replications after the other, with equal results for any `jobs`.
+
+    An interrupt keeps the complete rounds; where there is none, what the first round reached.
+
+    Raises:
+        NothingDoneError: interrupted too early.
+
+    """
+    variants, run = plan.variants, plan.base.run
+    tasks = [
+        Task(name, scenario, run.seed, replication, engine)
+        for replication in range(run.replications)
+        for name, scenario in variants.items()
+    ]
+    outcomes: list[Outcome] = []
+    for outcome in _in_turn(tasks, tell) if min(jobs, len(tasks)) == 1 else _side_by_side(tasks, jobs, tell):
+        outcomes.append(outcome)
+        if outcome.simulated_ps < round(run.horizon_s * PS_PER_S):
+            break
+    return _gathered(outcomes, tuple(variants), run.replications, round(run.horizon_s * PS_PER_S))
+
+
+def _gathered(
+    outcomes: list[Outcome], variants: tuple[str, ...], replications: int, horizon_ps: int
+) -> Results:
+    whole = [outcome for outcome in outcomes if outcome.simulated_ps >= horizon_ps]
+    rounds = len(whole) // len(variants)
+    if rounds:
+        tables = concat(outcome.tables for outcome in whole[: rounds * len(variants)])
+        return Results(tables, variants, rounds, horizon_ps, rounds < replications)
+    measured_ps = min((outcome.simulated_ps for outcome in outcomes), default=0)
+    if not measured_ps:
+        raise NothingDoneError
+    tables = concat(outcome.tables for outcome in outcomes)
+    return Results(tables, variants[: len(outcomes)], 1, measured_ps, interrupted=True)
+
+
+def _in_turn(tasks: list[Task], tell: Tell) -> Iterator[Outcome]:
+    for done, task in enumerate(tasks):
+        if interrupt.asked():
+            return
+        note = f"replication {task.replication + 1}, {task.variant}"
+
+        def told(share: float, _note: str, done: int = done, note: str = note) -> None:
+            tell((done + share) / len(tasks), note)
+
+        yield simulate(task, told)
+
+
+def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
+    # `spawn`: a fork would copy the threads of libraries that already run some.
+    context = multiprocessing.get_context("spawn")
+    pending = iter(tasks)
+    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=interrupt.listen_in_worker) as pool:
+        running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
+        for done, _ in enumerate(tasks):
+            yield running.pop(0).result()
+            tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")
+            if interrupt.asked():
+                for future in running:
+                    future.cancel()
+                return
+            running.extend(pool.submit(simulate, task) for task in islice(pending, 1))

@@ -1,0 +1,243 @@
+"""A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
+
+from numpy.random import Generator
+
+from hwmodels.node_hardware import NodeHardware
+from reports.record import NODE_COLUMNS
+from reports.tables import RunTables, node_table, request_table, user_request_table
+from sim.apps import App, User, Visits
+from sim.calendar import Timeline
+from sim.fast_forward import FastForward
+from sim.gateway import Pool
+from sim.kernel import BatchLimits, NodeKernel
+from sim.network import Link, Network
+from sim.node import Node
+from sim.platform import Platform
+from sim.rate_limit import Limiter
+from sim.recorder import Recorder
+from sim.routing import ROUTING
+from sim.scenario.check import target_model
+from sim.scenario.schema import Limits, Model, Scenario, Source
+from sim.sources import Numbers, OpenSource
+from sim.step_engine import StepEngine
+from sim.streams import stream
+from sim.ticket import IGNORE, Sink
+from traffic.request import Request
+from traffic.workload import SizePair
+
+PS_PER_S = 10**12
+PS_PER_MS = 10**9
+
+ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
+
+
+def ps_of_ms(milliseconds: float) -> int:
+    return round(milliseconds * PS_PER_MS)
+
+
+class World:
+    """`env` stands at 0 with the first arrivals pending; `platform` takes further requests at any time."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        replication: int,
+        *,
+        engine: str = "step",
+        keep_schedule: bool = False,
+    ) -> None:
+        self.scenario = scenario
+        self.env = Timeline()
+        self.numbers = Numbers()
+        self.visits = Visits(self.env)
+        self._seed, self._replication = seed, replication
+        self._engine, self._keep_schedule = ENGINES[engine], keep_schedule
+        self._network = Network(scenario.network)
+        self._kv_blocks: dict[str, int] = {}
+        gateway = scenario.gateway
+        self.platform = Platform(
+            self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency
+        )
+        for name, model in scenario.models.items():
+            self._add_pool(name, model)
+        for name, source in scenario.traffic.items():
+            self._add_source(name, source)
+
+    def run_to(self, at_ps: int) -> None:
+        """Let everything happen that is due before `at_ps`."""
+        if at_ps > self.env.now:
+            self.env.run(until=at_ps)
+
+    def tables(self, variant: str) -> RunTables:
+        """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
+        self.platform.record_unfinished()
+        self.visits.record_unfinished()
+        requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
+        users = None
+        if self.scenario.apps:
+            users = user_request_table(
+                variant, self._replication, visits.arrays("number"), visits.labels.vocabulary()
+            )
+        return RunTables(
+            requests=request_table(
+                variant, self._replication, requests.arrays("number"), requests.labels.vocabulary()
+            ),
+            nodes=node_table(variant, self._replication, nodes.arrays("node"), nodes.labels.vocabulary()),
+            user_requests=users,
+        )
+
+    def _stream_of(self, name: str) -> Generator:
+        return stream(self._seed, self._replication, name)
+
+    # Pools
+
+    def _add_pool(self, name: str, model: Model) -> None:
+        hardware = model.build_hardware()
+        limits = BatchLimits(
+            hardware.max_num_seqs,
+            hardware.max_num_batched_tokens,
+            model.block_size,
+            hardware.kv_pool_tokens // model.block_size,
+        )
+        nodes = [self._make_node(index, hardware, limits) for index in range(model.nodes)]
+        limits_of = model.limits
+        self.platform.nodes[name] = nodes
+        self._kv_blocks[name] = limits.kv_blocks
+        self.platform.pools[name] = Pool(
+            context_tokens=model.context_tokens,
+            choose=ROUTING[model.routing](nodes, self._stream_of(f"routing/{name}")),
+            make_limiter=None if limits_of is None else lambda: _limiter(limits_of),
+            limits_per_key=limits_of is not None and limits_of.scope == "key",
+            default_output_reservation_tokens=(
+                0 if limits_of is None else limits_of.default_output_reservation_tokens
+            ),
+        )
+
+    def _make_node(self, index: int, hardware: NodeHardware, limits: BatchLimits) -> Node:
+        kernel: NodeKernel = self._engine(limits, hardware.step_time, keep_schedule=self._keep_schedule)
+        slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
+        return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots)
+
+    # Connections
+
+    def _link_to_gateway(self, caller: str, place: str) -> Link:
+        """A source has the connections that it states, an app pools its own."""
+        source = self.scenario.traffic.get(caller)
+        rng = self._stream_of(f"network/{caller}")
+        if source is None:
+            return self._network.link(place, None, rng)
+        return self._network.link(place, None, rng, connections=source.connections, users=source.users)
+
+    # Traffic
+
+    def _add_source(self, name: str, source: Source) -> None:
+        arrivals = source.arrivals.blocks(
+            self._stream_of(f"traffic/{name}/arrivals"), round(self.scenario.run.horizon_s * PS_PER_S)
+        )
+        calls = 1 if source.app is None else self.scenario.apps[source.app].calls
+        sizes = source.call_sizes(
+            self._stream_of(f"traffic/{name}/prompt"), self._stream_of(f"traffic/{name}/output"), calls
+        )
+        asks = Asks(self, name, source)
+        if source.app is None:
+            OpenSource(self.env, arrivals, lambda: asks.model(next(sizes)[0], self.numbers.next()))
+            return
+        user = self._user(name, source, source.app)
+
+        def visit() -> None:
+            pending = iter(sizes_of_visit := next(sizes))
+            number = self.numbers.next()
+            self.visits.begin(
+                user,
+                number,
+                sizes_of_visit[0][0],
+                lambda visit: asks.model(next(pending), self.numbers.next(), visit, number),
+            )
+
+        OpenSource(self.env, arrivals, visit)
+
+    def _user(self, name: str, source: Source, app_name: str) -> User:
+        spec = self.scenario.apps[app_name]
+        app = App(
+            app_name,
+            spec.place,
+            spec.calls,
+            spec.mode == "fan_out",
+            ps_of_ms(spec.cpu_ms),
+            ps_of_ms(spec.cpu_per_call_ms),
+        )
+        link = self._network.link(
+            source.place,
+            spec.place,
+            self._stream_of(f"network/{name}"),
+            connections=source.connections,
+            users=source.users,
+        )
+        return User(name, source.tenant, source.place, app, link)
+
+    def _node_records(self) -> Recorder:
+        recorder = Recorder(NODE_COLUMNS)
+        for model, nodes in self.platform.nodes.items():
+            for node in nodes:
+                kernel = node.kernel
+                recorder.add(
+                    (
+                        recorder.labels.code("model", model),
+                        node.index,
+                        kernel.steps,
+                        kernel.busy_ps,
+                        kernel.sequence_ps,
+                        kernel.preemptions,
+                        kernel.prompt_tokens_done,
+                        kernel.output_tokens_done,
+                        self._kv_blocks[model],
+                    )
+                )
+        return recorder
+
+
+class Asks:
+    """Makes the model requests of one source: what they have in common is worked out once."""
+
+    def __init__(self, world: World, name: str, source: Source) -> None:
+        self._platform = world.platform
+        self._env = world.env
+        self._name = name
+        self._tenant = source.tenant
+        self._model = target_model(world.scenario, source)
+        self._cap = source.max_output_tokens
+        self._stream = source.stream
+        self._timeout_ps = None if source.timeout_s is None else round(source.timeout_s * PS_PER_S)
+        app = None if source.app is None else world.scenario.apps[source.app]
+        self._place, self._caller = (source.place, name) if app is None else (app.place, str(source.app))
+
+    def model(self, sizes: SizePair, number: int, sink: Sink = IGNORE, parent: int = -1) -> None:
+        now, (prompt_tokens, output_tokens) = self._env.now, sizes
+        if self._cap is not None and output_tokens > self._cap:
+            output_tokens = self._cap
+        self._platform.submit(
+            Request(
+                number,
+                self._model,
+                prompt_tokens,
+                output_tokens,
+                self._cap,
+                now,
+                self._place,
+                self._caller,
+                self._tenant,  # the project whose limits count
+                self._tenant,  # one key per tenant
+                self._name,
+                self._tenant,
+                self._stream,
+                1,
+                None if self._timeout_ps is None else now + self._timeout_ps,
+                parent,
+            ),
+            sink,
+        )
+
+
+def _limiter(limits: Limits) -> Limiter:
+    return Limiter(limits.algorithm, limits.requests_per_minute, limits.tokens_per_minute)

@@ -1,0 +1,123 @@
+"""The fast kernel does what the plain one does, to the picosecond, on whatever comes."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodels.step_time import AffineStepTime
+from sim.fast_forward import FastForward
+from sim.kernel import BatchLimits
+from sim.step_engine import StepEngine
+from tests.support.kernel_driver import (
+    Action,
+    Arrive,
+    Ask,
+    Cancel,
+    ChangeLaw,
+    Course,
+    Drain,
+    Driver,
+    Event,
+    Workload,
+)
+from tests.support.kernel_workload import random_workload
+
+SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
+
+
+def assert_kernels_agree(workload: Workload) -> Course:
+    limits, law = workload.limits, workload.law
+    plain = Driver(StepEngine(limits, law, keep_schedule=True), workload.events).run()
+    kernel = FastForward(limits, law, keep_schedule=True)
+    fast = Driver(kernel, plain.events).run()  # with the times at which the plain one had its boundaries
+    assert fast.firsts == plain.firsts
+    assert fast.ended == plain.ended
+    assert fast.stamps() == plain.stamps()
+    assert fast.counters == plain.counters
+    assert fast.answers == plain.answers
+    assert fast.occupancy == plain.occupancy
+    assert fast.free_blocks.items() <= plain.free_blocks.items()  # it has fewer boundaries, at the same times
+    assert (kernel.waiting, kernel.running, kernel.free_blocks) == (0, 0, limits.kv_blocks)
+    return plain
+
+
+prices = st.sampled_from([0, 1, 3, 50])
+laws = st.builds(
+    AffineStepTime,
+    dense_ps=st.lists(st.integers(1, 20), min_size=1, max_size=4).map(tuple),
+    token_ps=prices,
+    pair_ps=prices,
+    chunk_ps=prices,
+    decode_ps=prices,
+    kv_ps=prices,
+    mixed_kv_ps=prices,
+    prefill_tile_tokens=st.sampled_from([0, 1, 5]),
+)
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, number: int, follower: Arrive | None = None) -> Arrive:
+    prompt, output = draw(st.integers(1, 20)), draw(st.integers(1, 12))
+    generated = draw(st.just(0) | st.integers(0, output - 1))
+    computed = draw(st.just(0) | st.integers(0, prompt + generated - 1))
+    return Arrive(number, prompt, output, computed, generated, draw(st.booleans()), follower)
+
+
+@st.composite
+def small_workloads(draw: st.DrawFn) -> Workload:
+    """Few sequences and small numbers, so that a failure shrinks to something a person can follow."""
+    count = draw(st.integers(1, 8))
+    actions: list[Action] = []
+    for number in range(count):
+        follower = draw(st.none() | arrivals(number=number + count))
+        actions.append(draw(arrivals(number=number, follower=follower)))
+    others: st.SearchStrategy[Action] = st.one_of(
+        st.builds(Cancel, st.integers(0, 2 * count - 1)),
+        st.builds(ChangeLaw, laws),
+        st.builds(Drain, st.booleans()),
+        st.builds(Ask, st.tuples(st.floats(0, 1)), st.none() | st.floats(0, 1)),
+    )
+    actions += draw(st.lists(others, max_size=6))
+    events = [Event(draw(st.integers(0, 300)), action, draw(st.booleans())) for action in actions]
+    block_size = draw(st.sampled_from([1, 2, 4]))
+    limits = BatchLimits(
+        max_num_seqs=draw(st.integers(1, 6)),
+        max_num_batched_tokens=draw(st.integers(1, 30)),
+        block_size=block_size,
+        kv_blocks=-(-32 // block_size) + draw(st.integers(0, 20)),
+    )
+    return Workload(limits, draw(laws), events)
+
+
+@settings(max_examples=300, deadline=None)
+@given(small_workloads())
+def test_both_kernels_give_every_stamp_of_small_workloads_alike(workload: Workload) -> None:
+    assert_kernels_agree(workload)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_both_kernels_give_every_stamp_of_random_workloads_alike(seed: int) -> None:
+    assert_kernels_agree(random_workload(np.random.default_rng(seed)))
+
+
+def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
+    courses = [assert_kernels_agree(random_workload(np.random.default_rng(seed))) for seed in range(60)]
+    assert sum(len(course.sequences) for course in courses) > 2000
+    assert sum(course.counters[1] for course in courses) > 500, "preemptions"
+    ended = [(s, course) for course in courses for s in course.sequences.values()]
+    assert sum(s.generated < s.output_tokens for s, _ in ended) > 100, "removals and drains"
+    at_boundaries = [
+        event for course in courses for event in course.events if event.at_ps in course.free_blocks
+    ]
+    assert len(at_boundaries) > 200, "ties"
+    assert sum(len(course.answers) for course in courses) > 10_000
+
+
+@pytest.mark.soak
+def test_both_kernels_agree_on_thousands_of_random_workloads() -> None:
+    for seed in range(SOAK_WORKLOADS):
+        assert_kernels_agree(random_workload(np.random.default_rng([80, seed])))

@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.statistics import (
+    Answer,
+    Estimate,
+    Refused,
+    Samples,
+    difference_of_means,
+    difference_of_quantiles,
+    mean,
+    quantile_answers,
+    quantiles,
+    requests_needed,
+    share,
+)
+from reports.student_t import t_quantile
+
+FINITE = st.floats(-1e6, 1e6)
+
+
+def samples(*replications: object) -> Samples:
+    parts = [np.asarray(part, np.float64) for part in replications]
+    owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return Samples.of(np.concatenate(parts), owner, range(len(parts)))
+
+
+def estimate(answer: Answer) -> Estimate:
+    assert isinstance(answer, Estimate), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("level", "freedom", "published"),
+    [
+        (0.95, 1, 12.706),
+        (0.95, 2, 4.303),
+        (0.95, 9, 2.262),
+        (0.95, 30, 2.042),
+        (0.99, 5, 4.032),
+        (0.9, 120, 1.658),
+    ],
+)
+def test_t_agrees_with_the_printed_tables(level: float, freedom: int, published: float) -> None:
+    """NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2."""
+    assert t_quantile(level, freedom) == pytest.approx(published, abs=5e-4)
+
+
+def test_t_agrees_with_scipy_for_every_freedom_it_may_meet() -> None:
+    from scipy.special import stdtrit
+
+    for freedom in range(1, 200):
+        assert t_quantile(0.95, freedom) == pytest.approx(float(stdtrit(freedom, 0.975)), rel=1e-10)
+
+
+def test_an_interval_over_replications_worked_by_hand() -> None:
+    # means 2, 4, 6: centre 4, standard deviation 2, half-width 4.303 * 2 / sqrt(3) = 4.968
+    found = estimate(mean(samples([1, 3], [4], [5, 6, 7])))
+    assert (found.value, found.n) == (4.0, 6)
+    assert found.low == pytest.approx(-0.968, abs=1e-3)
+    assert found.high == pytest.approx(8.968, abs=1e-3)
+
+
+def test_an_empty_replication_neither_counts_nor_breaks_the_mean() -> None:
+    assert estimate(mean(samples([1, 1], [], [3]))).value == 2.0
+    assert isinstance(mean(samples([], [])), Refused)
+
+
+def test_quantiles_interpolate_between_neighbours() -> None:
+    assert quantiles(np.array([40.0, 10.0, 30.0, 20.0]), [0, 0.5, 0.9, 1]).tolist() == [10, 25, 37, 40]
+
+
+@settings(deadline=None)
+@given(st.lists(FINITE, min_size=1, max_size=60), st.lists(st.floats(0, 1), min_size=1, max_size=5))
+def test_quantiles_agree_with_numpy(values: list[float], probabilities: list[float]) -> None:
+    found = quantiles(np.array(values), probabilities)
+    assert found == pytest.approx(np.quantile(values, probabilities), rel=1e-9, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(FINITE, min_size=40, max_size=80), st.floats(-1000, 1000), st.floats(0.1, 10))
+def test_quantiles_move_with_their_data(values: list[float], shift: float, scale: float) -> None:
+    first = estimate(quantile_answers(samples(values[:20], values[20:]), [0.5])[0])
+    moved = np.array(values) * scale + shift
+    second = estimate(quantile_answers(samples(moved[:20], moved[20:]), [0.5])[0])
+    assert second.value == pytest.approx(first.value * scale + shift, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("probability", "needed"), [(0.5, 20), (0.9, 100), (0.95, 200), (0.99, 1000), (0.999, 10_000)]
+)
+def test_a_quantile_from_too_few_requests_is_refused(probability: float, needed: int) -> None:
+    assert requests_needed(probability) == needed
+    few, enough = np.arange(needed - 1.0), np.arange(float(needed))
+    assert isinstance(quantile_answers(samples(few), [probability])[0], Refused)
+    assert isinstance(quantile_answers(samples(enough), [probability])[0], Estimate)
+
+
+def test_the_refusal_is_a_sentence_with_both_numbers() -> None:
+    (answer,) = quantile_answers(samples(np.arange(2000.0)), [0.999])
+    assert answer == Refused("A p99.9 needs at least 10,000 requests; there are 2,000.")
+
+
+def test_small_replications_are_joined_for_a_quantile_they_cannot_carry() -> None:
+    # 100 each, a p95 needs 200: three pairs, whose p95 are all that of 0..99 twice
+    found = estimate(quantile_answers(samples(*[np.arange(100.0)] * 6), [0.95])[0])
+    assert found.n == 600
+    assert [found.low, found.value, found.high] == pytest.approx([94.05] * 3)
+    only = estimate(quantile_answers(samples(*[np.arange(100.0)] * 4), [0.95])[0])
+    assert only.low is None
+    assert only.note == "The interval of a p95 needs 3 replications or batches of 200 requests."
+
+
+def test_one_short_replication_gives_a_value_and_says_why_it_has_no_interval() -> None:
+    found = estimate(mean(samples(np.arange(50.0))))
+    assert (found.value, found.low, found.high) == (24.5, None, None)
+    assert found.note == "One replication of 50 requests: an interval needs 200."
+
+
+def test_correlated_batches_give_no_interval() -> None:
+    wave = np.sin(np.linspace(0, 2 * np.pi, 600))
+    found = estimate(mean(samples(wave)))
+    assert found.low is None
+    assert found.note is not None
+    assert "correlated" in found.note
+
+
+def test_a_share_of_one_gets_the_rule_of_three() -> None:
+    found = estimate(share(samples(np.ones(50), np.ones(50))))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.9705, abs=1e-4)  # 0.05 ** (1/100)
+    assert estimate(share(samples(np.zeros(100), []))).high == pytest.approx(0.0295, abs=1e-4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=30), min_size=2, max_size=6))
+def test_a_share_and_its_interval_stay_between_zero_and_one(parts: list[list[bool]]) -> None:
+    found = estimate(share(samples(*parts)))
+    assert found.low is not None
+    assert found.high is not None
+    assert -1e-12 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1 + 1e-12
+
+
+def test_differences_are_paired_by_replication_and_say_what_that_gained() -> None:
+    base = samples([1.0], [5.0], [9.0])
+    answer, gain = difference_of_means(base, samples([2.1], [6.0], [9.9]))
+    # differences 1.1, 1.0, 0.9: half-width 4.303 * 0.1 / sqrt(3) = 0.248; variances 16 + 15.21 over 0.01
+    found = estimate(answer)
+    assert found.value == pytest.approx(1.0)
+    assert found.low == pytest.approx(0.752, abs=1e-3)
+    assert gain == pytest.approx(3121, rel=1e-3)
+
+
+def test_a_difference_without_a_second_replication_has_no_interval() -> None:
+    answer, gain = difference_of_means(samples([1.0, 2.0]), samples([3.0]))
+    assert estimate(answer).value == 1.5
+    assert estimate(answer).low is None
+    assert gain is None
+
+
+def test_a_difference_of_quantiles_is_refused_where_either_side_is_too_small() -> None:
+    small, large = samples(np.arange(150.0), []), samples(np.arange(900.0), np.arange(900.0))
+    answer, _ = difference_of_quantiles(large, small, 0.95)
+    assert answer == Refused("A p95 needs at least 200 requests; there are 150.")
+
+
+def test_replications_that_only_one_side_has_are_left_out() -> None:
+    other = Samples.of(np.array([3.0, 7.0]), np.array([1, 2]), [1, 2])
+    answer, _ = difference_of_means(samples([100.0], [1.0], [5.0]), other)
+    assert estimate(answer).value == 2.0
+
+
+def waits(rng: np.random.Generator, count: int, load: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Waiting times of M/M/1 after a warm-up, by Lindley's recursion."""
+    steps = rng.exponential(load, count + 2000) - rng.exponential(1.0, count + 2000)
+    walk = np.cumsum(steps)
+    return (walk - np.minimum.accumulate(np.minimum(walk, 0)))[2000:]
+
+
+@pytest.mark.theory
+def test_intervals_over_replications_cover_the_mean_wait_of_a_queue() -> None:
+    rng = np.random.default_rng(7)
+    answers = [estimate(mean(samples(*(waits(rng, 1000, 0.5) for _ in range(10))))) for _ in range(200)]
+    assert 0.90 <= covered(answers, 0.5) <= 0.99  # rho / (mu (1 - rho)) with service 0.5
+    assert width(answers) < 0.2
+
+
+@pytest.mark.theory
+def test_intervals_from_batches_of_one_run_cover_its_mean_wait() -> None:
+    rng = np.random.default_rng(8)
+    answers = [estimate(mean(samples(waits(rng, 10_000, 0.5)))) for _ in range(200)]
+    assert sum(answer.low is None for answer in answers) < 20
+    assert 0.90 <= covered(answers, 0.5) <= 0.99
+    assert width(answers) < 0.2
+
+
+@pytest.mark.theory
+@pytest.mark.parametrize("replications", [1, 10])
+def test_intervals_of_a_p95_cover_it(replications: int) -> None:
+    rng = np.random.default_rng(9)
+    drawn = [[waits(rng, 20_000 // replications, 0.5) for _ in range(replications)] for _ in range(200)]
+    answers = [estimate(quantile_answers(samples(*parts), [0.95])[0]) for parts in drawn]
+    # P(W > t) = rho exp(-(mu - lambda) t) with mu 2, lambda 1: t = ln(0.5 / 0.05)
+    assert 0.90 <= covered(answers, 2.302585) <= 0.99
+    assert width(answers) < 0.2
+
+
+def covered(answers: list[Estimate], truth: float) -> float:
+    known = [(one.low, one.high) for one in answers if one.low is not None and one.high is not None]
+    return sum(low <= truth <= high for low, high in known) / len(known)
+
+
+def width(answers: list[Estimate]) -> float:
+    """The mean half-width as a share of the value."""
+    known = [one for one in answers if one.high is not None]
+    return float(np.mean([((one.high or 0.0) - one.value) / one.value for one in known]))

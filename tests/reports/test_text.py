@@ -1,0 +1,48 @@
+import pytest
+
+from reports.summary import summarise
+from reports.text import WIDTH, milliseconds, summary_table
+from tests.support.records import manifest, request, tables
+from tests.support.synthetic import synthetic_run
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0123456, "12.3"),
+        (0.000012345, "0.0123"),
+        (1.2345, "1,230"),
+        (0.9996, "1,000"),
+        (0.1, "100"),
+        (0.0, "0"),
+    ],
+)
+def test_milliseconds_have_three_significant_digits(seconds: float, text: str) -> None:
+    assert milliseconds(seconds) == text
+
+
+@pytest.mark.parametrize("with_app", [True, False])
+def test_no_line_is_wider_than_a_terminal(with_app: bool) -> None:
+    run, about = synthetic_run(9000, variants=3, replications=2, with_app=with_app, overloaded="gcp_us_east")
+    for sources in about["facts"]["sources_by_variant"].values():
+        for source in sources:
+            source["place"] = "a_place_whose_name_nobody_shortened_before_it_came_to_us"
+    lines = summary_table(summarise(run, about)).splitlines()
+    assert max(len(line) for line in lines) <= WIDTH
+    assert any(line.startswith("gcp_us_east: overloaded. ") for line in lines)
+
+
+def test_the_table_of_a_run_worked_by_hand() -> None:
+    rows = {("edge", n): [request(i * 100, ended=115 + n) for i in range(40)] for n in range(2)}
+    cloud = {("cloud", n): [request(i * 100, ended=135 + n) for i in range(40)] for n in range(2)}
+    text = summary_table(summarise(tables({**rows, **cloud}), manifest(["edge", "cloud"], 2)))
+    # e2e of 115 and 116 ms: 115.5, half-width 12.706 * 0.7071 / sqrt(2) = 6.35
+    assert "E2E   116 ±6.4    -    -" in text or "E2E   115 ±6.4    -    -" in text
+    assert "  cloud, chat: mean +20.0 ±0, p50 +20.0 ±0" in text
+    assert "160 model requests measured, 2 replications of 0 to 10 s; times in ms" in text
+
+
+def test_what_did_not_change_is_said_in_a_word() -> None:
+    rows = {(variant, n): [request()] for variant in ("edge", "cloud") for n in range(2)}
+    text = summary_table(summarise(tables(rows), manifest(["edge", "cloud"], 2)))
+    assert "  cloud, chat: unchanged" in text

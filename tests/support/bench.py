@@ -1,0 +1,164 @@
+"""A platform small enough to work out by hand: fixed delays on the way, one or two nodes, round numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hwmodels.step_time import AffineStepTime
+from sim.calendar import Alarm, Timeline
+from sim.gateway import Pool
+from sim.kernel import BatchLimits
+from sim.node import Node
+from sim.platform import Platform
+from sim.rate_limit import Headroom, Limiter, Refusal
+from sim.routing import ROUTING
+from sim.step_engine import StepEngine
+from sim.streams import stream
+from sim.ticket import Sink, Ticket
+from traffic.request import Request
+
+MS = 10**9
+
+
+class Trip(NamedTuple):
+    sent_ps: int
+    connected_ps: int
+    arrived_ps: int
+    cold: bool
+    connection: int
+    back_first_ps: int
+    back_last_ps: int
+
+
+@dataclass
+class FixedLink:
+    """`set_up` before the first request, `way` out, `way` back for the first byte, `last` for the last."""
+
+    set_up_ps: int
+    way_ps: int
+    last_ps: int
+    released: list[tuple[int, int]] = field(default_factory=list)
+    sent: int = 0
+
+    def send(self, now_ps: int, prompt_tokens: int) -> Trip:
+        del prompt_tokens
+        cold, self.sent = self.sent == 0, self.sent + 1
+        connected = now_ps + (self.set_up_ps if cold else 0)
+        return Trip(
+            now_ps, connected, connected + self.way_ps, cold, self.sent - 1, self.way_ps, self.last_ps
+        )
+
+    def release(self, connection: int, free_ps: int) -> None:
+        self.released.append((connection, free_ps))
+
+
+@dataclass
+class Diary:
+    """A sink that writes down what it hears."""
+
+    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    on_end: Callable[[int], object] | None = None
+
+    def admitted(self, at_ps: int, headroom: Headroom | None) -> None:
+        self.heard.append(("admitted", at_ps, headroom))
+
+    def rejected(self, at_ps: int, refusal: Refusal) -> None:
+        self.heard.append(("rejected", at_ps, refusal))
+
+    def first_token(self, at_ps: int) -> None:
+        self.heard.append(("first", at_ps))
+
+    def ended(self, at_ps: int, reason: str) -> None:
+        self.heard.append(("ended", at_ps, reason))
+        if self.on_end is not None:
+            self.on_end(at_ps)
+
+    def words(self) -> list[str]:
+        return [line[0] for line in self.heard]
+
+
+@dataclass
+class Bench:
+    """Prompt tokens cost 1 ms each, a decode step 10 ms, whatever the batch."""
+
+    env: Timeline
+    platform: Platform
+    link: FixedLink
+    numbers: int = 0
+
+    def request(self, prompt: int = 5, output: int = 3, **changes: Any) -> Request:
+        self.numbers += 1
+        plain = Request(
+            self.numbers,
+            "m",
+            prompt,
+            output,
+            None,
+            self.env.now,
+            "here",
+            "me",
+            "project",
+            "key",
+            "source",
+            "tenant",
+        )
+        return plain._replace(**changes)
+
+    def submit_at(self, at_ms: float, request: Request, sink: Sink) -> list[Ticket]:
+        """The ticket appears in the list when the time has come."""
+        tickets: list[Ticket] = []
+        at_ps = round(at_ms * MS)
+        request = request._replace(intended_ps=at_ps)
+        Alarm(self.env, at_ps, lambda _: tickets.append(self.platform.submit(request, sink)))
+        return tickets
+
+    def at(self, at_ms: float, act: Callable[[], object]) -> None:
+        def acts(_alarm: Alarm) -> None:
+            act()
+
+        Alarm(self.env, round(at_ms * MS), acts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What was recorded, labels as text."""
+        words = self.platform.records.labels.vocabulary()
+        columns = self.platform.records.arrays("number")
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [
+            {name: words[name][int(v)] if name in words else int(v) for name, v in row.items()}
+            for row in rows
+        ]
+
+
+def make_bench(
+    *,
+    nodes: int = 1,
+    seqs: int = 4,
+    set_up_ms: float = 0,
+    way_ms: float = 0,
+    last_ms: float | None = None,
+    gateway_ms: float = 0,
+    concurrency: int | None = None,
+    overhead_ms: float = 0,
+    slots: int | None = None,
+    limits: tuple[int, int] | None = None,
+    context: int = 1000,
+    routing: str = "least_outstanding",
+) -> Bench:
+    env = Timeline()
+    back_ms = way_ms if last_ms is None else last_ms
+    link = FixedLink(round(set_up_ms * MS), round(way_ms * MS), round(back_ms * MS))
+    platform = Platform(env, lambda _caller, _place: link, round(gateway_ms * MS), concurrency)  # type: ignore[arg-type,return-value]
+    law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
+    # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
+    batch = BatchLimits(seqs, 1000, 1, 2000)
+    platform.nodes["m"] = [
+        Node(env, i, StepEngine(batch, law, keep_schedule=True), platform, round(overhead_ms * MS), slots)
+        for i in range(nodes)
+    ]
+    platform.pools["m"] = Pool(
+        context,
+        ROUTING[routing](platform.nodes["m"], stream(1, 0, "routing")),
+        None if limits is None else lambda: Limiter("token_bucket", *limits),
+        default_output_reservation_tokens=10,
+    )
+    return Bench(env, platform, link)

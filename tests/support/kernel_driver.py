@@ -1,0 +1,192 @@
+"""Drives a node kernel through a script of events without SimPy, and notes what it does."""
+
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+
+from hwmodels.step_time import AffineStepTime
+from sim.kernel import BatchLimits, NodeKernel, Sequence
+
+
+@dataclass(frozen=True)
+class Arrive:
+    number: int
+    prompt_tokens: int
+    output_tokens: int
+    computed: int = 0
+    generated: int = 0
+    hangs_up: bool = False
+    """Its caller takes it out in reaction to its first token."""
+    follower: "Arrive | None" = None
+    """Added in reaction to its end, at the same instant."""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    number: int
+
+
+@dataclass(frozen=True)
+class ChangeLaw:
+    law: AffineStepTime
+
+
+@dataclass(frozen=True)
+class Drain:
+    comes_back: bool
+    """What was inside is added again at once, to compute half of its tokens anew."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How many tokens everybody had: at these fractions of the time till now, now, at the next boundary."""
+
+    fractions: tuple[float, ...]
+    forget_before: float | None = None
+    """Then forget what was before that fraction of the time till now."""
+    next_ps: int | None = None
+
+
+Action = Arrive | Cancel | ChangeLaw | Drain | Ask
+
+
+@dataclass(frozen=True)
+class Event:
+    at_ps: int
+    action: Action
+    on_boundary: bool = False
+    """Put it off to the next boundary of the kernel, so that both fall on the same instant."""
+
+
+@dataclass
+class Workload:
+    limits: BatchLimits
+    law: AffineStepTime
+    events: list[Event]
+
+
+@dataclass
+class Course:
+    """What a kernel did with a workload."""
+
+    events: list[Event] = field(default_factory=list)  # with the times at which they came about
+    sequences: dict[int, Sequence] = field(default_factory=dict)
+    firsts: list[tuple[int, int]] = field(default_factory=list)  # (time, number) in the order of report
+    ended: list[tuple[int, int, int, int]] = field(
+        default_factory=list
+    )  # (time, number, generated, preemptions)
+    answers: list[tuple[int, int, int]] = field(default_factory=list)  # (time, number, tokens)
+    occupancy: list[tuple[int, int]] = field(default_factory=list)  # (waiting, running) at every event
+    free_blocks: dict[int, int] = field(default_factory=dict)  # after each boundary, by time
+    counters: tuple[int, ...] = ()
+
+    def outputs(self, number: int) -> int:
+        return self.sequences[number].output_tokens
+
+    def stamps(self) -> list[tuple[int, ...]]:
+        return [
+            (s.number, s.started_ps, s.first_ps, s.last_ps, s.preemptions, s.generated)
+            for s in self.sequences.values()
+        ]
+
+
+class Driver:
+    """Events first, then the boundary of the same instant, then what its result provokes."""
+
+    def __init__(self, kernel: NodeKernel, events: list[Event]) -> None:
+        self.kernel = kernel
+        self.course = Course()
+        self._events = [(event.at_ps, order, event) for order, event in enumerate(events)]
+        heapify(self._events)
+        self._next_ps: int | None = None
+        self._inside: dict[int, Arrive] = {}
+        self._remembered_ps = 0
+
+    def run(self) -> Course:
+        while self._events or self._next_ps is not None:
+            if self._events and (self._next_ps is None or self._events[0][0] <= self._next_ps):
+                self._take_event()
+            else:
+                self._take_boundary()
+        kernel = self.kernel
+        self.course.counters = (
+            kernel.steps,
+            kernel.preemptions,
+            kernel.busy_ps,
+            kernel.sequence_ps,
+            kernel.prompt_tokens_done,
+            kernel.output_tokens_done,
+        )
+        return self.course
+
+    def _take_event(self) -> None:
+        at_ps, order, event = heappop(self._events)
+        if event.on_boundary and self._next_ps is not None and at_ps < self._next_ps:
+            heappush(self._events, (self._next_ps, order, replace(event, at_ps=self._next_ps)))
+            return
+        if isinstance(event.action, Ask) and event.action.next_ps is None:
+            event = replace(event, action=replace(event.action, next_ps=self._next_ps or at_ps))
+        self.course.events.append(replace(event, on_boundary=False))
+        self._act(at_ps, event.action)
+        self.course.occupancy.append((self.kernel.waiting, self.kernel.running))
+
+    def _act(self, now_ps: int, action: Action) -> None:
+        match action:
+            case Arrive():
+                self._add(now_ps, action)
+            case Cancel(number):
+                if number in self._inside:
+                    self._next_ps = self.kernel.remove(now_ps, self.course.sequences[number])
+            case ChangeLaw(law):
+                self._next_ps = self.kernel.change_law(now_ps, law)
+            case Drain(comes_back):
+                self._drain(now_ps, comes_back)
+            case Ask():
+                self._ask(now_ps, action)
+
+    def _add(self, now_ps: int, arrive: Arrive) -> None:
+        sequence = Sequence(arrive.number, arrive.prompt_tokens, arrive.output_tokens, owner=arrive)
+        self.course.sequences[arrive.number] = sequence
+        self._inside[arrive.number] = arrive
+        self._next_ps = self.kernel.add(now_ps, sequence, arrive.computed, arrive.generated)
+
+    def _drain(self, now_ps: int, comes_back: bool) -> None:
+        _, firsts, ended = self.kernel.drain(now_ps)
+        self._next_ps = None
+        assert self.kernel.waiting == self.kernel.running == 0
+        self._note(now_ps, firsts, ended)
+        for sequence in ended:
+            arrive = self._inside.pop(sequence.number)
+            if comes_back and sequence.generated < sequence.output_tokens:
+                self._inside[sequence.number] = arrive
+                half = (sequence.prompt_tokens + sequence.generated) // 2
+                self._next_ps = self.kernel.add(now_ps, sequence, half, sequence.generated)
+
+    def _ask(self, now_ps: int, ask: Ask) -> None:
+        assert ask.next_ps is not None
+        times = [int(fraction * now_ps) for fraction in ask.fractions]
+        for at_ps in (*times, now_ps, ask.next_ps):
+            for number, sequence in self.course.sequences.items():
+                if at_ps >= self._remembered_ps:
+                    self.course.answers.append((at_ps, number, self.kernel.tokens_by(sequence, at_ps)))
+        if ask.forget_before is not None:
+            self._remembered_ps = max(self._remembered_ps, int(ask.forget_before * now_ps))
+            self.kernel.forget(self._remembered_ps)
+
+    def _take_boundary(self) -> None:
+        assert self._next_ps is not None
+        now_ps = self._next_ps
+        self._next_ps, firsts, ended = self.kernel.boundary(now_ps)
+        assert self._next_ps is None or self._next_ps > now_ps
+        self.course.free_blocks[now_ps] = self.kernel.free_blocks
+        self._note(now_ps, firsts, ended)
+        followers = [self._inside.pop(sequence.number).follower for sequence in ended]
+        for sequence in firsts:
+            if sequence.number in self._inside and self._inside[sequence.number].hangs_up:
+                self._next_ps = self.kernel.remove(now_ps, sequence)
+        for follower in followers:
+            if follower is not None:
+                self._add(now_ps, follower)
+
+    def _note(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
+        self.course.firsts += [(now_ps, s.number) for s in firsts]
+        self.course.ended += [(now_ps, s.number, s.generated, s.preemptions) for s in ended]

@@ -1,0 +1,1 @@
+"""Who asks for what and when: requests, arrival processes, token lengths and trace readers."""

@@ -1,0 +1,37 @@
+"""From single times or drawn gaps to blocks of arrival times before a horizon."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, takewhile
+from math import inf, nextafter
+
+import numpy as np
+
+from traffic.units import FloatArray
+
+
+def until(horizon_ps: int, times_ps: Iterable[int], size: int) -> Iterator[list[int]]:
+    """Non-decreasing times, cut at the horizon and packed into blocks."""
+    before = takewhile(lambda at_ps: at_ps < horizon_ps, times_ps)
+    while block := list(islice(before, size)):
+        yield block
+
+
+def accumulated(horizon_ps: int, draw_gaps_ps: Callable[[int], FloatArray], size: int) -> Iterator[list[int]]:
+    """Times of a renewal process. Gaps are rounded one by one and summed as integers, so nothing drifts.
+
+    A process whose gaps come from one vector draw (exponential, gamma, Weibull) needs no more than this.
+    """
+    assert 0 <= horizon_ps < 2**63 - 2**11, horizon_ps
+    now_ps, enough_ps = 0, nextafter(horizon_ps, inf)
+    while True:
+        # A gap beyond the horizon ends the run whatever its length, and has to fit an integer.
+        gaps_ps = np.minimum(np.rint(draw_gaps_ps(size)), enough_ps).astype(np.uint64)
+        # Sums wrap at 2**64 only beyond the first one that passes the horizon, where they are cut off.
+        times_ps = np.uint64(now_ps) + np.cumsum(gaps_ps)
+        if (beyond := times_ps >= horizon_ps).any():
+            if last := times_ps[: int(np.argmax(beyond))].tolist():
+                yield last
+            return
+        block: list[int] = times_ps.tolist()
+        yield block
+        now_ps = block[-1]

@@ -1,0 +1,71 @@
+"""How long prompts and answers are, in tokens. Every draw is at least 1.
+
+Draw i takes the i-th variate of its generator, whatever the parameters and however many are asked for at
+once: variants that change a length stay paired request by request.
+"""
+
+from math import log
+from typing import Annotated, Literal, Protocol, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from traffic.spec import MAX_TOKENS, Spec, Tokens
+from traffic.units import IntArray
+
+
+class LengthDistribution(Protocol):
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray: ...
+
+
+class FixedLength(Spec):
+    kind: Literal["fixed"] = "fixed"
+    tokens: Tokens
+
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
+        del rng  # nothing is random here
+        return np.full(n, self.tokens, dtype=np.int64)
+
+
+class LognormalLength(Spec):
+    """Rounded to whole tokens and clipped to [low, high].
+
+    Clipped, not redrawn: that is what clients do to a prompt that is too long and `max_tokens` to an answer,
+    the median stays the stated one, and a variant with another `high` leaves all other requests as they were.
+    The price is a lump of requests at exactly `high`.
+    """
+
+    kind: Literal["lognormal"] = "lognormal"
+    median: float = Field(ge=1, le=MAX_TOKENS, description="tokens")
+    sigma: float = Field(ge=0, le=10, description="standard deviation of the natural logarithm")
+    low: Tokens = 1
+    high: Tokens = MAX_TOKENS
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.low <= self.median <= self.high:
+            raise ValueError(
+                f"the median {self.median:g} must lie between low {self.low} and high {self.high} (included)"
+            )
+        return self
+
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
+        tokens = rng.lognormal(log(self.median), self.sigma, n)
+        return np.clip(np.rint(tokens), self.low, self.high).astype(np.int64)
+
+
+class GeometricLength(Spec):
+    """Memoryless: the discrete counterpart of exponential service, which queueing theory is written for.
+
+    numpy draws it in one way below a mean of 3 and in another above: variants stay paired on one side of it.
+    """
+
+    kind: Literal["geometric"] = "geometric"
+    mean: float = Field(ge=1, le=MAX_TOKENS, description="tokens")
+
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
+        return rng.geometric(1 / self.mean, n)
+
+
+Length = Annotated[FixedLength | LognormalLength | GeometricLength, Field(discriminator="kind")]
+"""A new kind is a class above with `sample`, and a place in this union."""

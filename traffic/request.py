@@ -1,0 +1,37 @@
+"""What is asked of the platform: sizes and places, never text."""
+
+from typing import NamedTuple
+
+
+class Request(NamedTuple):
+    """One model request. A tuple because a run makes one per request and never changes it.
+
+    `output_tokens` is known here: it was sampled by a source, or planned by the shim's content. The model
+    itself only ever acts on it when that token is reached.
+    """
+
+    number: int
+    """Unique in a run; breaks ties between requests of the same instant."""
+    model: str
+    """The scenario's short name of the model."""
+    prompt_tokens: int
+    output_tokens: int
+    max_output_tokens: int | None
+    """The cap the caller stated, None for none. Limits reserve by it."""
+    intended_ps: int
+    """When the caller meant to send: latency counts from here."""
+    place: str
+    """Where the caller of the model is."""
+    caller: str
+    """Whose connections carry it: a source, an app, an API key."""
+    project: str
+    key: str
+    source: str
+    tenant: str
+    stream: bool = True
+    samples: int = 1
+    """How many completions of the one prompt (`n` in the API)."""
+    deadline_ps: int | None = None
+    """The caller gives up at this time."""
+    parent: int = -1
+    """Number of the user request that this call serves, -1 for none."""

@@ -1,0 +1,37 @@
+"""A trace file as a scenario names it."""
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from traffic.spec import DataPath, Spec
+from traffic.traces.formats import AUTO, FORMATS, read_trace
+from traffic.traces.trace import Trace
+
+NAMES = [AUTO, *FORMATS]
+
+
+def _known_format(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"unknown trace format {name!r}; known are {', '.join(NAMES)}")
+    return name
+
+
+FormatName = Annotated[
+    str,
+    AfterValidator(_known_format),
+    Field(json_schema_extra={"enum": list[object](NAMES)}, description="auto: as the first line tells"),
+]
+LimitRows = Annotated[int, Field(ge=1, description="read no more than so many rows from the start")]
+
+
+class TraceFile(Spec):
+    path: DataPath = Field(description="the recorded trace; relative to the scenario's folder")
+    format: FormatName = AUTO
+    limit_rows: LimitRows | None = None
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Read on first use; raises TraceError."""
+        return read_trace(self.path, self.format, self.limit_rows)

@@ -1,0 +1,72 @@
+"""When the requests of one source come, and how long their prompts and answers are."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import count
+from typing import Self
+
+import numpy as np
+from pydantic import model_validator
+
+from traffic.arrivals import Arrivals, TraceArrivals
+from traffic.sizes import Lengths, PromptAndOutput, RowSizes, SizeSource, TraceLengths
+from traffic.spec import Spec
+from traffic.traces import read_trace
+from traffic.units import BLOCK
+
+SizePair = tuple[int, int]
+"""(prompt tokens, output tokens) of one model request."""
+
+
+class Workload(Spec):
+    arrivals: Arrivals
+    lengths: Lengths
+
+    @model_validator(mode="after")
+    def _a_trace_has_a_path(self) -> Self:
+        lengths = self.lengths
+        if isinstance(lengths, TraceLengths) and lengths.path is None and self.arrivals.kind != "trace":
+            raise ValueError(
+                f"lengths of kind 'trace' need a path, because the arrivals are {self.arrivals.kind!r} "
+                f"and replay no trace"
+            )
+        return self
+
+    def load(self) -> None:
+        """Read the trace files, so that a malformed row is told before a run starts (TraceError)."""
+        if isinstance(self.arrivals, TraceArrivals):
+            self.arrivals.load()
+        _ = self.size_source
+
+    def call_sizes(
+        self, prompt_rng: np.random.Generator, output_rng: np.random.Generator, calls: int = 1
+    ) -> Iterator[list[SizePair]]:
+        """For arrival 0, 1, 2 ... without end: the sizes of its `calls` model requests.
+
+        Whoever takes one item per arrival gets sizes that do not depend on when the calls are made. Rows in
+        order stay with their arrival: all its calls have the lengths of its row.
+        """
+        arrivals_per_block = max(1, BLOCK // calls)
+        for first in count(0, arrivals_per_block):
+            arrivals = np.arange(first, first + arrivals_per_block)
+            sizes = self.size_source.sizes(np.repeat(arrivals, calls), prompt_rng, output_rng)
+            pairs = list(zip(sizes.prompt_tokens.tolist(), sizes.output_tokens.tolist(), strict=True))
+            for at in range(0, len(pairs), calls):
+                yield pairs[at : at + calls]
+
+    @cached_property
+    def size_source(self) -> SizeSource:
+        """Reads a trace on first use (TraceError)."""
+        lengths, arrivals = self.lengths, self.arrivals
+        if isinstance(lengths, PromptAndOutput):
+            return lengths
+        if isinstance(arrivals, TraceArrivals) and _same_rows(lengths, arrivals):
+            return RowSizes(arrivals.trace, lengths.draw or "in_order")
+        assert lengths.path is not None, "validated"
+        return RowSizes(
+            read_trace(lengths.path, lengths.format, lengths.limit_rows), lengths.draw or "together"
+        )
+
+
+def _same_rows(lengths: TraceLengths, arrivals: TraceArrivals) -> bool:
+    return lengths.path in (None, arrivals.path) and lengths.limit_rows in (None, arrivals.limit_rows)
