@@ -32,7 +32,6 @@ class Scale(NamedTuple):
 SECONDS = Scale("s", 1.0)
 DURATIONS = (SECONDS, Scale("ms", 1e3), Scale("µs", 1e6), Scale("ns", 1e9))
 PERCENT = Scale("%", 100.0)
-PERCENT_POINTS = Scale("percentage points", 100.0)
 PER_SECOND = Scale("/s", 1.0)
 PLAIN = Scale("", 1.0)
 
@@ -80,6 +79,12 @@ def share(value: float) -> str:
     if shown == "100.0":
         return "> 99.9 %"
     return "< 0.1 %" if shown == "0.0" else f"{shown} %"
+
+
+def change(ratio: float) -> str:
+    """A relative change: +23 %, −0.8 %; empty where it rounds to nothing."""
+    text = f"{abs(ratio) * 100:,.{1 if abs(ratio) < 0.1 else 0}f}"
+    return "" if text == "0.0" else f"{MINUS if ratio < 0 else '+'}{text} %"
 
 
 class Shown(NamedTuple):

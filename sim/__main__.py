@@ -8,6 +8,7 @@ COMMANDS = {
     "check": ("sim.cli", "validate a scenario without running it"),
     "schema": ("sim.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
+    "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 

@@ -139,18 +139,19 @@ class Visits:
 
     def record(self, visit: Visit, departure: Departure, left_ps: int, ended_ps: int, outcome: str) -> None:
         del self.inside[visit.number]
-        user, app = visit.user, visit.app
-        code = self.records.labels.code
+        user, app, codes = visit.user, visit.app, self.records.labels.codes
         self.records.add(
             (
                 visit.number,
-                code("source", user.source),
-                code("tenant", user.tenant),
-                code("place", user.place),
-                code("app", app.name),
-                code("app_place", app.place),
+                *codes(
+                    source=user.source,
+                    tenant=user.tenant,
+                    place=user.place,
+                    app=app.name,
+                    app_place=app.place,
+                ),
                 app.calls,
-                code("outcome", outcome),
+                *codes(outcome=outcome),
                 departure.cold,
                 departure.sent_ps,
                 departure.connected_ps,

@@ -6,7 +6,7 @@ bare callback on an event costs a fifth of a process, and absolute times need no
 """
 
 from collections.abc import Callable
-from heapq import heappush
+from heapq import heappop, heappush
 from typing import Any
 
 from simpy import Environment, Event
@@ -28,6 +28,30 @@ class Timeline(Environment):
     @property
     def now(self) -> int:
         return self._now  # type: ignore[return-value]
+
+    @property
+    def next_ps(self) -> int | None:
+        """When the next event is due, None without any."""
+        queue: list[Any] = self._queue
+        return queue[0][0] if queue else None
+
+    def run_before(self, at_ps: int) -> None:
+        """Let everything happen that is due before `at_ps`, and stand there.
+
+        Unlike `run(until=...)` it queues no event of its own, and asks nothing of events but their callbacks.
+        """
+        queue: list[Any] = self._queue
+        while queue and queue[0][0] < at_ps:
+            self._now, _, _, event = heappop(queue)
+            callbacks, event.callbacks = event.callbacks, None
+            for callback in callbacks:
+                callback(event)
+        self._now = at_ps
+
+    def skip_to(self, at_ps: int) -> None:
+        """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
+        assert self._now <= at_ps <= self.peek(), (self._now, at_ps, self.peek())
+        self._now = at_ps
 
 
 class Alarm(Event):

@@ -13,7 +13,7 @@ from operator import attrgetter, itemgetter
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
 from sim.kernel import BatchLimits, Boundary, Sequence
 from sim.kv_demand import blocks_in, steps_with
-from sim.progression import Stretch, StretchLog, lasting, steps_to_reach, steps_within
+from sim.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
 
 _by_number = attrgetter("number")
 _by_time_and_number = itemgetter(0, 1)
@@ -222,11 +222,11 @@ class FastForward:
     def _steps_by(self, at_ps: int) -> int:
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
         if self._stretch and at_ps >= self._started_ps:
-            return self._present().steps_by(at_ps)
+            return steps_by(at_ps, self._present())
         return self._log.steps_by(at_ps)
 
     def _present(self) -> Stretch:
-        return Stretch(self._started_ps, self.steps, self._stretch, self._first_ps, self._slope_ps)
+        return self._started_ps, self.steps, self._stretch, self._first_ps, self._slope_ps
 
     # --- the end of a stretch
 
@@ -395,13 +395,13 @@ class FastForward:
                 self._prefilling.append(partial)
                 chunks.append((new, partial.cached))
                 self._chunk_blocks = blocks
-                free -= blocks
                 left -= new
+                free -= blocks
         if self._waiting and not preempted:
-            left = self._admit(now_ps, left, free, chunks)
+            self._admit(now_ps, left, free, chunks)
         self._started_ps = now_ps
         if chunks:
-            self._plan_prefill(chunks, left)
+            self._plan_prefill(chunks)
         else:
             self._plan_decode(preempted)
         assert self._first_ps >= 1, (self._first_ps, chunks, self._decodes, self._kv_tokens)
@@ -425,8 +425,8 @@ class FastForward:
         self.preemptions += 1
         self._waiting.appendleft(work)
 
-    def _admit(self, now_ps: int, left: int, free: int, chunks: list[Chunk]) -> int:
-        """First come, first served, while slots, tokens and blocks last; answers the tokens left."""
+    def _admit(self, now_ps: int, left: int, free: int, chunks: list[Chunk]) -> None:
+        """First come, first served, while slots, tokens and blocks last."""
         waiting = self._waiting
         slots = self._max_num_seqs - len(self._running)
         while left and slots and waiting:
@@ -450,7 +450,6 @@ class FastForward:
             free -= blocks
             left -= new
             slots -= 1
-        return left
 
     def _plan_decode(self, preempted: bool) -> None:
         """Decoding alone goes on until somebody has his last token or a block lacks."""
@@ -458,33 +457,34 @@ class FastForward:
         law = self._law
         self._first_ps = law.step_ps((), decodes, self._kv_tokens)
         self._slope_ps = law.kv_ps * decodes
-        steps = (
-            1 if preempted else self._steps_to_finish()
-        )  # a step that preempted admits nobody, the next may
+        # A step that preempted admits nobody, but the one after it may.
+        steps = 1 if preempted else self._steps_to_finish()
         if (steps // self._block_size + 1) * decodes > self._free:  # else blocks suffice in any case
             steps = steps_with(self._demand, self.steps, steps, decodes, self._free)
         self._stretch = steps
-        self._open = (
-            steps > 1 and not self._waiting and decodes < self._max_num_seqs and decodes < self._budget
-        )
+        room = decodes < self._max_num_seqs and decodes < self._budget
+        self._open = steps > 1 and room and not self._waiting
 
-    def _plan_prefill(self, chunks: list[Chunk], left: int) -> None:
-        """A step with chunks changes the batch, unless it is one of several that a long prompt fills up."""
+    def _plan_prefill(self, chunks: list[Chunk]) -> None:
+        """A step with chunks changes the batch, unless it is one of several that a long prompt fills up.
+
+        Only a lone prompt is cut into full chunks: of several, all but the last are complete with this step.
+        """
         law = self._law
         self._first_ps = law.step_ps(chunks, self._decodes, self._kv_tokens)
         self._slope_ps = 0
         self._stretch = 1
         self._open = False
-        if left == 0 and len(chunks) == 1:
-            new, past = chunks[0]
-            self._stretch = self._full_chunks(new, past)
+        new, past = chunks[0]
+        full_chunks = (self._prefilling[0].goal - past) // new
+        if full_chunks > 1:
+            self._stretch = self._steps_of_chunks(full_chunks, new, past)
             pairs = max(new, law.prefill_tile_tokens) * new
             self._slope_ps = law.pair_ps * pairs + law.mixed_kv_ps * self._decodes
 
-    def _full_chunks(self, new: int, past: int) -> int:
-        """Steps that one prompt fills up with `new` tokens each while nobody ends and no block lacks."""
+    def _steps_of_chunks(self, steps: int, new: int, past: int) -> int:
+        """As many of `steps` with `new` prompt tokens each as pass while nobody ends and no block lacks."""
         decodes = self._decodes
-        steps = (self._prefilling[0].goal - past) // new
         if decodes:
             steps = min(steps, self._steps_to_finish())
         free = self._free - self._chunk_blocks

@@ -22,7 +22,8 @@ class Node:
     """`overhead_ps` of work precedes each request's first step, beside the steps of its neighbours.
 
     With `slots`, that work holds one of so many places from its start to the end of the request; without,
-    only the kernel's `max_num_seqs` bounds what is inside.
+    only the kernel's `max_num_seqs` bounds what is inside. Each sample takes a place; a request with more
+    samples than there are places takes all of them.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Node:
         self.progress = progress
         self.overhead_ps = overhead_ps
         self.outstanding = 0
-        self._slots_free = slots
+        self._slots = slots
+        self._slots_free = slots or 0
         self._waiting: deque[Ticket] = deque()
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
@@ -49,13 +51,11 @@ class Node:
     def submit(self, ticket: Ticket) -> None:
         self.outstanding += 1
         ticket.node = self
-        if self._slots_free is None:
-            self._prepare(ticket)
-        elif self._slots_free >= ticket.request.samples:
-            self._slots_free -= ticket.request.samples
+        if self._slots is None:
             self._prepare(ticket)
         else:
             self._waiting.append(ticket)
+            self._let_in(self._slots)
 
     def cancel(self, ticket: Ticket) -> None:
         """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
@@ -66,6 +66,8 @@ class Node:
         if not ticket.sequences and ticket.overhead_ps < 0:
             self._waiting.remove(ticket)
             self._leave(ticket)
+            if self._slots is not None:
+                self._let_in(self._slots)
 
     def _prepare(self, ticket: Ticket) -> None:
         ticket.overhead_ps = self.overhead_ps
@@ -113,13 +115,15 @@ class Node:
                 self._leave(ticket)
 
     def _release(self, ticket: Ticket) -> None:
-        """Give the slot to whoever waits longest."""
-        if self._slots_free is None:
-            return
-        self._slots_free += ticket.request.samples
+        if self._slots is not None:
+            self._slots_free += min(ticket.request.samples, self._slots)
+            self._let_in(self._slots)
+
+    def _let_in(self, slots: int) -> None:
+        """Free places go to whoever waits longest."""
         waiting = self._waiting
-        while waiting and waiting[0].request.samples <= self._slots_free:
-            self._slots_free -= waiting[0].request.samples
+        while waiting and (places := min(waiting[0].request.samples, slots)) <= self._slots_free:
+            self._slots_free -= places
             self._prepare(waiting.popleft())
 
     def _leave(self, ticket: Ticket) -> None:

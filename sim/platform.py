@@ -1,10 +1,12 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
 from collections.abc import Callable
+from functools import cache
 
 from reports.record import REQUEST_COLUMNS
 from sim.calendar import Alarm, Timeline
 from sim.gateway import Gateway, Pool
+from sim.kernel import Sequence
 from sim.network import Link
 from sim.node import Node
 from sim.rate_limit import Refusal
@@ -44,6 +46,10 @@ class Platform:
         """Submitted and not recorded yet, by number."""
         self._make_link = make_link
         self._links: dict[tuple[str, str], Link] = {}
+        labels = self.records.labels
+        # There are few different ones, and each request asks for two.
+        self._origin = cache(lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m))
+        self._ending = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
 
     def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:
         """Send `request` from its place at this instant."""
@@ -81,10 +87,10 @@ class Platform:
 
     def left_node(self, ticket: Ticket) -> None:
         if not ticket.outcome:
-            if all(sequence.generated == sequence.output_tokens for sequence in ticket.sequences):
-                self._complete(ticket)
-            else:
+            if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
                 self._end_early(ticket, ticket.leaving)
+            else:
+                self._complete(ticket)
         if ticket.grant is not None:
             output = sum(sequence.generated for sequence in ticket.sequences)
             ticket.grant.settle(self.env.now, ticket.request.prompt_tokens + output)
@@ -97,6 +103,7 @@ class Platform:
             at_ps = ticket.first_seen_ps  # the first token is the last one, in one message
         if request.deadline_ps is not None and at_ps > request.deadline_ps:
             self._close(ticket, request.deadline_ps, "timeout")
+            _forget_unseen(ticket)
             ticket.sink.ended(request.deadline_ps, "timeout")
             return
         if not request.stream:
@@ -126,6 +133,7 @@ class Platform:
     def _end_early(self, ticket: Ticket, outcome: str) -> None:
         """The connection is closed with it, not released for others."""
         ticket.outcome, ticket.ended_ps = outcome, self.env.now
+        _forget_unseen(ticket)
         ticket.sink.ended(ticket.ended_ps, outcome)
 
     def _close(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
@@ -145,38 +153,55 @@ class Platform:
     def _record(self, ticket: Ticket) -> None:
         request, departure, sequences = ticket.request, ticket.departure, ticket.sequences
         del self.inside[request.number]
-        code = self.records.labels.code
-        started = first = last = -1
-        if sequences:
-            started = min(sequence.started_ps for sequence in sequences)
-            first = min(sequence.first_ps for sequence in sequences)
-            last = max(sequence.last_ps for sequence in sequences)
+        if len(sequences) == 1:
+            (sequence,) = sequences
+            work = sequence.generated, sequence.preemptions
+            stamps = sequence.started_ps, sequence.first_ps, sequence.last_ps
+            sequence.owner = None  # no cycle, so nothing waits for the garbage collector
+        else:
+            work, stamps = _together(sequences)
+        node = -1 if ticket.node is None else ticket.node.index
         self.records.add(
             (
                 request.number,
                 request.parent,
-                code("source", request.source),
-                code("tenant", request.tenant),
-                code("place", request.place),
-                code("model", request.model),
-                -1 if ticket.node is None else ticket.node.index,
-                code("outcome", ticket.outcome),
-                code("finish_reason", ticket.reason),
+                *self._origin(request.source, request.tenant, request.place, request.model),
+                node,
+                *self._ending(ticket.outcome, ticket.reason),
                 request.stream,
                 departure.cold,
                 request.prompt_tokens,
-                sum(sequence.generated for sequence in sequences),
-                sum(sequence.preemptions for sequence in sequences),
+                *work,
                 request.intended_ps,
                 departure.sent_ps,
                 departure.connected_ps,
                 departure.arrived_ps,
                 ticket.admitted_ps,
                 ticket.overhead_ps,
-                started,
-                first,
-                last,
+                *stamps,
                 ticket.first_seen_ps,
                 ticket.ended_ps,
             )
         )
+
+
+def _forget_unseen(ticket: Ticket) -> None:
+    """Whoever leaves while the first token is on its way never sees it."""
+    if ticket.first_seen_ps > ticket.ended_ps:
+        ticket.first_seen_ps = -1
+
+
+def _together(sequences: list[Sequence]) -> tuple[tuple[int, int], tuple[int, int, int]]:
+    """Work and stamps of all completions of one prompt; none of them where it never reached a kernel."""
+    if not sequences:
+        return (0, 0), (-1, -1, -1)
+    for sequence in sequences:
+        sequence.owner = None
+    return (
+        (sum(s.generated for s in sequences), sum(s.preemptions for s in sequences)),
+        (
+            min((s.started_ps for s in sequences if s.started_ps >= 0), default=-1),
+            min((s.first_ps for s in sequences if s.first_ps >= 0), default=-1),
+            max(s.last_ps for s in sequences),
+        ),
+    )

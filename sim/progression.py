@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from math import isqrt
 from operator import itemgetter
-from typing import NamedTuple
 
 _started_ps = itemgetter(0)
 
@@ -32,18 +31,17 @@ def steps_to_reach(elapsed_ps: int, first_ps: int, slope_ps: int) -> int:
     return steps
 
 
-class Stretch(NamedTuple):
-    started_ps: int
-    steps_before: int
-    """Steps finished when it began."""
-    steps: int
-    first_ps: int
-    slope_ps: int
+Stretch = tuple[int, int, int, int, int]
+"""Start, steps finished before, steps, duration of the first, growth per step.
 
-    def steps_by(self, at_ps: int) -> int:
-        """Steps finished at `at_ps`, those before the stretch included."""
-        within = steps_within(at_ps - self.started_ps, self.first_ps, self.slope_ps)
-        return self.steps_before + min(within, self.steps)
+A plain tuple of ints, because the garbage collector leaves those alone and a log holds many of them.
+"""
+
+
+def steps_by(at_ps: int, stretch: Stretch) -> int:
+    """Steps finished at `at_ps`, which is not before the stretch, those before it included."""
+    started_ps, steps_before, steps, first_ps, slope_ps = stretch
+    return steps_before + min(steps, steps_within(at_ps - started_ps, first_ps, slope_ps))
 
 
 class StretchLog:
@@ -51,13 +49,11 @@ class StretchLog:
 
     def __init__(self) -> None:
         self._stretches: list[Stretch] = []
-
-    def append(self, stretch: Stretch) -> None:
-        self._stretches.append(stretch)
+        self.append = self._stretches.append
 
     def steps_by(self, at_ps: int) -> int:
         index = bisect_right(self._stretches, at_ps, key=_started_ps) - 1
-        return self._stretches[index].steps_by(at_ps) if index >= 0 else 0
+        return steps_by(at_ps, self._stretches[index]) if index >= 0 else 0
 
     def forget(self, before_ps: int) -> None:
         """Keeps what `steps_by` needs from `before_ps` on."""

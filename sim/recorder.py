@@ -17,9 +17,13 @@ class Labels:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._codes: dict[str, dict[str, int]] = {c.name: {} for c in columns if c.kind == "label"}
 
-    def code(self, column: str, label: str) -> int:
-        codes = self._codes[column]
-        return codes.setdefault(label, len(codes))
+    def codes(self, **labels: str) -> tuple[int, ...]:
+        """One code per column named, in the order in which they are named."""
+        found = []
+        for column, label in labels.items():
+            known = self._codes[column]
+            found.append(known.setdefault(label, len(known)))
+        return tuple(found)
 
     def vocabulary(self) -> dict[str, list[str]]:
         return {column: list(codes) for column, codes in self._codes.items()}

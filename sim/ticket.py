@@ -24,7 +24,9 @@ class Sink(Protocol):
 
     def rejected(self, at_ps: int, refusal: Refusal) -> None: ...
 
-    def first_token(self, at_ps: int) -> None: ...
+    def first_token(self, at_ps: int) -> None:
+        """Who leaves before `at_ps` hears `ended` and sees no token."""
+        ...
 
     def ended(self, at_ps: int, reason: str) -> None:
         """`stop`, `length`, `cancelled`, `timeout`, `node_lost` or `path_lost`."""
@@ -104,8 +106,9 @@ class Ticket:
             return 0
         sequence = self.sequences[sample]
         if self.outcome and at_ps >= self.ended_ps:
-            return sequence.generated
+            if self.outcome == "completed":
+                return sequence.output_tokens
+            at_ps = self.ended_ps  # what was on its way to a caller who left never arrived
         assert self.node is not None
-        on_the_way_ps = self.departure.back_first_ps
-        arrived = self.node.kernel.tokens_by(sequence, at_ps - on_the_way_ps)
+        arrived = self.node.kernel.tokens_by(sequence, at_ps - self.departure.back_first_ps)
         return min(arrived, sequence.output_tokens - 1)

@@ -46,9 +46,12 @@ class World:
         *,
         engine: str = "step",
         keep_schedule: bool = False,
+        sources: bool = True,
+        env: Timeline | None = None,
     ) -> None:
+        """Without `sources` nobody sends but who calls `platform.submit`; `env` is a timeline to live on."""
         self.scenario = scenario
-        self.env = Timeline()
+        self.env = env or Timeline()
         self.numbers = Numbers()
         self.visits = Visits(self.env)
         self._seed, self._replication = seed, replication
@@ -61,13 +64,12 @@ class World:
         )
         for name, model in scenario.models.items():
             self._add_pool(name, model)
-        for name, source in scenario.traffic.items():
+        for name, source in scenario.traffic.items() if sources else ():
             self._add_source(name, source)
 
     def run_to(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`."""
-        if at_ps > self.env.now:
-            self.env.run(until=at_ps)
+        self.env.run_before(at_ps)
 
     def tables(self, variant: str) -> RunTables:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
@@ -183,7 +185,7 @@ class World:
                 kernel = node.kernel
                 recorder.add(
                     (
-                        recorder.labels.code("model", model),
+                        *recorder.labels.codes(model=model),
                         node.index,
                         kernel.steps,
                         kernel.busy_ps,

@@ -31,6 +31,8 @@
     const { data, layout } = themed(document.getElementById(`data-${figure}`).textContent, themes[name]);
     const isShown = shown(figure);
     data.forEach((trace) => { trace.visible = isShown(trace); });
+    const end = data.find((trace) => trace.visible && trace.meta?.end)?.meta.end;
+    if (end) layout.xaxis.range = [0, end]; // each view of a bar chart has a scale of its own
     if (!finePointer) layout.dragmode = false; // a finger that drags wants to scroll
     return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
   }

@@ -10,7 +10,7 @@ from reports.html.estimate import Estimate, overlap
 from reports.html.forest import differences_of
 from reports.html.hops import changed_hops
 from reports.html.rows import Row, Summary, rows_by_source, rows_of
-from reports.words import share
+from reports.words import change, share
 
 STATISTICS = {"p95": "p95", "p50": "median", "mean": "mean"}
 """The first that has an interval is told."""
@@ -86,7 +86,8 @@ def _own(row: Row, states: Mapping[str, str], level: str) -> str:
 
 def _sentences(row: Row, states: Mapping[str, str], level: str) -> Iterator[str]:
     name, estimate = _told(row)
-    who = f"{'A user' if row.has_app else 'A caller'} ({row.place_label})"
+    place = row.place_label.replace("(", "[").replace(")", "]")
+    who = f"{'A user' if row.has_app else 'A caller'} ({place})"
     if estimate.value is None:
         yield f"What {_clause(who)} waits cannot be said. {_sentence(estimate.refused)}"
     else:
@@ -125,7 +126,7 @@ def _difference(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: st
         yield f"No difference is given. {_sentence(estimate.refused)}"
         return
     yield _compared(baseline, estimate, name, level)
-    if name != "p95" and felt["p95"].value is None:
+    if felt["p95"].value is None and baseline.statistic("felt", "p95").value is not None:
         yield f"For the p95 none is given: {_clause(felt['p95'].refused)}."
     if estimate.excludes_zero:
         yield from changed_hops(baseline, row)
@@ -150,8 +151,8 @@ def _compared(baseline: Row, estimate: Estimate, name: str, level: str) -> str:
 
 def _relative(baseline: Row, estimate: Estimate, name: str) -> str:
     base = baseline.statistic("felt", name).value
-    assert estimate.value is not None
-    return f"; {share(abs(estimate.value) / base)} of the baseline" if base else ""
+    relative = change((estimate.value or 0.0) / base) if base else ""
+    return f"; {relative}" if relative else ""
 
 
 def _beside(first: Row, row: Row, level: str) -> str:
@@ -172,7 +173,7 @@ def _caveats(row: Row, states: Mapping[str, str], baseline: Row | None = None) -
     """Failures are told again only where they are not those of the baseline."""
     state = states[row.variant]
     if state == "overloaded":
-        yield "It is overloaded: waits grow with the length of the run, so this one says “too slow” and no more."
+        yield "It is overloaded: waits grow with the length of the run, so this says “too slow” and no more."
     if state == "backlogged":
         yield "The backlog still grew at the end, so a longer run may give other numbers."
     told_before = baseline.failed_share if baseline else 0.0

@@ -1,5 +1,7 @@
 """What the answer rests on that nobody has measured or published."""
 
+from decimal import Decimal
+
 from reports.html.markup import Html, tag
 from reports.html.rows import Summary
 from reports.html.tables import body, number_cell, row, table
@@ -40,4 +42,4 @@ def _plain(value: object) -> str:
     """As it was given: rounding an assumption would be another assumption."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return f"{Decimal(repr(value)):,f}" if isinstance(value, int | float) else str(value)

@@ -47,16 +47,19 @@ def stacked_bars(
 ) -> Plot:
     """`values` are in units of the axis. The first stack is visible.
 
-    Bars longer than those of the rows in `setting_scale` run off the scale, and say so.
+    Bars longer than those of the rows in `setting_scale` run off the scale, and say so. Each stack has its
+    own scale, which ends at `meta.end`.
     """
-    longest = max((_totals(stack)[i] for stack in stacks for i in setting_scale), default=0.0)
-    end = rounded(longest * 1.18) or 1.0
     data = []
     for index, stack in enumerate(stacks):
+        totals = _totals(stack)
+        longest = max((totals[i] for i in setting_scale), default=0.0)
+        end = rounded(longest * 1.18) or 1.0
         traces = [*(_bar(segment, labels, longest) for segment in stack.segments), _end_labels(stack, end)]
-        shared = {"meta": {"choice": stack.choice}, "visible": index == 0}
+        shared = {"meta": {"choice": stack.choice, "end": end}, "visible": index == 0}
         data += [trace | shared for trace in traces]
-    return {"data": data, "layout": _row_layout(labels, axis(axis_title, range=[0, end], zeroline=False))}
+    first = data[0]["meta"]["end"]
+    return {"data": data, "layout": _row_layout(labels, axis(axis_title, range=[0, first], zeroline=False))}
 
 
 def row_labels(labels: Sequence[str], shift: int) -> list[Plot]:

@@ -17,7 +17,7 @@ Route = tuple[str, ...]
 
 
 def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
-    """None unless some route was run with two or more k."""
+    """None unless some route was run with two or more k. The statistic that misses least comes first."""
     routes = _routes(rows)
     if not routes:
         return None
@@ -26,6 +26,9 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
         *(line.statistic("felt", s.key).value or 0.0 for line in shown for s in STATISTICS)
     )
     calls = sorted({line.calls for line in shown})
+    statistics = sorted(
+        STATISTICS, key=lambda s: sum(line.statistic("felt", s.key).value is None for line in shown)
+    )
     x = axis("model calls per user request, k", tickvals=calls, range=[0, calls[-1] * 1.06])
     y = axis(f"user-felt latency ({scale.symbol})", rangemode="tozero")
     return Figure(
@@ -33,10 +36,10 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
         "User-felt latency against calls",
         "What moving the app away from the model costs is paid once per call: steeper lines are longer hops.",
         f"Lines of user-felt latency for k = {', '.join(map(count, calls))}: {'; '.join(routes)}.",
-        {"data": _lines(routes, scale), "layout": layout(380, xaxis=x, yaxis=y)},
+        {"data": _lines(routes, statistics, scale), "layout": layout(380, xaxis=x, yaxis=y)},
         _table(routes),
         tuple(Key(name, series_role(i), dash=_dash(i), series=name) for i, name in enumerate(routes)),
-        STATISTICS,
+        tuple(statistics),
     )
 
 
@@ -69,15 +72,20 @@ def _route(line: Row) -> Route:
 
 
 def _names(routes: Sequence[Route]) -> list[str]:
-    """Only the parts in which they differ."""
-    differing = [i for i, parts in enumerate(zip(*routes, strict=True)) if len(set(parts)) > 1]
-    return [" · ".join(route[i] for i in differing) or "all users" for route in routes]
+    """The first parts in which they differ, as many as it takes to tell them apart."""
+    differing = [parts for parts in zip(*routes, strict=True) if len(set(parts)) > 1]
+    names = ["all users"] * len(routes)
+    for taken in range(1, len(differing) + 1):
+        names = [" · ".join(parts) for parts in zip(*differing[:taken], strict=True)]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
-def _lines(routes: Mapping[str, Sequence[Row]], scale: Scale) -> list[Plot]:
+def _lines(routes: Mapping[str, Sequence[Row]], statistics: Sequence[Choice], scale: Scale) -> list[Plot]:
     return [
-        _line(name, lines, statistic, index, scale) | {"visible": statistic is STATISTICS[0]}
-        for statistic in STATISTICS
+        _line(name, lines, statistic, index, scale) | {"visible": statistic is statistics[0]}
+        for statistic in statistics
         for index, (name, lines) in enumerate(routes.items())
     ]
 

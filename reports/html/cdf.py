@@ -1,13 +1,13 @@
 """How latencies are distributed: one curve per row, of the quantile points in the summary."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape
-from math import ceil, floor, inf, log10
+from math import ceil, floor, inf, log10, sqrt
 
 from reports.html.figure import DASHES, Choice, Figure, Key, Plot, axis, layout, rounded
 from reports.html.markup import Html
-from reports.html.rows import Row
+from reports.html.rows import Row, rows_by_source
 from reports.html.style import Style, styles
 from reports.html.tables import Definitions, body, number_cell, row, table, term
 from reports.words import Scale, duration, duration_scale, share
@@ -21,7 +21,7 @@ TABLE_POINTS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 STEPS = {2.5: (1, 2, 3, 5), 3.5: (1, 2, 5), 5.0: (1, 3), inf: (1,)}
 """Up to how many decades, which ticks in each."""
 SHOWN_AT_FIRST = 8
-"""More curves than this start switched off: nobody reads twenty at once."""
+"""More curves than this start switched off, source by source: nobody reads twenty at once."""
 
 Points = tuple[Sequence[float], Sequence[float]]
 
@@ -31,30 +31,37 @@ def distribution(rows: Sequence[Row], definitions: Definitions) -> Figure | None
     metrics = [m for m in METRICS if any(_points(row, m.key)[0] for row in rows)]
     if not metrics:
         return None
-    longest = max(max(_points(row, m.key)[0], default=0.0) for row in rows for m in metrics)
-    scale = duration_scale(longest / 10)
+    times = [t for row in rows for m in metrics for t in _points(row, m.key)[0]]
+    scale = duration_scale(sqrt(min(times) * max(times)))
     x = axis(f"time ({scale.symbol}), logarithmic", type="log", **_ticks(rows, metrics, scale))
     y = axis(range=[0, 1.01], tickvals=[0, 0.25, 0.5, 0.75, 0.9, 1], tickformat=".0%")
-    look = styles(rows)
+    look, at_first = styles(rows), _shown_at_first(rows)
     return Figure(
         "distribution",
         "Cumulative distribution",
         "Share of completed requests at or below a time. A curve ends where fewer than ten lie beyond.",
         f"Cumulative distributions of {metrics[0].label.lower()} for {', '.join(r.label for r in rows)}.",
-        {"data": _curves(rows, metrics, look, scale), "layout": layout(400, xaxis=x, yaxis=y)},
+        {"data": _curves(rows, metrics, look, scale, at_first), "layout": layout(400, xaxis=x, yaxis=y)},
         _table(rows, metrics, definitions),
-        tuple(_key(row, look[row.key], i) for i, row in enumerate(rows)),
+        tuple(
+            Key(row.label, look[row.key].role, False, look[row.key].dash, None, row.key, row.key in at_first)
+            for row in rows
+        ),
         tuple(metrics),
     )
 
 
 def _curves(
-    rows: Sequence[Row], metrics: Sequence[Choice], look: Mapping[str, Style], scale: Scale
+    rows: Sequence[Row],
+    metrics: Sequence[Choice],
+    look: Mapping[str, Style],
+    scale: Scale,
+    at_first: Container[str],
 ) -> list[Plot]:
     curves = []
     for metric in metrics:
-        for index, line in enumerate(rows):
-            visible = metric is metrics[0] and index < SHOWN_AT_FIRST
+        for line in rows:
+            visible = metric is metrics[0] and line.key in at_first
             curves.append(_curve(line, metric, look[line.key], scale) | {"visible": visible})
     return curves
 
@@ -84,8 +91,14 @@ def _curve(line: Row, metric: Choice, style: Style, scale: Scale) -> Plot:
     }
 
 
-def _key(line: Row, style: Style, index: int) -> Key:
-    return Key(line.label, style.role, dash=style.dash, series=line.key, shown=index < SHOWN_AT_FIRST)
+def _shown_at_first(rows: Sequence[Row]) -> set[str]:
+    """Whole sources as long as they fit; of a first one that does not, as many as fit."""
+    shown: list[str] = []
+    for of_source in rows_by_source(list(rows)).values():
+        if shown and len(shown) + len(of_source) > SHOWN_AT_FIRST:
+            break
+        shown += [row.key for row in of_source]
+    return set(shown[:SHOWN_AT_FIRST])
 
 
 def _points(line: Row, metric: str) -> Points:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from reports.words import Scale, Shown, duration_scale, with_error, with_interval
+from reports.words import NEGLIGIBLE, Scale, Shown, duration_scale, with_error, with_interval
 
 
 class Estimate(NamedTuple):
@@ -21,13 +21,20 @@ class Estimate(NamedTuple):
         return self.value is not None and self.low is not None and self.high is not None
 
     @property
+    def has_spread(self) -> bool:
+        """False where all replications agree but for the last bits."""
+        if self.value is None or self.low is None or self.high is None:
+            return False
+        return self.high - self.low > NEGLIGIBLE * abs(self.value)
+
+    @property
     def excludes_zero(self) -> bool:
         return self.low is not None and self.high is not None and (self.low > 0.0 or self.high < 0.0)
 
     def shown(self, scale: Scale | None = None) -> Shown:
         """With its interval; as a duration in its own unit unless a scale is given. Not for refused ones."""
         assert self.value is not None, self.refused
-        scale = scale or duration_scale(self.value, self.high or 0.0)
+        scale = scale or duration_scale(self.value, self.low or 0.0, self.high or 0.0)
         return with_interval(self.value, self.low, self.high, scale)
 
     def with_error(self) -> str:

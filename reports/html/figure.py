@@ -1,6 +1,7 @@
 """A figure: a Plotly chart as plain data, and beside it everything a reader without the chart needs."""
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any, NamedTuple
 
 from reports.html.markup import Html, json_script, tag
@@ -142,7 +143,11 @@ def axis(title: str | None = None, **changes: object) -> Plot:
         "automargin": True,
     }
     if title:
-        shared["title"] = {"text": title, "font": {"color": "@muted", "size": 12.5}, "standoff": 10}
+        shared["title"] = {
+            "text": escape(title, quote=False),
+            "font": {"color": "@muted", "size": 12.5},
+            "standoff": 10,
+        }
     return {**shared, **changes}
 
 

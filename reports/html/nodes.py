@@ -11,18 +11,27 @@ COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN}
 
 def nodes(summary: Summary, definitions: Definitions) -> Html:
     notes = Footnotes("nodes")
-    titles, models = variant_titles(summary), summary["facts"].get("models", {})
+    titles = variant_titles(summary)
     lines = []
     for name, variant in summary["variants"].items():
         for pool in variant["nodes"]:
             label = " · ".join([titles.get(name, name)] * (len(titles) > 1) + [pool["model"]])
             cells = [notes.cell(read_estimate(pool.get(key)), scale) for key, scale in COLUMNS.items()]
-            hardware = str(models.get(pool["model"], {}).get("hardware", ""))
+            hardware = _hardware(summary, name, pool["model"])
             lines.append(row(label, hardware, number_cell(count(pool["nodes"])), *cells))
     columns: list[Node] = ["", "Hardware", "Nodes", term("utilisation", "Utilisation", definitions)]
     columns += [term("batch", "Mean batch", definitions), term("preemptions", "Preemptions", definitions)]
     caption = "Nodes: utilisation, requests in a step, preemptions per replication"
     return join(table(caption, columns, [body(lines)], after=notes.html()), _little(summary, definitions))
+
+
+def _hardware(summary: Summary, variant: str, model: str) -> str:
+    """`models` describes the baseline alone; a variant may have changed them."""
+    facts = summary["facts"]
+    described = facts.get("models_by_variant", {}).get(variant)
+    if described is None and variant == next(iter(variant_titles(summary))):
+        described = facts.get("models", {})
+    return str((described or {}).get(model, {}).get("hardware", ""))
 
 
 def _little(summary: Summary, definitions: Definitions) -> Html:

@@ -1,5 +1,6 @@
 """HTML tables: a row header each, numbers with their intervals, refused values with their reason."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -19,6 +20,9 @@ class Definition(Protocol):
     def meaning(self) -> str: ...
 
 
+FIGURE = re.compile(r"(?<![\w.,])-?\d[\d,]*(?:\.\d+)?(?!\w)")
+"""A number that stands alone: 1,000 and 0.41, but not the one in p99."""
+PLACE = "\0"
 DENSE = 4
 """With more columns the interval stands under its value."""
 
@@ -31,40 +35,52 @@ def term(key: str, label: str, definitions: Definitions) -> Node:
 
 
 class Footnotes:
-    """Why a value or its interval is missing: said once below the table, and read out in each cell."""
+    """Why a value or its interval is missing: said once below the table, and read out in each cell.
+
+    Reasons that differ only in their figures share a note, which then gives the range of each.
+    """
 
     def __init__(self, table: str) -> None:
         self._table = table
-        self._numbers: dict[str, int] = {}
+        self._figures: dict[str, list[list[str]]] = {}
+        """By the reason without its figures: the figures of every time it was given."""
 
     def cell(self, estimate: Estimate, scale: Scale | None = None) -> Html:
         if estimate.value is None:
-            return self._refused(estimate.refused)
+            dash = tag("span", "\N{EM DASH}", aria_hidden="true")
+            return tag("td", dash, self._mark("no value", estimate.refused), class_="number refused")
         shown = estimate.shown(scale)
-        value = tag("span", shown.with_unit(), class_="value")
         if shown.interval:
-            return tag("td", value, " ", tag("span", shown.interval, class_="interval"), class_="number")
-        return tag("td", value, self._mark("no interval", estimate.note), class_="number")
+            interval = shown.interval if estimate.has_spread else "no spread"
+            return tag("td", shown.with_unit(), " ", tag("small", interval), class_="number")
+        return tag("td", shown.with_unit(), self._mark("no interval", estimate.note), class_="number")
 
     def html(self) -> Html | None:
-        if not self._numbers:
+        if not self._figures:
             return None
-        items = [tag("li", reason, id=self._anchor(n)) for reason, n in self._numbers.items()]
+        reasons = [_with_ranges(reason, given) for reason, given in self._figures.items()]
+        items = [tag("li", reason, id=f"why-{self._table}-{n}") for n, reason in enumerate(reasons, 1)]
         return tag("ol", items, class_="footnotes", aria_label="Why values or intervals are missing")
-
-    def _refused(self, reason: str) -> Html:
-        dash = tag("span", "\N{EM DASH}", aria_hidden="true")
-        return tag("td", dash, self._mark("no value", reason), class_="number refused")
 
     def _mark(self, missing: str, reason: str) -> Html | None:
         if not reason:
             return None
-        number = self._numbers.setdefault(reason, len(self._numbers) + 1)
+        bare = FIGURE.sub(PLACE, reason)
+        self._figures.setdefault(bare, []).append(FIGURE.findall(reason))
+        number = list(self._figures).index(bare) + 1
         spoken = tag("span", f" {missing}: {reason}", class_="visually-hidden")
         return join(tag("sup", str(number), aria_hidden="true"), spoken)
 
-    def _anchor(self, number: int) -> str:
-        return f"why-{self._table}-{number}"
+
+def _with_ranges(bare: str, given: Sequence[Sequence[str]]) -> str:
+    """Put the figures back: one where all agree, else the least and the most."""
+    parts = bare.split(PLACE)
+    filled = [parts[0]]
+    for figures, part in zip(zip(*given, strict=True), parts[1:], strict=True):
+        ordered = sorted(set(figures), key=lambda figure: float(figure.replace(",", "")))
+        filled.append(ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}")
+        filled.append(part)
+    return "".join(filled)
 
 
 def table(

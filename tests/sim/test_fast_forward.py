@@ -8,7 +8,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.fast_forward import FastForward
 from sim.kernel import BatchLimits, Sequence
 from sim.kv_demand import blocks_in, steps_with
-from sim.progression import Stretch, StretchLog, lasting, steps_to_reach, steps_within
+from sim.progression import StretchLog, lasting, steps_to_reach, steps_within
 
 FLAT = AffineStepTime(dense_ps=(100,))
 # A decode step of one sequence lasts 100 ps and 1 for every token in its cache.
@@ -163,8 +163,8 @@ def test_steps_are_exact_where_floats_are_not() -> None:
 
 def test_a_log_counts_no_steps_while_the_kernel_is_idle() -> None:
     log = StretchLog()
-    log.append(Stretch(started_ps=1000, steps_before=0, steps=3, first_ps=10, slope_ps=1))  # to 1033
-    log.append(Stretch(started_ps=2000, steps_before=3, steps=2, first_ps=100, slope_ps=0))
+    log.append((1000, 0, 3, 10, 1))  # three steps from 1000 to 1033
+    log.append((2000, 3, 2, 100, 0))  # two more, to 2200
     asked = [0, 1009, 1010, 1020, 1021, 1033, 1999, 2099, 2100, 9999]
     assert [log.steps_by(at) for at in asked] == [0, 0, 1, 1, 2, 3, 3, 3, 4, 5]
     log.forget(2000)

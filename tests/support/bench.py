@@ -12,9 +12,9 @@ from sim.node import Node
 from sim.platform import Platform
 from sim.rate_limit import Headroom, Limiter, Refusal
 from sim.routing import ROUTING
-from sim.step_engine import StepEngine
 from sim.streams import stream
 from sim.ticket import Sink, Ticket
+from sim.world import ENGINES
 from traffic.request import Request
 
 MS = 10**9
@@ -143,6 +143,9 @@ def make_bench(
     limits: tuple[int, int] | None = None,
     context: int = 1000,
     routing: str = "least_outstanding",
+    algorithm: str = "token_bucket",
+    kv_blocks: int = 2000,
+    engine: str = "step",
 ) -> Bench:
     env = Timeline()
     back_ms = way_ms if last_ms is None else last_ms
@@ -150,15 +153,17 @@ def make_bench(
     platform = Platform(env, lambda _caller, _place: link, round(gateway_ms * MS), concurrency)  # type: ignore[arg-type,return-value]
     law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
     # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
-    batch = BatchLimits(seqs, 1000, 1, 2000)
+    batch = BatchLimits(seqs, 1000, 1, kv_blocks)
     platform.nodes["m"] = [
-        Node(env, i, StepEngine(batch, law, keep_schedule=True), platform, round(overhead_ms * MS), slots)
+        Node(
+            env, i, ENGINES[engine](batch, law, keep_schedule=True), platform, round(overhead_ms * MS), slots
+        )
         for i in range(nodes)
     ]
     platform.pools["m"] = Pool(
         context,
         ROUTING[routing](platform.nodes["m"], stream(1, 0, "routing")),
-        None if limits is None else lambda: Limiter("token_bucket", *limits),
+        None if limits is None else lambda: Limiter(algorithm, *limits),
         default_output_reservation_tokens=10,
     )
     return Bench(env, platform, link)

@@ -1,0 +1,134 @@
+"""Writes the pages of docs/ that come from code: `make docs`. `tests/docs` fails when one is stale."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from typer.main import get_command
+
+from reports import metrics_doc
+from sim.__main__ import COMMANDS
+from sim.scenario.schema import Scenario
+
+HERE = Path(__file__).parent
+
+
+def scenario_page() -> str:
+    """Every section and every kind, with types, defaults and meanings."""
+    seen: dict[type[BaseModel], None] = {}
+    _collect(Scenario, seen)
+    parts = [
+        "# Scenario reference\n\nWritten from `sim/scenario/schema.py` and the models it holds; `make docs` renews it.\n"
+        "Unknown keys are errors. `e80sim schema` prints the same as a JSON schema, for editors.\n"
+    ]
+    return "\n".join([*parts, *(_section(model) for model in seen)])
+
+
+def _collect(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
+    if model in seen:
+        return
+    seen[model] = None
+    for field in model.model_fields.values():
+        for inner in _models(field.annotation):
+            _collect(inner, seen)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 -- any type expression
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _section(model: type[BaseModel]) -> str:
+    fields = model.model_fields
+    rows = [
+        f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
+        for name, field in fields.items()
+    ]
+    about = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", "\n")
+    table = ["| key | type | default | meaning |", "|---|---|---|---|", *rows]
+    return "\n".join([f"## {_title(model)}\n", *([f"{about}\n"] if about else []), *table, ""])
+
+
+def _title(model: type[BaseModel]) -> str:
+    kind = model.model_fields.get("kind")
+    tags = get_args(kind.annotation) if kind else ()
+    return f"{model.__name__} (`kind: {tags[0]}`)" if tags else model.__name__
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, BaseModel) or value is PydanticUndefined:
+        return "its defaults"
+    return "absent" if value is None else f"`{value}`"
+
+
+def _type(annotation: Any) -> str:  # noqa: ANN401 -- any type expression
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return " \\| ".join(f"`{value}`" for value in arguments)
+    if origin in {Union, UnionType}:
+        return " \\| ".join(_type(inner) for inner in arguments if inner is not type(None))
+    if origin is dict:
+        return f"mapping of {_type(arguments[1])}"
+    if origin in {list, tuple}:
+        return f"list of {_type(arguments[0])}"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    parts = [
+        "# Command line\n\nWritten from the commands' own help; `make docs` renews it.\n\n"
+        "Exit status: 0 done, 2 the user's mistake (one sentence on stderr), 1 ours (a traceback),\n"
+        "130 interrupted by ctrl-C (`run` keeps what was complete, and marks it).\n"
+    ]
+    for name, (module, _) in COMMANDS.items():
+        group = get_command(import_module(module).app)
+        command = getattr(group, "commands", {}).get(name, group)
+        parts.append(f"## {name}\n\n```text\n{_help(command, f'e80sim {name}')}\n```\n")
+        for inner in getattr(command, "commands", {}):
+            called = f"{name} {inner}"
+            text = _help(command.commands[inner], f"e80sim {called}")
+            parts.append(f"## {called}\n\n```text\n{text}\n```\n")
+    return "\n".join(parts)
+
+
+def _help(command: Any, called: str) -> str:  # noqa: ANN401 -- typer's own click
+    command.rich_markup_mode = None  # plain text instead of boxes
+    context = typer.Context(command, info_name=called, terminal_width=100, max_content_width=100)
+    text: str = command.get_help(context)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "metrics.md": metrics_doc.render,
+    "scenario.md": scenario_page,
+    "cli.md": cli_page,
+}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The whole pipeline: source, network, gateway, node, records. Events per request are asserted, speed is told."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from sim.runs import rare_collections
+from sim.scenario.schema import Scenario
+from sim.world import World
+
+from tests.benchmarks.scenarios import ASIC, GPU, scenario
+from tests.support.speeds import Speeds
+
+PS_PER_S = 10**12
+
+
+@rare_collections()
+def run(spec: Scenario) -> World:
+    world = World(spec, 1, 0, engine="fast")
+    world.run_to(round(2 * spec.run.horizon_s * PS_PER_S))
+    return world
+
+
+def events_per_request(spec: Scenario) -> float:
+    world = run(spec)
+    return next(world.env._eid) / (world.numbers.next())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "most"),
+    [
+        ("GPU 512/128, 4 nodes, 70 % load", GPU, 5.2),
+        ("ASIC exclusive 512/128, 8 nodes, 70 % load", ASIC, 8.2),
+    ],
+)
+def test_the_pipeline_costs_few_events_per_request(
+    speeds: Speeds, tmp_path: Path, name: str, text: str, most: float
+) -> None:
+    spec = scenario(tmp_path, text)
+    per_request = events_per_request(spec)
+    assert per_request <= most
+    requests = run(spec).numbers.next()
+    speeds.measure(f"{name} ({per_request:.2f} events)", requests, partial(run, spec))
+
+
+def test_two_thousand_output_tokens_cost_about_as_many_events_as_128(speeds: Speeds, tmp_path: Path) -> None:
+    fixed = "traffic.chat.lengths.output={kind: fixed, tokens: %d}"
+    counts, rates = {}, {}
+    for tokens, load in ((128, 140), (2000, 11)):
+        spec = scenario(
+            tmp_path, GPU, fixed % tokens, f"traffic.chat.arrivals.rate_per_s={load}", "run.horizon_s=70"
+        )
+        counts[tokens] = events_per_request(spec)
+        requests = run(spec).numbers.next()
+        rates[tokens] = speeds.measure(f"GPU, {tokens} output tokens", requests, partial(run, spec))
+    assert counts[2000] <= 2 * counts[128]
+    speeds.note("2,000 output tokens against 128", f"{rates[128] / rates[2000]:10.2f} times the cost")
