@@ -1,7 +1,7 @@
 """Callbacks at absolute times on SimPy's event queue, and the order of things at one instant.
 
-This is the only module that touches what SimPy keeps private (`_now`, `_queue`, `_eid`, `_ok`, `_value`): a
-bare callback on an event costs a fifth of a process, and absolute times need no subtraction.
+This is the only module that touches what SimPy keeps private (`_now`, `_queue`, `_eid`, `_ok`): a bare
+callback costs a fifth of a process, and absolute times need no subtraction.
 `tests/sim/test_calendar.py` fails when SimPy changes one of them.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-from simpy import Environment, Event
+from simpy import Environment
 
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
@@ -54,11 +54,14 @@ class Timeline(Environment):
         self._now = at_ps
 
 
-class Alarm(Event):
-    """Calls `callback(self)` once at `at_ps`, with `subject` along.
+class Alarm:
+    """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event.
 
     It cannot be cancelled: whoever sets it ignores one that is stale.
     """
+
+    __slots__ = ("callbacks", "subject")
+    _ok = True
 
     def __init__(
         self,
@@ -68,10 +71,7 @@ class Alarm(Event):
         subject: object = None,
         order: int = ARRIVAL,
     ) -> None:
-        self.env = env
         self.callbacks = [callback]
-        self._ok = True
-        self._value = None
         self.subject: Any = subject
         queue: list[Any] = env._queue  # noqa: SLF001
         heappush(queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001

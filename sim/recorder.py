@@ -1,6 +1,7 @@
 """Collects the rows of a run's tables as plain integers; text is stored as codes into lists of labels."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,9 @@ class Recorder:
             self._flush()
 
     def _flush(self) -> None:
-        self._blocks.append(np.array(self._rows, dtype=np.int64).reshape(-1, len(self.columns)))
+        width = len(self.columns)
+        flat = np.fromiter(chain.from_iterable(self._rows), np.int64, len(self._rows) * width)
+        self._blocks.append(flat.reshape(-1, width))
         self._rows.clear()
 
     def arrays(self, order_by: str) -> dict[str, NDArray[np.int64]]:

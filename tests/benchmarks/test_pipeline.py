@@ -1,4 +1,4 @@
-"""The whole pipeline: source, network, gateway, node, records. Events per request are asserted, speed is told."""
+"""The whole pipeline: source, network, gateway, node, records. Events are asserted, speed is told."""
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from sim.runs import rare_collections
 from sim.scenario.schema import Scenario
 from sim.world import World
-
 from tests.benchmarks.scenarios import ASIC, GPU, scenario
 from tests.support.speeds import Speeds
 
