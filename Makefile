@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench docs setup system-packages clean
+.PHONY: help demo test check bench soak validate docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -25,6 +25,12 @@ check: $(READY) ## formatting, lint, types, import layers
 
 bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
 	$(BIN)/pytest tests/benchmarks -m "" -p no:xdist --benchmark-enable -q
+
+soak: $(READY) ## long random runs of both kernels against each other
+	$(BIN)/pytest -n auto -m soak tests
+
+validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, writes docs/validation.md
+	$(BIN)/python docs/validate.py
 
 docs: $(READY) ## rewrite the generated pages under docs/
 	$(BIN)/python docs/generate.py

@@ -28,7 +28,13 @@ def page(name: str) -> Page:
     """Everything about one entry; ValueError names the nearest one where there is none."""
     entry = load_entry(name)
     fits = [
-        {"llm": fit.llm, "weights": fit.weights, "note": fit.note, "values": _rows(fit.values.values())}
+        {
+            "llm": fit.llm,
+            "weights": fit.weights,
+            "note": fit.note,
+            "values": _rows(fit.values.values()),
+            "dense_ms_by_tokens": fit.dense_ms_by_tokens,
+        }
         for fit in entry.fits
     ]
     return {

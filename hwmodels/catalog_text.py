@@ -24,6 +24,8 @@ def page_text(entry: Page) -> str:
         lines += ["", f"Fit for {fit['llm']} in {fit['weights']}"]
         lines += _note(fit["note"])
         lines += _value_lines(fit["values"])
+        if fit["dense_ms_by_tokens"]:
+            lines += _dense_lines(fit["dense_ms_by_tokens"])
     lines += [
         "",
         *(_llm_lines(entry["derived"]) if entry["kind"] == "llm" else _time_lines(entry["derived"])),
@@ -47,6 +49,14 @@ def _value_lines(rows: Sequence[Page]) -> Iterator[str]:
             yield from wrap(
                 source, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
             )
+
+
+def _dense_lines(ms_by_tokens: dict[int, float]) -> list[str]:
+    points = ", ".join(f"{_ms(ms)} ({tokens})" for tokens, ms in ms_by_tokens.items())
+    return [
+        "Dense times in ms (of T tokens):",
+        *wrap(points, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT),
+    ]
 
 
 def _llm_lines(rows: Sequence[Page]) -> Iterator[str]:

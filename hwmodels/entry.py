@@ -6,10 +6,10 @@ A name with a slash or ending in `.yaml` is the path of a user's own file in the
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from hwmodels.value import Value
 
@@ -19,6 +19,12 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Kind = Literal["llm", "hardwired_asic", "gpu_iteration", "roofline"]
 HARDWARE_KINDS: tuple[Kind, ...] = ("hardwired_asic", "gpu_iteration", "roofline")
 Values = dict[str, Value]
+DenseMs = Annotated[
+    # Keys are text where a scenario went through JSON, as in the one that a run leaves behind.
+    dict[Annotated[int, Field(strict=False, ge=1)], PositiveFloat],
+    Field(min_length=1),
+]
+"""Tokens of a step -> ms of its dense part."""
 
 
 def nearest(what: str, given: str, choices: Iterable[str]) -> str:
@@ -56,6 +62,8 @@ class Fit(_Strict):
     weights: str
     note: str | None = None
     values: Values
+    dense_ms_by_tokens: DenseMs | None = None
+    """Of a gpu_iteration, instead of the terms of a roofline. The value `dense_scale` has the source."""
 
     _name_values = field_validator("values", mode="before")(_named)
 
@@ -107,7 +115,7 @@ def load_entry(name: str, *kinds: Kind) -> Entry:
 def _validated(name: str, what: str, kinds: tuple[Kind, ...]) -> Entry:
     path = _path(name)
     if not path.is_file():
-        if _is_path(name):
+        if is_path(name):
             raise ValueError(f"no {what} file at {name}")
         raise ValueError(nearest(what, name, names(*kinds)))
     raw = _parse(path)
@@ -132,12 +140,12 @@ def _extended(entry: Entry, base: Entry, without: list[str]) -> Entry:
     )
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
     return "/" in name or name.endswith(".yaml")
 
 
 def _path(name: str) -> Path:
-    return Path(name) if _is_path(name) else DATA / f"{name}.yaml"
+    return Path(name) if is_path(name) else DATA / f"{name}.yaml"
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -1,14 +1,19 @@
 """A GPU by fitted coefficients: the most exact kind, for the LLMs that were timed."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from hwmodels.dense import DenseTable, SmoothRoofline
+from hwmodels.entry import DenseMs
 from hwmodels.gpu_node import GpuSpec, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
+
+ROOFLINE_TERMS = ("t_weights_ms", "moe_dense_share", "ms_per_token", "p_norm")
+"""Without effect beside a dense table."""
 
 
 class GpuIteration(GpuSpec):
@@ -28,11 +33,24 @@ class GpuIteration(GpuSpec):
         description="part of the weights that every step of an MoE reads; absent: by bytes",
     )
     ms_per_token: float | None = Field(default=None, ge=0, description="matrix products of one token")
+    dense_ms_by_tokens: DenseMs | None = Field(
+        default=None,
+        description="measured dense time of a step by its tokens, linear in between;"
+        " instead of t_weights_ms, ms_per_token and p_norm",
+    )
+    dense_scale: float | None = Field(default=None, gt=0, description="multiplies the dense table")
     ms_per_attn_pair: float | None = Field(
         default=None, ge=0, description="one new token looking at one token"
     )
     ms_per_kv_token: float | None = Field(default=None, ge=0, description="cache read of a decoding sequence")
     ms_per_sequence: float | None = Field(default=None, ge=0, description="per sequence in the step")
+
+    @model_validator(mode="after")
+    def _a_table_stands_alone(self) -> Self:
+        stated = [term for term in ROOFLINE_TERMS if getattr(self, term) is not None]
+        if self.dense_ms_by_tokens is not None and stated:
+            raise ValueError(f"{stated[0]} has no effect with dense_ms_by_tokens: leave one of them out")
+        return self
 
     def build(
         self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None
@@ -40,21 +58,38 @@ class GpuIteration(GpuSpec):
         """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
         weights = llm.precision(self.weights)
         sheet = self.sheet(llm, weights)
-        step = _step(sheet, llm, weights)
+        budget = max_num_batched_tokens
+        if budget is None:
+            budget = int(sheet["max_num_batched_tokens"])
+        step = GpuStep(
+            fixed_ms=sheet["t_fixed_ms"] + sheet["t_host_ms"],
+            dense=self._dense(sheet, llm, weights, budget),
+            pair_ms=sheet["ms_per_attn_pair"],
+            kv_token_ms=sheet["ms_per_kv_token"],
+            mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
+            sequence_ms=sheet["ms_per_sequence"],
+            prefill_tile_tokens=sheet["prefill_tile_tokens"],
+        )
         return gpu_node(sheet, step, llm, weights, max_num_seqs, max_num_batched_tokens)
 
+    def _dense(self, sheet: Sheet, llm: Llm, weights: str, budget: int) -> SmoothRoofline | DenseTable:
+        """The scenario's table, else that of the preset's fit, else the roofline."""
+        table = self.dense_ms_by_tokens or sheet.dense_ms_by_tokens
+        if table is None:
+            return _roofline(sheet, llm, weights)
+        stated = [term for term in ROOFLINE_TERMS if getattr(self, term) is not None]
+        if stated:
+            raise ValueError(f"{stated[0]} has no effect on {self.preset}, whose dense times are a table")
+        dense = DenseTable.of(table, sheet["dense_scale"])
+        dense.check_reach(budget)
+        return dense
 
-def _step(sheet: Sheet, llm: Llm, weights: str) -> GpuStep:
+
+def _roofline(sheet: Sheet, llm: Llm, weights: str) -> SmoothRoofline:
     dense_share = sheet.get("moe_dense_share") if llm.is_moe else None
-    return GpuStep(
-        fixed_ms=sheet["t_fixed_ms"] + sheet["t_host_ms"],
+    return SmoothRoofline(
         weights_ms=sheet["t_weights_ms"],
         dense_share=llm.dense_share(weights) if dense_share is None else dense_share,
         token_ms=sheet["ms_per_token"],
         p_norm=sheet["p_norm"],
-        pair_ms=sheet["ms_per_attn_pair"],
-        kv_token_ms=sheet["ms_per_kv_token"],
-        mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
-        sequence_ms=sheet["ms_per_sequence"],
-        prefill_tile_tokens=int(sheet["prefill_tile_tokens"]),
     )

@@ -1,9 +1,13 @@
-"""A GPU's step time as a smooth roofline, turned into integer coefficients (form R6b of the calibration)."""
+"""A GPU's step time as dense part and attention law, turned into integer coefficients.
+
+Forms R6b (smooth roofline) and R7 (measured table) of the calibration: see `hwmodels.dense`.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
 from hwmodels.step_time import AffineStepTime
@@ -11,24 +15,15 @@ from hwmodels.step_time import AffineStepTime
 
 @dataclass(frozen=True, slots=True)
 class GpuStep:
-    """`fixed + (W(T)^p + (f*T)^p)^(1/p) + c*pairs + e*KV*(m in mixed steps) + s*sequences`, in ms.
-
-    `W(T)` is the time to read the weights; in an MoE only experts that some of the T tokens chose are read.
-    """
+    """`fixed + dense(T) + c*pairs + e*KV*(m in mixed steps) + s*sequences`, in ms."""
 
     fixed_ms: float
-    weights_ms: float
-    """To read all weights."""
-    dense_share: float
-    """The part of them that every step reads; 1 for a dense LLM."""
-    token_ms: float
-    p_norm: float
-    """1 adds the two times, large values take the longer one."""
+    dense: SmoothRoofline | DenseTable
     pair_ms: float
     kv_token_ms: float
     mixed_kv_multiplier: float
     sequence_ms: float
-    prefill_tile_tokens: int
+    prefill_tile_tokens: float
 
     def law(self, llm: Llm, max_num_batched_tokens: int) -> AffineStepTime:
         """The law in picoseconds, tabulated for steps of up to `max_num_batched_tokens` tokens.
@@ -49,16 +44,14 @@ class GpuStep:
             decode_ps=ps(self.sequence_ms + self.kv_token_ms * window_tokens),
             kv_ps=ps(self.kv_token_ms * full_share),
             mixed_kv_ps=ps(self.kv_token_ms * full_share * self.mixed_kv_multiplier),
-            prefill_tile_tokens=self.prefill_tile_tokens,
+            prefill_tile_tokens=round(self.prefill_tile_tokens),
         )
 
     def _dense_ps(self, llm: Llm, max_tokens: int) -> tuple[int, ...]:
         tokens = np.arange(max_tokens + 1, dtype=np.float64)
-        idle = 1 - llm.num_experts_per_tok / llm.num_local_experts
-        weights = self.weights_ms * (self.dense_share + (1 - self.dense_share) * (1 - idle**tokens))
-        p = self.p_norm
-        with np.errstate(divide="ignore"):  # the logarithm of no time at all is -inf, and its exponential 0
-            longer = np.logaddexp(p * np.log(weights), p * np.log(self.token_ms * tokens)) / p
-        table = np.rint((self.fixed_ms + np.exp(longer)) * 1e9).astype(np.int64)
-        # Rounding of log and exp must not make a larger step the shorter one.
-        return tuple(np.maximum.accumulate(table).tolist())
+        table = np.rint((self.fixed_ms + self.dense.ms(tokens, llm)) * 1e9).astype(np.int64)
+        if isinstance(self.dense, SmoothRoofline):
+            # Rounding of log and exp must not make a larger step the shorter one. A measured one may be:
+            # kernels change with the size of their matrices.
+            table = np.maximum.accumulate(table)
+        return tuple(table.tolist())

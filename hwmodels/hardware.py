@@ -1,26 +1,38 @@
 """What a scenario writes under `hardware:`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
-from hwmodels.entry import HARDWARE_KINDS, load_entry
+from hwmodels.entry import HARDWARE_KINDS, is_path, load_entry
 from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.hardwired_asic import HardwiredAsic
 from hwmodels.roofline import Roofline
 
 
-def _with_kind(raw: Any) -> Any:  # noqa: ANN401  (whatever the YAML held)
+def _with_kind(raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  (whatever the YAML held)
     """A preset knows its kind, so `{preset: hc1}` and plain `hc1` are enough."""
     if isinstance(raw, str):
         raw = {"preset": raw}
-    if not isinstance(raw, dict) or "kind" in raw:
+    if not isinstance(raw, dict):
         return raw
     preset = raw.get("preset")
+    if isinstance(preset, str) and is_path(preset):
+        preset = _beside_the_scenario(preset, info)
+        raw = raw | {"preset": preset}
+    if "kind" in raw:
+        return raw
     if not isinstance(preset, str):
         kinds = ", ".join(HARDWARE_KINDS)
         raise ValueError(f"hardware needs a preset from the catalogue, or a kind: {kinds}")  # noqa: TRY004  (the user's mistake)
     return {"kind": load_entry(preset, *HARDWARE_KINDS).kind, **raw}
+
+
+def _beside_the_scenario(preset: str, info: ValidationInfo) -> str:
+    """A relative path is looked up from the validation context's `folder`, where there is one."""
+    folder = (info.context or {}).get("folder")
+    return preset if folder is None else str(Path(folder) / preset)
 
 
 Hardware = Annotated[

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from hwmodels.dense import SmoothRoofline
 from hwmodels.gpu_node import GpuSpec, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
@@ -50,13 +51,15 @@ def _step(sheet: Sheet, llm: Llm, weights: str) -> GpuStep:
     all_weights = llm.dense_bytes(weights) + llm.expert_bytes(weights)
     return GpuStep(
         fixed_ms=sheet["per_step_overhead_ms"],
-        weights_ms=all_weights / (bytes_per_ms * sheet["mbu_weights"]),
-        dense_share=llm.dense_share(weights),
-        token_ms=2 * llm.active_linear_params / flops_per_ms,
-        p_norm=sheet["p_norm"],
+        dense=SmoothRoofline(
+            weights_ms=all_weights / (bytes_per_ms * sheet["mbu_weights"]),
+            dense_share=llm.dense_share(weights),
+            token_ms=2 * llm.active_linear_params / flops_per_ms,
+            p_norm=sheet["p_norm"],
+        ),
         pair_ms=llm.attention_flops_per_pair / flops_per_ms,
         kv_token_ms=llm.kv_bytes_per_token / (bytes_per_ms * sheet["mbu_kv"]),
         mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
         sequence_ms=2 * llm.head_params / flops_per_ms,  # only the last position of a chunk needs logits
-        prefill_tile_tokens=int(sheet["prefill_tile_tokens"]),
+        prefill_tile_tokens=sheet["prefill_tile_tokens"],
     )

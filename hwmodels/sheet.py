@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 
-from hwmodels.entry import Entry, load_entry, names
+from hwmodels.entry import DenseMs, Entry, load_entry, names
 from hwmodels.value import Value
 
 
 class Sheet:
-    def __init__(self, entry: Entry, values: Mapping[str, Value], notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        values: Mapping[str, Value],
+        notes: tuple[str, ...] = (),
+        dense_ms_by_tokens: DenseMs | None = None,
+    ) -> None:
         self.notes = notes
+        self.dense_ms_by_tokens = dense_ms_by_tokens
         self._entry = entry
         self._values = values
         self._read: dict[str, Value] = {}

@@ -10,8 +10,8 @@ from hwmodels.llm import Llm
 from hwmodels.sheet import Sheet
 from hwmodels.value import Value
 
-SETTINGS = frozenset({"kind", "preset", "weights"})
-"""Fields that choose values and are none themselves."""
+SETTINGS = frozenset({"kind", "preset", "weights", "dense_ms_by_tokens"})
+"""Fields that are no single values, or choose them."""
 SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens"})
 """In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
 _PRESET_ITSELF = object()
@@ -55,7 +55,7 @@ class HardwareSpec(BaseModel):
         if not entry.runs(llm.name):
             made_for = sorted({fit.llm for fit in entry.fits} | set(entry.llms))
             raise ValueError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
-        values, notes = dict(entry.values), [entry.note]
+        values, notes, dense = dict(entry.values), [entry.note], None
         if entry.fits and weights is not None:
             fit = entry.fit(llm.name, weights)
             if fit is None:
@@ -63,7 +63,8 @@ class HardwareSpec(BaseModel):
                 raise ValueError(f"{self.preset}: {nearest(f'fit of {llm.name} in', weights, fitted)}")
             values |= fit.values
             notes.append(fit.note)
-        return Sheet(entry, values | self._stated(), tuple(note for note in notes if note))
+            dense = fit.dense_ms_by_tokens
+        return Sheet(entry, values | self._stated(), tuple(note for note in notes if note), dense)
 
     def _stated(self) -> dict[str, Value]:
         stated = self.model_dump(exclude_none=True, exclude=set(SETTINGS))

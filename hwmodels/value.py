@@ -9,7 +9,18 @@ from pydantic import ConfigDict
 Confidence = Literal["published", "measured", "derived", "assumed"]
 CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 
-SYMBOLS = {"ms": "ms", "w": "W", "gb": "GB", "tflops": "TFLOPS", "usd": "USD", "tokens": "tokens"}
+SYMBOLS = {
+    "ms": "ms",
+    "s": "s",
+    "w": "W",
+    "gb": "GB",
+    "mbit": "Mbit",
+    "bytes": "bytes",
+    "km": "km",
+    "tflops": "TFLOPS",
+    "usd": "USD",
+    "tokens": "tokens",
+}
 """Units as they end a name (or stand before `_per_`), and as people write them."""
 _UNIT = re.compile(rf"(?:^|_)({'|'.join(SYMBOLS)})(?:_per_(\w+))?$")
 

@@ -9,6 +9,10 @@ COMMANDS = {
     "schema": ("sim.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
+    "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
+    "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
+    "path": ("sim.network.cli", "show what a request pays between two places, line by line"),
+    "serve": ("api_shim.cli", "answer OpenAI clients as the scenario's platform would"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 

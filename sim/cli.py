@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -16,7 +16,9 @@ from sim.scenario.load import Plan, load
 from sim.scenario.source_map import ScenarioError
 
 if TYPE_CHECKING:
+    from reports.uncertainty import Study
     from sim.runs import Results
+    from sim.uncertainty import Draws
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -28,6 +30,14 @@ Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"),
 ]
+
+
+class Answer(NamedTuple):
+    """What came out of a scenario, before it is written."""
+
+    results: "Results"
+    remarks: tuple[str, ...]
+    study: "Study | None"
 
 
 @app.command()
@@ -44,8 +54,14 @@ def run(
         typer.Option(min=1, help="processes; the results do not depend on it; default: one per core"),
     ] = None,
     settings: Settings = [],  # noqa: B006 -- typer reads it, nobody changes it
-    engine: Annotated[str, typer.Option(help="step or fast: equal results", hidden=True)] = "step",
+    engine: Annotated[str, typer.Option(help="step or fast: equal results")] = "fast",
     no_report: Annotated[bool, typer.Option("--no-report", help="leave report.html out")] = False,
+    uncertainty: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=5, help="run N draws of the values that are only known to a range; 20 or more"
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress and no table")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object on stdout")] = False,
 ) -> None:
@@ -53,17 +69,26 @@ def run(
     from reports.run_directory import RunDirectoryError
     from sim import interrupt
     from sim.progress import Progress
-    from sim.runs import NothingDoneError, run_all
+    from sim.runs import NothingDoneError
+    from sim.stopping import run_until_precise
 
     began = time.perf_counter()
     overrides = {"run.seed": seed, "run.replications": replications, "run.horizon_s": horizon}
     plan = _plan(scenario, [*settings, *(f"{k}={v}" for k, v in overrides.items() if v is not None)])
     directory = _new_directory(plan, out)
+    draws = None if uncertainty is None else _draws(plan, uncertainty)
     progress = Progress(plan.base.name, quiet=quiet)
+    jobs = jobs or os.cpu_count() or 1
     interrupt.listen()
     try:
-        results = run_all(plan, jobs=jobs or os.cpu_count() or 1, engine=engine, tell=progress)
-        summary = _write(plan, results, directory, began, with_report=not no_report)
+        results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
+        made = None
+        if draws is not None and not results.interrupted:
+            from sim.uncertainty import study
+
+            made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
+        answer = Answer(results, remarks, made)
+        summary = _write(plan, answer, directory, began, with_report=not no_report)
     except RunDirectoryError as error:
         _fail(str(error))
     except (NothingDoneError, KeyboardInterrupt):
@@ -72,8 +97,17 @@ def run(
         f"{plan.base.name}: {summary['replications']} replications in {time.perf_counter() - began:.1f} s"
     )
     _present(summary, directory, as_json=as_json, quiet=quiet)
-    if results.interrupted:
+    if results.interrupted or (made is not None and made.draws < made.asked):
         raise typer.Exit(INTERRUPTED)
+
+
+def _draws(plan: Plan, draws: int) -> "Draws":
+    from sim.uncertainty import draw
+
+    try:
+        return draw(plan, draws)
+    except ValueError as error:
+        _fail(f"--uncertainty {draws}: {error}")
 
 
 def _new_directory(plan: Plan, out: Path | None) -> Path:
@@ -87,22 +121,24 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def _write(
-    plan: Plan, results: "Results", directory: Path, began: float, *, with_report: bool
-) -> dict[str, Any]:
+def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_report: bool) -> dict[str, Any]:
     """Everything at once; answers the summary."""
     from reports.run_directory import Run, write
     from reports.summary import summarise
     from sim.manifest import manifest
 
-    made = manifest(plan, results, datetime.now(UTC), time.perf_counter() - began)
-    summary = summarise(results.tables, made)
-    html = None
+    results, study = answer.results, answer.study
+    made = manifest(plan, results, datetime.now(UTC), time.perf_counter() - began, answer.remarks)
+    summary, draws, html = summarise(results.tables, made), None, None
+    if study is not None:
+        from reports.uncertainty import uncertainty_json, uncertainty_table
+
+        summary["uncertainty"], draws = uncertainty_json(study), uncertainty_table(study)
     if with_report:
         from reports.html import render
 
         html = render(summary, manifest=made)
-    write(directory, Run(results.tables, made, plan.resolved(), summary), html)
+    write(directory, Run(results.tables, made, plan.resolved(), summary, draws), html)
     return summary
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sim.network import Network
 from sim.scenario.check import target_model
 from sim.scenario.load import BASE, Plan
-from sim.scenario.schema import Scenario
+from sim.scenario.schema import Scenario, Source
 
 Json = dict[str, Any]
 
@@ -18,17 +18,22 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "sources": _sources(first),
         "sources_by_variant": {name: _sources(plan.variants[name]) for name in variants},
         "places": _places(first),
-        "models": {
-            name: {
-                "id": model.id,
-                "hardware": model.hardware.preset,
-                "nodes": model.nodes,
-                "context_tokens": model.context_tokens,
-            }
-            for name, model in first.models.items()
-        },
+        "models": _models(first),
+        "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
         "slo": _objectives(first),
         "assumed": _assumed([plan.variants[name] for name in variants]),
+    }
+
+
+def _models(scenario: Scenario) -> dict[str, Json]:
+    return {
+        name: {
+            "id": model.id,
+            "hardware": model.hardware.preset,
+            "nodes": model.nodes,
+            "context_tokens": model.context_tokens,
+        }
+        for name, model in scenario.models.items()
     }
 
 
@@ -50,11 +55,17 @@ def _sources(scenario: Scenario) -> list[Json]:
             "app_place": app.place if app else None,
             "calls": app.calls if app else 1,
             "mode": app.mode if app else None,
-            "arrivals": source.arrivals.kind,
+            "arrivals": _arrivals(source),
         }
         for name, source in scenario.traffic.items()
         for app in [scenario.apps[source.app] if source.app else None]
     ]
+
+
+def _arrivals(source: Source) -> str:
+    """`trace` where every replication replays the same rows, which the statistics must know."""
+    resampled = getattr(source.arrivals, "resample", None) is not None
+    return "resampled trace" if resampled else source.arrivals.kind
 
 
 def _places(scenario: Scenario) -> dict[str, Json]:
@@ -90,18 +101,18 @@ def _assumed(scenarios: list[Scenario]) -> list[Json]:
                         "confidence": value.confidence,
                         "model": model_name,
                     }
-        for row in Network(scenario.network).assumptions(_legs(scenario)):
+        for row in Network(scenario.network).assumptions(legs(scenario)):
             rows[str(row["what"]), None] = {**row, "model": None}
     return list(rows.values())
 
 
-def _legs(scenario: Scenario) -> list[tuple[str, str | None]]:
+def legs(scenario: Scenario) -> list[tuple[str, str | None]]:
     """Every pair of places between which requests travel; None is the gateway."""
-    legs: dict[tuple[str, str | None], None] = {}
+    found: dict[tuple[str, str | None], None] = {}
     for source in scenario.traffic.values():
         if source.app is None:
-            legs[source.place, None] = None
+            found[source.place, None] = None
         else:
             app_place = scenario.apps[source.app].place
-            legs[source.place, app_place] = legs[app_place, None] = None
-    return list(legs)
+            found[source.place, app_place] = found[app_place, None] = None
+    return list(found)

@@ -1,13 +1,17 @@
 """A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
 
+from collections.abc import Iterator
+from itertools import repeat
+
 from numpy.random import Generator
 
 from hwmodels.node_hardware import NodeHardware
-from reports.record import NODE_COLUMNS
-from reports.tables import RunTables, node_table, request_table, user_request_table
+from reports.record import GAP_COLUMNS, NODE_COLUMNS
+from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
 from sim.apps import App, User, Visits
 from sim.calendar import Timeline
 from sim.fast_forward import FastForward
+from sim.gaps import GapCounts
 from sim.gateway import Pool
 from sim.kernel import BatchLimits, NodeKernel
 from sim.network import Link, Network
@@ -57,7 +61,9 @@ class World:
         self._seed, self._replication = seed, replication
         self._engine, self._keep_schedule = ENGINES[engine], keep_schedule
         self._network = Network(scenario.network)
-        self._kv_blocks: dict[str, int] = {}
+        self.kv_blocks: dict[str, int] = {}
+        """Of each node, by model."""
+        self._gaps: dict[str, GapCounts] = {}
         gateway = scenario.gateway
         self.platform = Platform(
             self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency
@@ -70,12 +76,15 @@ class World:
     def run_to(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`."""
         self.env.run_before(at_ps)
+        for gaps in self._gaps.values():
+            gaps.tidy()
 
     def tables(self, variant: str) -> RunTables:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
         self.platform.record_unfinished()
         self.visits.record_unfinished()
         requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
+        gaps = self._gap_records()
         users = None
         if self.scenario.apps:
             users = user_request_table(
@@ -87,6 +96,7 @@ class World:
             ),
             nodes=node_table(variant, self._replication, nodes.arrays("node"), nodes.labels.vocabulary()),
             user_requests=users,
+            gaps=gap_table(variant, self._replication, gaps.arrays("from_ps"), gaps.labels.vocabulary()),
         )
 
     def _stream_of(self, name: str) -> Generator:
@@ -102,10 +112,13 @@ class World:
             model.block_size,
             hardware.kv_pool_tokens // model.block_size,
         )
-        nodes = [self._make_node(index, hardware, limits) for index in range(model.nodes)]
+        run = self.scenario.run
+        gaps = GapCounts(round(run.stated_warm_up_s * PS_PER_S), round(run.horizon_s * PS_PER_S))
+        self._gaps[name] = gaps
+        nodes = [self._make_node(index, hardware, limits, gaps) for index in range(model.nodes)]
         limits_of = model.limits
         self.platform.nodes[name] = nodes
-        self._kv_blocks[name] = limits.kv_blocks
+        self.kv_blocks[name] = limits.kv_blocks
         self.platform.pools[name] = Pool(
             context_tokens=model.context_tokens,
             choose=ROUTING[model.routing](nodes, self._stream_of(f"routing/{name}")),
@@ -116,8 +129,9 @@ class World:
             ),
         )
 
-    def _make_node(self, index: int, hardware: NodeHardware, limits: BatchLimits) -> Node:
-        kernel: NodeKernel = self._engine(limits, hardware.step_time, keep_schedule=self._keep_schedule)
+    def _make_node(self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts) -> Node:
+        law, keep_schedule = hardware.step_time, self._keep_schedule
+        kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps)
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
         return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots)
 
@@ -139,25 +153,37 @@ class World:
         )
         calls = 1 if source.app is None else self.scenario.apps[source.app].calls
         sizes = source.call_sizes(
-            self._stream_of(f"traffic/{name}/prompt"), self._stream_of(f"traffic/{name}/output"), calls
+            self._stream_of(f"traffic/{name}/prompt"),
+            self._stream_of(f"traffic/{name}/output"),
+            calls,
+            self._stream_of(f"traffic/{name}/arrivals"),
         )
-        asks = Asks(self, name, source)
+        asks, projects = Asks(self, name, source), self._projects(name, source)
         if source.app is None:
-            OpenSource(self.env, arrivals, lambda: asks.model(next(sizes)[0], self.numbers.next()))
+            OpenSource(
+                self.env, arrivals, lambda: asks.model(next(sizes)[0], self.numbers.next(), next(projects))
+            )
             return
         user = self._user(name, source, source.app)
 
         def visit() -> None:
             pending = iter(sizes_of_visit := next(sizes))
-            number = self.numbers.next()
+            number, project = self.numbers.next(), next(projects)
             self.visits.begin(
                 user,
                 number,
                 sizes_of_visit[0][0],
-                lambda visit: asks.model(next(pending), self.numbers.next(), visit, number),
+                lambda visit: asks.model(next(pending), self.numbers.next(), project, visit, number),
             )
 
         OpenSource(self.env, arrivals, visit)
+
+    def _projects(self, name: str, source: Source) -> Iterator[str]:
+        """Whose limits count for each arrival: the tenant's, or those of its clients."""
+        if source.clients is None:
+            return repeat(source.tenant)
+        clients = source.clients.draw(self._stream_of(f"traffic/{name}/clients"))
+        return (f"{source.tenant}-{client}" for client in clients)
 
     def _user(self, name: str, source: Source, app_name: str) -> User:
         spec = self.scenario.apps[app_name]
@@ -193,9 +219,17 @@ class World:
                         kernel.preemptions,
                         kernel.prompt_tokens_done,
                         kernel.output_tokens_done,
-                        self._kv_blocks[model],
+                        self.kv_blocks[model],
                     )
                 )
+        return recorder
+
+    def _gap_records(self) -> Recorder:
+        recorder = Recorder(GAP_COLUMNS)
+        for model, gaps in self._gaps.items():
+            (code,) = recorder.labels.codes(model=model)
+            for row in zip(*(column.tolist() for column in gaps.bins()), strict=True):
+                recorder.add((code, *row))
         return recorder
 
 
@@ -214,7 +248,9 @@ class Asks:
         app = None if source.app is None else world.scenario.apps[source.app]
         self._place, self._caller = (source.place, name) if app is None else (app.place, str(source.app))
 
-    def model(self, sizes: SizePair, number: int, sink: Sink = IGNORE, parent: int = -1) -> None:
+    def model(
+        self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1
+    ) -> None:
         now, (prompt_tokens, output_tokens) = self._env.now, sizes
         if self._cap is not None and output_tokens > self._cap:
             output_tokens = self._cap
@@ -228,8 +264,8 @@ class Asks:
                 now,
                 self._place,
                 self._caller,
-                self._tenant,  # the project whose limits count
-                self._tenant,  # one key per tenant
+                project,
+                project,  # one key per project
                 self._name,
                 self._tenant,
                 self._stream,

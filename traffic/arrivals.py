@@ -12,13 +12,21 @@ import numpy as np
 from pydantic import Field
 
 from traffic.blocks import accumulated, until
-from traffic.spec import Spec
-from traffic.traces import TraceError
-from traffic.traces.file import TraceFile
+from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
+from traffic.renewal import gamma_gaps
+from traffic.replay import TraceArrivals
+from traffic.spec import RatePerS, Spec
 from traffic.units import BLOCK, PS_PER_S, FloatArray, as_written, nearest
 
-RatePerS = Annotated[
-    float, Field(gt=0, le=1e9, description="requests per second; above 1e9 the picosecond grid would show")
+__all__ = [
+    "ArrivalProcess",
+    "Arrivals",
+    "ConstantArrivals",
+    "GammaArrivals",
+    "ModulatedArrivals",
+    "PoissonArrivals",
+    "ProfileArrivals",
+    "TraceArrivals",
 ]
 
 
@@ -74,53 +82,23 @@ class PoissonArrivals(Spec):
         return self.rate_per_s
 
 
-class TraceArrivals(TraceFile):
-    """The recorded times of a trace, its first row at time 0."""
+class GammaArrivals(Spec):
+    """Bursts of independent gaps. Counts over long windows have a variance of cv**2 times their mean."""
 
-    kind: Literal["trace"] = "trace"
-    speed: float = Field(default=1.0, gt=0, description="2 replays the trace in half its time")
-    loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
+    kind: Literal["gamma"] = "gamma"
+    rate_per_s: RatePerS
+    cv: Cv
 
     def blocks(self, rng: np.random.Generator, horizon_ps: int, size: int = BLOCK) -> Iterator[list[int]]:
-        del rng  # the same times in every replication
-        times_ps = self._replayed(self.trace.arrival_ps.tolist())
-        if not self.loop:
-            return until(horizon_ps, times_ps, size)
-        lap_ps = self._lap_ps()
-        return until(horizon_ps, (lap * lap_ps + at_ps for lap in count() for at_ps in times_ps), size)
-
-    def load(self) -> None:
-        """Read the file; raises TraceError for a bad row, or for a loop over no time."""
-        self._lap_ps() if self.loop else self._span_ps()
+        return accumulated(horizon_ps, gamma_gaps(rng, PS_PER_S / self.rate_per_s, self.cv), size)
 
     @property
-    def mean_rate_per_s(self) -> float | None:
-        """Gaps per second of the rows; None where all rows share one instant."""
-        last_ps = self._span_ps()
-        return (self.trace.rows - 1) * PS_PER_S / last_ps if last_ps else None
-
-    @property
-    def last_ps(self) -> int | None:
-        """The last arrival, None when it loops for ever."""
-        return None if self.loop else self._span_ps()
-
-    def _replayed(self, recorded_ps: list[int]) -> list[int]:
-        if self.speed == 1:
-            return recorded_ps
-        speed = as_written(self.speed)
-        return [nearest(at_ps * speed.denominator, speed.numerator) for at_ps in recorded_ps]
-
-    def _span_ps(self) -> int:
-        return self._replayed([self.trace.span_ps])[0]
-
-    def _lap_ps(self) -> int:
-        """The last row's time and one mean gap: n rows in n gaps, so that looping keeps the mean rate."""
-        rows, last_ps = self.trace.rows, self._span_ps()
-        if last_ps == 0:
-            why = f"its {rows} rows span less than a picosecond" if rows > 1 else "it has one row"
-            raise TraceError(f"{self.path} cannot loop: {why}")
-        return nearest(last_ps * rows, rows - 1)
+    def mean_rate_per_s(self) -> float:
+        return self.rate_per_s
 
 
-Arrivals = Annotated[ConstantArrivals | PoissonArrivals | TraceArrivals, Field(discriminator="kind")]
-"""A new kind is a class above with `blocks` and `mean_rate_per_s`, and a place in this union."""
+Arrivals = Annotated[
+    ConstantArrivals | PoissonArrivals | GammaArrivals | ModulatedArrivals | ProfileArrivals | TraceArrivals,
+    Field(discriminator="kind"),
+]
+"""A new kind is a class with `blocks` and `mean_rate_per_s`, and a place in this union."""

@@ -6,7 +6,10 @@ from math import inf, nextafter
 
 import numpy as np
 
-from traffic.units import FloatArray
+from traffic.units import FloatArray, IntArray
+
+DrawGaps = Callable[[int], FloatArray]
+"""The next n gaps of a renewal process, in ps and not yet rounded."""
 
 
 def until(horizon_ps: int, times_ps: Iterable[int], size: int) -> Iterator[list[int]]:
@@ -16,11 +19,17 @@ def until(horizon_ps: int, times_ps: Iterable[int], size: int) -> Iterator[list[
         yield block
 
 
-def accumulated(horizon_ps: int, draw_gaps_ps: Callable[[int], FloatArray], size: int) -> Iterator[list[int]]:
-    """Times of a renewal process. Gaps are rounded one by one and summed as integers, so nothing drifts.
+def accumulated(horizon_ps: int, draw_gaps_ps: DrawGaps, size: int) -> Iterator[list[int]]:
+    """Times of a renewal process.
 
     A process whose gaps come from one vector draw (exponential, gamma, Weibull) needs no more than this.
     """
+    for block in sums(horizon_ps, draw_gaps_ps, size):
+        yield block.tolist()
+
+
+def sums(horizon_ps: int, draw_gaps_ps: DrawGaps, size: int) -> Iterator[IntArray]:
+    """Running sums of gaps below the horizon; rounded one by one and added as integers, so nothing drifts."""
     assert 0 <= horizon_ps < 2**63 - 2**11, horizon_ps
     now_ps, enough_ps = 0, nextafter(horizon_ps, inf)
     while True:
@@ -29,9 +38,8 @@ def accumulated(horizon_ps: int, draw_gaps_ps: Callable[[int], FloatArray], size
         # Sums wrap at 2**64 only beyond the first one that passes the horizon, where they are cut off.
         times_ps = np.uint64(now_ps) + np.cumsum(gaps_ps)
         if (beyond := times_ps >= horizon_ps).any():
-            if last := times_ps[: int(np.argmax(beyond))].tolist():
-                yield last
+            if first_beyond := int(np.argmax(beyond)):
+                yield times_ps[:first_beyond].astype(np.int64)
             return
-        block: list[int] = times_ps.tolist()
-        yield block
-        now_ps = block[-1]
+        yield times_ps.astype(np.int64)
+        now_ps = int(times_ps[-1])

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Protocol, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from traffic.profiles import ProfileName, load_profile
 from traffic.spec import MAX_TOKENS, Spec, Tokens
 from traffic.units import IntArray
 
@@ -67,5 +68,20 @@ class GeometricLength(Spec):
         return rng.geometric(1 / self.mean, n)
 
 
-Length = Annotated[FixedLength | LognormalLength | GeometricLength, Field(discriminator="kind")]
+class ProfileLength(Spec):
+    """One of the two lengths of a recorded service, from its quantiles."""
+
+    kind: Literal["profile"] = "profile"
+    name: ProfileName
+    of: Literal["prompt", "output"] = Field(description="which of the profile's two")
+
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
+        profile = load_profile(self.name)
+        figures = profile.prompt_tokens if self.of == "prompt" else profile.output_tokens
+        return figures.sample(rng, n)
+
+
+Length = Annotated[
+    FixedLength | LognormalLength | GeometricLength | ProfileLength, Field(discriminator="kind")
+]
 """A new kind is a class above with `sample`, and a place in this union."""

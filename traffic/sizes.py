@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from traffic.lengths import Length
+from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec
 from traffic.traces import Trace
 from traffic.traces.file import FormatName, LimitRows
@@ -43,6 +44,19 @@ class PromptAndOutput(Spec):
     ) -> Sizes:
         n = len(requests)
         return Sizes(self.prompt.sample(prompt_rng, n), self.output.sample(output_rng, n))
+
+
+class ProfileLengths(Spec):
+    """Both lengths of a recorded service, independent of each other like those of Azure's traces."""
+
+    kind: Literal["profile"] = "profile"
+    name: ProfileName
+
+    def sizes(
+        self, requests: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator
+    ) -> Sizes:
+        profile, n = load_profile(self.name), len(requests)
+        return Sizes(profile.prompt_tokens.sample(prompt_rng, n), profile.output_tokens.sample(output_rng, n))
 
 
 class TraceLengths(Spec):
@@ -94,16 +108,18 @@ class RowSizes:
 
 
 def _lengths_tag(value: object) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("kind", "prompt_and_output"))
-    return "trace" if isinstance(value, TraceLengths) else "prompt_and_output"
+    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return "prompt_and_output" if kind is None else str(kind)
 
 
 Lengths = Annotated[
-    Annotated[PromptAndOutput, Tag("prompt_and_output")] | Annotated[TraceLengths, Tag("trace")],
+    Annotated[PromptAndOutput, Tag("prompt_and_output")]
+    | Annotated[ProfileLengths, Tag("profile")]
+    | Annotated[TraceLengths, Tag("trace")],
     Discriminator(
         _lengths_tag,
         custom_error_type="lengths_kind",
-        custom_error_message="lengths are either 'prompt' and 'output', each with its kind, or 'kind: trace'",
+        custom_error_message="lengths are either 'prompt' and 'output', each with its kind, "
+        "or 'kind: profile', or 'kind: trace'",
     ),
 ]

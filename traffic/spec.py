@@ -8,6 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 MAX_TOKENS = 10_000_000
 """No published context window is longer (Llama 4 Scout's): a larger figure is a slip of the pen."""
 
+MAX_RATE_PER_S = 1e9
+
+RatePerS = Annotated[
+    float,
+    Field(gt=0, le=MAX_RATE_PER_S, description="requests per second; above 1e9 the picoseconds would show"),
+]
 Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 
 

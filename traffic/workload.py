@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import model_validator
 
 from traffic.arrivals import Arrivals, TraceArrivals
-from traffic.sizes import Lengths, PromptAndOutput, RowSizes, SizeSource, TraceLengths
+from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
 from traffic.spec import Spec
 from traffic.traces import read_trace
-from traffic.units import BLOCK
+from traffic.units import BLOCK, IntArray
 
 SizePair = tuple[int, int]
 """(prompt tokens, output tokens) of one model request."""
@@ -39,26 +39,43 @@ class Workload(Spec):
         _ = self.size_source
 
     def call_sizes(
-        self, prompt_rng: np.random.Generator, output_rng: np.random.Generator, calls: int = 1
+        self,
+        prompt_rng: np.random.Generator,
+        output_rng: np.random.Generator,
+        calls: int = 1,
+        arrivals_rng: np.random.Generator | None = None,
     ) -> Iterator[list[SizePair]]:
         """For arrival 0, 1, 2 ... without end: the sizes of its `calls` model requests.
 
         Whoever takes one item per arrival gets sizes that do not depend on when the calls are made. Rows in
-        order stay with their arrival: all its calls have the lengths of its row.
+        order stay with their arrival: all its calls have the lengths of its row. To follow a resampled trace
+        takes `arrivals_rng`, a generator in the state of the one that the arrivals were made with.
         """
         arrivals_per_block = max(1, BLOCK // calls)
-        for first in count(0, arrivals_per_block):
-            arrivals = np.arange(first, first + arrivals_per_block)
-            sizes = self.size_source.sizes(np.repeat(arrivals, calls), prompt_rng, output_rng)
+        for rows in self._rows_of_arrivals(arrivals_per_block, arrivals_rng):
+            sizes = self.size_source.sizes(np.repeat(rows, calls), prompt_rng, output_rng)
             pairs = list(zip(sizes.prompt_tokens.tolist(), sizes.output_tokens.tolist(), strict=True))
             for at in range(0, len(pairs), calls):
                 yield pairs[at : at + calls]
+
+    def _rows_of_arrivals(self, size: int, arrivals_rng: np.random.Generator | None) -> Iterator[IntArray]:
+        """The number that stands for each arrival, `size` at a time: of its row, or simply its own."""
+        arrivals, source = self.arrivals, self.size_source
+        if (
+            isinstance(arrivals, TraceArrivals)
+            and arrivals.resample is not None
+            and isinstance(source, RowSizes)
+            and source.trace is arrivals.trace
+        ):
+            assert arrivals_rng is not None, "rows in order follow the blocks that the arrivals drew"
+            return arrivals.rows(arrivals_rng, size)
+        return (np.arange(first, first + size) for first in count(0, size))
 
     @cached_property
     def size_source(self) -> SizeSource:
         """Reads a trace on first use (TraceError)."""
         lengths, arrivals = self.lengths, self.arrivals
-        if isinstance(lengths, PromptAndOutput):
+        if not isinstance(lengths, TraceLengths):
             return lengths
         if isinstance(arrivals, TraceArrivals) and _same_rows(lengths, arrivals):
             return RowSizes(arrivals.trace, lengths.draw or "in_order")

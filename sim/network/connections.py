@@ -11,6 +11,7 @@ from sim.network.path import Path
 from sim.network.transport import (
     TCP_ROUND_TRIPS,
     TLS_ROUND_TRIPS,
+    Transport,
     retransmission_ps,
     set_up_loss_ps,
     slow_start,
@@ -45,8 +46,10 @@ class Link:
     The n-th request and the n-th connection have the same jitter in every run with the same `rng`.
     """
 
-    def __init__(self, path: Path, rng: Generator, keep_alive: KeepAlive) -> None:
-        wire = transport()
+    def __init__(
+        self, path: Path, rng: Generator, keep_alive: KeepAlive, wire: Transport | None = None
+    ) -> None:
+        wire = wire or transport()
         dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
         self.path = path
         self.keep_alive = keep_alive

@@ -1,8 +1,10 @@
 """`sim/data/network.yaml`: every number of the network model with its source and confidence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ import yaml
 from hwmodels.value import CONFIDENCES, Confidence, Value
 
 DATA = Path(__file__).resolve().parents[1] / "data"
+
+POSITIVE = ("mbit_per_s", "_bytes", "_segments", "_per_round_trip")
+"""Endings of the names of values that are divided by."""
+MOST = {"loss_per_segment": 0.5, "noise_share": 1.0, "jitter_sigma": 3.0}
 
 Values = Mapping[str, Value]
 
@@ -31,6 +37,35 @@ class NetworkFacts:
     transport: Values
     region_prediction: Values
 
+    def with_stated(self, stated: Mapping[str, float]) -> "NetworkFacts":
+        """These facts with `stated` values, by name such as `fabric.rtt_floor_ms`, over the catalogue's.
+
+        What is known of a pair of regions is no value of the catalogue, and stays as it is.
+        Raises ValueError where the catalogue has no value of that name.
+        """
+        unknown = next((name for name in stated if name not in self.names), None)
+        if unknown is not None:
+            close = get_close_matches(unknown, self.names, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else "names are as in 'fabric.rtt_floor_ms'"
+            raise ValueError(f"there is no network value {unknown!r}; {hint}")
+        for name, value in stated.items():
+            _require_possible(name, value)
+        if not stated:
+            return self
+        hops = {kind: replace(hop, values=_restated(hop.values, stated)) for kind, hop in self.hops.items()}
+        return replace(
+            self,
+            hops=hops,
+            dns_lookup=_restated(self.dns_lookup, stated),
+            transport=_restated(self.transport, stated),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all values that a scenario may state."""
+        groups = [*(hop.values for hop in self.hops.values()), self.dns_lookup, self.transport]
+        return tuple(value.name for values in groups for value in values.values())
+
 
 @cache
 def network_facts() -> NetworkFacts:
@@ -48,6 +83,21 @@ def network_facts() -> NetworkFacts:
 
 def _values(owner: str, raw: Mapping[str, Mapping[str, Any]]) -> Values:
     return {name: Value(name=f"{owner}.{name}", **value) for name, value in raw.items()}
+
+
+def _require_possible(name: str, value: float) -> None:
+    least = "more than 0" if name.endswith(POSITIVE) else "at least 0"
+    most = next((most for ending, most in MOST.items() if name.endswith(ending)), inf)
+    if value < 0 or value > most or (value == 0 and name.endswith(POSITIVE)):
+        limit = "" if most == inf else f" and at most {most:g}"
+        raise ValueError(f"network value {name} is {value:g}; it must be {least}{limit}")
+
+
+def _restated(values: Values, stated: Mapping[str, float]) -> Values:
+    return {
+        key: Value(value.name, stated[value.name], "scenario", "assumed") if value.name in stated else value
+        for key, value in values.items()
+    }
 
 
 def weakest(values: tuple[Value, ...]) -> Confidence:

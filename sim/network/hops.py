@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 from hwmodels.value import Confidence, Value
-from sim.network.facts import HopFacts, Values, network_facts, weakest
+from sim.network.facts import HopFacts, NetworkFacts, Values, weakest
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.regions import RegionTable
+
+
+class Atlas(NamedTuple):
+    """What is known of the way between places."""
+
+    table: RegionTable
+    facts: NetworkFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +47,17 @@ class Hop:
         return replace(self, up_mbit_per_s=self.down_mbit_per_s, down_mbit_per_s=self.up_mbit_per_s)
 
 
-def catalogued(kind: str, name: str | None = None, floor: Value | None = None) -> Hop:
+def catalogued(facts: NetworkFacts, kind: str, name: str | None = None, floor: Value | None = None) -> Hop:
     """A hop of the catalogue, with the floor of this very place where one is given."""
-    facts = network_facts().hops[kind]
-    values = dict(facts.values)
+    known = facts.hops[kind]
+    values = dict(known.values)
     if floor is not None:
         values["rtt_floor_ms"] = floor
     return Hop(
-        name=name or facts.title,
+        name=name or known.title,
         kind=kind,
         rtt_floor_ms=values["rtt_floor_ms"].value,
-        jitter=_jitter(facts, values),
+        jitter=_jitter(known, values),
         loss_per_segment=values["loss_per_segment"].value,
         up_mbit_per_s=values["up_mbit_per_s"].value,
         down_mbit_per_s=values["down_mbit_per_s"].value,
@@ -63,23 +71,25 @@ def _jitter(facts: HopFacts, values: Mapping[str, Value]) -> Jitter:
     return Gamma(values["jitter_shape"].value, values["jitter_scale_ms"].value)
 
 
-def metro(table: RegionTable, region: str, private: bool) -> Hop:
+def metro(atlas: Atlas, region: str, private: bool) -> Hop:
     """From `region` to a datacenter, or to another cloud's region, in its own metro area."""
+    table, facts = atlas
     area = table.metros.get(region) or table.region(region).city
     if private:
-        return catalogued("metro_private", f"metro {area}, private interconnect")
+        return catalogued(facts, "metro_private", f"metro {area}, private interconnect")
     rtt_ms = table.neighbour_rtt_ms(region)
     floor = None if rtt_ms is None else _floor(rtt_ms, f"AWS to GCP in {area}, region_rtt.csv", "measured")
-    return catalogued("metro_xcloud", f"metro {area}, public path", floor)
+    return catalogued(facts, "metro_xcloud", f"metro {area}, public path", floor)
 
 
-def inter_region(table: RegionTable, a: str, b: str) -> Hop:
+def inter_region(atlas: Atlas, a: str, b: str) -> Hop:
     """Jitter grows with the floor; a single flow gets one window per round trip at most."""
+    table, facts = atlas
     rtt = table.rtt_between(a, b)
     error = "" if rtt.error_ms is None else f", mean absolute error {rtt.error_ms:g} ms"
     floor = _floor(rtt.rtt_ms, f"{rtt.method}: {rtt.source}{error}", rtt.confidence)
-    values = network_facts().hops["inter_region"].values
-    hop = catalogued("inter_region", f"{a} to {b}", floor)
+    values = facts.hops["inter_region"].values
+    hop = catalogued(facts, "inter_region", f"{a} to {b}", floor)
     scale_ms = max(values["jitter_scale_ms"].value, values["jitter_share_of_floor"].value * rtt.rtt_ms)
     window_mbit_per_s = values["megabytes_per_round_trip"].value * 8 / (rtt.rtt_ms / 1000)
     return replace(

@@ -12,6 +12,7 @@ from sim.network.hops import evidence_of
 from sim.network.keep_alive import KeepAlive, Tls
 from sim.network.path import Path
 from sim.network.places import GATEWAY, CustomPlace, EdgePlace, End, InternetPlace, RegionPlace, path_between
+from sim.network.transport import transport_of
 
 Leg = tuple[str, str | None]
 """Names of two places, None for the gateway."""
@@ -32,16 +33,22 @@ class Settings(Protocol):
     @property
     def idle_timeout_s(self) -> float: ...
     @property
+    def values(self) -> Mapping[str, float]:
+        """Stated instead of the catalogue's, by name."""
+        ...
+
+    @property
     def places(self) -> Mapping[str, EdgePlace | RegionPlace | InternetPlace | CustomPlace]: ...
 
 
 class Network:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._facts = network_facts().with_stated(settings.values)
 
     def path(self, a: str, b: str | None = None) -> Path:
         """From place `a` to place `b`, by default the gateway."""
-        return path_between(self._end(a), self._end(b), self._settings.site)
+        return path_between(self._end(a), self._end(b), self._settings.site, self._facts)
 
     def link(
         self,
@@ -61,26 +68,29 @@ class Network:
             tls=settings.tls,
             dns_lookup_ms=None if isinstance(self._end(a), CustomPlace) else settings.dns_lookup_ms,
         )
-        return Link(self.path(a, b), rng, keep_alive)
+        return Link(self.path(a, b), rng, keep_alive, transport_of(self._facts))
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:
         """Every assumed value that results over these legs rest on, each once, by a readable name."""
-        facts = network_facts()
-        titles = {kind: hop.title for kind, hop in facts.hops.items()}
-        rows: dict[str, dict[str, Any]] = {}
+        titles = {kind: hop.title for kind, hop in self._facts.hops.items()}
+        return [_row(value, titles) for value in self.values(legs) if value.confidence == "assumed"]
+
+    def values(self, legs: Sequence[Leg]) -> list[Value]:
+        """Every value that results over these legs rest on, each once."""
+        found: dict[str, Value] = {}
         for a, b in legs:
             path = self.path(a, b)
-            values = [*evidence_of(path.hops).values(), *self._dns(a, path), *facts.transport.values()]
-            for value in values if path.hops else ():
-                if value.confidence == "assumed":
-                    rows[value.name] = _row(value, titles)
-        return list(rows.values())
+            if path.hops:
+                found |= evidence_of(path.hops)
+                transport = self._facts.transport.values()
+                found |= {value.name: value for value in (*self._dns(a, path), *transport)}
+        return list(found.values())
 
     def _dns(self, a: str, path: Path) -> list[Value]:
         if self._settings.dns_lookup_ms is not None or not path.dns_lookup_ms:
             return []
         kind = self._settings.places[a].kind
-        value = network_facts().dns_lookup.get(f"{kind}_ms")
+        value = self._facts.dns_lookup.get(f"{kind}_ms")
         return [] if value is None else [value]
 
     def _end(self, name: str | None) -> End:

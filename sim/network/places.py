@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from sim.network.facts import network_facts
-from sim.network.hops import Hop, catalogued, inter_region, metro
+from sim.network.facts import NetworkFacts, network_facts
+from sim.network.hops import Atlas, Hop, catalogued, inter_region, metro
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.path import Path
-from sim.network.regions import RegionTable, region_table
+from sim.network.regions import region_table
 
 
 def _known(region: str) -> str:
@@ -67,12 +67,11 @@ class InternetPlace(_Spec):
         titles = network_facts().hops
         return f"Internet, {titles[self.access].title} near {_written(self.near)}"
 
-    @property
-    def access_hops(self) -> tuple[Hop, ...]:
+    def access_hops(self, facts: NetworkFacts) -> tuple[Hop, ...]:
         """From the device outwards."""
         if self.access == "wifi":
-            return catalogued("wifi"), catalogued(self.line or "cable")
-        return (catalogued(self.access),)
+            return catalogued(facts, "wifi"), catalogued(facts, self.line or "cable")
+        return (catalogued(facts, self.access),)
 
 
 class NoJitter(_Spec):
@@ -146,22 +145,26 @@ Place = Annotated[EdgePlace | RegionPlace | InternetPlace | CustomPlace, Field(d
 End = EdgePlace | RegionPlace | InternetPlace | CustomPlace | Gateway
 
 
-def path_between(a: End, b: End, site: str) -> Path:
-    """From a caller at `a` to a server at `b`. The same place twice is one machine: no hop and no DNS."""
-    hops = hops_between(a, b, site)
-    return Path(hops, _dns_lookup_ms(a) if hops else 0.0)
+def path_between(a: End, b: End, site: str, facts: NetworkFacts | None = None) -> Path:
+    """From a caller at `a` to a server at `b`. The same place twice is one machine: no hop and no DNS.
+
+    Without `facts` the catalogue's hold.
+    """
+    facts = facts or network_facts()
+    hops = hops_between(a, b, site, facts)
+    return Path(hops, _dns_lookup_ms(a, facts) if hops else 0.0)
 
 
-def _dns_lookup_ms(caller: End) -> float:
+def _dns_lookup_ms(caller: End, facts: NetworkFacts) -> float:
     if isinstance(caller, CustomPlace):
         return caller.dns_lookup_ms
-    facts = network_facts().dns_lookup
+    lookup = facts.dns_lookup
     if isinstance(caller, InternetPlace):
-        return facts["internet_ms"].value
-    return facts["region_ms" if isinstance(caller, RegionPlace) else "edge_ms"].value
+        return lookup["internet_ms"].value
+    return lookup["region_ms" if isinstance(caller, RegionPlace) else "edge_ms"].value
 
 
-def hops_between(a: End, b: End, site: str) -> tuple[Hop, ...]:
+def hops_between(a: End, b: End, site: str, facts: NetworkFacts | None = None) -> tuple[Hop, ...]:
     """In order from `a`; the platform's datacenter is next to the region `site`.
 
     The same place is the same object: two places of equal settings are two callers of one kind, and apart.
@@ -174,52 +177,52 @@ def hops_between(a: End, b: End, site: str) -> tuple[Hop, ...]:
             _back(b) if isinstance(b, CustomPlace) else None,
         )
         return tuple(hop for hop in ends if hop is not None)
-    table = region_table()
+    atlas = Atlas(region_table(), facts or network_facts())
     if isinstance(a, InternetPlace):
-        return a.access_hops + _onward(table, a, b, site)
+        return a.access_hops(atlas.facts) + _onward(atlas, a, b, site)
     if isinstance(b, InternetPlace):
-        return tuple(hop.reversed() for hop in reversed(hops_between(b, a, site)))
-    return _cloud_hops(table, a, b, site)
+        return tuple(hop.reversed() for hop in reversed(hops_between(b, a, site, facts)))
+    return _cloud_hops(atlas, a, b, site)
 
 
 def _back(place: CustomPlace) -> Hop:
     return place.hop.reversed()
 
 
-def _onward(table: RegionTable, a: InternetPlace, b: End, site: str) -> tuple[Hop, ...]:
+def _onward(atlas: Atlas, a: InternetPlace, b: End, site: str) -> tuple[Hop, ...]:
     """Behind the access network, which ends in the region nearby."""
     if isinstance(b, InternetPlace):
-        between = () if a.near == b.near else _between_regions(table, a.near, b.near, private=False)
-        return between + tuple(hop.reversed() for hop in reversed(b.access_hops))
+        between = () if a.near == b.near else _between_regions(atlas, a.near, b.near, private=False)
+        return between + tuple(hop.reversed() for hop in reversed(b.access_hops(atlas.facts)))
     if isinstance(b, RegionPlace):
-        return () if a.near == b.region else _between_regions(table, a.near, b.region, private=False)
-    return _to_site(table, a.near, site, private=False)
+        return () if a.near == b.region else _between_regions(atlas, a.near, b.region, private=False)
+    return _to_site(atlas, a.near, site, private=False)
 
 
-def _cloud_hops(table: RegionTable, a: End, b: End, site: str) -> tuple[Hop, ...]:
+def _cloud_hops(atlas: Atlas, a: End, b: End, site: str) -> tuple[Hop, ...]:
     if isinstance(a, RegionPlace) and isinstance(b, RegionPlace):
         if a.region == b.region:
-            return (catalogued("cross_az"),)
-        return _between_regions(table, a.region, b.region, a.private and b.private)
+            return (catalogued(atlas.facts, "cross_az"),)
+        return _between_regions(atlas, a.region, b.region, a.private and b.private)
     if isinstance(a, RegionPlace):
-        return _to_site(table, a.region, site, a.private)
+        return _to_site(atlas, a.region, site, a.private)
     if isinstance(b, RegionPlace):
-        return tuple(hop.reversed() for hop in reversed(_to_site(table, b.region, site, b.private)))
-    return (catalogued("fabric"),)
+        return tuple(hop.reversed() for hop in reversed(_to_site(atlas, b.region, site, b.private)))
+    return (catalogued(atlas.facts, "fabric"),)
 
 
-def _between_regions(table: RegionTable, a: str, b: str, private: bool) -> tuple[Hop, ...]:
-    if table.same_metro(a, b):
-        return (metro(table, a, private),)
-    return (inter_region(table, a, b),)
+def _between_regions(atlas: Atlas, a: str, b: str, private: bool) -> tuple[Hop, ...]:
+    if atlas.table.same_metro(a, b):
+        return (metro(atlas, a, private),)
+    return (inter_region(atlas, a, b),)
 
 
-def _to_site(table: RegionTable, region: str, site: str, private: bool) -> tuple[Hop, ...]:
+def _to_site(atlas: Atlas, region: str, site: str, private: bool) -> tuple[Hop, ...]:
     """The datacenter is beside the site's region, across the metro from it and from its neighbour."""
-    last = metro(table, site, private)
-    if region == site or table.same_metro(region, site):
+    last = metro(atlas, site, private)
+    if region == site or atlas.table.same_metro(region, site):
         return (last,)
-    return inter_region(table, region, site), last
+    return inter_region(atlas, region, site), last
 
 
 def _written(region: str) -> str:

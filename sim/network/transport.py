@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 
-from sim.network.facts import network_facts
+from sim.network.facts import NetworkFacts, network_facts
 from sim.network.path import Path
 from sim.network.units import ms_to_ps
 
@@ -43,7 +43,11 @@ class Transport:
 @cache
 def transport() -> Transport:
     """As the catalogue has it."""
-    values = network_facts().transport
+    return transport_of(network_facts())
+
+
+def transport_of(facts: NetworkFacts) -> Transport:
+    values = facts.transport
     return Transport(
         mss_bytes=int(values["mss_bytes"].value),
         initial_window_segments=int(values["initial_window_segments"].value),

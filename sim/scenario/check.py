@@ -1,14 +1,18 @@
 """What a schema cannot see: names that must exist, sizes that must fit, horizons that must suffice."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
-from sim.scenario.schema import Scenario, Source
+from sim.scenario.nearest import unknown
+from sim.scenario.percentiles import too_rare
+from sim.scenario.schema import Model, Scenario, Source
 from sim.scenario.source_map import Location
 from traffic.lengths import FixedLength
 from traffic.sizes import PromptAndOutput
 from traffic.traces import TraceError
+
+STATIONARY = ("constant", "poisson", "gamma")
+"""Kinds of arrivals whose rate stays the same throughout."""
 
 
 class Problem(NamedTuple):
@@ -21,16 +25,8 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _names(scenario)
     yield from _sizes(scenario)
     yield from _lengths(scenario)
-
-
-def _unknown(what: str, name: str, known: dict[str, object]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = (
-        f"did you mean `{close[0]}`?"
-        if close
-        else f"there are {', '.join(f'`{k}`' for k in known) or 'none'}"
-    )
-    return f"there is no {what} `{name}`; {hint}"
+    yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
+    yield from _warm_up(scenario)
 
 
 def _names(scenario: Scenario) -> Iterator[Problem]:
@@ -39,16 +35,29 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
     apps: dict[str, object] = dict(scenario.apps)
     for name, app in scenario.apps.items():
         if app.place not in places:
-            yield Problem(("apps", name, "place"), _unknown("place", app.place, places))
+            yield Problem(("apps", name, "place"), unknown("place", app.place, places))
         if app.model not in models:
-            yield Problem(("apps", name, "model"), _unknown("model", app.model, models))
+            yield Problem(("apps", name, "model"), unknown("model", app.model, models))
     for name, source in scenario.traffic.items():
         if source.place not in places:
-            yield Problem(("traffic", name, "place"), _unknown("place", source.place, places))
+            yield Problem(("traffic", name, "place"), unknown("place", source.place, places))
         if source.model is not None and source.model not in models:
-            yield Problem(("traffic", name, "model"), _unknown("model", source.model, models))
+            yield Problem(("traffic", name, "model"), unknown("model", source.model, models))
         if source.app is not None and source.app not in apps:
-            yield Problem(("traffic", name, "app"), _unknown("app", source.app, apps))
+            yield Problem(("traffic", name, "app"), unknown("app", source.app, apps))
+    yield from _served_names(scenario, places)
+
+
+def _served_names(scenario: Scenario, places: dict[str, object]) -> Iterator[Problem]:
+    serve, sources = scenario.serve, dict[str, object](scenario.traffic)
+    if serve.place is not None and serve.place not in places:
+        yield Problem(("serve", "place"), unknown("place", serve.place, places))
+    for key, holder in serve.keys.items():
+        at: Location = ("serve", "keys", key)
+        if holder.place is not None and holder.place not in places:
+            yield Problem((*at, "place"), unknown("place", holder.place, places))
+        if holder.source is not None and holder.source not in sources:
+            yield Problem((*at, "source"), unknown("traffic source", holder.source, sources))
 
 
 def _sizes(scenario: Scenario) -> Iterator[Problem]:
@@ -57,7 +66,7 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
         try:
             hardware = model.build_hardware()
         except ValueError as error:
-            yield Problem((*at, "hardware"), str(error))
+            yield Problem((*at, *_culprit(model, str(error))), str(error))
             continue
         pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
         if model.context_tokens > pool_tokens:
@@ -66,6 +75,14 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
                 f"a context of {model.context_tokens:,} tokens does not fit the KV pool of `{name}`, "
                 f"{pool_tokens:,} tokens: lower context_tokens, or raise the pool if the hardware has it",
             )
+
+
+def _culprit(model: Model, sentence: str) -> Location:
+    """Hardware, LLM and batching are wrong together; where one of them is named, that one."""
+    batching = next((name for name in type(model.batching).model_fields if sentence.startswith(name)), None)
+    if batching is not None:
+        return "batching", batching
+    return ("llm",) if sentence.startswith("no LLM") else ("hardware",)
 
 
 def _lengths(scenario: Scenario) -> Iterator[Problem]:
@@ -81,7 +98,21 @@ def _lengths(scenario: Scenario) -> Iterator[Problem]:
         if least > context:
             yield Problem(
                 (*at, "lengths"),
-                f"every request has at least {least:,} tokens, and the model takes {context:,}",
+                f"every request of `{name}` has at least {least:,} tokens, and its model takes {context:,}",
+            )
+
+
+def _warm_up(scenario: Scenario) -> Iterator[Problem]:
+    """MSER-5 looks for the end of a start-up, and would take any slow change of the load for one."""
+    if scenario.run.warm_up_s != "auto":
+        return
+    for name, source in scenario.traffic.items():
+        kind = source.arrivals.kind
+        if kind not in STATIONARY:
+            yield Problem(
+                ("run", "warm_up_s"),
+                f"warm_up_s `auto` needs traffic whose rate does not change, and the arrivals of `{name}` "
+                f"are of kind `{kind}`: state the seconds",
             )
 
 

@@ -5,13 +5,24 @@ Units are in the names, unknown keys are errors, and no value has a magic meanin
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
+from sim.network.facts import network_facts
 from sim.network.keep_alive import Tls
 from sim.network.places import Place, RegionName
+from traffic.clients import Clients
+from traffic.lengths import Length
 from traffic.workload import Workload
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -81,7 +92,17 @@ class Network(Section):
         None, ge=0, description="per new connection; absent: by the kind of place"
     )
     idle_timeout_s: float = Field(60.0, ge=0, description="an idle connection is kept so long (assumed)")
+    values: dict[str, float] = Field(
+        default_factory=dict,
+        description="instead of the network catalogue's values, by name: `fabric.rtt_floor_ms: 0.02`",
+    )
     places: dict[Name, Place] = Field(min_length=1)
+
+    @field_validator("values")
+    @classmethod
+    def _known_and_possible(cls, values: dict[str, float]) -> dict[str, float]:
+        network_facts().with_stated(values)
+        return values
 
 
 class App(Section):
@@ -104,6 +125,11 @@ class Source(Workload):
     model: Name | None = None
     app: Name | None = None
     tenant: Name = "tenant"
+    clients: Clients | None = Field(
+        None,
+        description="callers with a project and a key each, so that limits count for each of them: "
+        "`<tenant>-0`, `<tenant>-1` ..., the busiest first; absent: the tenant has one project and one key",
+    )
     max_output_tokens: int | None = Field(
         None, ge=1, description="the cap its requests state; absent: none stated"
     )
@@ -128,22 +154,93 @@ class Slo(Section):
     felt_ms: float | None = Field(None, gt=0, description="of user requests, the app included")
 
 
+class Precision(Section):
+    """Go on with replications until every variant and source is known so well."""
+
+    metric: Literal["felt", "ttft", "e2e"] = "felt"
+    statistic: Literal["mean", "p50", "p95", "p99"] = "mean"
+    relative: float = Field(
+        0.05, gt=0, le=0.5, description="half-width of the interval at most, as a share of the true value"
+    )
+    max_replications: int = Field(
+        100, ge=2, le=10_000, description="the run ends here even if not so precise"
+    )
+
+
+Percentile = Annotated[float, Field(gt=0, lt=100)]
+
+
 class RunPlan(Section):
     horizon_s: float = Field(gt=0, le=4_000_000, description="sources send until here")
-    warm_up_s: float = Field(0.0, ge=0, description="requests meant before this are not counted")
+    warm_up_s: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        0.0,
+        description="requests meant before this are not counted; `auto`: where MSER-5 sees the start-up end",
+    )
     drain_s: float | None = Field(
         None, ge=0, description="time after the horizon for answers to arrive; absent: as long as the horizon"
     )
-    replications: int = Field(10, ge=1, le=10_000)
+    replications: int = Field(10, ge=1, le=10_000, description="with `precision`: those of the first round")
+    precision: Precision | None = Field(None, description="absent: just `replications`")
     seed: int = Field(1, ge=0)
+    percentiles: list[Percentile] = Field(
+        [50, 90, 95, 99],
+        min_length=1,
+        description="wanted of every source; where stated, a run too short for one of them is refused",
+    )
+
+    @property
+    def stated_warm_up_s(self) -> float:
+        """For what is counted while the run goes on, and cannot wait until MSER-5 has seen the whole of it."""
+        return 0.0 if self.warm_up_s == "auto" else self.warm_up_s
 
     @model_validator(mode="after")
     def _window(self) -> Self:
-        if self.warm_up_s >= self.horizon_s:
+        if self.warm_up_s != "auto" and self.warm_up_s >= self.horizon_s:
             raise ValueError(
                 f"warm_up_s ({self.warm_up_s:g}) leaves nothing of horizon_s ({self.horizon_s:g}) to measure"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rounds(self) -> Self:
+        if self.precision is None:
+            return self
+        if self.replications < 2:
+            raise ValueError(
+                "precision is judged by the spread between replications: replications must be at least 2"
+            )
+        most = self.precision.max_replications
+        if most < self.replications:
+            raise ValueError(
+                f"precision.max_replications ({most}) is below replications ({self.replications})"
+            )
+        return self
+
+
+class ApiKey(Section):
+    """Who sends with this key, and from where."""
+
+    project: Name = Field("default", description="whose limits count")
+    place: Name | None = Field(None, description="absent: the place of its source, else that of the listener")
+    source: Name | None = Field(
+        None, description="the traffic source that it stands for: connections, tenant and lengths of answers"
+    )
+
+
+class Serve(Section):
+    """The live server; a simulated run does not look at it."""
+
+    keys: dict[str, ApiKey] = Field(
+        default_factory=dict,
+        description="API keys; absent: `sk-<source>` stands for that traffic source, and any other key is a project "
+        "of its own",
+    )
+    place: Name | None = Field(
+        None, description="of callers who do not say where they are; absent: the first place"
+    )
+    output: Length | None = Field(
+        None, description="lengths of answers; absent: those of the first source that asks this model"
+    )
 
 
 class Variant(Section):
@@ -163,6 +260,7 @@ class Scenario(Section):
     apps: dict[Name, App] = Field(default_factory=dict)
     traffic: dict[Name, Source] = Field(min_length=1)
     slo: Slo = Slo()
+    serve: Serve = Serve()
     run: RunPlan
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"

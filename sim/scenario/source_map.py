@@ -1,6 +1,6 @@
 """Strict YAML into plain data, remembering on which line each value stands."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,106 +8,152 @@ import yaml
 
 Location = tuple[str | int, ...]
 
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""`1e6` is a number to everybody but YAML 1.1, which wants `1.0e+6`."""
+
 
 class ScenarioError(Exception):
     """The user's mistake, in one sentence that names file and line where it can."""
 
 
 class SourceMap:
-    """Lines of one file by location, such as `("models", "llama", "nodes")`. Lines count from 1."""
+    """Where values stand, by location such as `("models", "llama", "nodes")`. Lines count from 1."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self._lines: dict[Location, int] = {}
+        self._places: dict[Location, str] = {}
 
     def note(self, location: Location, line: int) -> None:
-        self._lines[location] = line
+        self._places[location] = f"{self.file}:{line}"
 
-    def forget_below(self, location: Location) -> None:
-        """A value was replaced from outside the file: it and all inside it stand nowhere."""
-        for known in [known for known in self._lines if known[: len(location)] == location]:
-            del self._lines[known]
+    def replace(self, location: Location, place: str) -> None:
+        """A value was put there from outside: `place` says by what, for it and for all inside it."""
+        for known in [known for known in self._places if known[: len(location)] == location]:
+            del self._places[known]
+        self._places[location] = place
 
     def where(self, location: Location) -> str:
         """`file:line` of the value, or of the nearest thing around it that stands in the file."""
-        for depth in range(len(location), -1, -1):
-            line = self._lines.get(location[:depth])
-            if line is not None:
-                return f"{self.file}:{line}"
-        return self.file
+        around = (location[:depth] for depth in range(len(location), -1, -1))
+        return next((self._places[known] for known in around if known in self._places), self.file)
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], SourceMap]:
     """The file as nested dicts, lists and scalars, and its source map."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ScenarioError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: cannot be read: {error}") from None
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{path}: this is not a text file in UTF-8") from None
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from None
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, file: str) -> tuple[dict[str, Any], SourceMap]:
-    source_map = SourceMap(file)
+    root = _composed(text, file)
+    if not isinstance(root, yaml.MappingNode):
+        what = "empty" if root is None else "not one"
+        raise ScenarioError(
+            f"{file}: a scenario is a mapping of sections such as `models` and `traffic`, and this is {what}"
+        )
+    builder = _Builder(file)
+    return builder.mapping(root, ()), builder.source_map
+
+
+def parse_value(text: str, place: str) -> Any:  # noqa: ANN401 -- plain data
+    """What `text` would be as a value in a file; empty text is None."""
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
-        if not isinstance(root, yaml.MappingNode):
-            raise ScenarioError(f"{file}: a scenario is a mapping of sections such as `models` and `traffic`")
-        return _mapping(root, (), source_map), source_map
+    except yaml.YAMLError:
+        raise ScenarioError(f"{place}: {text!r} is not a YAML value") from None
+    return None if root is None else _Builder(place).value(root, ())
+
+
+def _composed(text: str, file: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ScenarioError(f"{file}{line}: this is not YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{file}: this is not YAML: {error}") from None
+        where = f"{file}:{mark.line + 1}" if mark else file
+        raise ScenarioError(f"{where}: this is not YAML: {_problem(error, text)}") from None
+    except yaml.reader.ReaderError as error:
+        raise ScenarioError(f"{file}: this is not YAML: {error.reason}") from None
 
 
-def _build(node: yaml.Node, location: Location, source_map: SourceMap) -> Any:  # noqa: ANN401 -- plain data
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, location, source_map)
-    source_map.note(location, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*location, i), source_map) for i, item in enumerate(node.value)]
-    loader = yaml.CSafeLoader("")
-    try:
-        return loader.construct_object(node)
-    finally:
-        loader.dispose()
+def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
+    """The parser's words, and what mostly lies behind them."""
+    problem, mark = str(error.problem or error.context), error.problem_mark
+    line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") + 1 and text else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "a line starts with a tab; indent with spaces"
+    if "another document" in problem:
+        return "a scenario is one document, and a second one starts here"
+    if "expected key" in problem or "block end" in problem:
+        return f"{problem}; mostly that is a line indented by too much or too little"
+    opened = error.context_mark
+    if "flow" in str(error.context) and opened is not None:
+        return f"{problem}; the bracket opens in line {opened.line + 1}"
+    return problem
 
 
-def _mapping(node: yaml.MappingNode, location: Location, source_map: SourceMap) -> dict[str, Any]:
-    source_map.note(location, node.start_mark.line + 1)
-    built: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key in built:
-            raise ScenarioError(f"{source_map.file}:{line}: `{key}` stands here a second time")
-        built[key] = _build(value_node, (*location, key), source_map)
-        source_map.note((*location, key), line)
-    return built
+class _Builder:
+    """Nodes into data. Unlike YAML's own constructor it refuses a key that stands twice."""
+
+    def __init__(self, file: str) -> None:
+        self.source_map = SourceMap(file)
+        self._open: list[yaml.Node] = []
+
+    def value(self, node: yaml.Node, location: Location) -> Any:  # noqa: ANN401 -- plain data
+        self.source_map.note(location, _line(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if any(node is outer for outer in self._open):
+            raise self._error(node, "an anchor (&) that holds its own alias (*)")
+        self._open.append(node)
+        built = (
+            self.mapping(node, location)
+            if isinstance(node, yaml.MappingNode)
+            else [self.value(item, (*location, i)) for i, item in enumerate(node.value)]
+        )
+        self._open.pop()
+        return built
+
+    def mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        self.source_map.note(location, _line(node))
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key in built:
+                raise self._error(key_node, f"`{key}` stands here a second time")
+            built[key] = self.value(value_node, (*location, key))
+            self.source_map.note((*location, key), _line(key_node))
+        return built
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._error(node, "a list or a mapping cannot be a name")
+        if node.tag == "tag:yaml.org,2002:merge":
+            raise self._error(node, "`<<` is not known here; give whole mappings a name with & and *")
+        return str(node.value)
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 -- plain data
+        if not node.style and EXPONENT.fullmatch(node.value):
+            return float(node.value)
+        loader = yaml.CSafeLoader("")
+        try:
+            return loader.construct_object(node)
+        except yaml.MarkedYAMLError as error:
+            raise self._error(node, f"this is not YAML: {error.problem}") from None
+        except ValueError as error:  # such as a date without that day
+            raise self._error(node, f"{node.value!r} cannot be read: {error}") from None
+        finally:
+            loader.dispose()
+
+    def _error(self, node: yaml.Node, sentence: str) -> ScenarioError:
+        return ScenarioError(f"{self.source_map.file}:{_line(node)}: {sentence}")
 
 
-def apply_setting(data: dict[str, Any], source_map: SourceMap, dotted: str, value: object) -> None:
-    """Put `value` at a dotted path such as `models.llama.nodes`, making the mappings on the way."""
-    keys = dotted.split(".")
-    inside: Any = data
-    for depth, key in enumerate(keys[:-1]):
-        if isinstance(inside, list) and key.isdigit() and int(key) < len(inside):
-            inside = inside[int(key)]
-            continue
-        if not isinstance(inside, dict):
-            raise ScenarioError(
-                f"--set {dotted}: `{'.'.join(keys[:depth])}` is {inside!r} and has no `{key}`"
-            )
-        if not isinstance(inside.get(key), dict | list):
-            inside[key] = {}
-        inside = inside[key]
-    if not isinstance(inside, dict):
-        raise ScenarioError(f"--set {dotted}: `{'.'.join(keys[:-1])}` is not a mapping")
-    inside[keys[-1]] = _copied(value)
-    source_map.forget_below(tuple(keys))
-
-
-def _copied(value: object) -> object:
-    return {key: _copied(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -143,3 +143,65 @@ def _law_ms(law: AffineStepTime, row: dict[str, str]) -> float:
     new = int(row["new_tokens_total"]) // batch
     chunks = [(new, int(row["past_kv_tokens"]))] * batch if new else []
     return law.step_ps(chunks, decodes, decodes * int(row["kv_tokens_per_seq"])) / 1e9
+
+
+TABLE = {1: 7.0, 100: 9.0, 8192: 200.0}
+ATTENTION = {
+    "ms_per_attn_pair": 1e-6,
+    "ms_per_kv_token": 1e-4,
+    "ms_per_sequence": 0.01,
+    "kv_pool_tokens": 9000,
+}
+
+
+def test_a_dense_table_replaces_the_roofline_terms() -> None:
+    spec = GpuIteration.model_validate({"dense_ms_by_tokens": TABLE, "t_host_ms": 0.5, **ATTENTION})
+    node = spec.build(LLAMA)
+    assert node.step_time.dense(1) == 7_500_000_000
+    assert node.step_time.dense(100) == 9_500_000_000
+    assert {"t_weights_ms", "p_norm"}.isdisjoint(value.name for value in node.values)
+    assert "dense_scale" in {value.name for value in node.values}
+
+
+def test_a_dense_scale_multiplies_the_table() -> None:
+    spec = GpuIteration.model_validate({"dense_ms_by_tokens": TABLE, "dense_scale": 1.1, **ATTENTION})
+    assert spec.build(LLAMA).step_time.dense(100) == pytest.approx((9.9 + 0.5) * 1e9)
+
+
+def test_a_dense_table_survives_json() -> None:
+    spec = GpuIteration.model_validate({"dense_ms_by_tokens": TABLE, **ATTENTION})
+    again = GpuIteration.model_validate(spec.model_dump(mode="json", exclude_unset=True))
+    assert again == spec
+
+
+def test_a_dense_table_and_a_roofline_term_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="ms_per_token has no effect with dense_ms_by_tokens"):
+        GpuIteration.model_validate({"dense_ms_by_tokens": TABLE, "ms_per_token": 0.03})
+
+
+def test_a_dense_table_must_reach_as_far_as_steps_do() -> None:
+    spec = GpuIteration.model_validate({"dense_ms_by_tokens": {1: 7.0, 2048: 60.0}, **ATTENTION})
+    assert len(spec.build(LLAMA, max_num_batched_tokens=2048).step_time.dense_ps) == 2049
+    with pytest.raises(ValueError, match="ends at 2048 tokens, and a step may have 8192: lower max_num"):
+        spec.build(LLAMA)
+
+
+@pytest.mark.parametrize("table", [{}, {0: 1.0}, {1: 0.0}, {1: -2.0}, {1: float("nan")}, {"x": 1.0}])
+def test_a_malformed_dense_table_is_refused(table: dict[object, float]) -> None:
+    with pytest.raises(ValueError, match="dense_ms_by_tokens"):
+        GpuIteration.model_validate({"dense_ms_by_tokens": table})
+
+
+def test_a_stated_roofline_term_over_a_preset_with_a_table_has_no_effect(tmp_path: Path) -> None:
+    path = tmp_path / "card.yaml"
+    path.write_text(
+        "kind: gpu_iteration\ntitle: a card\nextends: generic_vllm\nfits:\n"
+        "  - {llm: llama3.1-8b, weights: bf16, values: {}, dense_ms_by_tokens: {1: 7.0, 8192: 200.0}}\n",
+        encoding="utf-8",
+    )
+    plain = GpuIteration.model_validate({"preset": str(path), **ATTENTION})
+    assert plain.build(LLAMA).step_time.dense(1) == 7_500_000_000
+    with pytest.raises(
+        ValueError, match=r"t_weights_ms has no effect on .*card\.yaml, whose dense times are a"
+    ):
+        GpuIteration.model_validate({"preset": str(path), "t_weights_ms": 5.0, **ATTENTION}).build(LLAMA)

@@ -6,17 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm, load_llm
 
 LLAMA = load_llm("llama3.1-8b")
 GPT_OSS = load_llm("gpt-oss-20b")
+ROOFLINE = SmoothRoofline(weights_ms=3, dense_share=1, token_ms=0.04, p_norm=2)
 PLAIN = GpuStep(
     fixed_ms=1,
-    weights_ms=3,
-    dense_share=1,
-    token_ms=0.04,
-    p_norm=2,
+    dense=ROOFLINE,
     pair_ms=1e-6,
     kv_token_ms=1e-4,
     mixed_kv_multiplier=2,
@@ -24,13 +23,21 @@ PLAIN = GpuStep(
     prefill_tile_tokens=256,
 )
 
+
+def plain(**terms: float) -> GpuStep:
+    return replace(PLAIN, dense=replace(ROOFLINE, **terms))
+
+
 steps = st.builds(
     GpuStep,
     fixed_ms=st.floats(0, 10),
-    weights_ms=st.floats(0, 20),
-    dense_share=st.floats(0, 1),
-    token_ms=st.floats(0, 1),
-    p_norm=st.floats(1, 10),
+    dense=st.builds(
+        SmoothRoofline,
+        weights_ms=st.floats(0, 20),
+        dense_share=st.floats(0, 1),
+        token_ms=st.floats(0, 1),
+        p_norm=st.floats(1, 10),
+    ),
     pair_ms=st.floats(0, 1e-5),
     kv_token_ms=st.floats(0, 1e-3),
     mixed_kv_multiplier=st.floats(1, 3),
@@ -52,17 +59,17 @@ def test_a_step_sums_its_terms() -> None:
 
 
 def test_an_exponent_of_one_adds_and_ten_nearly_takes_the_longer() -> None:
-    assert replace(PLAIN, p_norm=1).law(LLAMA, 100).dense(100) == 8_000_000_000
-    assert replace(PLAIN, p_norm=10).law(LLAMA, 100).dense(100) == pytest.approx(5_000_000_000, rel=0.005)
+    assert plain(p_norm=1).law(LLAMA, 100).dense(100) == 8_000_000_000
+    assert plain(p_norm=10).law(LLAMA, 100).dense(100) == pytest.approx(5_000_000_000, rel=0.005)
 
 
 def test_no_tokens_and_no_weights_cost_the_fixed_part() -> None:
     assert PLAIN.law(LLAMA, 10).dense(0) == 4_000_000_000
-    assert replace(PLAIN, weights_ms=0, token_ms=0).law(LLAMA, 10).dense(7) == 1_000_000_000
+    assert plain(weights_ms=0, token_ms=0).law(LLAMA, 10).dense(7) == 1_000_000_000
 
 
 def test_a_mixture_reads_more_weights_the_more_tokens_there_are() -> None:
-    law = replace(PLAIN, fixed_ms=0, weights_ms=1, dense_share=0.2, token_ms=0).law(GPT_OSS, 8)
+    law = replace(plain(weights_ms=1, dense_share=0.2, token_ms=0), fixed_ms=0).law(GPT_OSS, 8)
     assert law.dense(1) == 300_000_000  # 0.2 + 0.8 x 4/32
     assert law.dense(2) == 387_500_000  # 0.2 + 0.8 x (1 - (7/8)^2)
 
@@ -76,9 +83,8 @@ def test_half_the_layers_with_a_window_of_128_are_charged_64_tokens_each() -> No
 
 @pytest.mark.parametrize("context", [1, 60, 128, 4000])
 def test_charging_a_full_window_costs_at_most_its_stated_bound(context: int) -> None:
-    step = replace(
-        PLAIN, fixed_ms=0, weights_ms=0, token_ms=0, sequence_ms=0, pair_ms=8.04e-7, kv_token_ms=1.588e-5
-    )
+    free = plain(weights_ms=0, token_ms=0)
+    step = replace(free, fixed_ms=0, sequence_ms=0, pair_ms=8.04e-7, kv_token_ms=1.588e-5)
     law = step.law(GPT_OSS, 1)
     pairs = sum(0.5 * seen + 0.5 * min(seen, 128) for seen in range(1, context + 1))
     exact_prompt_ps = 8.04e-7 * pairs * 1e9
@@ -97,3 +103,14 @@ def test_more_work_never_takes_less_time(step: GpuStep, decodes: int, kv: int, l
     assert alone <= law.step_ps((), decodes + 1, kv)
     mixed = law.step_ps([(10, 50)], decodes, kv)
     assert alone <= mixed <= law.step_ps([(11, 50)], decodes, kv) <= law.step_ps([(11, 51)], decodes, kv + 1)
+
+
+def test_a_table_is_linear_between_its_points_and_holds_below_the_first() -> None:
+    law = replace(PLAIN, dense=DenseTable.of({100: 8.0, 10: 5.0})).law(LLAMA, 100)
+    # with the fixed millisecond: 5 up to 10 tokens, then 3 ms over 90 tokens
+    assert [law.dense(tokens) for tokens in (1, 10, 40, 100)] == [6 * 10**9, 6 * 10**9, 7 * 10**9, 9 * 10**9]
+
+
+def test_a_measured_table_may_fall() -> None:
+    law = replace(PLAIN, dense=DenseTable.of({1: 5.0, 2: 4.0})).law(LLAMA, 2)
+    assert (law.dense(1), law.dense(2)) == (6 * 10**9, 5 * 10**9)

@@ -97,6 +97,38 @@ def test_poisson_gaps_are_exponential() -> None:
     assert abs((gaps_s > 0.6).mean() - 0.04979) <= 0.0039
 
 
+# Gamma
+
+
+@pytest.mark.theory
+def test_gamma_gaps_have_the_stated_mean_and_variation() -> None:
+    """5/s and cv 2: 250,000 gaps in 50,000 s with standard deviation 2 * sqrt(n) = 1,000, four to each side.
+
+    The squared variation of n gamma gaps of cv 2 has a relative standard deviation of about 1 % here.
+    """
+    at_ps = times(make(kind="gamma", rate_per_s=5, cv=2), 50_000 * PS, seed=11)
+    assert 246_000 <= len(at_ps) <= 254_000
+    gaps_s = np.diff(at_ps) / PS
+    assert abs(gaps_s.std() / gaps_s.mean() - 2) <= 0.05
+
+
+def test_gamma_arrivals_with_a_variation_of_one_are_poisson() -> None:
+    """e**-1 of 50,000 gaps exceed the mean: binomial, standard deviation 0.00216, four of them."""
+    gaps_s = np.diff(times(make(kind="gamma", rate_per_s=5, cv=1), 10_000 * PS, seed=7)) / PS
+    assert abs((gaps_s > 0.2).mean() - 0.36788) <= 0.0087
+
+
+@pytest.mark.theory
+def test_a_bursty_source_does_not_open_every_run_with_a_burst() -> None:
+    """20 arrivals expected, whatever the cv; at 5 their standard deviation is 22, of 2,000 runs' mean 0.5.
+
+    A process that started with a whole gap would have up to 12 too many.
+    """
+    process = make(kind="gamma", rate_per_s=20, cv=5)
+    counts = [len(times(process, PS, seed, size=64)) for seed in range(2000)]
+    assert abs(np.mean(counts) - 20) <= 2
+
+
 def test_rounding_gaps_to_picoseconds_does_not_drift() -> None:
     """100,000 gaps near 1,000 ps: rounding wanders by 91 ps (sqrt(n/12)), cutting off would lose 50,000."""
     at_ps = times(make(kind="poisson", rate_per_s=1e9), 120_000_000, seed=3)[:100_000]
@@ -116,23 +148,63 @@ def test_a_long_horizon_neither_overflows_nor_loses_arrivals() -> None:
     assert max(at_ps) < 100 * 86_400 * PS
 
 
-@given(
-    st.sampled_from(["constant", "poisson"]),
-    st.floats(1e-3, 1e4),
-    st.integers(0, 10**11),
-    st.integers(0, 2**32),
+ON_OFF = st.fixed_dictionaries(
+    {
+        "kind": st.just("on_off"),
+        "on_s": st.floats(1e-3, 86_400),
+        "off_s": st.floats(1e-3, 86_400),
+        "on_rate_per_s": st.floats(1e-3, 1e4),
+        "off_rate_per_s": st.floats(0, 1e4),
+    }
 )
+PIECEWISE = st.builds(
+    lambda lengths_s, rates, repeat: {
+        "kind": "piecewise",
+        "segments": [
+            {"until_s": until_s, "rate_per_s": rate}
+            for until_s, rate in zip(np.cumsum(lengths_s).tolist(), [*rates, 1.0], strict=False)
+        ],
+        "repeat": repeat,
+    },
+    st.lists(st.floats(1e-3, 10), min_size=4, max_size=4),
+    st.lists(st.sampled_from([0.0, 1e-3, 1.0, 1e4]), min_size=3, max_size=3),
+    st.booleans(),
+)
+DRAWN = st.one_of(
+    st.builds(make, kind=st.sampled_from(["constant", "poisson"]), rate_per_s=st.floats(1e-3, 1e4)),
+    st.builds(make, kind=st.just("gamma"), rate_per_s=st.floats(1e-3, 1e4), cv=st.floats(0.05, 20)),
+    st.builds(make, kind=st.just("modulated"), rate=ON_OFF | PIECEWISE, cv=st.floats(0.05, 20)),
+    st.builds(
+        make, kind=st.just("profile"), name=st.just("servegen-m-small"), rate_per_s=st.floats(1e-3, 1e4)
+    ),
+)
+
+
+@given(DRAWN, st.integers(0, 10**11), st.integers(0, 2**32))
 def test_drawn_times_never_decrease_and_stay_before_the_horizon(
-    kind: str, rate: float, horizon_ps: int, seed: int
+    process: ArrivalProcess, horizon_ps: int, seed: int
 ) -> None:
-    at_ps = times(make(kind=kind, rate_per_s=rate), horizon_ps, seed)
+    at_ps = times(process, horizon_ps, seed)
     assert at_ps == sorted(at_ps)
     assert all(0 <= t < horizon_ps for t in at_ps)
 
 
-@given(st.integers(1, 700), st.integers(0, 2**32))
-def test_block_size_and_horizon_change_no_arrival(size: int, seed: int) -> None:
-    process = make(kind="poisson", rate_per_s=100)
+RANDOM = [
+    {"kind": "poisson", "rate_per_s": 100},
+    {"kind": "gamma", "rate_per_s": 100, "cv": 3},
+    {"kind": "modulated", "rate": {"kind": "on_off", "on_s": 0.1, "off_s": 0.2, "on_rate_per_s": 300}},
+    {
+        "kind": "modulated",
+        "cv": 0.5,
+        "rate": {"kind": "diurnal", "rate_per_s": 100, "amplitude": 1, "period_s": 2},
+    },
+    {"kind": "profile", "name": "azure-2023-conv", "rate_per_s": 100},
+]
+
+
+@given(st.sampled_from(RANDOM), st.integers(1, 700), st.integers(0, 2**32))
+def test_block_size_and_horizon_change_no_arrival(fields: dict[str, Any], size: int, seed: int) -> None:
+    process = make(**fields)
     whole = times(process, 6 * PS, seed)
     assert times(process, 6 * PS, seed, size) == whole
     assert times(process, 3 * PS, seed, size) == [t for t in whole if t < 3 * PS]
@@ -198,7 +270,12 @@ def test_a_loop_over_no_time_is_refused(tmp_path: Path, rows: int, why: str) -> 
         ({"kind": "constant", "rate_per_s": 1e10}, "less than or equal to 1000000000"),
         ({"kind": "poisson", "rate_per_s": float("nan")}, "finite"),
         ({"kind": "poisson", "rate_per_ms": 1}, "rate_per_ms"),
-        ({"kind": "poison", "rate_per_s": 1}, "'constant', 'poisson', 'trace'"),
+        (
+            {"kind": "poison", "rate_per_s": 1},
+            "'constant', 'poisson', 'gamma', 'modulated', 'profile', 'trace'",
+        ),
+        ({"kind": "gamma", "rate_per_s": 1, "cv": 0}, "greater than 0"),
+        ({"kind": "trace", "path": "x.csv", "loop": True, "resample": {"block_s": 1}}, "exclude each other"),
         ({"kind": "trace", "path": "x.csv", "speed": 0}, "greater than 0"),
         ({"kind": "trace", "path": "x.csv", "format": "azure"}, "'azure'; known are auto, azure_csv"),
     ],

@@ -1,9 +1,11 @@
 """The arrays of a recorded trace, whatever file they came from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 
 from traffic.units import PS_PER_S, IntArray
 
@@ -22,13 +24,22 @@ class Trace:
     arrival_ps: IntArray
     prompt_tokens: IntArray
     output_tokens: IntArray
+    stamp_ps: IntArray
+    """As the file has them: differs from `arrival_ps` where the rows of one stamp were spread."""
+    tick_ps: int = 0
+    """Of a coarse clock: rows of one stamp were spread over so long. 0: nothing was spread."""
 
     def __post_init__(self) -> None:
-        columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens)
+        columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens, self.stamp_ps)
         assert {len(column) for column in columns} == {self.rows}, "columns of one length"
         assert self.rows, "at least one row"
         for column in columns:
             column.flags.writeable = False
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        """Rows: arrival in ps, prompt tokens, output tokens."""
+        columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens)
+        return zip(*(column.tolist() for column in columns), strict=True)
 
     @property
     def rows(self) -> int:
@@ -38,6 +49,13 @@ class Trace:
     def span_ps(self) -> int:
         """From the first row to the last."""
         return int(self.arrival_ps[-1])
+
+    def spread_at_random(self, rng: Generator) -> IntArray:
+        """Other times within the ticks, still in order and none after the last row's."""
+        if not self.tick_ps:
+            return self.arrival_ps
+        times_ps = np.sort(self.stamp_ps + rng.integers(self.tick_ps, size=self.rows))
+        return np.minimum(times_ps, self.span_ps)
 
 
 class TraceRows:
@@ -74,13 +92,32 @@ class TraceRows:
         self._output_tokens.append(output_tokens)
         self._line, self._stamp = line, stamp
 
-    def trace(self) -> Trace:
+    def trace(self, *, spread: bool = False) -> Trace:
+        """`spread`: rows of one stamp go evenly over the clock's tick, its smallest step."""
         if not self._at_ps:
-            raise TraceError(f"{self._path} holds no rows below its header")
+            raise TraceError(f"{self._path} holds no rows")
         origin_ps = self._at_ps[0]
+        stamp_ps = np.array([at_ps - origin_ps for at_ps in self._at_ps], dtype=np.int64)
+        tick_ps = _tick_ps(stamp_ps) if spread else 0
         return Trace(
             name=self._path.name,
-            arrival_ps=np.array([at_ps - origin_ps for at_ps in self._at_ps], dtype=np.int64),
+            arrival_ps=_spread_evenly(stamp_ps, tick_ps),
             prompt_tokens=np.array(self._prompt_tokens, dtype=np.int64),
             output_tokens=np.array(self._output_tokens, dtype=np.int64),
+            stamp_ps=stamp_ps,
+            tick_ps=tick_ps,
         )
+
+
+def _tick_ps(stamp_ps: IntArray) -> int:
+    """0 where no two rows share a stamp, or all do: then the clock has shown no step."""
+    steps_ps = np.diff(stamp_ps)
+    if steps_ps.all() or not steps_ps.any():
+        return 0
+    return int(steps_ps[steps_ps > 0].min())
+
+
+def _spread_evenly(stamp_ps: IntArray, tick_ps: int) -> IntArray:
+    _, first, sharing = np.unique(stamp_ps, return_index=True, return_counts=True)
+    place = np.arange(len(stamp_ps)) - np.repeat(first, sharing)
+    return stamp_ps + place * np.repeat(tick_ps // sharing, sharing)

@@ -14,6 +14,7 @@ class Settings:
     tls: Tls = "1.3"
     dns_lookup_ms: float | None = None
     idle_timeout_s: float = 60.0
+    values: dict[str, float] = field(default_factory=dict)
     places: dict[str, EdgePlace | RegionPlace | InternetPlace | CustomPlace] = field(
         default_factory=lambda: {
             "edge": EdgePlace(kind="edge"),

@@ -1,0 +1,172 @@
+"""Writes docs/validation.md from measurements: `make validate`. The raw tables lie where E80SIM_DATA says."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hwmodels.calibrate.fit import Calibration, Errors
+from sim.validation.checks import HOST_MS, Check, Evidence, gather
+from sim.validation.compare import TITLES, Comparison
+
+PAGE = Path(__file__).with_name("validation.md")
+
+INTRODUCTION = """\
+# How far the model is from measurements
+
+`make validate` writes this page; it needs the raw tables, in the folder that `E80SIM_DATA` names. The
+bounds were set before the figures, and a test fails where one is exceeded.
+
+Errors are shares of the measured value. *Mean error* and *MAPE* are means of absolute errors, step by
+step or request by request; the error of a mean keeps its sign. TTFT counts from a request's arrival,
+waiting included; TPOT is the time from first to last token over the tokens after the first.
+"""
+
+STEPS = """\
+## The step-time law of a GPU
+
+Steps of Llama-3.1-8B in bf16 on an RTX PRO 6000 (vLLM 0.19), from casys-kaist/LLMServingSim at 5daddb2
+(MIT): each is composed of timed layers, so it leaves out the host's time between steps. `e80sim
+calibrate` fits one half, drawn at random, and is tested on the other. Mixed steps with many decodes of
+long contexts fit worst.
+"""
+
+REPLAY = """\
+## Requests to vLLM
+
+300 requests that vLLM 0.19 answered on that GPU (same source): ShareGPT lengths at about 10 requests a
+second, and most of the TTFT is waiting. The law is fitted to the step table alone and goes through the
+catalogue file that `e80sim calibrate` writes. Recorded arrivals and lengths go through the simulated
+platform with callers 0 ms away, `max_num_seqs` 128, `max_num_batched_tokens` 2048, blocks of 16 tokens
+and a KV pool of 530,000 tokens. The host's time between steps is in neither source: 0 is held to the
+bounds, and the other rows show what it would change. TTFT amplifies the error of the steps: while
+requests come faster than they are served, every percent adds to the queue.
+"""
+
+HC1 = """\
+## HC1
+
+Timing blocks that the public demo chatjimmy.ai attached to its replies (sernik77/Jimmy at 0e78296,
+maci0/dsh-chatjimmy at 9905f2e, and public notes): September and October 2026, replies of 19 tokens and
+more. Compared are the times on the chip. The presets got their figures from these same rows, so this
+shows that one step time and one prompt price describe all of them, and predicts nothing. Prompts had 18
+to 22 tokens: **how long a long prompt takes is not known**, and the two presets differ by a factor of 20
+there.
+"""
+
+OPEN = """\
+## Not validated
+
+- gpt-oss-20b on H100: the composed steps promise about twice the throughput that public servers showed.
+- Steps that mix prompts and decodes on H100 and H200: the price of their KV tokens was fitted on
+  workstation GPUs.
+- `roofline` entries: from data sheets, good to about 30 %.
+- HC1 with prompts of more than 22 tokens, with several requests on one chip, and the size of its KV
+  pool.
+"""
+
+
+def page(evidence: Evidence) -> str:
+    parts = [
+        INTRODUCTION,
+        _table(("check", "error", "bound", ""), map(_check, evidence.checks)),
+        STEPS,
+        _table(("steps", "number", *_heads(evidence)), _step_rows(evidence)),
+        REPLAY,
+        _table(
+            (
+                "form",
+                "host time",
+                "metric",
+                "measured mean",
+                "simulated mean",
+                "error of the mean",
+                "MAPE",
+                "P95",
+            ),
+            _replay_rows(evidence),
+        ),
+        HC1,
+        _table(
+            ("preset", "rows", "decode time, worst", "TTFT, worst"),
+            (
+                (p, str(e.rows), _signed(e.worst_decode), _signed(e.worst_ttft))
+                for p, e in evidence.hc1.items()
+            ),
+        ),
+        OPEN,
+    ]
+    return "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _check(check: Check) -> tuple[str, ...]:
+    return check.what, _signed(check.error), f"{100 * check.bound:g} %", "pass" if check.passed else "FAIL"
+
+
+def _heads(evidence: Evidence) -> list[str]:
+    return [f"{form}: {what}" for form in evidence.fits for what in ("mean error", "P95")]
+
+
+def _step_rows(evidence: Evidence) -> Iterator[tuple[str, ...]]:
+    fits: list[Calibration] = list(evidence.fits.values())
+    for rows in zip(*(fit.held_out for fit in fits), strict=True):
+        yield rows[0].part, f"{rows[0].steps:,}", *(cell for row in rows for cell in _both(row))
+
+
+def _both(errors: Errors) -> tuple[str, str]:
+    assert errors.mape is not None
+    assert errors.p95 is not None
+    return _percent(errors.mape), _percent(errors.p95)
+
+
+def _replay_rows(evidence: Evidence) -> Iterator[tuple[str, ...]]:
+    for form in evidence.fits:
+        for host_ms in HOST_MS:
+            for row in evidence.replays[form, host_ms]:
+                yield form, f"{host_ms:g} ms", *_compared(row)
+
+
+def _compared(row: Comparison) -> tuple[str, ...]:
+    return (
+        TITLES[row.metric],
+        f"{row.measured_mean_ms:,.1f} ms",
+        f"{row.simulated_mean_ms:,.1f} ms",
+        _signed(row.mean_error),
+        _percent(row.mape),
+        _percent(row.p95),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f} %"
+
+
+def main() -> int:
+    folder = os.environ.get("E80SIM_DATA")
+    if not folder:
+        sys.stderr.write(
+            "validate: set E80SIM_DATA to the folder that holds calibration/ with the raw tables\n"
+        )
+        return 2
+    evidence = gather(Path(folder))
+    PAGE.write_text(page(evidence), encoding="utf-8")
+    failed = [check for check in evidence.checks if not check.passed]
+    for check in failed:
+        sys.stderr.write(
+            f"validate: {check.what} is {_signed(check.error)}, at most {check.bound:.0%} allowed\n"
+        )
+    sys.stdout.write(f"{PAGE}: {len(evidence.checks)} checks, {len(failed)} failed\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

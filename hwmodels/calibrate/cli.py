@@ -1,0 +1,96 @@
+"""`e80sim calibrate`: from a table of step times to a catalogue entry."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hwmodels.calibrate.fit import Calibration
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+USERS_MISTAKE = 2
+
+
+@app.command()
+def calibrate(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="a CSV of step times, a row per step")],
+    llm: Annotated[str, typer.Option(help="the LLM that was timed, from the catalogue")] = "llama3.1-8b",
+    weights: Annotated[
+        str | None, typer.Option(help="precision of its weights; default: its usual one")
+    ] = None,
+    form: Annotated[
+        str, typer.Option(help="r6b: a smooth roofline; table: dense times by token count")
+    ] = "r6b",
+    out: Annotated[Path | None, typer.Option(help="write the catalogue entry here (.yaml)")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="what the entry calls the hardware; default: the table's name")
+    ] = None,
+    extends: Annotated[
+        str,
+        typer.Option(help="gpu_iteration entry for all that step times do not tell: memory, power, price"),
+    ] = "generic_vllm",
+    host_ms: Annotated[
+        float | None,
+        typer.Option(min=0, help="host time between steps that the table leaves out; 0 if it is in"),
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="share of the steps kept out of the fit to test it")] = 0.5,
+    seed: Annotated[int, typer.Option(help="which steps those are")] = 1,
+    column: Annotated[
+        list[str], typer.Option(metavar="OURS=THEIRS", help="a column under another name; repeatable")
+    ] = [],  # noqa: B006 -- typer reads it, nobody changes it
+    where: Annotated[
+        list[str], typer.Option(metavar="COLUMN=TEXT", help="only rows with this text; repeatable")
+    ] = [],  # noqa: B006 -- as above
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Fit a GPU's step-time law to TABLE, say how well it holds, and write a catalogue entry.
+
+    Columns: iteration_ms, prefill_chunk (or new_tokens_total), kv_prefill, n_decode, kv_decode (or
+    kv_decode_total), and if there are several prompts in a step n_prefill, or cells such as 512;64.
+    """
+    from hwmodels.calibrate.fit import calibrate as fit
+    from hwmodels.calibrate.read import read_step_table
+    from hwmodels.calibrate.text import as_data, as_text
+    from hwmodels.llm import load_llm
+
+    try:
+        steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
+        calibration = fit(steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed)
+        if out is not None:
+            _write(calibration, out, name or table.stem, extends, host_ms)
+    except ValueError as error:
+        _fail(str(error))
+    typer.echo(json.dumps(as_data(calibration), indent=2) if as_json else as_text(calibration))
+    if out is not None:
+        sys.stderr.write(f"wrote {out}: use it as hardware: {{preset: ./{out.name}}}\n")
+
+
+def _write(calibration: "Calibration", out: Path, name: str, extends: str, host_ms: float | None) -> None:
+    from hwmodels.calibrate.entry_file import entry_yaml
+    from hwmodels.entry import load_entry
+
+    load_entry(extends, "gpu_iteration")
+    if out.suffix != ".yaml":
+        raise ValueError(f"--out {out}: the name of a catalogue file ends in .yaml")
+    title = f"{name}, fitted to {calibration.table.name}"
+    try:
+        out.write_text(entry_yaml(calibration, title, extends=extends, host_ms=host_ms), encoding="utf-8")
+    except OSError as problem:
+        raise ValueError(f"cannot write {out}: {problem.strerror}") from None
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for (left, equals, _), text in zip(pairs, texts, strict=True):
+        if not left or not equals:
+            raise ValueError(f"{option} {text}: write it as NAME=VALUE")
+    return {left: right for left, _, right in pairs}
+
+
+def _fail(sentence: str) -> NoReturn:
+    sys.stderr.write(f"e80sim: {sentence}\n")
+    raise typer.Exit(USERS_MISTAKE)

@@ -1,0 +1,100 @@
+"""A calibration as a catalogue file that `hardware: {preset: ./file.yaml}` loads."""
+
+from collections.abc import Iterator
+from math import floor, log10
+from typing import Any
+
+import yaml
+
+from hwmodels.calibrate.fit import Calibration, Errors
+from hwmodels.calibrate.intervals import Estimate
+from hwmodels.calibrate.step_table import StepTable
+from hwmodels.dense import DenseTable
+
+DIGITS = 6
+WHOLE = frozenset({"prefill_tile_tokens"})
+DEFAULT_BUDGET = 8192
+
+
+def entry_yaml(calibration: Calibration, title: str, *, extends: str, host_ms: float | None) -> str:
+    """`extends` is the entry with everything that no step time tells; `host_ms` None keeps its host time."""
+    values = dict(_values(calibration))
+    if host_ms is not None:
+        values["t_host_ms"] = {
+            "value": host_ms,
+            "source": "stated when the table was fitted: host time between steps that its times leave out",
+            "confidence": "assumed",
+        }
+    fit: dict[str, Any] = {"llm": calibration.llm.name, "weights": calibration.weights}
+    if calibration.warnings:
+        fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
+    fit["values"] = values
+    entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": _reach(calibration.table)}
+    entry["extends"] = extends
+    dense = calibration.step.dense
+    if isinstance(dense, DenseTable):
+        fit["dense_ms_by_tokens"] = {
+            tokens: _rounded(ms) for tokens, ms in zip(dense.tokens, dense.times_ms, strict=True)
+        }
+        if dense.tokens[-1] < DEFAULT_BUDGET:
+            entry["values"] = {"max_num_batched_tokens": _longest_step(calibration, dense.tokens[-1])}
+    entry["fits"] = [fit]
+    return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _reach(table: StepTable) -> str:
+    prompt, decodes, context = (
+        int(most.max()) for most in (table.new_tokens, table.decodes, table.longest_context)
+    )
+    return (
+        f"Fitted to steps of up to {prompt} prompt tokens, {decodes} decodes and contexts of {context}"
+        " tokens; beyond them it extrapolates."
+    )
+
+
+def _values(calibration: Calibration) -> Iterator[tuple[str, dict[str, Any]]]:
+    source = _source(calibration)
+    for estimate in calibration.estimates:
+        if estimate.state != "unseen" and not estimate.name.startswith("dense_ms["):
+            yield estimate.name, _value(estimate, source)
+    if isinstance(calibration.step.dense, DenseTable):
+        if "t_fixed_ms" not in calibration.form.names:
+            yield (
+                "t_fixed_ms",
+                {"value": 0, "source": f"in the dense times: {source}", "confidence": "derived"},
+            )
+        error = _rounded(calibration.usual_error.mape or 0.0)
+        scale = {"value": 1, "source": f"{source}; the range is its mean error", "confidence": "derived"}
+        yield "dense_scale", scale | {"low": _rounded(1 - error), "high": _rounded(1 + error)}
+
+
+def _value(estimate: Estimate, source: str) -> dict[str, Any]:
+    whole = estimate.name in WHOLE
+    value = round(estimate.value) if whole else _rounded(estimate.value)
+    body: dict[str, Any] = {"value": value, "source": source, "confidence": "derived"}
+    if estimate.alone is not None:
+        low, high = (round(end) if whole else _rounded(end) for end in estimate.alone)
+        body |= {"low": min(low, value), "high": max(high, value)}
+    return body
+
+
+def _source(calibration: Calibration) -> str:
+    held = "held-out " if calibration.held_out else ""
+    errors = [_error(calibration.usual_error), _error(calibration.error_of("context up to 4k"))]
+    return (
+        f"fit of {calibration.table.rows} steps in {calibration.table.name} (e80sim calibrate, form"
+        f" {calibration.form.name}), {held}error {errors[0]}, {errors[1]} up to 4k of context"
+    )
+
+
+def _error(errors: Errors) -> str:
+    return "unknown" if errors.mape is None else f"{100 * errors.mape:.1f} %"
+
+
+def _longest_step(calibration: Calibration, tokens: int) -> dict[str, Any]:
+    source = f"the longest step in {calibration.table.name}: dense times beyond it were not measured"
+    return {"value": tokens, "source": source, "confidence": "derived"}
+
+
+def _rounded(number: float) -> float:
+    return round(float(number), DIGITS - 1 - floor(log10(abs(number)))) if number else 0.0

@@ -1,0 +1,70 @@
+"""How far simulated requests are from measured ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.validation.recorded import METRICS, FloatArray
+from sim.validation.replay import Replayed
+
+TITLES = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "E2E"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Of one metric over the requests that have it; errors are shares of the measured value."""
+
+    metric: str
+    requests: int
+    measured_mean_ms: float
+    simulated_mean_ms: float
+    mape: float
+    """Mean absolute percentage error, request by request."""
+    median: float
+    p95: float
+
+    @property
+    def mean_error(self) -> float:
+        """Of the mean over all requests, with its sign."""
+        return self.simulated_mean_ms / self.measured_mean_ms - 1
+
+
+def compare(replayed: Replayed) -> list[Comparison]:
+    simulated, measured = replayed.simulated_ms, replayed.recorded.measured_ms
+    return [
+        _comparison(metric, simulated[metric], measured[metric])
+        for metric in METRICS
+        if metric in measured and bool(np.isfinite(measured[metric] + simulated[metric]).any())
+    ]
+
+
+def _comparison(metric: str, simulated: FloatArray, measured: FloatArray) -> Comparison:
+    both = np.isfinite(simulated) & np.isfinite(measured)
+    simulated, measured = simulated[both], measured[both]
+    errors = np.abs(simulated / measured - 1)
+    return Comparison(
+        metric=metric,
+        requests=int(both.sum()),
+        measured_mean_ms=float(measured.mean()),
+        simulated_mean_ms=float(simulated.mean()),
+        mape=float(errors.mean()),
+        median=float(np.median(errors)),
+        p95=float(np.percentile(errors, 95)),
+    )
+
+
+def comparison_text(rows: list[Comparison]) -> str:
+    head = ("metric", "requests", "measured", "simulated", "of the mean", "MAPE", "median", "P95")
+    lines = [head, *(_cells(row) for row in rows)]
+    return "\n".join("".join(f"{cell:>14}" for cell in line) for line in lines)
+
+
+def _cells(row: Comparison) -> tuple[str, ...]:
+    return (
+        TITLES[row.metric],
+        f"{row.requests:,}",
+        f"{row.measured_mean_ms:,.2f} ms",
+        f"{row.simulated_mean_ms:,.2f} ms",
+        f"{100 * row.mean_error:+.1f} %",
+        *(f"{100 * share:.1f} %" for share in (row.mape, row.median, row.p95)),
+    )

@@ -1,0 +1,140 @@
+"""`e80sim calibrate`: its report, and an entry that a scenario loads and that gives the fitted law."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+from typer.testing import CliRunner
+
+from hwmodels.calibrate.cli import app
+from hwmodels.entry import load_entry
+from hwmodels.gpu_iteration import GpuIteration
+from hwmodels.hardware import Hardware
+from hwmodels.llm import load_llm
+from hwmodels.step_time import AffineStepTime
+
+RUN = CliRunner()
+LLAMA = load_llm("llama3.1-8b")
+# 5 ms whatever it holds, 0.02 ms a token, 1e-6 ms a pair, 1e-4 ms a KV token (half as much again when mixed)
+LAW = AffineStepTime(
+    dense_ps=tuple(5_000_000_000 + 20_000_000 * tokens for tokens in range(2200)),
+    pair_ps=1000,
+    kv_ps=100_000,
+    mixed_kv_ps=150_000,
+    prefill_tile_tokens=64,
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rows = [
+        f"{new},{past},{decodes},{context},{_ms(new, past, decodes, context)}"
+        for new in (0, 32, 256, 2048)
+        for past in (0, 4096)
+        for decodes in (0, 1, 32, 100)
+        for context in (100, 3000)
+        if new + decodes and (new or not past)
+    ]
+    path = tmp_path / "card.csv"
+    path.write_text("\n".join(["prefill_chunk,kv_prefill,n_decode,kv_decode,iteration_ms", *rows]), "utf-8")
+    return path
+
+
+def _ms(new: int, past: int, decodes: int, context: int) -> float:
+    return LAW.step_ps([(new, past)] if new else [], decodes, decodes * context) / 1e9
+
+
+@pytest.mark.parametrize("form", ["r6b", "table"])
+def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str) -> None:
+    out = table.with_name(f"{form}.yaml")
+    result = RUN.invoke(
+        app, [str(table), "--form", form, "--out", str(out), "--host-ms", "0", "--holdout", "0.2"]
+    )
+    assert result.exit_code == 0, result.stderr
+    spec = GpuIteration.model_validate({"preset": str(out), "memory_gb": 96.0})
+    node = spec.build(LLAMA, max_num_batched_tokens=2048)
+    for new, past, decodes, context in ((0, 0, 32, 3000), (2048, 0, 0, 0), (256, 4096, 1, 100)):
+        step_ms = node.step_time.step_ps([(new, past)] if new else [], decodes, decodes * context) / 1e9
+        assert step_ms == pytest.approx(_ms(new, past, decodes, context), rel=0.01)
+
+
+def test_a_scenario_finds_the_entry_beside_itself(table: Path) -> None:
+    assert RUN.invoke(app, [str(table), "--out", str(table.with_name("card.yaml"))]).exit_code == 0
+    context = {"folder": table.parent}
+    hardware = TypeAdapter[Any](Hardware).validate_python({"preset": "./card.yaml"}, context=context)
+    assert isinstance(hardware, GpuIteration)
+    assert hardware.entry().title == "card, fitted to card.csv"
+
+
+def test_every_fitted_value_has_a_source_and_is_derived(table: Path) -> None:
+    out = table.with_name("card.yaml")
+    assert RUN.invoke(app, [str(table), "--out", str(out), "--name", "My card"]).exit_code == 0
+    entry = load_entry(str(out))
+    assert entry.title == "My card, fitted to card.csv"
+    assert entry.note is not None
+    assert "up to 2048 prompt tokens, 100 decodes and contexts of 6144 tokens" in entry.note
+    fit = entry.fit("llama3.1-8b", "bf16")
+    assert fit is not None
+    assert len(fit.values) == 9
+    for value in fit.values.values():
+        assert value.confidence == "derived"
+        assert "fit of 54 steps in card.csv" in value.source
+    # host time that nobody stated is the generic entry's
+    assert entry.values["t_host_ms"].value == 0.5
+
+
+def test_terms_that_trade_off_get_the_range_of_each_alone(table: Path) -> None:
+    out = table.with_name("card.yaml")
+    result = RUN.invoke(app, [str(table), "--out", str(out), "--json"])
+    told = {c["name"]: c for c in json.loads(result.stdout)["coefficients"]}
+    values = yaml.safe_load(out.read_text("utf-8"))["fits"][0]["values"]
+    for name, coefficient in told.items():
+        if coefficient["alone"] is None:
+            assert "low" not in values[name]
+        else:
+            assert coefficient["low"] <= coefficient["alone"][0] <= coefficient["value"]
+            assert values[name]["low"] == pytest.approx(coefficient["alone"][0], rel=1e-2, abs=1e-3)
+
+
+def test_the_report_shows_coefficients_intervals_and_errors(table: Path) -> None:
+    result = RUN.invoke(app, [str(table)])
+    assert result.exit_code == 0
+    assert "card.csv: 54 steps of llama3.1-8b in bf16, form r6b" in result.stdout
+    assert "95 % interval" in result.stdout
+    assert "Held-out error" in result.stdout
+    assert "decodes only" in result.stdout
+
+
+def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> None:
+    lines = table.read_text("utf-8").splitlines()
+    decodes = [f"0,0,{n},{c},{_ms(0, 0, n, c)}" for n in (1, 2, 4, 8, 16, 64) for c in (10, 500, 2000)]
+    table.write_text("\n".join([lines[0], *decodes]), "utf-8")
+    out = table.with_name("decodes.yaml")
+    result = RUN.invoke(app, [str(table), "--out", str(out), "--holdout", "0"])
+    assert result.exit_code == 0, result.stderr
+    assert "Warning: ms_per_attn_pair has no effect on any step" in result.stdout
+    with pytest.raises(ValueError, match=r"decodes has no ms_per_attn_pair: state it"):
+        GpuIteration(preset=str(out), memory_gb=96.0).build(LLAMA)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--llm", "llama3.1-9b"], "e80sim: no LLM 'llama3.1-9b'; did you mean llama3.1-8b?"),
+        (["--weights", "fp9"], "e80sim: no weights of llama3.1-8b in 'fp9'; did you mean fp8"),
+        (["--form", "r7"], "e80sim: no form 'r7'; "),
+        (["--where", "gpu"], "e80sim: --where gpu: write it as NAME=VALUE"),
+        (["--out", "x.yml"], "e80sim: --out x.yml: the name of a catalogue file ends in .yaml"),
+        (["--out", "/nowhere/x.yaml"], "e80sim: cannot write /nowhere/x.yaml: No such file"),
+        (["--out", "x.yaml", "--extends", "h100"], "e80sim: h100 is of kind roofline"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(table: Path, options: list[str], sentence: str) -> None:
+    result = RUN.invoke(app, [str(table), *options])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(sentence)
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,117 @@
+"""`e80sim path`: the arithmetic of a path as a person would check it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sim.network.cli import app
+
+RUN = CliRunner()
+SCENARIO = Path(__file__).resolve().parents[3] / "scenarios" / "edge-vs-cloud.yaml"
+
+
+def path(*arguments: str) -> dict[str, Any]:
+    result = RUN.invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def round_trips(found: dict[str, Any]) -> dict[str, float]:
+    return {line["step"].split(":")[0]: line["rtts"] for line in found["lines"] if line["rtts"]}
+
+
+def test_a_long_prompt_on_a_cold_path_pays_handshakes_and_slow_start() -> None:
+    """25,000 tokens are 105,600 bytes, 73 segments: 10 + 20 + 40 + 3 in four flights. Six round trips."""
+    found = path("aws:eu-west-1", "gateway", "--prompt-tokens", "25000")
+    assert round_trips(found) == {
+        "TCP handshake": 1,
+        "TLS 1.3 handshake": 1,
+        "slow start": 3,
+        "request out": 0.5,
+        "first byte back": 0.5,
+    }
+    assert found["rtt_ms"] == pytest.approx(72.1)
+    assert found["total_ms"] == pytest.approx(sum(line["ms"] for line in found["lines"]))
+    assert [hop["method"] for hop in found["hops"]] == ["measured", None]
+
+
+def test_a_warm_connection_pays_no_handshake() -> None:
+    assert round_trips(path("aws:eu-west-1", "--warm")) == {"request out": 0.5, "first byte back": 0.5}
+
+
+def test_tls_1_2_pays_one_round_trip_more() -> None:
+    assert round_trips(path("edge", "--tls", "1.2"))["TLS 1.2 handshake"] == 2
+    assert not any("TLS" in step for step in round_trips(path("edge", "--tls", "none")))
+
+
+def test_the_bytes_of_a_prompt_go_at_the_rate_of_the_access_line() -> None:
+    """4,800 bytes at 20 Mbit/s take 1.92 ms."""
+    found = path("internet:cable:aws:us-east-1", "edge")
+    line = next(line for line in found["lines"] if line["step"] == "4,800 bytes at 20 Mbit/s")
+    assert line["ms"] == pytest.approx(1.92)
+
+
+def test_a_predicted_pair_says_how_and_how_wrong() -> None:
+    found = path("gcp:europe-north1", "aws:ap-southeast-5")
+    hop = found["hops"][0]
+    assert (hop["method"], hop["error_ms"]) == ("nearest_pair", 9.5)
+    text = RUN.invoke(app, ["gcp:europe-north1", "aws:ap-southeast-5"]).stdout
+    assert "nearest_pair: gcp:europe-north1 to aws:ap-southeast-1" in text
+    assert "is predicted, wrong by 9.5 ms on the mean" in " ".join(text.split())
+
+
+def test_the_text_adds_up_to_its_last_line() -> None:
+    lines = RUN.invoke(app, ["aws:eu-west-1", "--prompt-tokens", "25000"]).stdout.splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("step")) + 1 :]
+    rows = [line.split()[-2:] for line in table[: table.index("")]]
+    assert rows[-1] == ["6", "444.609"]
+    assert sum(float(ms) for _, ms in rows[:-1]) == pytest.approx(444.609, abs=0.005)
+
+
+def test_places_of_a_scenario_go_by_their_names() -> None:
+    found = path("home", "edge", "--scenario", str(SCENARIO))
+    assert [hop["name"] for hop in found["hops"]] == ["cable line", "metro Northern Virginia, public path"]
+    assert path("edge", "edge", "--scenario", str(SCENARIO))["hops"] == []
+
+
+def test_two_ends_written_alike_are_two_hosts() -> None:
+    assert [hop["kind"] for hop in path("edge", "edge")["hops"]] == ["fabric"]
+    assert [hop["kind"] for hop in path("aws:us-east-1", "aws:us-east-1")["hops"]] == ["cross_az"]
+
+
+def test_the_platform_can_stand_elsewhere() -> None:
+    assert path("aws:eu-west-1", "--site", "aws:eu-west-1")["rtt_ms"] < 5
+
+
+def test_the_way_back_is_the_same_with_up_and_down_exchanged() -> None:
+    there, back = path("internet:5g:aws:us-east-1", "edge"), path("edge", "internet:5g:aws:us-east-1")
+    assert there["rtt_ms"] == back["rtt_ms"]
+    assert any("at 30 Mbit/s" in line["step"] for line in there["lines"])
+    assert any("4,800 bytes at 200 Mbit/s" in line["step"] for line in back["lines"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["aws:us-east1"], "there is no region 'aws:us-east1'; did you mean 'aws:us-east-1'"),
+        (["egde"], "there is no place 'egde'; did you mean edge?"),
+        (["moon"], "there is no place 'moon'; places are edge, gateway, a region such as aws:us-east-1,"),
+        (["hom", "--scenario", str(SCENARIO)], "there is no place 'hom'; did you mean home?"),
+        (
+            ["internet:cabel:aws:us-east-1"],
+            "the access is 'cabel'; it can be fibre, cable, dsl, wifi, 4g, 5g",
+        ),
+        (["internet:cable"], "'internet:cable' names no region; write it as internet:cable:aws:us-east-1"),
+        (["edge", "--tls", "1.1"], "--tls 1.1: it can be none, 1.2, 1.3"),
+        (["edge", "--site", "aws:moon"], "there is no region 'aws:moon'"),
+        (["edge", "--scenario", "none.yaml"], "none.yaml: there is no such file"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments: list[str], sentence: str) -> None:
+    result = RUN.invoke(app, arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert sentence in result.stderr

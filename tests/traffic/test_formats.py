@@ -1,0 +1,194 @@
+"""Mooncake's, Vidur's and our own format, and what a trace keeps on its way from one to another."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from traffic.traces import FORMATS, Trace, TraceError, read_trace, write_trace
+from traffic.traces.convert import sped_up
+from traffic.traces.formats import recognised
+
+MOONCAKE = '{"timestamp": 3000, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2]}\n'
+VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.052,3180,8\n"
+OURS = '{"arrival_ps": 5, "prompt_tokens": 3, "output_tokens": 4, "tenant": "a"}\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "trace.txt"
+    path.write_text(text)
+    return path
+
+
+def columns(trace: Trace) -> tuple[list[int], list[int], list[int]]:
+    return trace.arrival_ps.tolist(), trace.prompt_tokens.tolist(), trace.output_tokens.tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [(MOONCAKE, "mooncake_jsonl"), (VIDUR, "vidur_csv"), (OURS, "jsonl")]
+)
+def test_a_format_is_recognised_by_its_first_line(tmp_path: Path, text: str, name: str) -> None:
+    assert recognised(written(tmp_path, text)) == name
+    assert read_trace(written(tmp_path, text)).rows == 1
+
+
+def test_mooncake_rows_of_one_stamp_are_spread_until_the_next(tmp_path: Path) -> None:
+    """The smallest step between two stamps is 2,999 ms: three rows stand 999.67 ms apart."""
+    rows = [(0, 10), (0, 11), (0, 12), (3001, 13), (6000, 14), (6000, 15)]
+    text = "".join(f'{{"timestamp": {ms}, "input_length": {n}, "output_length": 1}}\n' for ms, n in rows)
+    trace = read_trace(written(tmp_path, text))
+    times_us = [at // 10**6 for at in trace.arrival_ps.tolist()]
+    assert times_us == [0, 999_666, 1_999_333, 3_001_000, 6_000_000, 7_499_500]
+    assert trace.prompt_tokens.tolist() == [10, 11, 12, 13, 14, 15]
+    assert trace.tick_ps == 2_999 * 10**9
+    assert trace.stamp_ps.tolist() == [ms * 10**9 for ms, _ in rows]
+
+
+@pytest.mark.parametrize("stamps", [[7, 7, 7], [1, 2, 3]], ids=["one stamp", "all apart"])
+def test_a_clock_that_shows_no_tick_spreads_nothing(tmp_path: Path, stamps: list[int]) -> None:
+    text = "".join(f'{{"timestamp": {ms}, "input_length": 5, "output_length": 1}}\n' for ms in stamps)
+    trace = read_trace(written(tmp_path, text))
+    assert trace.arrival_ps.tolist() == [(ms - stamps[0]) * 10**9 for ms in stamps]
+    assert trace.tick_ps == 0
+
+
+def test_vidur_seconds_are_taken_to_the_nearest_picosecond(tmp_path: Path) -> None:
+    rows = "199.96150599999999,161,11\n2.0e2,5,5\n"
+    assert read_trace(written(tmp_path, VIDUR + rows)).arrival_ps.tolist() == [
+        0,
+        199_909_506_000_000,
+        199_948_000_000_000,
+    ]
+
+
+def test_vidur_columns_may_stand_anywhere_among_others(tmp_path: Path) -> None:
+    text = "id,num_decode_tokens,arrived_at,num_prefill_tokens\na,8,0.0,3180\nb,9,1.5,20\n"
+    assert columns(read_trace(written(tmp_path, text))) == ([0, 1_500_000_000_000], [3180, 20], [8, 9])
+
+
+def test_our_own_rows_may_say_more_and_keep_every_picosecond(tmp_path: Path) -> None:
+    text = OURS + "\n" + OURS.replace("5", "86400000000000006")
+    assert read_trace(written(tmp_path, text)).arrival_ps.tolist() == [0, 86_400_000_000_000_001]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("mooncake_jsonl", MOONCAKE + "oops\n", "line 2: 'oops' is not JSON"),
+        ("mooncake_jsonl", MOONCAKE + "[1]\n", "line 2: [1] is not a JSON object"),
+        (
+            "mooncake_jsonl",
+            MOONCAKE + '{"timestamp": 3.5, "input_length": 1, "output_length": 1}\n',
+            "line 2: timestamp is 3.5, expected a whole number of ms from the start",
+        ),
+        (
+            "mooncake_jsonl",
+            MOONCAKE + '{"timestamp": 3000, "input_length": true, "output_length": 1}\n',
+            "line 2: input_length is True, expected a whole number from 1 to 10000000",
+        ),
+        (
+            "mooncake_jsonl",
+            MOONCAKE + '{"timestamp": 3000, "output_length": 1}\n',
+            "line 2: input_length is missing, there are timestamp, output_length",
+        ),
+        (
+            "mooncake_jsonl",
+            MOONCAKE + MOONCAKE.replace("3000", "2999"),
+            "line 2: 2999 ms is before 3000 ms of line 1, but the rows of a trace must be in order of time",
+        ),
+        ("mooncake_jsonl", "\n", "holds no rows"),
+        (
+            "vidur_csv",
+            VIDUR + "\n-1,5,5\n",
+            "line 4: arrived_at is '-1', expected a number of seconds such as 0.052",
+        ),
+        ("vidur_csv", VIDUR + "1,5\n", "line 3: '1,5' has 2 columns, expected 3"),
+        (
+            "vidur_csv",
+            VIDUR + "1,5,0\n",
+            "line 3: num_decode_tokens is '0', expected a whole number from 1 to 10000000",
+        ),
+        ("vidur_csv", "a,b\n", "line 1: the header is 'a,b', expected 'arrived_at,num_prefill_tokens,"),
+        (
+            "jsonl",
+            OURS + OURS.replace("5", "5.0"),
+            "line 2: arrival_ps is 5.0, expected a whole number",
+        ),
+        (
+            "jsonl",
+            OURS.replace("3", '"3x"'),
+            "line 1: prompt_tokens is '3x', expected a whole number from 1 to 10000000",
+        ),
+        ("jsonl", OURS + OURS.replace("5", "4"), "line 2: 4 ps is before 5 ps of line 1, but"),
+    ],
+)
+def test_a_malformed_row_is_named_with_its_line_and_value(
+    tmp_path: Path, name: str, text: str, sentence: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(TraceError) as caught:
+        read_trace(path, name)
+    assert str(caught.value).removeprefix(f"{path} ").startswith(sentence)
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 10**16), st.integers(1, 10**7), st.integers(1, 10**7)), min_size=1, max_size=20
+)
+
+
+@settings(deadline=None)  # it writes files
+@given(ROWS, st.sampled_from(["azure_csv", "vidur_csv", "jsonl"]))
+def test_a_trace_comes_back_from_a_file_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("formats")
+    text = "".join(
+        f'{{"arrival_ps": {at}, "prompt_tokens": {prompt}, "output_tokens": {output}}}\n'
+        for at, prompt, output in sorted(rows)
+    )
+    first = read_trace(written(folder, text))
+    write_trace(first, folder / "other", name)
+    assert columns(read_trace(folder / "other", name)) == columns(first)
+    assert recognised(folder / "other") == name
+
+
+def test_mooncakes_format_keeps_milliseconds(tmp_path: Path) -> None:
+    text = VIDUR + "0.0534,5,6\n0.0536,7,8\n1.0,9,10\n"
+    write_trace(read_trace(written(tmp_path, text)), tmp_path / "other", "mooncake_jsonl")
+    assert (tmp_path / "other").read_text().splitlines() == [
+        '{"timestamp": 0, "input_length": 3180, "output_length": 8}',
+        '{"timestamp": 1, "input_length": 5, "output_length": 6}',
+        '{"timestamp": 2, "input_length": 7, "output_length": 8}',
+        '{"timestamp": 948, "input_length": 9, "output_length": 10}',
+    ]
+
+
+def test_azures_format_is_written_with_the_digits_that_it_needs(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path, VIDUR + "86400.0520001,5,6\n"))
+    write_trace(trace, tmp_path / "seven", "azure_csv")
+    assert (tmp_path / "seven").read_text().splitlines()[1:] == [
+        "1970-01-01 00:00:00.0000000,3180,8",
+        "1970-01-02 00:00:00.0000001,5,6",
+    ]
+    write_trace(sped_up(trace, 0.3), tmp_path / "twelve", "azure_csv")
+    assert (tmp_path / "twelve").read_text().splitlines()[2] == "1970-01-04 08:00:00.000000333333,5,6"
+
+
+def test_a_trace_slowed_down_beyond_106_days_is_refused(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path, VIDUR + "1000,5,6\n"))
+    with pytest.raises(TraceError, match=r"at speed 1e-05 trace\.txt would span more than 106 days"):
+        sped_up(trace, 1e-5)
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
+    path = written(tmp_path, VIDUR)
+    with pytest.raises(TraceError, match="exists already: choose a file that does not"):
+        write_trace(read_trace(path), path, "jsonl")
+    assert path.read_text() == VIDUR
+    with pytest.raises(TraceError, match=r"cannot write the trace .*: No such file or directory"):
+        write_trace(read_trace(path), tmp_path / "none" / "x", "jsonl")
+
+
+def test_every_format_has_a_reader_and_a_writer() -> None:
+    assert list(FORMATS) == ["azure_csv", "mooncake_jsonl", "vidur_csv", "jsonl"]

@@ -1,0 +1,77 @@
+"""`e80sim trace describe` and `e80sim trace convert`: recorded traffic, before it enters a scenario."""
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from traffic.traces import FORMATS, Trace, TraceError, read_trace, write_trace
+from traffic.traces.file import NAMES
+from traffic.traces.formats import AUTO
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+trace = typer.Typer(no_args_is_help=True, help="Look at a recorded trace, or rewrite it in another format.")
+app.add_typer(trace, name="trace")
+
+TraceFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"a trace: {', '.join(FORMATS)}")]
+Format = Annotated[str, typer.Option("--format", help=f"of FILE: {', '.join(NAMES)}")]
+LimitRows = Annotated[int | None, typer.Option(min=1, help="read no more than so many rows from the start")]
+
+
+@app.callback()
+def commands() -> None:
+    """Keeps `trace` a word of the command line while it is the only group."""
+
+
+@trace.command(name="describe")
+def describe_command(
+    file: TraceFile,
+    file_format: Format = AUTO,
+    limit_rows: LimitRows = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Show rates, burstiness and lengths of the requests in FILE."""
+    from traffic.traces.describe import describe
+    from traffic.traces.describe_text import description_text
+
+    about = describe(_read(file, file_format, limit_rows))
+    typer.echo(json.dumps(about, indent=2) if as_json else description_text(about))
+
+
+@trace.command()
+def convert(
+    file: TraceFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write; it must not exist")],
+    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(FORMATS)}")] = "jsonl",
+    file_format: Format = AUTO,
+    limit_rows: LimitRows = None,
+    speed: Annotated[float, typer.Option(help="2 makes it take half its time")] = 1.0,
+) -> None:
+    """Write the requests of FILE to OUT: arrival times from the first, prompt and output tokens, no more."""
+    from traffic.traces.convert import sped_up
+
+    if to not in FORMATS:
+        _fail(f"--to {to}: there is no such format; there are {', '.join(FORMATS)}")
+    if not 0 < speed < float("inf"):
+        _fail(f"--speed {speed:g}: a speed is a number above 0")
+    read = _read(file, file_format, limit_rows)
+    try:
+        write_trace(read if speed == 1 else sped_up(read, speed), out, to)
+    except TraceError as error:
+        _fail(str(error))
+    typer.echo(f"{out}: {read.rows:,} requests")
+
+
+def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:
+    if file_format not in NAMES:
+        _fail(f"--format {file_format}: there is no such format; there are {', '.join(NAMES)}")
+    try:
+        return read_trace(file, file_format, limit_rows)
+    except TraceError as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"e80sim: {sentence}", err=True)
+    raise typer.Exit(2)

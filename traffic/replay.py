@@ -1,0 +1,135 @@
+"""Arrivals at the recorded times of a trace, as they were or as blocks of them drawn at random."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, islice
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.random import Generator
+from pydantic import Field, model_validator
+
+from traffic.blocks import until
+from traffic.spec import Spec
+from traffic.traces import TraceError
+from traffic.traces.file import TraceFile
+from traffic.units import BLOCK, PS_PER_S, IntArray, as_written, nearest
+
+STARTS = 64
+"""Blocks drawn at once."""
+
+
+class Resample(Spec):
+    """The circular block bootstrap: what happens within `block_s` stays together."""
+
+    block_s: float = Field(
+        gt=0, description="in the trace's own time; longer than its bursts, much shorter than the trace"
+    )
+
+
+class _Drawn(NamedTuple):
+    """A block of the trace: its rows, and when they arrive."""
+
+    rows: IntArray
+    at_ps: IntArray
+
+
+class TraceArrivals(TraceFile):
+    """The recorded times of a trace, its first row at time 0."""
+
+    kind: Literal["trace"] = "trace"
+    speed: float = Field(default=1.0, gt=0, description="2 replays the trace in half its time")
+    loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
+    spread: Literal["even", "uniform"] = Field(
+        default="even",
+        description="where rows share the stamp of a coarse clock, such as Mooncake's of 3 s: at equal "
+        "distances until its next tick, or at random times, others in each replication",
+    )
+    resample: Resample | None = Field(
+        default=None,
+        description="each replication replays blocks of the trace drawn with replacement, without end; "
+        "absent: every replication has the same times",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_go_on(self) -> Self:
+        if self.loop and self.resample is not None:
+            raise ValueError("loop and resample exclude each other: resampled blocks come without end")
+        return self
+
+    def blocks(self, rng: Generator, horizon_ps: int, size: int = BLOCK) -> Iterator[list[int]]:
+        """Draws nothing unless `spread` or `resample` ask for it."""
+        if self.resample is not None:
+            drawn = chain.from_iterable(block.at_ps.tolist() for block in self._resampled(rng))
+            return until(horizon_ps, self._replayed(drawn), size)
+        times_ps = list(self._replayed(self._recorded_ps(rng).tolist()))
+        if not self.loop:
+            return until(horizon_ps, times_ps, size)
+        lap_ps = self._lap_ps(self._span_ps())
+        return until(horizon_ps, (lap * lap_ps + at_ps for lap in count() for at_ps in times_ps), size)
+
+    def rows(self, rng: Generator, size: int) -> Iterator[IntArray]:
+        """Which row each arrival is, if `rng` is what `blocks` was given; `size` at a time, without end."""
+        if self.resample is None:
+            return (np.arange(first, first + size) % self.trace.rows for first in count(0, size))
+        flat = chain.from_iterable(block.rows.tolist() for block in self._resampled(rng))
+        return (np.fromiter(islice(flat, size), np.int64, size) for _ in count())
+
+    def load(self) -> None:
+        """Read the file; raises TraceError for a bad row, a loop over no time or a block beyond the trace."""
+        last_ps = self._span_ps()
+        if self.loop or self.resample is not None:
+            self._lap_ps(last_ps)
+        if self.resample is not None:
+            self._block_ps()
+
+    @property
+    def mean_rate_per_s(self) -> float | None:
+        """Gaps per second of the rows; None where all rows share one instant."""
+        last_ps = self._span_ps()
+        return (self.trace.rows - 1) * PS_PER_S / last_ps if last_ps else None
+
+    @property
+    def last_ps(self) -> int | None:
+        """The last arrival, None when there is none."""
+        return self._span_ps() if self.resample is None and not self.loop else None
+
+    def _resampled(self, rng: Generator) -> Iterator[_Drawn]:
+        recorded_ps = self._recorded_ps(rng)
+        lap_ps, block_ps, n = self._lap_ps(self.trace.span_ps), self._block_ps(), self.trace.rows
+        twice_ps = np.concatenate([recorded_ps, recorded_ps + lap_ps])
+        starts = chain.from_iterable(rng.integers(lap_ps, size=STARTS).tolist() for _ in count())
+        for block, start_ps in enumerate(starts):
+            first, end = np.searchsorted(twice_ps, [start_ps, start_ps + block_ps]).tolist()
+            yield _Drawn(np.arange(first, end) % n, twice_ps[first:end] + (block * block_ps - start_ps))
+
+    def _recorded_ps(self, rng: Generator) -> IntArray:
+        """Before any change of speed."""
+        trace = self.trace
+        return trace.spread_at_random(rng) if self.spread == "uniform" else trace.arrival_ps
+
+    def _replayed(self, recorded_ps: Iterable[int]) -> Iterable[int]:
+        if self.speed == 1:
+            return recorded_ps
+        speed = as_written(self.speed)
+        return (nearest(at_ps * speed.denominator, speed.numerator) for at_ps in recorded_ps)
+
+    def _span_ps(self) -> int:
+        return next(iter(self._replayed([self.trace.span_ps])))
+
+    def _lap_ps(self, last_ps: int) -> int:
+        """The last row's time and one mean gap: n rows in n gaps, so that looping keeps the mean rate."""
+        rows = self.trace.rows
+        if last_ps == 0:
+            why = f"its {rows} rows span less than a picosecond" if rows > 1 else "it has one row"
+            raise TraceError(f"{self.path} cannot {'loop' if self.loop else 'be resampled'}: {why}")
+        return nearest(last_ps * rows, rows - 1)
+
+    def _block_ps(self) -> int:
+        assert self.resample is not None
+        block_ps, lap_ps = round(self.resample.block_s * PS_PER_S), self._lap_ps(self.trace.span_ps)
+        if not 0 < block_ps <= lap_ps:
+            raise TraceError(
+                f"{self.path} cannot be resampled in blocks of {self.resample.block_s:g} s: "
+                f"it lasts {lap_ps / PS_PER_S:.4g} s"
+            )
+        return block_ps
