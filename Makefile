@@ -7,12 +7,18 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench soak validate docs setup system-packages clean
+.PHONY: help demo serve load test check bench soak validate docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: $(READY) ## run scenarios/edge-vs-cloud.yaml and write its report
 	$(BIN)/e80sim run scenarios/edge-vs-cloud.yaml
+
+serve: $(READY) ## answer OpenAI clients on http://127.0.0.1:8080/v1
+	$(BIN)/e80sim serve scenarios/live.yaml
+
+load: $(READY) ## run locust against the shim and write the latency report
+	$(BIN)/e80sim load scenarios/live.yaml
 
 test: system-packages $(READY) ## the test suite
 	$(BIN)/pytest -n auto -m "not soak"
@@ -39,7 +45,7 @@ setup: $(READY) ## the virtual environment only
 
 $(READY): pyproject.toml constraints.txt tools/python-venv
 	tools/python-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test,check]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[shim,load,test,check]"
 	@touch $@
 
 system-packages:

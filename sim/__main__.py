@@ -8,6 +8,7 @@ COMMANDS = {
     "check": ("sim.cli", "validate a scenario without running it"),
     "schema": ("sim.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
+    "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
@@ -17,6 +18,7 @@ COMMANDS = {
 }
 
 USAGE_ERROR = 2
+INTERRUPTED = 130
 
 
 def usage() -> str:
@@ -35,13 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         sys.stderr.write(f"e80sim: there is no command {arguments[0]!r}\n\n{usage()}")
         return USAGE_ERROR
-    from typer.main import get_group
-
-    app = import_module(COMMANDS[arguments[0]][0]).app
     try:
+        from typer.main import get_group
+
+        app = import_module(COMMANDS[arguments[0]][0]).app
         status = get_group(app).main(args=arguments, prog_name="e80sim")
     except SystemExit as exit_:
         status = exit_.code
+    except KeyboardInterrupt:  # while the modules load; commands have their own way to stop
+        status = INTERRUPTED
     return status if isinstance(status, int) else 0
 
 

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from simpy import Environment
+from simpy.core import EmptySchedule
 
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
@@ -24,6 +25,8 @@ class Timeline(Environment):
 
     def __init__(self) -> None:
         super().__init__(initial_time=0)
+        self.passed = 0
+        """Events of this very instant that have happened, `Outside` ones left out; only `step` counts them."""
 
     @property
     def now(self) -> int:
@@ -41,6 +44,8 @@ class Timeline(Environment):
         Unlike `run(until=...)` it queues no event of its own, and asks nothing of events but their callbacks.
         """
         queue: list[Any] = self._queue
+        if self._now != at_ps:
+            self.passed = 0
         while queue and queue[0][0] < at_ps:
             self._now, _, _, event = heappop(queue)
             callbacks, event.callbacks = event.callbacks, None
@@ -48,10 +53,25 @@ class Timeline(Environment):
                 callback(event)
         self._now = at_ps
 
+    def step(self) -> None:
+        """Let the next event happen. Raises EmptySchedule without any."""
+        queue: list[Any] = self._queue
+        if not queue:
+            raise EmptySchedule
+        at_ps, _, _, event = heappop(queue)
+        if self._now != at_ps:
+            self._now, self.passed = at_ps, 0
+        callbacks, event.callbacks = event.callbacks, None
+        for callback in callbacks:
+            callback(event)
+        if not isinstance(event, Outside):
+            self.passed += 1
+
     def skip_to(self, at_ps: int) -> None:
         """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
         assert self._now <= at_ps <= self.peek(), (self._now, at_ps, self.peek())
-        self._now = at_ps
+        if self._now != at_ps:
+            self._now, self.passed = at_ps, 0
 
 
 class Alarm:
@@ -75,3 +95,9 @@ class Alarm:
         self.subject: Any = subject
         queue: list[Any] = env._queue  # noqa: SLF001
         heappush(queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001
+
+
+class Outside(Alarm):
+    """Wakes somebody outside the model: a replay of the same arrivals does without."""
+
+    __slots__ = ()

@@ -1,0 +1,36 @@
+"""The application: routes, error handlers and the door, around one `Shim`.
+
+Plain Starlette: FastAPI's machinery costs a quarter more per request, and bodies are checked by hand anyway,
+because a fault in them answers 400 with OpenAI's error object.
+"""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from api_shim import errors
+from api_shim.clock import Clock
+from api_shim.content import Content, Synthetic
+from api_shim.door import Door
+from api_shim.routes import chat, completions, description, health, models
+from api_shim.settings import Settings
+from api_shim.shim import Shim
+from sim.world import World
+
+ROUTES = [*chat.ROUTES, *completions.ROUTES, *models.ROUTES, *health.ROUTES, *description.ROUTES]
+
+
+def create_app(
+    world: World, clock: Clock, settings: Settings | None = None, content: Content | None = None
+) -> Starlette:
+    """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
+    assert world.env is clock.timeline
+    shim = Shim(world, clock, content or Synthetic(), settings or Settings())
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Door, shim=shim)],
+        exception_handlers={errors.ApiError: errors.on_api_error, HTTPException: errors.on_http_error},
+    )
+    app.router.redirect_slashes = False
+    app.state.shim = shim
+    return app

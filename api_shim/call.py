@@ -1,0 +1,90 @@
+"""One request inside the model, as the coroutine that answers it sees it."""
+
+import asyncio
+
+from api_shim.clock import Clock
+from sim.platform import Platform
+from sim.rate_limit import Headroom, Refusal
+from sim.ticket import Ticket
+from traffic.request import Request
+
+
+class Call:
+    """A sink that writes down what it hears, and wakes whoever waits when it has reached the caller."""
+
+    def __init__(self, clock: Clock, platform: Platform, request: Request) -> None:
+        self.clock = clock
+        self.request = request
+        self.ticket: Ticket | None = None
+        self.headroom: Headroom | None = None
+        self.refusal: Refusal | None = None
+        self.first_ps = -1
+        self.ended_ps = -1
+        self.reason = ""
+        """`stop`, `length`, `rejected`, `cancelled` ... once it has ended; that may lie ahead."""
+        self.gone = False
+        """The client has hung up."""
+        self._platform = platform
+        self._waiter: asyncio.Future[None] | None = None
+
+    def send(self) -> None:
+        self.clock.inject(self._submit)
+
+    def _submit(self) -> None:
+        if not self.gone:
+            now_ps = self.clock.timeline.now
+            self.request = self.request._replace(intended_ps=now_ps)
+            self.ticket = self._platform.submit(self.request, self)
+
+    def hang_up(self) -> None:
+        """The client is gone: so is the request, unless its answer is complete."""
+        self.gone = True
+        if not self.reason:
+            self.clock.inject(self._cancel)
+        self.wake()
+
+    def _cancel(self) -> None:
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+    # The sink. Times are at the caller's end and may lie ahead.
+
+    def admitted(self, at_ps: int, headroom: Headroom | None) -> None:
+        del at_ps  # the client notices nothing before the first token
+        self.headroom = headroom
+
+    def rejected(self, at_ps: int, refusal: Refusal) -> None:
+        self.refusal = refusal
+        pool = self._platform.pools[self.request.model]
+        limiter = pool.limiter(self.request)
+        self.headroom = None if limiter is None else limiter.headroom(self.clock.timeline.now)
+        self.ended(at_ps, "rejected")
+
+    def first_token(self, at_ps: int) -> None:
+        self.first_ps = at_ps
+        self.clock.call_at(at_ps, self.wake)
+
+    def ended(self, at_ps: int, reason: str) -> None:
+        self.ended_ps, self.reason = at_ps, reason
+        self.clock.call_at(at_ps, self.wake)
+
+    # Waiting
+
+    def has_begun(self) -> bool:
+        """The first token, or the end, has reached the caller."""
+        return 0 <= self.first_ps <= self.clock.timeline.now or self.is_over()
+
+    def is_over(self) -> bool:
+        return self.gone or 0 <= self.ended_ps <= self.clock.timeline.now
+
+    async def change(self) -> None:
+        """Until there is something to look at; it may turn out to be nothing."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

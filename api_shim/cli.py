@@ -1,0 +1,147 @@
+"""`e80sim serve`."""
+
+import asyncio
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from api_shim.content import Content
+    from api_shim.shim import Shim
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+USERS_MISTAKE = 2
+UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
+PS_PER_MS = 10**9
+CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
+
+
+@app.command()
+def serve(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLACE:PORT]...", help="more listeners, as after --listen")
+    ] = None,
+    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the main port; 0 takes any that is free")] = 8080,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE:PORT", help="a further port whose callers are at PLACE, a place or a region"
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="simulated seconds per second")] = 1.0,
+    stream_chunks: Annotated[
+        str, typer.Option(help="per_token: an event for each token; coalesced: one for all that are due")
+    ] = "coalesced",
+    flush_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="between two writes of a stream; default: grows with the number of streams"
+        ),
+    ] = None,
+    content: Annotated[str, typer.Option(help=f"the words: {CONTENTS}")] = "synthetic",
+    upstream_model: Annotated[
+        str | None, typer.Option(help="model to ask upstream for; default: that of the request")
+    ] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="requests need no API key")] = False,
+    variant: Annotated[str | None, typer.Option(help="a variant of the scenario; default: the first")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"
+        ),
+    ] = None,
+) -> None:
+    """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
+    from api_shim import listeners
+    from api_shim.server import bind, raise_file_limit
+    from api_shim.server import serve as run_server
+    from api_shim.settings import Settings
+    from sim.scenario.load import load
+    from sim.world import World
+
+    if stream_chunks not in {"per_token", "coalesced"}:
+        _fail(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
+    try:
+        plan = load(scenario, settings or [])
+        chosen = variant or next(iter(plan.variants))
+        if chosen not in plan.variants:
+            _fail(f"--variant {chosen}: there are {', '.join(plan.variants)}")
+        wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
+        spec, settled = listeners.settle(plan.variants[chosen], wanted)
+        words = make_content(content, upstream_model)
+        sockets = [bind(host, listener.port) for listener in settled]
+    except ValueError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot listen on {host}: {error.strerror}")
+    ports = [listening.getsockname()[1] for listening in sockets]
+    behaviour = Settings(
+        stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
+        flush_ms=flush_ms,
+        need_key=not no_auth,
+        place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
+        instance=secrets.token_hex(4),
+    )
+    raise_file_limit()
+    world = World(spec, spec.run.seed, 0, engine="fast", keep_schedule=True, sources=False)
+
+    def ready(shim: "Shim") -> None:
+        for number in ports:
+            place = behaviour.place_of_port.get(number) or shim.callers.default_place
+            _tell(f"http://{host}:{number}/v1 answers callers at {place}")
+        _tell(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
+
+    shim = asyncio.run(run_server(world, sockets, behaviour, words, speed=speed, ready=ready))
+    _tell(farewell(shim))
+
+
+def make_content(text: str, upstream_model: str | None) -> "Content":
+    """Raises ValueError."""
+    kind, _, rest = text.partition(":")
+    if kind == "synthetic" and not rest:
+        from api_shim.content import Synthetic
+
+        return Synthetic()
+    if kind == "echo" and not rest:
+        from api_shim.content import Echo
+
+        return Echo()
+    if kind == "replay" and rest:
+        from api_shim.replay import Replay
+
+        return Replay(Path(rest))
+    if kind == "upstream" and rest.startswith(("http://", "https://")):
+        from api_shim.upstream import Upstream
+
+        return Upstream(rest, upstream_model, os.environ.get(UPSTREAM_KEY))
+    raise ValueError(f"--content {text}: it is {CONTENTS}")
+
+
+def farewell(shim: "Shim") -> str:
+    """What a run on the wall clock must say about itself."""
+    pacing = shim.pacing
+    late = [pacing.lateness.quantile(share) for share in (0.5, 0.99)]
+    if late[0] is None or late[1] is None:
+        return "nothing was asked"
+    why_not = pacing.why_not() or "paced: wall times can be trusted"
+    return (
+        f"{shim.served} requests answered, late by {late[0] / PS_PER_MS:.3g} ms at p50 and "
+        f"{late[1] / PS_PER_MS:.3g} ms at p99; {why_not}"
+    )
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"e80sim: {line}\n")
+    sys.stderr.flush()
+
+
+def _fail(sentence: str) -> NoReturn:
+    _tell(sentence)
+    raise typer.Exit(USERS_MISTAKE)

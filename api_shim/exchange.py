@@ -1,0 +1,95 @@
+"""One HTTP request with its answer: from the words that were planned to the last byte sent."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.types import Receive
+
+from api_shim.call import Call
+from api_shim.clock import PS_PER_S
+from api_shim.content import Plan
+from api_shim.refusals import refusal_of
+from api_shim.settings import KEEP_ALIVE_S
+
+if TYPE_CHECKING:
+    from api_shim.shim import Shim
+
+ANSWERED = {"stop", "length"}
+
+
+class ClientGoneError(Exception):
+    """Nobody is left to answer."""
+
+
+class Exchange:
+    def __init__(self, shim: "Shim", call: Call, plan: Plan, model_id: str) -> None:
+        self.shim = shim
+        self.call = call
+        self.plan = plan
+        self.model_id = model_id
+        self.created = int(shim.clock.unix_s())
+        self.lateness_ps = 0
+        """Of the last thing written."""
+        self.looked_ps = shim.clock.timeline.now
+        """The model's time up to which tokens were asked for, the way back taken off."""
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.call.reason in ANSWERED
+
+    def begin(self, receive: Receive) -> None:
+        self._watch = asyncio.create_task(self._hear_the_client_leave(receive))
+        self.call.send()
+
+    async def _hear_the_client_leave(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.call.hang_up()
+
+    async def until_over(self, param: str) -> None:
+        """The whole answer has reached the caller. Raises ApiError or ClientGoneError where there is none."""
+        while not self.call.is_over():
+            await self.call.change()
+        self.note_lateness(self.call.ended_ps)
+        self._check(param)
+
+    async def until_begun(self, param: str) -> None:
+        """As above, but the first token will do, or patience running out."""
+        call, clock = self.call, self.call.clock
+        patience_ps = clock.now_ps() + round(KEEP_ALIVE_S * PS_PER_S * clock.speed)
+        clock.call_at(patience_ps, call.wake)
+        while not call.has_begun() and clock.timeline.now < patience_ps:
+            await call.change()
+        if call.has_begun():
+            self.note_lateness(call.first_ps if call.first_ps >= 0 else call.ended_ps)
+            if call.first_ps < 0 or call.gone:
+                self._check(param)
+
+    def _check(self, param: str) -> None:
+        if self.call.gone:
+            raise ClientGoneError
+        if not self.answered:
+            raise refusal_of(self.call, self.model_id, param, self.lateness_ps)
+
+    def note_lateness(self, due_ps: int) -> None:
+        self.lateness_ps = max(0, self.call.clock.now_ps() - due_ps)
+        self.shim.pacing.lateness.observe(self.lateness_ps)
+
+    def tokens_due(self) -> list[int]:
+        """Of each choice."""
+        call = self.call
+        now_ps = call.clock.reach()
+        ticket = call.ticket
+        if ticket is None or not ticket.sequences:
+            return [0] * call.request.samples
+        self.looked_ps = now_ps - ticket.departure.back_first_ps
+        return [ticket.tokens_by(now_ps, sample) for sample in range(call.request.samples)]
+
+    def close(self) -> None:
+        """Everything is sent, or cannot be: what is still inside the model leaves it."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self.call.reason and not self.call.gone:
+            self.call.hang_up()
+        self.shim.closed(self)

@@ -1,0 +1,121 @@
+"""`POST /v1/chat/completions`."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from api_shim.body import read
+from api_shim.chat_body import ChatBody
+from api_shim.chat_template import template_of
+from api_shim.chunk_writer import ChatWriter, chat_logprobs
+from api_shim.errors import bad_value
+from api_shim.event_stream import EventStream
+from api_shim.exchange import ClientGoneError, Exchange
+from api_shim.routes.common import (
+    answer_headers,
+    ask_of,
+    nobody_there,
+    shim_of,
+    wants_usage_unasked,
+)
+from api_shim.shim import ServedModel
+from api_shim.stamps import usage
+
+Json = dict[str, Any]
+
+
+async def create_chat_completion(request: Request) -> Response:
+    shim = shim_of(request)
+    body = await read(request, ChatBody, shim.settings.body_limit_bytes)
+    model = shim.model(body.model)
+    _refuse_what_is_not_simulated(body)
+    prompt_tokens = count_prompt(model, body)
+    messages = tuple((message.role, message.text) for message in body.messages)
+    ask = ask_of(request, body, model, messages, prompt_tokens, body.cap)
+    exchange = await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream))
+    try:
+        if body.stream:
+            await exchange.until_begun("messages")
+            return _stream(request, exchange, body)
+        await exchange.until_over("messages")
+        answer: Response = JSONResponse(_completion(exchange, body), headers=answer_headers(exchange))
+    except ClientGoneError:
+        answer = nobody_there()
+    except BaseException:
+        exchange.close()
+        raise
+    exchange.close()
+    return answer
+
+
+def count_prompt(model: ServedModel, body: ChatBody) -> int:
+    text_tokens = sum(model.vocabulary.count(text) for text in body.prompt_texts())
+    return text_tokens + template_of(model.spec.llm).tokens(len(body.messages))
+
+
+def _refuse_what_is_not_simulated(body: ChatBody) -> None:
+    """Text answers only: better a clear refusal than an answer of the wrong shape."""
+    if body.response_format is not None and body.response_format.type != "text":
+        raise bad_value(
+            "response_format.type",
+            f"response_format '{body.response_format.type}' is not simulated: only 'text' is",
+            "unsupported_value",
+        )
+    choice = body.tool_choice
+    if choice is None or choice in ("none", "auto"):
+        return
+    if not body.tools:
+        raise bad_value("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
+    names = {tool.function.name for tool in body.tools}
+    if choice != "required" and not (isinstance(choice, dict) and _function_name(choice) in names):
+        raise bad_value("tool_choice", "'tool_choice' is 'none', 'auto', 'required' or a function of 'tools'")
+    raise bad_value(
+        "tool_choice",
+        "tool calls are not simulated: 'tool_choice' can be 'none' or 'auto'",
+        "unsupported_value",
+    )
+
+
+def _function_name(choice: Json) -> object:
+    function = choice.get("function")
+    return function.get("name") if isinstance(function, dict) else None
+
+
+def _stream(request: Request, exchange: Exchange, body: ChatBody) -> Response:
+    envelope = {
+        "id": exchange.shim.new_id("chatcmpl-"),
+        "object": "chat.completion.chunk",
+        "created": exchange.created,
+        "model": exchange.model_id,
+    }
+    logprobs = chat_logprobs(body.top_logprobs or 0) if body.logprobs else None
+    writer = ChatWriter(envelope, logprobs, with_usage=body.include_usage)
+    with_usage = body.include_usage or wants_usage_unasked(request)
+    return EventStream(exchange, writer, answer_headers(exchange), with_usage=with_usage)
+
+
+def _completion(exchange: Exchange, body: ChatBody) -> Json:
+    entries = chat_logprobs(body.top_logprobs or 0)
+    return {
+        "id": exchange.shim.new_id("chatcmpl-"),
+        "object": "chat.completion",
+        "created": exchange.created,
+        "model": exchange.model_id,
+        "choices": [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": "".join(pieces), "refusal": None},
+                "logprobs": entries(pieces, 0) if body.logprobs else None,
+                "finish_reason": exchange.plan.finish_reason,
+            }
+            for index, pieces in enumerate(exchange.plan.choices)
+        ],
+        "usage": usage(exchange.call),
+        "service_tier": None,
+        "system_fingerprint": None,
+    }
+
+
+ROUTES = [Route("/v1/chat/completions", create_chat_completion, methods=["POST"])]

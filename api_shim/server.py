@@ -1,0 +1,95 @@
+"""The live server: sockets, uvicorn, the wall clock, and a tidy end."""
+
+import asyncio
+import gc
+import resource
+import socket
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import uvicorn
+
+from api_shim.app import create_app
+from api_shim.content import Content
+from api_shim.pacer import Pacer
+from api_shim.settings import Settings
+from api_shim.shim import Shim
+from sim.world import World
+from traffic.tokens import vocabulary_of
+
+BACKLOG = 4096
+KEEP_ALIVE_S = 75
+"""Longer than clients keep idle connections (5 s in httpx), so that they close them and not the server."""
+
+
+class _Server(uvicorn.Server):
+    """Ends by itself: uvicorn would send itself the signal again and die of it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        del sig, frame
+        self.force_exit = self.should_exit  # the second signal does not wait
+        self.should_exit = True
+
+
+def raise_file_limit() -> None:
+    """A connection is a file; the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Raises OSError, before anything else is set up. Port 0 takes any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+async def serve(
+    world: World,
+    sockets: Sequence[socket.socket],
+    settings: Settings,
+    content: Content,
+    *,
+    speed: float = 1.0,
+    ready: Callable[[Shim], object] | None = None,
+) -> Shim:
+    """Answer until SIGTERM or Ctrl-C, let what is in progress end, and hand back what was served."""
+    for model in world.scenario.models.values():
+        vocabulary_of(model.llm)  # a second each, better spent before the clock starts
+    pacer = Pacer(world.env, speed)
+    try:
+        app = create_app(world, pacer, settings, content)
+        shim: Shim = app.state.shim
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            ws="none",
+        )
+        # What stands now stays: the collector need not walk through it again.
+        gc.collect()
+        gc.freeze()
+        server = _Server(config)
+        announcing = asyncio.create_task(_announce(server, shim, ready))
+        await server.serve(list(sockets))
+        announcing.cancel()
+    finally:
+        pacer.close()
+    return shim
+
+
+async def _announce(server: uvicorn.Server, shim: Shim, ready: Callable[[Shim], object] | None) -> None:
+    while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    if ready is not None:
+        ready(shim)

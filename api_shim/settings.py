@@ -1,0 +1,32 @@
+"""How the server behaves; what it simulates, the scenario says."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+StreamChunks = Literal["per_token", "coalesced"]
+
+BASE_FLUSH_MS = 5.0
+FLUSH_MS_PER_STREAM = 0.2
+"""A stream's wake-up costs up to 0.1 ms of CPU, and no more than half of it may go there."""
+KEEP_ALIVE_S = 4.0
+"""8080's clients give up after 5 s of silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    stream_chunks: StreamChunks = "coalesced"
+    """Of the tokens due at a wake-up: one event for each, or one for all."""
+    flush_ms: float | None = None
+    """Between two writes of a stream; None: it grows with the number of streams."""
+    body_limit_bytes: int = 16 * 2**20
+    need_key: bool = True
+    place_of_port: dict[int, str] = field(default_factory=dict)
+    """Where the callers of a listener are."""
+    instance: str = "00000000"
+    """Goes into every id, so that two runs of a server do not share any."""
+
+    def flush(self, streams: int) -> float:
+        """In ms of the client's clock."""
+        if self.flush_ms is not None:
+            return self.flush_ms
+        return max(BASE_FLUSH_MS, FLUSH_MS_PER_STREAM * streams)

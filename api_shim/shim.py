@@ -1,0 +1,125 @@
+"""All that a request handler needs: the world, its clock, and what turns bodies into requests and back."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from starlette.requests import Request as HttpRequest
+
+from api_shim.call import Call
+from api_shim.callers import PLACE_HEADER, Caller, Callers
+from api_shim.clock import PS_PER_MS, Clock
+from api_shim.content import Ask, Content
+from api_shim.errors import unknown_model
+from api_shim.exchange import Exchange
+from api_shim.lengths import Lengths
+from api_shim.metrics import Metrics
+from api_shim.pacing import Pacing
+from api_shim.settings import Settings
+from sim.scenario.schema import Model
+from sim.world import World
+from traffic.request import Request
+from traffic.tokens import Vocabulary, vocabulary_of
+
+OUTPUT_HEADER = "x-sim-output-tokens"
+REQUESTS_PER_FORGETTING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    name: str
+    """In the scenario."""
+    id: str
+    """On the wire."""
+    spec: Model
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return vocabulary_of(self.spec.llm)
+
+
+class Shim:
+    def __init__(self, world: World, clock: Clock, content: Content, settings: Settings) -> None:
+        scenario = world.scenario
+        self.world = world
+        self.clock = clock
+        self.content = content
+        self.settings = settings
+        self.callers = Callers(scenario, settings.place_of_port, need_key=settings.need_key)
+        self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
+        self.lengths = Lengths(scenario)
+        self.pacing = Pacing(content.paced)
+        self.metrics = Metrics(self)
+        self.streams = 0
+        self.exchanges: set[Exchange] = set()
+        self.served = 0
+        """Requests answered, whole."""
+        self._ids = 0
+        self._until_forgetting = REQUESTS_PER_FORGETTING
+
+    def new_id(self, prefix: str) -> str:
+        self._ids += 1
+        return f"{prefix}{self.settings.instance}{self._ids:012x}"
+
+    def model(self, model_id: str) -> ServedModel:
+        """By its wire name, or by its name in the scenario. Raises ApiError 404."""
+        found = self.models.get(model_id)
+        if found is None:
+            raise unknown_model(model_id)
+        return found
+
+    @property
+    def flush_ps(self) -> int:
+        return round(self.settings.flush(self.streams) * self.clock.speed * PS_PER_MS)
+
+    def seed_of(self, model: ServedModel, texts: list[str], seed: int | None) -> int:
+        """The same for the same words to the same model, streamed or not."""
+        digest = blake2b(f"{model.id}\0{seed}\0".encode(), digest_size=8)
+        for text in texts:
+            digest.update(text.encode())
+            digest.update(b"\0")
+        return int.from_bytes(digest.digest(), "little")
+
+    async def open(
+        self, http: HttpRequest, model: ServedModel, ask: Ask, prompt_tokens: int, *, stream: bool
+    ) -> Exchange:
+        """Plan the words, then send the request into the model. Whoever opens an exchange closes it."""
+        caller: Caller = http.state.caller
+        server = http.scope.get("server")
+        place = self.callers.place(caller, http.headers.get(PLACE_HEADER), server[1] if server else None)
+        plan = await self.content.plan(ask)
+        request = Request(
+            number=self.world.numbers.next(),
+            model=model.name,
+            prompt_tokens=prompt_tokens,
+            output_tokens=plan.output_tokens,
+            max_output_tokens=ask.max_tokens,
+            intended_ps=self.clock.timeline.now,
+            place=place,
+            caller=caller.connections,
+            project=caller.project,
+            key=caller.key,
+            source=caller.source,
+            tenant=caller.tenant,
+            stream=stream,
+            samples=ask.samples,
+        )
+        exchange = Exchange(self, Call(self.clock, self.world.platform, request), plan, model.id)
+        self.exchanges.add(exchange)
+        exchange.begin(http.receive)
+        return exchange
+
+    def closed(self, exchange: Exchange) -> None:
+        self.exchanges.discard(exchange)
+        self.served += exchange.answered
+        self.metrics.observe(exchange)
+        self._until_forgetting -= 1
+        if not self._until_forgetting:
+            self._until_forgetting = REQUESTS_PER_FORGETTING
+            self._forget()
+
+    def _forget(self) -> None:
+        """Streams ask how many tokens they have only ever later than before: what is older can go."""
+        needed_ps = min((e.looked_ps for e in self.exchanges), default=self.clock.timeline.now)
+        for nodes in self.world.platform.nodes.values():
+            for node in nodes:
+                node.kernel.forget(needed_ps)

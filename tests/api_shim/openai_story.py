@@ -1,0 +1,106 @@
+"""What a user of the official client does, in virtual time; run by whichever major of openai is installed.
+
+`python openai_story.py` prints one JSON object: what the client saw.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import openai
+
+from api_shim.settings import Settings
+from api_shim.testing import VirtualPlatform, client_library
+from tests.support.live import LLAMA, scenario
+
+LIMITS = {"requests_per_minute": 20, "tokens_per_minute": 100_000}
+HELLO: Any = [{"role": "user", "content": "hello"}]
+
+
+async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
+    create = client.chat.completions.create
+    seen: dict[str, Any] = {}
+
+    whole = await create(model=LLAMA, messages=HELLO, max_tokens=40, extra_body={"ignore_eos": True})
+    seen["text"], seen["usage"] = whole.choices[0].message.content, whole.usage.total_tokens
+    seen["request_id"] = whole._request_id
+
+    stream = await create(
+        model=LLAMA,
+        messages=HELLO,
+        max_tokens=40,
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"ignore_eos": True},
+    )
+    began, pieces, arrivals = platform.now_s, [], []
+    async for chunk in stream:
+        arrivals.append(round(platform.now_s - began, 6))
+        pieces += [choice.delta.content or "" for choice in chunk.choices]
+        seen["stream_usage"] = chunk.usage and chunk.usage.total_tokens
+    seen["streamed"], seen["arrivals"] = "".join(pieces), sorted(set(arrivals))
+
+    raw = await client.chat.completions.with_raw_response.create(model=LLAMA, messages=HELLO, max_tokens=1)
+    seen["remaining"] = raw.headers["x-ratelimit-remaining-requests"]
+    seen["first_seen_ps"] = int(raw.headers["x-sim-first-seen-ps"]) - int(raw.headers["x-sim-sent-ps"])
+
+    legacy = await client.completions.create(model=LLAMA, prompt="hello", max_tokens=3)
+    seen["legacy"] = legacy.usage.total_tokens
+    seen["models"] = [model.id async for model in client.models.list()]
+    seen["model"] = (await client.models.retrieve(LLAMA)).id
+    seen["errors"] = [
+        await failure(create(model="gpt-99", messages=HELLO)),
+        await failure(create(model=LLAMA, messages=[])),
+        await failure(create(model=LLAMA, messages=HELLO, temperature=7)),
+        await failure(
+            client.with_options(timeout=0.02, max_retries=0).chat.completions.create(
+                model=LLAMA, messages=HELLO, max_tokens=500, extra_body={"ignore_eos": True}
+            )
+        ),
+    ]
+    return seen
+
+
+async def failure(call: Any) -> list[Any]:
+    try:
+        await call
+    except openai.APIError as error:
+        return [type(error).__name__, getattr(error, "status_code", None), error.code]
+    return []
+
+
+async def retries(client: Any, platform: VirtualPlatform) -> list[float]:
+    """Two a minute: the third call is refused, and waits as long as it is told."""
+    ends = []
+    for _ in range(3):
+        await client.chat.completions.create(model=LLAMA, messages=HELLO, max_tokens=1)
+        ends.append(round(platform.now_s, 6))
+    return ends
+
+
+async def abandoned(client: Any, platform: VirtualPlatform) -> int:
+    """A user closes a stream after its first chunk."""
+    stream = await client.chat.completions.create(
+        model=LLAMA, messages=HELLO, max_tokens=1500, stream=True, extra_body={"ignore_eos": True}
+    )
+    async for _ in stream:
+        break
+    await stream.close()
+    await asyncio.sleep(0.02)
+    return len(platform.world.platform.inside)
+
+
+def main() -> dict[str, Any]:
+    settings = Settings(flush_ms=100.0)
+    with VirtualPlatform(scenario(limits=LIMITS), settings=settings) as platform:
+        client = platform.client(_strict_response_validation=True)
+        seen = platform.run(story(client, platform))
+        seen["left_inside"] = platform.run(abandoned(client, platform))
+    two_a_minute = {"requests_per_minute": 2, "tokens_per_minute": 100_000}
+    with VirtualPlatform(scenario(limits=two_a_minute), settings=settings) as platform:
+        seen["retries"] = platform.run(retries(platform.client(), platform))
+    return {"openai": openai.__version__, "http": client_library().__name__, **seen}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main()))  # noqa: T201 -- the output of a subprocess

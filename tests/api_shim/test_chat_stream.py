@@ -1,0 +1,150 @@
+"""Streams: the order of the frames, when they come, and what a client that leaves gives back."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from api_shim.settings import Settings
+from tests.support.live import LLAMA, MS, MakeWire, Wire, chat
+
+
+def test_frames_come_in_openais_order(wire: Wire) -> None:
+    reply = wire.ask(body=chat(stream=True, max_tokens=4))
+    first, *middle, last = reply.frames
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert all(frame["choices"][0]["finish_reason"] is None for frame in [first, *middle])
+    assert last["choices"][0]["delta"] == {}
+    assert last["choices"][0]["finish_reason"] == "length"
+    for frame in reply.frames:
+        assert frame["object"] == "chat.completion.chunk"
+        assert (frame["id"], frame["created"], frame["model"]) == (first["id"], 1_767_225_600, LLAMA)
+        assert "usage" not in frame
+
+
+def test_text_and_usage_equal_those_of_the_same_request_unstreamed(wire: Wire) -> None:
+    whole = wire.ask(body=chat(max_tokens=40, ignore_eos=True)).json
+    options = {"include_usage": True}
+    streamed = wire.ask(body=chat(max_tokens=40, ignore_eos=True, stream=True, stream_options=options))
+    assert streamed.text == whole["choices"][0]["message"]["content"]
+    *others, last = streamed.frames
+    assert last["choices"] == []
+    assert last["usage"] == whole["usage"]
+    assert all(frame["usage"] is None for frame in others)
+
+
+def test_tokens_arrive_when_the_model_has_them(make: MakeWire) -> None:
+    """First token after 11 ms; looked at every 25 ms from there on, a token each 10 ms; the end is exact."""
+    wire = make(settings=Settings(flush_ms=25.0))
+    reply = wire.ask(body=chat(stream=True, max_tokens=7, ignore_eos=True))
+    assert reply.begun_ps == 11 * MS
+    assert [at_ps for at_ps, _ in reply.chunks] == [11 * MS, 36 * MS, 61 * MS, 71 * MS]
+    counts = [chunk.count(b'"content":') for _, chunk in reply.chunks]
+    assert counts == [2, 1, 1, 1], "the role with the first token, then one frame for all that are due"
+    vocabulary = wire.platform.shim.model(LLAMA).vocabulary
+    texts = [frame["choices"][0]["delta"].get("content") for frame in reply.frames]
+    assert [vocabulary.count(text) for text in texts if text] == [1, 2, 3, 1]
+
+
+def test_per_token_streams_have_a_frame_for_each_token(make: MakeWire) -> None:
+    wire = make(settings=Settings(flush_ms=25.0, stream_chunks="per_token"))
+    reply = wire.ask(body=chat(stream=True, max_tokens=7, ignore_eos=True))
+    texts = [frame["choices"][0]["delta"].get("content") for frame in reply.frames]
+    assert len([text for text in texts if text]) == 7
+    assert [at_ps for at_ps, _ in reply.chunks] == [11 * MS, 36 * MS, 61 * MS, 71 * MS]
+
+
+def test_the_way_back_delays_every_token(wire: Wire) -> None:
+    place = {"x-sim-place": "away"}
+    wire.ask(body=chat(max_tokens=1), headers=place)
+    began = wire.platform.world.env.now
+    reply = wire.ask(body=chat(stream=True, max_tokens=2), headers=place)
+    assert reply.begun_ps - began == (10 + 11 + 10) * MS
+    assert reply.ended_ps - began == (10 + 11 + 10 + 10) * MS
+
+
+def test_the_last_comment_carries_the_simulated_stamps(wire: Wire) -> None:
+    stamps = wire.ask(body=chat(stream=True, max_tokens=3)).stamps
+    assert stamps["sent_ps"] == 0
+    assert stamps["first_seen_ps"] == 11 * MS
+    assert stamps["ended_ps"] == 31 * MS
+    assert stamps["place"] == "here"
+    assert stamps["lateness_ms"] == 0
+
+
+def test_every_choice_opens_and_closes_once(wire: Wire) -> None:
+    frames = wire.ask(body=chat(stream=True, n=2, max_tokens=3)).frames
+    choices = [frame["choices"][0] for frame in frames]
+    for index in (0, 1):
+        own = [choice for choice in choices if choice["index"] == index]
+        assert own[0]["delta"] == {"role": "assistant", "content": ""}
+        assert [choice["finish_reason"] for choice in own].count("length") == 1
+        assert own[-1]["finish_reason"] == "length"
+
+
+def test_logprobs_ride_on_the_chunks_of_their_tokens(wire: Wire) -> None:
+    reply = wire.ask(body=chat(stream=True, max_tokens=6, ignore_eos=True, logprobs=True, top_logprobs=1))
+    for frame in reply.frames:
+        (choice,) = frame["choices"]
+        if choice["delta"].get("content"):
+            entries = choice["logprobs"]["content"]
+            assert "".join(entry["token"] for entry in entries) == choice["delta"]["content"]
+
+
+def test_8080s_own_sdk_gets_usage_unasked(wire: Wire) -> None:
+    reply = wire.ask(body=chat(stream=True, max_tokens=2), headers={"user-agent": "python-httpx/0.28.1"})
+    assert reply.frames[-1]["usage"]["completion_tokens"] == 2
+
+
+def test_a_stop_string_never_shows_even_in_part(wire: Wire) -> None:
+    whole = wire.ask(body=chat(max_tokens=30, ignore_eos=True)).json["choices"][0]["message"]["content"]
+    stop = " ".join(whole.split()[6:8])
+    reply = wire.ask(body=chat(max_tokens=30, ignore_eos=True, stop=stop, stream=True))
+    assert reply.text == whole[: whole.index(stop)]
+    assert reply.frames[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_long_silence_is_broken_by_comments(make: MakeWire) -> None:
+    """Prompts of 9 s one after the other: the third on two nodes hears nothing of its own for 9 s."""
+    wire = make(settings=Settings(flush_ms=1000.0))
+    long = "hello" + " hello" * 1889
+
+    async def three() -> list[tuple[int, bytes]]:
+        body = chat(long, stream=True, max_tokens=1)
+        replies = await asyncio.gather(*(wire.send("/v1/chat/completions", body) for _ in range(5)))
+        return replies[-1].chunks
+
+    chunks = wire.platform.run(three())
+    times = [at_ps / 10**12 for at_ps, _ in chunks]
+    assert chunks[0] == (4 * 10**12, b": keep-alive\n\n")
+    assert max(b - a for a, b in pairwise(times)) <= 4.0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("leave_ms", [5, 11, 47, 400])
+def test_a_client_that_leaves_frees_its_blocks_at_the_next_boundary(
+    wire: Wire, stream: bool, leave_ms: int
+) -> None:
+    platform = wire.platform.world.platform
+    free = [node.kernel.free_blocks for node in platform.nodes["llama"]]
+
+    async def leaves() -> None:
+        body = chat(stream=stream, max_tokens=1500, ignore_eos=True)
+        await wire.send("/v1/chat/completions", body, leave_at_ps=leave_ms * MS)
+        assert wire.platform.world.env.now == leave_ms * MS
+        await asyncio.sleep(0.011)
+
+    wire.platform.run(leaves())
+    assert [node.kernel.free_blocks for node in platform.nodes["llama"]] == free
+    assert [node.outstanding for node in platform.nodes["llama"]] == [0, 0]
+    assert platform.inside == {}
+    assert not wire.platform.shim.exchanges
+    assert wire.platform.shim.streams == 0
+    assert platform.records.labels.vocabulary()["outcome"] == ["cancelled"]
+
+
+def test_leaving_between_two_chunks_ends_the_stream_there(wire: Wire) -> None:
+    body = chat(stream=True, max_tokens=1500, ignore_eos=True)
+    reply = wire.ask(body=body, leave_after_chunks=3)
+    assert len(reply.chunks) == 3
+    assert reply.ended_ps == -1

@@ -1,0 +1,94 @@
+"""The official client in both of its majors: each runs the same story in an environment of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.live import GPT_OSS, LLAMA
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = Path(sys.prefix) / "clients"
+pytestmark = pytest.mark.parametrize("major", [2, 3])
+
+
+@cache
+def story(major: int) -> Any:
+    tool = subprocess.run(
+        [ROOT / "tools" / "client-venvs", sys.executable, CLIENTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tool.returncode:
+        pytest.skip(f"the openai clients could not be installed: {tool.stderr.strip().splitlines()[-1:]}")
+    told = subprocess.run(
+        [
+            CLIENTS / f"openai-{major}" / "bin" / "python",
+            "-W",
+            "error",
+            Path(__file__).with_name("openai_story.py"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)
+
+
+def test_it_is_the_client_and_the_http_library_that_it_should_be(major: int) -> None:
+    assert story(major)["openai"].startswith(f"{major}.")
+    assert story(major)["http"] == {2: "httpx", 3: "httpx2"}[major]
+
+
+def test_streamed_text_and_usage_equal_the_unstreamed(major: int) -> None:
+    seen = story(major)
+    assert seen["streamed"] == seen["text"]
+    assert seen["stream_usage"] == seen["usage"] == 11 + 40
+
+
+def test_chunks_arrive_as_they_are_made(major: int) -> None:
+    """The end comes 39 tokens of 10 ms after the first; in between a look every 100 ms."""
+    assert story(major)["arrivals"] == [0.0, 0.1, 0.2, 0.3, 0.39]
+
+
+def test_headers_are_within_reach(major: int) -> None:
+    seen = story(major)
+    assert seen["request_id"].startswith("req_")
+    assert seen["remaining"] == "17"
+    assert seen["first_seen_ps"] == 11 * 10**9
+
+
+def test_models_can_be_listed_and_asked_for_by_their_ids_with_slashes(major: int) -> None:
+    assert story(major)["models"] == [LLAMA, GPT_OSS]
+    assert story(major)["model"] == LLAMA
+
+
+def test_plain_completions_work(major: int) -> None:
+    assert story(major)["legacy"] == 1 + 3
+
+
+def test_faults_raise_the_clients_own_exceptions(major: int) -> None:
+    assert story(major)["errors"] == [
+        ["NotFoundError", 404, "model_not_found"],
+        ["BadRequestError", 400, "array_below_min_length"],
+        ["BadRequestError", 400, "decimal_above_max_value"],
+        ["APITimeoutError", None, None],
+    ]
+
+
+def test_a_429_is_retried_after_exactly_the_time_that_it_told(major: int) -> None:
+    """11 ms a call; the third is refused at 22 ms, and the bucket has refilled one request at 30 s."""
+    assert story(major)["retries"] == [0.011, 0.022, 30.011]
+
+
+def test_a_stream_closed_early_leaves_nothing_in_the_model(major: int) -> None:
+    assert story(major)["left_inside"] == 0

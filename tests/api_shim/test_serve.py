@@ -1,0 +1,194 @@
+"""The live server as its users meet it: a process, real sockets, curl, a signal."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.support.live import LLAMA, chat, scenario
+
+pytestmark = pytest.mark.realtime
+KEY = {"authorization": "Bearer sk-me"}
+
+
+class Served:
+    """`e80sim serve` in a process of its own."""
+
+    def __init__(self, folder: Path, *options: str, **sections: Any) -> None:
+        file = folder / "served.yaml"
+        file.write_text(
+            yaml.safe_dump(scenario(**sections).model_dump(mode="json", exclude_unset=True), sort_keys=False)
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sim", "serve", str(file), "--port", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._ready.wait(60), self.lines
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip())
+            if "models:" in line:
+                self._ready.set()
+        self._ready.set()
+
+    @property
+    def urls(self) -> list[str]:
+        return re.findall(r"http://[\d.:]+", "\n".join(self.lines))
+
+    def end(self, timeout_s: float = 30) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout_s)
+        self._reader.join(timeout_s)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return status
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    server = Served(tmp_path, "--listen", "away:0", "aws:us-west-2:0")
+    yield server
+    server.end()
+
+
+def curl(*arguments: str) -> str:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    done = subprocess.run(["curl", "-sS", "-m", "20", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_curl_gets_answers_streams_models_and_errors(served: Served) -> None:
+    url, auth = served.urls[0], "Authorization: Bearer sk-me"
+    body = json.dumps(chat(max_tokens=3))
+    answer = json.loads(curl(f"{url}/v1/chat/completions", "-H", auth, "-d", body))
+    assert answer["usage"]["total_tokens"] == 14
+    lines = curl("-N", f"{url}/v1/chat/completions", "-H", auth, "-d", json.dumps(chat(stream=True))).split(
+        "\n\n"
+    )
+    assert lines[-2] == "data: [DONE]"
+    assert lines[-3].startswith(": x-sim ")
+    for written in (LLAMA, LLAMA.replace("/", "%2F")):
+        model = json.loads(curl("--path-as-is", f"{url}/v1/models/{written}", "-H", auth))
+        assert model["id"] == LLAMA
+    assert json.loads(curl(f"{url}/v1/models"))["error"]["type"] == "invalid_request_error"
+    assert json.loads(curl(f"{url}/health")) == {"status": "ok"}
+    assert "e80sim:lateness_seconds_bucket" in curl(f"{url}/metrics")
+
+
+def test_each_listener_is_a_place_and_real_time_passes_as_simulated(served: Served) -> None:
+    """The second request of each caller, on a warm connection: 21 ms of work plus the way there and back."""
+    places = {}
+    for url in served.urls:
+        with httpx.Client(base_url=url, headers=KEY) as client:
+            client.post("/v1/chat/completions", json=chat(max_tokens=2))
+            reply = client.post("/v1/chat/completions", json=chat(max_tokens=2))
+        simulated_s = int(reply.headers["x-sim-ended-ps"]) - int(reply.headers["x-sim-sent-ps"])
+        wall_s = reply.elapsed.total_seconds()
+        assert wall_s >= simulated_s / 10**12
+        assert wall_s < simulated_s / 10**12 + 0.5
+        places[reply.headers["x-sim-place"]] = simulated_s / 10**9
+    assert list(places) == ["here", "away", "aws_us_west_2"]
+    assert places["here"] == 21
+    assert places["away"] == 41
+    assert places["aws_us_west_2"] > 70
+
+
+def test_sigterm_lets_answers_end_and_then_exits_cleanly(tmp_path: Path) -> None:
+    """The answer takes 1.5 s; the signal comes in the middle of it."""
+    server = Served(tmp_path)
+    with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
+        body = chat(stream=True, max_tokens=150, ignore_eos=True)
+        with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+            chunks = reply.iter_text()
+            next(chunks)
+            server.process.send_signal(signal.SIGTERM)
+            rest = "".join(chunks)
+    assert rest.endswith("data: [DONE]\n\n")
+    assert server.end() == 0
+    assert "1 requests answered" in server.lines[-1]
+
+
+def test_a_client_that_vanishes_mid_stream_frees_its_node(served: Served) -> None:
+    url = httpx.URL(served.urls[0])
+    body = json.dumps(chat(stream=True, max_tokens=1900, ignore_eos=True)).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+    with socket.create_connection((url.host, url.port)) as client:
+        client.sendall(head.encode() + b"authorization: Bearer k\r\n\r\n" + body)
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    with httpx.Client(base_url=url, headers=KEY) as asking:
+        for _ in range(100):
+            if "e80sim:requests_inside 0.0" in asking.get("/metrics").text:
+                return
+    pytest.fail("the request is still inside the model")
+
+
+def test_at_speed_ten_waits_are_told_in_the_clients_time(tmp_path: Path) -> None:
+    """A request refills in 30 simulated seconds, which are 3 of the client's."""
+    limits = {"requests_per_minute": 2, "tokens_per_minute": 10_000}
+    server = Served(tmp_path, "--speed", "10", limits=limits)
+    with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
+        replies = [client.post("/v1/chat/completions", json=chat(max_tokens=1)) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert 2000 < int(replies[-1].headers["retry-after-ms"]) <= 3000
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--listen", "nowhere:1"], "there is no place nowhere"),
+        (["--listen", "8081"], "write it as PLACE:PORT"),
+        (["--listen", "mars:north:1"], "mars:north"),
+        (["--content", "poetry"], "it is synthetic, echo, replay:FILE or upstream:URL"),
+        (["--content", "replay:/no/such/file"], "cannot read /no/such/file"),
+        (["--stream-chunks", "letters"], "per_token or coalesced"),
+        (["--variant", "other"], "there are base"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
+    file = tmp_path / "served.yaml"
+    file.write_text(yaml.safe_dump(scenario().model_dump(mode="json", exclude_unset=True), sort_keys=False))
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "serve", str(file), "--port", "0", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, served: Served) -> None:
+    file = tmp_path / "served.yaml"
+    port = str(httpx.URL(served.urls[0]).port)
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "serve", str(file), "--port", port],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "cannot listen on 127.0.0.1" in done.stderr
