@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from reports.record import NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import GAP_COLUMNS, NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 
 FINISH_REASONS = ("", "stop", "length")
 
@@ -31,6 +31,8 @@ class RunTables:
     nodes: pa.Table
     user_requests: pa.Table | None = None
     """None when no source has an app."""
+    gaps: pa.Table | None = None
+    """None when nobody counted them."""
 
 
 def request_table(
@@ -55,14 +57,22 @@ def node_table(
     return _table(NODE_COLUMNS, variant, replication, columns, labels)
 
 
+def gap_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(GAP_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
     users = [part.user_requests for part in parts if part.user_requests is not None]
+    gaps = [part.gaps for part in parts if part.gaps is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
         user_requests=_stack(users) if users else None,
+        gaps=_stack(gaps) if gaps else None,
     )
 
 
@@ -89,7 +99,7 @@ def _array(column: Column, given: ArrayLike, labels: Mapping[str, Sequence[str]]
     if column.kind == "flag":
         return pa.array(np.asarray(given, np.bool_))
     if column.kind == "label":
-        names = labels.get(column.name) or _KNOWN_LABELS[column.name]
+        names = labels.get(column.name) or _KNOWN_LABELS.get(column.name, ())
         return _labels(np.asarray(given, np.int32), names)
     values = np.asarray(given, np.int64)
     return pa.array(values, mask=values < 0 if column.kind == "stamp" else None)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
 import typer
 
@@ -54,7 +54,7 @@ def run(
         typer.Option(min=1, help="processes; the results do not depend on it; default: one per core"),
     ] = None,
     settings: Settings = [],  # noqa: B006 -- typer reads it, nobody changes it
-    engine: Annotated[str, typer.Option(help="step or fast: equal results")] = "fast",
+    engine: Annotated[Literal["fast", "step"], typer.Option(help="equal results")] = "fast",
     no_report: Annotated[bool, typer.Option("--no-report", help="leave report.html out")] = False,
     uncertainty: Annotated[
         int | None,
@@ -112,13 +112,25 @@ def _draws(plan: Plan, draws: int) -> "Draws":
 
 def _new_directory(plan: Plan, out: Path | None) -> Path:
     if out is not None:
-        if out.exists():
+        if os.path.lexists(out):
             _fail(f"--out {out} exists already: choose a directory that does not")
+        _require_writable(out)
         return out
     digest = sha256(plan.resolved().encode()).hexdigest()[:8]
     base = Path("runs") / plan.base.name / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
     candidates = chain([base], (base.with_name(f"{base.name}-{n}") for n in count(2)))
+    _require_writable(base)
     return next(path for path in candidates if not path.exists())
+
+
+def _require_writable(directory: Path) -> None:
+    """Told before the run and not after it."""
+    # Path.exists raises where it may not look.
+    around = next(path for path in directory.absolute().parents if os.path.exists(path))  # noqa: PTH110
+    if not around.is_dir():
+        _fail(f"{directory} cannot be made: {around} is not a directory")
+    if not os.access(around, os.W_OK | os.X_OK):
+        _fail(f"{directory} cannot be made: {around} cannot be written to")
 
 
 def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_report: bool) -> dict[str, Any]:

@@ -11,11 +11,11 @@ LOG_EVERY_S = 10.0
 class Progress:
     """`shares` of a whole done so far; `quiet` says nothing."""
 
-    def __init__(self, what: str, *, quiet: bool, out: TextIO = sys.stderr) -> None:
+    def __init__(self, what: str, *, quiet: bool, out: TextIO | None = None) -> None:
         self._what = what
         self._quiet = quiet
-        self._out = out
-        self._live = out.isatty()
+        self._out = out or sys.stderr
+        self._live = self._out.isatty()
         self._began = self._told = time.monotonic()
 
     def __call__(self, done: float, note: str) -> None:

@@ -81,33 +81,40 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
         world.run_to(horizon_ps * part // SLICES)
         if tell is not None:
             tell(part / SLICES, "")
-        if interrupt.asked():
+        if part < SLICES and interrupt.asked():
             return Outcome(world.tables(task.variant), horizon_ps * part // SLICES)
     world.run_to(horizon_ps + round(drain_s * PS_PER_S))
     return Outcome(world.tables(task.variant), horizon_ps)
 
 
-def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell) -> Results:
+def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: range | None = None) -> Results:
     """Every variant of `plan`, one round of replications after the other, with equal results for any `jobs`.
 
-    An interrupt keeps the complete rounds; where there is none, what the first round reached.
+    An interrupt keeps the complete rounds; where there is none, what the first round reached. `replications`
+    are by default those of the plan.
 
     Raises:
         NothingDoneError: interrupted too early.
 
     """
     variants, run = plan.variants, plan.base.run
+    replications = range(run.replications) if replications is None else replications
     tasks = [
         Task(name, scenario, run.seed, replication, engine)
-        for replication in range(run.replications)
+        for replication in replications
         for name, scenario in variants.items()
     ]
     outcomes: list[Outcome] = []
-    for outcome in _in_turn(tasks, tell) if min(jobs, len(tasks)) == 1 else _side_by_side(tasks, jobs, tell):
+    for outcome in perform(tasks, jobs, tell):
         outcomes.append(outcome)
         if outcome.simulated_ps < round(run.horizon_s * PS_PER_S):
             break
-    return _gathered(outcomes, tuple(variants), run.replications, round(run.horizon_s * PS_PER_S))
+    return _gathered(outcomes, tuple(variants), len(replications), round(run.horizon_s * PS_PER_S))
+
+
+def perform(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
+    """The outcomes in the order of the tasks; after an interrupt fewer, the last of them cut short."""
+    return _in_turn(tasks, tell) if min(jobs, len(tasks)) == 1 else _side_by_side(tasks, jobs, tell)
 
 
 def _gathered(
@@ -142,7 +149,8 @@ def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]
     context = multiprocessing.get_context("spawn")
     pending = iter(tasks)
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=interrupt.listen_in_worker) as pool:
-        running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
+        with interrupt.withheld():
+            running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
         for done, _ in enumerate(tasks):
             yield running.pop(0).result()
             tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")

@@ -33,7 +33,7 @@ def too_rare(scenario: Scenario) -> Iterator[str]:
 
 def _window_s(run: RunPlan, source: Source) -> tuple[float, float]:
     """What counts of a replication, as far as the source sends in it."""
-    start_s = 0.0 if run.warm_up_s == "auto" else run.warm_up_s
+    start_s = run.stated_warm_up_s
     return start_s, min(run.horizon_s, _silent_from_s(source))
 
 

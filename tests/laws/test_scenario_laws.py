@@ -120,14 +120,7 @@ def test_the_same_seed_writes_the_same_bytes(
     tmp_path: Path, in_turn: dict[str, bytes], jobs: int, engine: str
 ) -> None:
     again = written(tmp_path, jobs=jobs, engine=engine)
-    assert set(again) == {
-        "manifest.json",
-        "nodes.parquet",
-        "requests.parquet",
-        "scenario.yaml",
-        "summary.json",
-        "user_requests.parquet",
-    }
+    assert set(again) == set(in_turn) >= {"requests.parquet", "user_requests.parquet", "summary.json"}
     differing = [name for name in in_turn if again[name] != in_turn[name]]
     assert differing == []
 

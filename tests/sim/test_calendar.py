@@ -1,4 +1,4 @@
-from sim.calendar import BOUNDARY, FEEDBACK, Alarm, Timeline
+from sim.calendar import BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
 
 
 def test_simpy_still_has_the_private_names_that_the_calendar_uses() -> None:
@@ -32,3 +32,25 @@ def test_times_beyond_float_precision_stay_exact() -> None:
         Alarm(env, at_ps, lambda _: heard.append(env.now))
     env.run()
     assert heard == [2**60, 2**60 + 1]
+
+
+def test_a_timeline_knows_how_much_of_an_instant_has_happened_wakers_of_outsiders_left_out() -> None:
+    env = Timeline()
+    seen: list[int] = []
+    Alarm(env, 5, lambda _: seen.append(env.passed))
+    Outside(env, 5, lambda _: seen.append(env.passed))
+    Alarm(env, 5, lambda _: seen.append(env.passed), order=BOUNDARY)
+    Alarm(env, 9, lambda _: seen.append(env.passed))
+    env.step()
+    env.step()
+    assert (seen, env.passed) == ([0, 1], 1)
+    env.step()
+    assert env.passed == 2
+    env.skip_to(5)
+    assert env.passed == 2
+    env.skip_to(7)
+    assert env.passed == 0
+    env.step()
+    assert seen == [0, 1, 1, 0]
+    env.run_before(10)
+    assert env.passed == 0

@@ -162,6 +162,25 @@ def test_several_samples_of_one_prompt_are_one_request() -> None:
     assert [tickets[0].tokens_by(b.env.now, sample) for sample in (0, 1)] == [3, 3]
 
 
+def test_a_request_with_more_samples_than_slots_takes_all_of_them() -> None:
+    b = make_bench(overhead_ms=5, slots=2, seqs=2)
+    b.submit_at(0, b.request(prompt=5, output=1, samples=3), Diary())
+    b.submit_at(1, b.request(prompt=5, output=1), Diary())
+    b.env.run()
+    # Two samples share the step to 5 + 10 + 10 ms and the third ends 15 ms later; then come 5 ms and 15 ms.
+    assert [ms(row, "last")[0] for row in b.rows()] == [40, 60]
+
+
+def test_a_place_in_the_queue_that_is_given_up_lets_a_smaller_request_in() -> None:
+    b = make_bench(overhead_ms=5, slots=2, seqs=2)
+    b.submit_at(0, b.request(prompt=5, output=9), Diary())
+    large = b.submit_at(1, b.request(samples=2), Diary())
+    b.submit_at(2, b.request(prompt=5, output=1), Diary())
+    b.at(4, lambda: large[0].cancel())
+    b.env.run()
+    assert [ms(row, "overhead", "started")[1] for row in b.rows()] == [5, -1 / MS, 20]
+
+
 # Leaving early
 
 
@@ -203,6 +222,28 @@ def test_a_waiting_caller_who_leaves_gives_up_the_place_in_the_queue() -> None:
     b.at(3, lambda: waiting[0].cancel())
     b.env.run()
     assert [ms(row, "ended")[0] for row in b.rows()] == [20, 3, 40]
+
+
+def test_who_leaves_before_the_first_token_arrives_never_sees_it() -> None:
+    b, diary = make_bench(way_ms=10), Diary()
+    tickets = b.submit_at(0, b.request(output=3), diary)
+    b.at(30, lambda: tickets[0].cancel())
+    b.at(99, lambda: diary.heard.append(("tokens", tickets[0].tokens_by(b.env.now))))
+    b.env.run()
+    (row,) = b.rows()
+    assert ms(row, "first", "ended") == [25, 30]
+    assert row["first_seen_ps"] == -1
+    assert diary.heard[1:] == [("first", 35 * MS), ("ended", 30 * MS, "cancelled"), ("tokens", 0)]
+
+
+def test_who_leaves_keeps_the_tokens_that_had_arrived() -> None:
+    b, seen = make_bench(way_ms=3), []
+    tickets = b.submit_at(0, b.request(output=9), Diary())
+    for at in (30, 31, 33, 34, 50):  # tokens are made at 18, 28, 38 ms and arrive 3 ms later
+        b.at(at, lambda: seen.append(tickets[0].tokens_by(b.env.now)))
+    b.at(33, lambda: tickets[0].cancel())
+    b.env.run()
+    assert seen == [1, 2, 2, 2, 2]
 
 
 def test_leaving_after_the_answer_is_on_its_way_changes_nothing() -> None:

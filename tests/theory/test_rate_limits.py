@@ -26,7 +26,7 @@ models:
     hardware:
       {kind: hardwired_asic, prefill_ms_per_token: 0.1, decode_step_ms: 0.1, kv_pool_tokens: 1000}
     context_tokens: 1000
-    limits: {requests_per_minute: 10, tokens_per_minute: 1000000, algorithm: token_bucket}
+    limits: {requests_per_minute: 3, tokens_per_minute: 1000000, algorithm: token_bucket}
 network:
   places:
     here: {kind: custom, rtt_ms: 0}
@@ -34,7 +34,7 @@ traffic:
   small:
     place: here
     model: m
-    arrivals: {kind: poisson, rate_per_s: 0.2}
+    arrivals: {kind: poisson, rate_per_s: 0.05}
     lengths: {prompt: {kind: fixed, tokens: 1}, output: {kind: fixed, tokens: 1}}
     max_output_tokens: 1
 run: {horizon_s: 30000, warm_up_s: 600, replications: 20, seed: 1917}
@@ -50,10 +50,11 @@ def refused(group: Any) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("algorithm", "share", "horizon_s"),
     [
-        # 12 requests a minute against a limit of 10, evaluated with 400 digits where the series alternates.
-        ("token_bucket", 0.1709108, 36000),
-        ("sliding_window", 0.3019250, 12000),
-        ("fixed_window", 0.2136324, 12000),
+        # 3 requests a minute against a limit of 3. Token bucket: x = 2 D, U = e^2 - e + 0 = 4.67077. Sliding:
+        # (3^3 / 6) / (1 + 3 + 4.5 + 4.5) = 4.5 / 13. Fixed: E[(N - 3)+] = E[(3 - N)+] = 13.5 e^-3, over 3.
+        ("token_bucket", 0.1763431, 80_000),
+        ("sliding_window", 0.3461538, 40_000),
+        ("fixed_window", 0.2240418, 60_000),
     ],
 )
 def test_each_algorithm_refuses_its_own_share_of_the_same_requests(

@@ -1,0 +1,258 @@
+"""Ctrl-C, a full disk and a folder one may not write to: what is left is whole, or nothing is."""
+
+import os
+import pty
+import re
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time  # noqa: TID251 -- to give up on a child that hangs
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from reports.run_directory import read
+
+PATIENCE_S = 60
+"""Every wait is for something that comes within a second or two, unless the machine is busy."""
+ROOT = Path(__file__).resolve().parents[2]
+
+STUDY = """\
+name: study
+models:
+  llama:
+    id: llama
+    llm: llama3.1-8b
+    hardware: {{preset: hc1}}
+    context_tokens: 6000
+network:
+  places:
+    here: {{kind: edge}}
+traffic:
+  chat:
+    place: here
+    model: llama
+    arrivals: {{kind: poisson, rate_per_s: 100}}
+    lengths: {{prompt: {{kind: fixed, tokens: 50}}, output: {{kind: fixed, tokens: 20}}}}
+run: {{horizon_s: {horizon_s}, drain_s: 1, replications: {replications}}}
+"""
+ONE_LONG = STUDY.format(horizon_s=100_000, replications=1)
+"""Ten million requests: minutes, of which a two-hundredth passes between two looks at the outside world."""
+MANY_SHORT = STUDY.format(horizon_s=2, replications=10_000)
+ONE_SHORT_AND_ONE_ENDLESS = (
+    STUDY.format(horizon_s=1_000_000, replications=1)
+    + """\
+variants:
+  short: {set: {traffic.chat.arrivals.rate_per_s: 0.001}}
+  endless: {set: {traffic.chat.arrivals.rate_per_s: 1000}}
+"""
+)
+"""Of the endless one even a two-hundredth takes minutes."""
+
+
+class Child:
+    """`e80sim` with a terminal as its stderr, in a process group of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sim", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.said = ""
+
+    def until(self, seen: Callable[[], object]) -> None:
+        """Read the terminal until `seen` is true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not seen():
+            assert time.monotonic() < deadline, self.said
+            if select.select([self._terminal], [], [], 0.02)[0] and not self._listen():
+                break
+        assert seen(), self.said
+
+    def _listen(self) -> bool:
+        try:
+            heard = os.read(self._terminal, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.said += heard.decode()
+        return bool(heard)
+
+    def until_it_says(self, pattern: str) -> None:
+        self.until(lambda: re.search(pattern, self.said))
+
+    def end(self) -> tuple[int, str]:
+        """Exit status and stdout, once it and all its workers are gone."""
+        out, _ = self.process.communicate(timeout=PATIENCE_S)
+        while select.select([self._terminal], [], [], 0)[0] and self._listen():
+            pass
+        deadline = time.monotonic() + PATIENCE_S
+        while self.group():
+            assert time.monotonic() < deadline, "workers outlive it"
+            time.sleep(0.02)
+        assert "Traceback" not in self.said, self.said
+        return self.process.returncode, out
+
+    def group(self) -> list[int]:
+        """Living processes of its group, itself included."""
+        return [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if self._is_mine(stat)]
+
+    def _is_mine(self, stat: Path) -> bool:
+        try:
+            state, _parent, group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # gone since
+            return False
+        return int(group) == self.process.pid and state != "Z"
+
+    def close(self) -> None:
+        os.close(self._terminal)
+        if self.group():
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def child(folder: Path, study: str, *options: str) -> Iterator[Child]:
+    (folder / "study.yaml").write_text(study, encoding="utf-8")
+    running = Child(folder, "run", "study.yaml", "--out", "out", "--no-report", *options)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.name != "study.yaml")
+
+
+def test_ctrl_c_keeps_what_the_first_replication_reached(tmp_path: Path) -> None:
+    with child(tmp_path, ONE_LONG, "--jobs", "1") as running:
+        running.until_it_says(r"study: +\d+%")
+        running.process.send_signal(signal.SIGINT)
+        status, out = running.end()
+    assert status == 130
+    assert out.splitlines()[-1] == "out"
+    run = read(tmp_path / "out")
+    assert run.manifest["interrupted"]
+    assert run.summary is not None
+    assert run.summary["interrupted"]
+    horizon_s = run.manifest["horizon_s"]
+    assert 500 <= horizon_s < 100_000
+    assert any("interrupted" in note for note in run.summary["notes"])
+    assert 90 * horizon_s < run.tables.requests.num_rows < 110 * horizon_s
+    assert left_behind(tmp_path)[0] == "out"
+    assert not [name for name in left_behind(tmp_path) if "partial" in name]
+
+
+@pytest.mark.parametrize("whom", ["everybody", "the parent"])
+def test_ctrl_c_keeps_the_replications_that_were_complete(tmp_path: Path, whom: str) -> None:
+    """A terminal tells all processes in front of it, `kill -INT` only the one."""
+    with child(tmp_path, MANY_SHORT, "--jobs", "2", "--json") as running:
+        running.until_it_says(r"\d\d of 10000 replications")
+        if whom == "everybody":
+            os.killpg(running.process.pid, signal.SIGINT)
+        else:
+            running.process.send_signal(signal.SIGINT)
+        status, out = running.end()
+    assert status == 130
+    run = read(tmp_path / "out")
+    assert run.manifest["interrupted"]
+    done = run.manifest["replications_done"]
+    assert 10 <= done < 10_000
+    assert set(run.tables.requests["replication"].to_pylist()) == set(range(done))
+    assert f"{done} of 10000 replications" in run.manifest["notes"][0]
+    assert f'"replications": {done}' in out
+
+
+def test_ctrl_c_while_the_workers_still_start_is_heard(tmp_path: Path) -> None:
+    with child(tmp_path, MANY_SHORT, "--jobs", "2") as running:
+        running.until(lambda: len(running.group()) >= 3)
+        os.killpg(running.process.pid, signal.SIGINT)
+        status, _ = running.end()
+    assert status == 130
+    assert left_behind(tmp_path) == [] or read(tmp_path / "out").manifest["interrupted"]
+
+
+def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    with child(tmp_path, ONE_SHORT_AND_ONE_ENDLESS, "--jobs", "2") as running:
+        running.until_it_says("1 of 2 replications")
+        running.process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(0.5)  # it waits for the end of a step that takes minutes
+        running.process.send_signal(signal.SIGINT)
+        status, out = running.end()
+    assert status == 130
+    assert out == ""
+    assert "interrupted before there was anything to keep; nothing was written" in running.said
+    assert left_behind(tmp_path) == []
+
+
+# Disks
+
+
+def finished(folder: Path, *options: str, prepare: Callable[[], None] | None = None) -> tuple[int, str, str]:
+    (folder / "study.yaml").write_text(STUDY.format(horizon_s=20, replications=2), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "run", "study.yaml", "--jobs", "1", "--quiet", *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        preexec_fn=prepare,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def disk(folder: Path, options: str) -> Iterator[Path]:
+    """A file system in memory, mounted at `folder`."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "e80sim-test", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a disk takes root, and more rights than root has here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "size=32k") as small:
+        status, out, err = finished(tmp_path, "--out", "disk/out")
+        assert left_behind(small) == []
+    assert (status, out) == (2, "")
+    assert err == "e80sim: The run could not be written to disk/out: No space left on device.\n"
+
+
+def test_a_file_that_may_not_grow_leaves_nothing_half_written(tmp_path: Path) -> None:
+    def no_file_beyond_8_kb() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+    status, out, err = finished(tmp_path, "--out", "out", prepare=no_file_beyond_8_kb)
+    assert left_behind(tmp_path) == []
+    assert (status, out) == (2, "")
+    assert err == "e80sim: The run could not be written to out: File too large.\n"
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_the_run(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    if os.geteuid() == 0:  # whom permissions do not stop
+        with disk(locked, "ro"):
+            told = finished(tmp_path, "--out", "locked/out")
+    else:
+        locked.mkdir(mode=0o555)
+        told = finished(tmp_path, "--out", "locked/out")
+    assert told == (2, "", f"e80sim: locked/out cannot be made: {locked} cannot be written to\n")
