@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from reports.differences import difference_of_means, difference_of_quantiles
 from reports.group import Group
 from reports.metrics import PROBABILITIES
-from reports.statistics import Answer, difference_of_means, difference_of_quantiles
+from reports.statistics import Answer
 
 COMPARED = ("felt", "ttft", "e2e")
 QUANTILES = ("p50", "p95", "p99")

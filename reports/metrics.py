@@ -202,14 +202,97 @@ NODES = (
         "utilisation",
         "Utilisation",
         "share",
-        "busy / horizon",
-        "Mean over the model's nodes, warm-up included.",
+        "time in a step / window",
+        "Mean over the model's nodes: the share of the window in which they held a request that had started.",
     ),
     Definition(
         "batch", "Batch", "requests", "sequence / busy", "Requests in a step, weighted by its length."
     ),
     Definition(
         "preemptions", "Preemptions", "per replication", "sum over nodes", "KV blocks taken and recomputed."
+    ),
+)
+SERIES = (
+    Definition(
+        "in_system",
+        "In the system",
+        "requests",
+        "intended <= t < ended",
+        "Sent and not yet answered, the way there and back included.",
+    ),
+    Definition(
+        "waiting",
+        "Waiting",
+        "requests",
+        "admitted + overhead <= t < started",
+        "For a place in the batch. Whoever loses his place to a preemption counts as decoding.",
+    ),
+    Definition(
+        "prefilling",
+        "In prefill",
+        "requests",
+        "started <= t < first",
+        "In the batch, before the first token.",
+    ),
+    Definition("decoding", "In decode", "requests", "first <= t < last", "In the batch, making tokens."),
+    Definition(
+        "kv_tokens",
+        "KV tokens",
+        "tokens",
+        "prompt_tokens + (output_tokens - 1) (t - first) / (last - first)",
+        "Held in the caches of all the model's nodes, from started to last. The prompt counts whole from the "
+        "first step, and a request grows evenly from its first token to its last: what stamps can tell.",
+    ),
+)
+"""Levels over time: averages over equal parts of the run, warm-up included."""
+
+ITL = Definition(
+    "itl",
+    "Inter-token latency (ITL)",
+    "s",
+    "token time - time of the token before",
+    "Gaps between consecutive tokens of a request, pooled over the requests of a model, as the node makes "
+    "them, streamed or not, where the gap ends in the window. A preemption makes one long gap. TPOT averages "
+    "each request's gaps first, so a pause that the p99 of ITL shows may vanish in it. Exact to 0.2 %.",
+)
+
+COSTS = (
+    Definition(
+        "power_w",
+        "Power",
+        "W",
+        "nodes (idle_w + (busy_w - idle_w) busy share)",
+        "Mean over the window, of all nodes of a model: linear in the share of time in which a node was in a "
+        "step. Cooling and hosts count where the stated power holds them.",
+    ),
+    Definition(
+        "joules_per_request",
+        "Energy per request",
+        "J",
+        "power_w window / completed requests",
+        "Those that ended in the window. What others drew is theirs to bear.",
+    ),
+    Definition(
+        "joules_per_1m_output_tokens",
+        "Energy per million output tokens",
+        "J",
+        "power_w window / output tokens 1e6",
+        "Output tokens of the same requests.",
+    ),
+    Definition(
+        "usd_per_request",
+        "Cost per request",
+        "USD",
+        "nodes usd_per_hour window / completed requests",
+        "A price by the hour runs whether a node works or not. Where only a price per million tokens is "
+        "known it counts instead, on prompt and output tokens alike.",
+    ),
+    Definition(
+        "usd_per_1m_output_tokens",
+        "Cost per million output tokens",
+        "USD",
+        "nodes usd_per_hour window / output tokens 1e6",
+        "Everything that was spent, prompts included, over the output tokens of the same requests.",
     ),
 )
 

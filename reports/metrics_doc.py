@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from reports import metrics
 from reports.metrics import Definition, Duration
-from reports.record import NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 
 _HEAD = """\
 # Metrics
@@ -55,7 +55,7 @@ def render() -> str:
     durations = [metrics.TTFT, metrics.E2E, metrics.QUEUE, metrics.FELT]
     sections = [
         _HEAD,
-        _section("Latencies", [*durations, metrics.TPOT]),
+        _section("Latencies", [*durations, metrics.TPOT, metrics.ITL]),
         _section("Where the time goes: a model request", metrics.PHASES, "They add up to E2E exactly."),
         _section(
             "Where the time goes: a user request",
@@ -64,12 +64,25 @@ def render() -> str:
         ),
         _section("Rates and shares", [*metrics.RATES, metrics.LITTLE]),
         _section("Nodes", metrics.NODES),
+        _section(
+            "Over time",
+            metrics.SERIES,
+            "Offered, carried, rejected and utilisation also appear over time. The band is the least and the "
+            "most of the replications.",
+        ),
+        _section(
+            "Energy and cost",
+            metrics.COSTS,
+            "Power and price come from the catalogue or the scenario, with source and confidence; what "
+            "nobody states is not guessed.",
+        ),
         _QUANTILES,
         _VERDICT,
         _TABLES,
         _columns("requests.parquet", REQUEST_COLUMNS),
         _columns("user_requests.parquet", USER_REQUEST_COLUMNS),
         _columns("nodes.parquet", NODE_COLUMNS),
+        _columns("gaps.parquet", GAP_COLUMNS),
     ]
     return "\n".join(sections)
 

@@ -10,6 +10,7 @@ from reports.columns import Columns, Floats, Ints, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import OUTCOMES, PS_PER_S
 from reports.statistics import Answer, Estimate, Refused, Samples, interval_of, mean, share
+from reports.timeseries import busy_share
 
 SLICES = 300
 """With one replication a rate is a series of counts over so many slices of the window, for batch means."""
@@ -93,16 +94,20 @@ def little_json(columns: Columns, window: Window, replications: int) -> dict[str
     }
 
 
-def nodes_json(nodes: Columns, window: Window, replications: Sequence[int]) -> list[dict[str, Any]]:
+def nodes_json(
+    requests: Columns, nodes: Columns, window: Window, replications: Sequence[int]
+) -> list[dict[str, Any]]:
     """A row per model; `n` counts replications."""
     return [
-        _model_json(model, nodes.take(nodes.labelled("model", model)), window, replications)
+        _model_json(model, requests, nodes.take(nodes.labelled("model", model)), window, replications)
         for code, model in enumerate(nodes.names["model"])
         if code in nodes["model"]
     ]
 
 
-def _model_json(model: str, nodes: Columns, window: Window, replications: Sequence[int]) -> dict[str, Any]:
+def _model_json(
+    model: str, requests: Columns, nodes: Columns, window: Window, replications: Sequence[int]
+) -> dict[str, Any]:
     def total(column: str) -> Floats:
         row = np.searchsorted(replications, nodes["replication"])
         return np.bincount(row, nodes[column].astype(np.float64), len(replications)).astype(np.float64)
@@ -110,11 +115,12 @@ def _model_json(model: str, nodes: Columns, window: Window, replications: Sequen
     count = len(np.unique(nodes["node"]))
     busy = total("busy_ps")
     worked = busy > 0
+    mine = requests.labelled("model", model)
     batch = total("sequence_ps")[worked] / busy[worked]
     return {
         "model": model,
         "nodes": count,
-        "utilisation": _over(busy / (count * window.end_ps)).as_json(),
+        "utilisation": _over(busy_share(requests, mine, count, window, replications)).as_json(),
         "batch": _over(batch).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
     }

@@ -85,3 +85,13 @@ NODE_COLUMNS = (
     Column("output_tokens", "int", "tokens made"),
     Column("kv_blocks", "int", "size of its KV pool"),
 )
+
+GAP_COLUMNS = (
+    Column("model", "label", "the model's short name"),
+    Column("from_ps", "stamp", "a duration: gaps of the bin are at least this long"),
+    Column("to_ps", "stamp", "a duration: gaps of the bin are shorter than this"),
+    Column("mean_ps", "stamp", "a duration: mean of the gaps of the bin, rounded down"),
+    Column(
+        "gaps", "int", "gaps between consecutive tokens, of all the model's nodes, that ended in the window"
+    ),
+)

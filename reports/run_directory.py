@@ -1,7 +1,7 @@
 """What a run leaves on disk: written whole or not at all, and the same bytes for the same run.
 
-scenario.yaml, manifest.json, requests.parquet, nodes.parquet, user_requests.parquet (with apps),
-summary.json, report.html.
+scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
+apps), uncertainty.parquet (with draws of uncertain values), summary.json, report.html.
 """
 
 import json
@@ -15,16 +15,18 @@ from typing import Any, Never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.record import NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 from reports.tables import KEYS, RunTables
 
 FORMAT = 1
 ROWS_PER_GROUP = 1 << 17
 REPORT = "report.html"
+UNCERTAINTY = "uncertainty.parquet"
 _TABLES: dict[str, Sequence[Column]] = {
     "requests": REQUEST_COLUMNS,
     "nodes": NODE_COLUMNS,
     "user_requests": USER_REQUEST_COLUMNS,
+    "gaps": GAP_COLUMNS,
 }
 
 
@@ -39,6 +41,8 @@ class Run:
     scenario_text: str
     """The resolved scenario, as YAML."""
     summary: Mapping[str, Any] | None
+    uncertainty: pa.Table | None = None
+    """The draws of uncertain values and what came of each, where any were made."""
 
 
 def write(path: Path, run: Run, report_html: str | None = None) -> None:
@@ -62,12 +66,12 @@ def write(path: Path, run: Run, report_html: str | None = None) -> None:
 
 def write_report(path: Path, report_html: str) -> None:
     """Put or replace the report of the run in `path`, whole or not at all."""
-    _replace(path / REPORT, report_html)
+    replace_file(path / REPORT, report_html)
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """Put or replace the summary of the run in `path`, whole or not at all."""
-    _replace(path / "summary.json", json_text(summary))
+    replace_file(path / "summary.json", json_text(summary))
 
 
 def read(path: Path) -> Run:
@@ -84,9 +88,8 @@ def read(path: Path) -> Run:
     tables = RunTables(
         requests=_read_table(path, "requests"),
         nodes=_read_table(path, "nodes"),
-        user_requests=_read_table(path, "user_requests")
-        if (path / "user_requests.parquet").exists()
-        else None,
+        user_requests=_read_optional(path, "user_requests"),
+        gaps=_read_optional(path, "gaps"),
     )
     summary = path / "summary.json"
     return Run(
@@ -94,6 +97,7 @@ def read(path: Path) -> Run:
         manifest,
         _read_text(path / "scenario.yaml"),
         _read_json(summary) if summary.exists() else None,
+        _read_parquet(path / UNCERTAINTY) if (path / UNCERTAINTY).exists() else None,
     )
 
 
@@ -115,6 +119,9 @@ def _fill(folder: Path, run: Run, report_html: str | None) -> None:
         table = getattr(run.tables, name)
         if table is not None:
             _write_table(folder / f"{name}.parquet", table, columns)
+    if run.uncertainty is not None:
+        pq.write_table(run.uncertainty, folder / UNCERTAINTY, compression="zstd")
+        _sync(folder / UNCERTAINTY)
 
 
 def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None:
@@ -134,7 +141,8 @@ def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None
     _sync(path)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Put `text` at `path`, whole or not at all. Raises RunDirectoryError."""
     hidden = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         hidden.write_text(text, encoding="utf-8", newline="\n")
@@ -156,17 +164,25 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def _read_optional(path: Path, name: str) -> pa.Table | None:
+    return _read_table(path, name) if (path / f"{name}.parquet").exists() else None
+
+
 def _read_table(path: Path, name: str) -> pa.Table:
     file = path / f"{name}.parquet"
-    try:
-        table = pq.read_table(file)
-    except (OSError, pa.ArrowException) as error:
-        _damaged(file, error)
+    table = _read_parquet(file)
     expected = [column.name for column in (*KEYS, *_TABLES[name])]
     missing = [column for column in expected if column not in table.column_names]
     if missing:
         raise RunDirectoryError(f"{file} lacks the column {missing[0]}: it is not a table of a run.")
     return table.select(expected)
+
+
+def _read_parquet(file: Path) -> pa.Table:
+    try:
+        return pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        _damaged(file, error)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Estimates with intervals, and the refusal to give one where the data cannot carry it.
 
 Requests of one run are not independent, so an interval never treats them so: it comes from replications, or
-in a single replication from batches in time. Methods and thresholds: batch means, sectioning and paired
-differences as in Asmussen & Glynn, Stochastic Simulation (2007), ch. III-IV, and Law, Simulation Modeling
-and Analysis, ch. 9-10.
+in a single replication from batches in time. Methods and thresholds: batch means and sectioning as in
+Asmussen & Glynn, Stochastic Simulation (2007), ch. III-IV, and Law, Simulation Modeling and Analysis, ch. 9.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +25,15 @@ JOINED_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Batches:
+    """Parts of one replication, one after the other, whose spread an interval rests on."""
+
+    count: int
+    lag_one: float
+    """Correlation of each with the next: above 2/sqrt(count) they are not independent, and none are used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """`n` counts the observations behind it; `note` says why there is no interval."""
 
@@ -34,6 +42,8 @@ class Estimate:
     high: float | None
     n: int
     note: str | None = None
+    batches: Batches | None = None
+    """None where the interval rests on replications."""
 
     def within(self, least: float, most: float = math.inf) -> "Estimate":
         """The interval without the part that the quantity cannot take."""
@@ -42,8 +52,12 @@ class Estimate:
         return replace(self, low=max(self.low, least), high=min(self.high, most))
 
     def as_json(self) -> dict[str, Any]:
-        found = {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
-        return found if self.note is None else found | {"note": self.note}
+        found: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+        if self.note is not None:
+            found["note"] = self.note
+        if self.batches is not None:
+            found["batches"] = asdict(self.batches)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +156,6 @@ def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[A
     return [_quantile(samples, probability) for probability in probabilities]
 
 
-def difference_of_means(base: Samples, other: Samples) -> tuple[Answer, float | None]:
-    """`other` less `base`, paired by replication, and the variance-reduction factor."""
-    return _difference(base, other, 1, np.mean, "a mean")
-
-
-def difference_of_quantiles(base: Samples, other: Samples, probability: float) -> tuple[Answer, float | None]:
-    def statistic(values: Floats) -> float:
-        return float(quantiles(values, [probability])[0])
-
-    return _difference(base, other, requests_needed(probability), statistic, f"a {name_of(probability)}")
-
-
 def interval_of(values: Floats, count: int) -> Estimate:
     """The t interval of independent values, one per replication or batch."""
     return _interval(values, count)
@@ -168,6 +170,11 @@ def _interval(values: Floats, count: int) -> Estimate:
 def _half_width(values: Floats) -> float:
     blocks = len(values)
     return t_quantile(LEVEL, blocks - 1) * float(values.std(ddof=1)) / math.sqrt(blocks)
+
+
+def parts_of(samples: Samples, needed: int) -> list[Floats]:
+    """Replications, joined with their neighbours where they hold too few requests."""
+    return [samples.of_replications(a, b) for a, b in pairwise(cuts_between(samples.counts, needed))]
 
 
 def _replications(samples: Samples) -> list[Floats]:
@@ -186,25 +193,23 @@ def _batch_mean(values: Floats) -> Estimate:
         means = np.array([part.mean() for part in np.array_split(values, batches)])
         correlation = _lag_one(means)
         if count >= batches * REQUESTS_PER_BATCH and correlation <= 2 / math.sqrt(batches):
-            half = _half_width(means)
-            return Estimate(centre, centre - half, centre + half, count)
+            half, used = _half_width(means), Batches(batches, correlation)
+            return Estimate(centre, centre - half, centre + half, count, batches=used)
     return Estimate(centre, None, None, count, _still_correlated(correlation))
 
 
 def _quantile(samples: Samples, probability: float) -> Answer:
     needed, count = requests_needed(probability), len(samples.values)
     if count < needed:
-        return _too_few(f"a {name_of(probability)}", needed, count)
+        return too_few(f"a {name_of(probability)}", needed, count)
     if len(samples.replications) == 1:
         return _batch_quantile(samples.values, probability, needed)
-    cuts = _joined(samples.counts, needed)
-    parts = [samples.of_replications(a, b) for a, b in pairwise(cuts)]
-    found = np.array([quantiles(part, [probability])[0] for part in parts])
+    found = np.array([quantiles(part, [probability])[0] for part in parts_of(samples, needed)])
     least = min(len(samples.replications), JOINED_PARTS)
     if len(found) >= least:
         return _interval(found, count)
     value = float(quantiles(samples.values, [probability])[0])
-    return Estimate(value, None, None, count, _no_parts(probability, needed, least))
+    return Estimate(value, None, None, count, _noparts_of(probability, needed, least))
 
 
 def _batch_quantile(values: Floats, probability: float, needed: int) -> Estimate:
@@ -212,41 +217,16 @@ def _batch_quantile(values: Floats, probability: float, needed: int) -> Estimate
     centre, count = float(quantiles(values, [probability])[0]), len(values)
     batches = min(QUANTILE_BATCHES[1], count // needed)
     if batches < QUANTILE_BATCHES[0]:
-        return Estimate(centre, None, None, count, _no_parts(probability, needed, QUANTILE_BATCHES[0]))
+        return Estimate(centre, None, None, count, _noparts_of(probability, needed, QUANTILE_BATCHES[0]))
     found = np.array([quantiles(part, [probability])[0] for part in np.array_split(values, batches)])
     correlation = _lag_one(found)
     if correlation > 2 / math.sqrt(batches):
         return Estimate(centre, None, None, count, _still_correlated(correlation))
     half = _half_width(found)
-    return Estimate(centre, centre - half, centre + half, count)
+    return Estimate(centre, centre - half, centre + half, count, batches=Batches(batches, correlation))
 
 
-def _difference(
-    base: Samples, other: Samples, needed: int, statistic: Callable[[Floats], Any], name: str
-) -> tuple[Answer, float | None]:
-    both = [one for one in base.replications if one in other.replications]
-    if not both:
-        return Refused("The two variants share no replication."), None
-    base, other = base.only(both), other.only(both)
-    counts = np.minimum(base.counts, other.counts)
-    count = int(counts.sum())
-    if count < needed:
-        return _too_few(name, needed, count), None
-    cuts = _joined(counts, needed)
-    pairs = list(pairwise(cuts))
-    first = np.array([statistic(base.of_replications(a, b)) for a, b in pairs])
-    second = np.array([statistic(other.of_replications(a, b)) for a, b in pairs])
-    least = max(2, min(len(both), JOINED_PARTS))
-    if len(pairs) < least:
-        note = f"The interval of this difference needs {least} replications of {needed:,} requests."
-        value = float(statistic(other.values) - statistic(base.values))
-        return Estimate(value, None, None, count, note), None
-    spread = float((second - first).var(ddof=1))
-    apart = float(first.var(ddof=1) + second.var(ddof=1))
-    return _interval(second - first, count), apart / spread if spread > 0 else None
-
-
-def _joined(counts: Ints, needed: int) -> list[int]:
+def cuts_between(counts: Ints, needed: int) -> list[int]:
     """Cuts between replications so that every part holds `needed` requests; the rest joins the last part."""
     cuts, held = [0], 0
     for number, count in enumerate(counts.tolist(), 1):
@@ -263,11 +243,11 @@ def _lag_one(values: Floats) -> float:
     return float(apart[:-1] @ apart[1:]) / total if total > 0 else 0.0
 
 
-def _too_few(name: str, needed: int, count: int) -> Refused:
+def too_few(name: str, needed: int, count: int) -> Refused:
     return Refused(f"{name[0].upper()}{name[1:]} needs at least {needed:,} requests; there are {count:,}.")
 
 
-def _no_parts(probability: float, needed: int, parts: int) -> str:
+def _noparts_of(probability: float, needed: int, parts: int) -> str:
     name = name_of(probability)
     return f"The interval of a {name} needs {parts} replications or batches of {needed:,} requests."
 

@@ -4,18 +4,19 @@ Seconds throughout. An estimate is {"value", "low", "high", "n"} or {"refused": 
 null, with a `note`, where the data carry a value but no interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from reports.columns import Columns, by_variant
 from reports.comparison import differences
+from reports.cost import costs_json
 from reports.group import Group, asks_of, group_json
+from reports.itl import itl_json
 from reports.metrics import Window
 from reports.rates import counts_json, little_json, nodes_json, rates_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
+from reports.timeseries import edges_json, series_json
+from reports.variant_records import variant_records
 from reports.verdict import verdict
 
 FORMAT = 1
@@ -27,32 +28,30 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Everything a report says about a run. Byte-identical for equal tables and manifest."""
     window = Window.of(manifest["warm_up_s"], manifest["horizon_s"])
     facts = manifest["facts"]
-    names = [entry["name"] for entry in facts["variants"]]
-    all_requests, all_nodes = by_variant(tables.requests, names), by_variant(tables.nodes, names)
-    all_users = by_variant(tables.user_requests, names) if tables.user_requests is not None else {}
+    models = facts.get("models_by_variant", {})
     variants, groups, most = {}, {}, 0
-    for name in names:
-        requests, nodes = all_requests[name], all_nodes[name]
-        replications = _replications(requests, nodes)
-        if not replications:
-            continue  # an interrupted run did not come to it
+    for name, records in variant_records(tables, facts, window).items():
+        requests, replications = records.requests, records.replications
         most = max(most, len(replications))
-        users = all_users.get(name)
-        groups[name] = _groups(requests, users, facts, name, window, replications)
+        groups[name] = records.groups
         variants[name] = {
             "verdict": verdict(requests, window, replications).as_json(),
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
             "little": little_json(requests, window, len(replications)),
-            "nodes": nodes_json(nodes, window, replications),
+            "nodes": nodes_json(requests, records.nodes, window, replications),
+            "costs": costs_json(requests, records.nodes, models.get(name, {}), window, replications),
+            "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
+            "series": series_json(requests, records.nodes, window.end_ps, replications),
             "groups": [group_json(group) for group in groups[name]],
         }
-    baseline = names[0]
+    baseline = facts["variants"][0]["name"]
     return {
         "format": FORMAT,
         **{key: manifest[key] for key in COPIED},
         "replications": manifest["replications_done"],
-        "notes": [*manifest["notes"], *_notes(facts, most, groups)],
+        "notes": [*manifest["notes"], *_notes(facts, most, groups, variants)],
+        "series_edges_s": edges_json(window.end_ps),
         "interval": {"level": LEVEL, "between": "replications" if most > 1 else "batches"},
         "variants": variants,
         "differences": {
@@ -63,31 +62,12 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _replications(requests: Columns, nodes: Columns) -> list[int]:
-    """Nodes leave a row even in a replication without a request."""
-    found: list[int] = np.union1d(requests["replication"], nodes["replication"]).tolist()
-    return found
-
-
-def _groups(
-    requests: Columns,
-    users: Columns | None,
+def _notes(
     facts: Mapping[str, Any],
-    variant: str,
-    window: Window,
-    replications: Sequence[int],
-) -> list[Group]:
-    sources = facts.get("sources_by_variant", {}).get(variant, facts["sources"])
-    groups = []
-    for source in sources:
-        mine = requests.take(requests.labelled("source", source["name"]))
-        has_app = source["app"] is not None and users is not None
-        asks = users.take(users.labelled("source", source["name"])) if has_app and users is not None else None
-        groups.append(Group.of(source, mine, asks, window, replications, facts["slo"]))
-    return groups
-
-
-def _notes(facts: Mapping[str, Any], replications: int, groups: Mapping[str, Sequence[Group]]) -> list[str]:
+    replications: int,
+    groups: Mapping[str, Sequence[Group]],
+    variants: Mapping[str, Any],
+) -> list[str]:
     notes = []
     traced = [source["name"] for source in facts["sources"] if source["arrivals"] == "trace"]
     if traced and replications > 1:
@@ -96,7 +76,11 @@ def _notes(facts: Mapping[str, Any], replications: int, groups: Mapping[str, Seq
             "the intervals leave out how traffic varies from day to day."
         )
     if replications == 1:
-        notes.append("One replication: intervals come from batches in time, and differences have none.")
+        lag = max(_lags(variants), default=None)
+        found = "" if lag is None else f" (correlation of neighbours at most {lag:.2f})"
+        notes.append(
+            f"One replication: intervals come from batches in time{found}, and differences have none."
+        )
     elif replications < ADVISED_REPLICATIONS:
         notes.append(
             f"Intervals rest on {replications} replications; {ADVISED_REPLICATIONS} or more are advised."
@@ -105,3 +89,15 @@ def _notes(facts: Mapping[str, Any], replications: int, groups: Mapping[str, Seq
         *notes,
         *(note for variant, ones in groups.items() for one in ones for note in one.notes(variant)),
     ]
+
+
+def _lags(found: object) -> Iterator[float]:
+    """Of all intervals that rest on batches."""
+    if isinstance(found, dict):
+        if "lag_one" in found:
+            yield found["lag_one"]
+        for inner in found.values():
+            yield from _lags(inner)
+    elif isinstance(found, list):
+        for inner in found:
+            yield from _lags(inner)

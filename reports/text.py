@@ -17,9 +17,10 @@ def summary_table(summary: Summary) -> str:
     lines = [summary["title"], _scale(summary), ""]
     for name, variant in summary["variants"].items():
         verdict = variant["verdict"]
-        lines += [*_wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant), ""]
+        lines += [*wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant), ""]
     lines += _differences(summary)
-    lines += [line for note in summary["notes"] for line in _wrapped(f"Note: {note}")]
+    lines += _uncertainty(summary)
+    lines += [line for note in summary["notes"] for line in wrapped(f"Note: {note}")]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -47,7 +48,7 @@ def _rows(variant: Summary) -> Iterator[str]:
     widths[0] = min(widths[0], 16)
     widths[1] = min(widths[1], WIDTH - 2 * len(widths) - sum(widths) + widths[1])
     for row in [head, *body]:
-        cells = [_cell(row[i], widths[i], left=i < 3) for i in range(len(row))]
+        cells = [cell(row[i], widths[i], left=i < 3) for i in range(len(row))]
         yield ("  " + "  ".join(cells)).rstrip()
 
 
@@ -57,14 +58,14 @@ def _group_rows(group: Summary) -> Iterator[list[str]]:
     shown = [(name, title) for name, title in METRICS if name != "felt" or group["app"]]
     offered = group["counts"]["offered"]
     rejected = sum(count for name, count in group["counts"].items() if name.startswith("rejected_"))
-    ends = [_percent(group["attainment"]), f"{rejected / offered:.1%}" if offered else NONE]
+    ends = [percent(group["attainment"]), f"{rejected / offered:.1%}" if offered else NONE]
     for number, (name, title) in enumerate(shown):
-        latencies = [_latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
+        latencies = [latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
         named, closing = ([group["source"], place], ends) if number == 0 else (["", ""], ["", ""])
         yield [*named, title, *latencies, *closing]
 
 
-def _latency(estimate: Summary) -> str:
+def latency(estimate: Summary) -> str:
     if "refused" in estimate:
         return NONE
     value = milliseconds(estimate["value"])
@@ -72,7 +73,7 @@ def _latency(estimate: Summary) -> str:
     return value if half is None else f"{value} ±{float(f'{half * 1e3:.2g}'):,g}"
 
 
-def _percent(estimate: Summary) -> str:
+def percent(estimate: Summary) -> str:
     if "refused" in estimate:
         return NONE
     half = _half(estimate)
@@ -93,8 +94,28 @@ def _differences(summary: Summary) -> list[str]:
     lines = [f"Against {baseline}, felt latency in ms (user requests):"]
     for name, sources in summary["differences"].items():
         for entry in sources:
-            lines += _wrapped(f"  {name}, {entry['source']}: {_changes(entry['metric']['felt'])}", "    ")
+            lines += wrapped(f"  {name}, {entry['source']}: {_changes(entry['metric']['felt'])}", "    ")
     return [*lines, ""]
+
+
+def _uncertainty(summary: Summary) -> list[str]:
+    """What moves the first row the most; the rest stands in the report."""
+    drawn = summary.get("uncertainty")
+    if not drawn:
+        return []
+    leading = next((found[0] for found in drawn["tornado"].values()), None)
+    if leading is None:
+        return [*wrapped(" ".join([f"Uncertain values, {drawn['draws']} draws.", *drawn["notes"]])), ""]
+    variant, source = next(iter(drawn["tornado"])), leading["source"]
+    told, first = leading["statistic"], leading["rows"][0]
+    bands = next(entry for entry in drawn["bands"][variant] if entry["source"] == source)["metric"]
+    band = bands[leading["metric"]][told]
+    line = (
+        f"Uncertain values, {drawn['draws']} draws of {len(drawn['values'])}: {leading['metric']} {told} of "
+        f"{source} in {variant} from {milliseconds(band['low'])} to {milliseconds(band['high'])} ms, most by "
+        f"{first['name']}."
+    )
+    return [*wrapped(line), ""]
 
 
 def _changes(felt: Summary) -> str:
@@ -108,15 +129,15 @@ def _changes(felt: Summary) -> str:
 
 def _change(name: str, estimate: Summary) -> str:
     sign = "+" if estimate["value"] >= 0 else ""
-    return f"{name} {sign}{_latency(estimate)}"
+    return f"{name} {sign}{latency(estimate)}"
 
 
-def _cell(text: str, width: int, *, left: bool) -> str:
+def cell(text: str, width: int, *, left: bool) -> str:
     short = text if len(text) <= width else text[: max(width - 1, 0)] + "…"
     return short.ljust(width) if left else short.rjust(width)
 
 
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
+def wrapped(text: str, indent: str = "  ") -> list[str]:
     """Lines of at most WIDTH; the later ones stand further in."""
     lines: list[str] = []
     line = text[: len(text) - len(text.lstrip())]

@@ -3,11 +3,13 @@
 from typing import Any
 
 from sim.network import Network
+from sim.readings import readings
 from sim.scenario.check import target_model
 from sim.scenario.load import BASE, Plan
 from sim.scenario.schema import Scenario, Source
 
 Json = dict[str, Any]
+POWER_AND_PRICE = ("idle_w", "busy_w", "usd_per_hour", "usd_per_1m_tokens")
 
 
 def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
@@ -21,6 +23,7 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "models": _models(first),
         "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
         "slo": _objectives(first),
+        "readings": readings([plan.variants[name] for name in variants]),
         "assumed": _assumed([plan.variants[name] for name in variants]),
     }
 
@@ -32,6 +35,11 @@ def _models(scenario: Scenario) -> dict[str, Json]:
             "hardware": model.hardware.preset,
             "nodes": model.nodes,
             "context_tokens": model.context_tokens,
+            "costs": {
+                value.name: {"value": value.value, "confidence": value.confidence, "source": value.source}
+                for value in model.build_hardware().values
+                if value.name in POWER_AND_PRICE
+            },
         }
         for name, model in scenario.models.items()
     }

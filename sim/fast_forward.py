@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from operator import attrgetter, itemgetter
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
+from sim.gaps import GapCounts, stretch
 from sim.kernel import BatchLimits, Boundary, Sequence
 from sim.kv_demand import blocks_in, steps_with
 from sim.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
@@ -25,7 +26,7 @@ _GONE = -1
 class _Work:
     """What the kernel knows about one sequence."""
 
-    __slots__ = ("cached", "goal", "new", "offset", "sequence", "spans", "ticket")
+    __slots__ = ("cached", "goal", "lost_ps", "new", "offset", "sequence", "spans", "ticket")
 
     goal: int
     """Tokens to have in the cache before it can decode; since its admission."""
@@ -38,6 +39,7 @@ class _Work:
         self.sequence = sequence
         self.cached = cached  # tokens in the KV cache, unless it decodes
         self.ticket = _NOT_DECODING  # else the number of its valid entry in the heap of finishes
+        self.lost_ps = -1  # when it had its last token before a preemption, until it has the next
         self.spans: tuple[
             tuple[int, int], ...
         ] = ()  # (step that made the first of a row of tokens, tokens before)
@@ -63,6 +65,7 @@ class FastForward:
         "_finishes",
         "_first_ps",
         "_free",
+        "_gaps",
         "_gone_waiting",
         "_keep_schedule",
         "_kv_tokens",
@@ -89,7 +92,14 @@ class FastForward:
         "steps",
     )
 
-    def __init__(self, limits: BatchLimits, law: StepTime, *, keep_schedule: bool = False) -> None:
+    def __init__(
+        self,
+        limits: BatchLimits,
+        law: StepTime,
+        *,
+        keep_schedule: bool = False,
+        gaps: GapCounts | None = None,
+    ) -> None:
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -103,6 +113,7 @@ class FastForward:
         self._pool_tokens = limits.kv_blocks * limits.block_size
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
+        self._gaps = gaps
         self._log = StretchLog()
 
         self._arrived: list[tuple[int, int, _Work]] = []  # (time, number, work) since the last boundary
@@ -246,6 +257,8 @@ class FastForward:
         finishes = self._finishes
         if self._keep_schedule:
             self._log.append(self._present())
+        if decodes and self._gaps is not None:
+            self._gaps.add(stretch(self._started_ps, steps, self._first_ps, self._slope_ps, decodes))
         lasted_ps = now_ps - self._started_ps
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * (decodes + len(prefilling))
@@ -284,6 +297,10 @@ class FastForward:
             self.output_tokens_done += 1
             if self._keep_schedule:
                 work.spans += ((self.steps, sequence.generated - 1),)
+            if work.lost_ps >= 0:
+                if self._gaps is not None:
+                    self._gaps.add_one(work.lost_ps, now_ps)
+                work.lost_ps = -1
             if sequence.generated == 1:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
@@ -379,7 +396,7 @@ class FastForward:
         demand = self._demand[self.steps % self._block_size]
         preempted = demand > self._free
         if preempted:
-            demand = self._preempt_for_decodes()
+            demand = self._preempt_for_decodes(now_ps)
         left = self._budget - self._decodes
         free = self._free - demand
         chunks: list[Chunk] = []
@@ -388,7 +405,7 @@ class FastForward:
             new = min(partial.goal - partial.cached, left)
             blocks = self._more_blocks(partial.cached, new)
             if blocks > free:
-                self._preempt_tail()
+                self._preempt_tail(now_ps)
                 preempted = True
             else:
                 partial.new = new
@@ -410,15 +427,17 @@ class FastForward:
         else:
             self._next_ps = now_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
 
-    def _preempt_for_decodes(self) -> int:
+    def _preempt_for_decodes(self, now_ps: int) -> int:
         """Preempts from the tail until the blocks for the next step are free; answers how many those are."""
         step = self.steps % self._block_size
         while self._demand[step] > self._free:
-            self._preempt_tail()
+            self._preempt_tail(now_ps)
         return self._demand[step]
 
-    def _preempt_tail(self) -> None:
+    def _preempt_tail(self, now_ps: int) -> None:
         work, _ = self._running.popitem()
+        if work.ticket > 0:
+            work.lost_ps = now_ps
         self._release(work)
         work.cached = 0  # prompt and output so far are computed again
         work.sequence.preemptions += 1

@@ -1,6 +1,7 @@
 """`manifest.json`: how a run came about, and what its report must know besides the records."""
 
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -11,28 +12,35 @@ from typing import Any
 from sim.facts import facts
 from sim.runs import Results
 from sim.scenario.load import Plan
+from sim.window import warm_up_of
 from traffic.arrivals import TraceArrivals
 
 LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
 PS_PER_S = 10**12
 
 
-def manifest(plan: Plan, results: Results, created: datetime, wall_s: float) -> dict[str, Any]:
-    """Only `created` and `wall_s` differ between two runs of the same scenario, seed and commit."""
+def manifest(
+    plan: Plan, results: Results, created: datetime, wall_s: float, remarks: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Only `created` and `wall_s` differ between two runs of the same scenario, seed and commit.
+
+    `remarks` of whoever ran it join the notes.
+    """
     run, base = plan.base.run, plan.base
     measured_s = results.measured_ps / PS_PER_S
+    warm_up = warm_up_of(plan, results)
     return {
         "format": 1,
         "scenario": base.name,
         "title": base.title or base.name,
         "question": base.question,
         "seed": run.seed,
-        "replications": run.replications,
+        "replications": max(run.replications, results.replications),
         "replications_done": results.replications,
         "horizon_s": measured_s,
-        "warm_up_s": run.warm_up_s if run.warm_up_s < measured_s else 0.0,
+        "warm_up_s": warm_up.seconds,
         "interrupted": results.interrupted,
-        "notes": notes(plan, results),
+        "notes": [*notes(plan, results), *warm_up.notes, *remarks],
         "created": created.isoformat(timespec="seconds"),
         "commit": commit(),
         "versions": {"python": python_version(), **{name: _version(name) for name in LIBRARIES}},

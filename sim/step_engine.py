@@ -9,6 +9,7 @@ from collections import deque
 from operator import attrgetter
 
 from hwmodels.step_time import StepTime
+from sim.gaps import GapCounts, stretch
 from sim.kernel import BatchLimits, Boundary, Sequence
 
 _by_number = attrgetter("number")
@@ -17,13 +18,14 @@ _by_number = attrgetter("number")
 class _Work:
     """What the engine knows about one sequence."""
 
-    __slots__ = ("blocks", "cached", "decoding", "earlier_tokens", "sequence", "token_ps")
+    __slots__ = ("blocks", "cached", "decoding", "earlier_tokens", "latest_ps", "sequence", "token_ps")
 
     def __init__(self, sequence: Sequence, cached: int) -> None:
         self.sequence = sequence
         self.cached = cached  # tokens in the KV cache
         self.blocks = 0  # KV blocks held
         self.decoding = False
+        self.latest_ps = -1  # when its latest token came, -1 before the first made here
         self.earlier_tokens = sequence.generated  # made elsewhere, or before the times that still matter
         self.token_ps: list[int] = []  # when the other tokens came, if the schedule is kept
 
@@ -44,7 +46,14 @@ class StepEngine:
     that had a token left for it after serving all others, and every step serves all of them.
     """
 
-    def __init__(self, limits: BatchLimits, law: StepTime, *, keep_schedule: bool = False) -> None:
+    def __init__(
+        self,
+        limits: BatchLimits,
+        law: StepTime,
+        *,
+        keep_schedule: bool = False,
+        gaps: GapCounts | None = None,
+    ) -> None:
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -55,6 +64,7 @@ class StepEngine:
         self._limits = limits
         self._law = law
         self._keep_schedule = keep_schedule
+        self._gaps = gaps
         self._arrived: list[tuple[int, int, _Work]] = []  # (time, number, work) since the last boundary
         self._waiting: deque[_Work] = deque()
         self._running: list[_Work] = []  # in admission order
@@ -141,6 +151,8 @@ class StepEngine:
         ended: list[Sequence] = []
         shares, self._shares = self._shares, []
         self._count_step(now_ps - self._started_ps, shares)
+        if self._gaps is not None:
+            self._count_gaps(now_ps, shares, self._gaps)
         for work, new in shares:
             completes = work.lacking == new
             work.cached += new
@@ -148,6 +160,7 @@ class StepEngine:
                 continue
             sequence = work.sequence
             work.decoding = True
+            work.latest_ps = now_ps
             sequence.generated += 1
             self.output_tokens_done += 1
             if self._keep_schedule:
@@ -167,6 +180,16 @@ class StepEngine:
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * len(shares)
         self.prompt_tokens_done += sum(new for work, new in shares if not work.decoding)
+
+    def _count_gaps(self, now_ps: int, shares: list[tuple[_Work, int]], gaps: GapCounts) -> None:
+        """Before the new tokens are noted. Whoever was preempted waited longer than this step."""
+        got_token = [work for work, new in shares if work.lacking == new and work.latest_ps >= 0]
+        steady = sum(work.latest_ps == self._started_ps for work in got_token)
+        if steady:
+            gaps.add(stretch(self._started_ps, 1, now_ps - self._started_ps, 0, steady))
+        for work in got_token:
+            if work.latest_ps != self._started_ps:
+                gaps.add_one(work.latest_ps, now_ps)
 
     def _take_in(self) -> None:
         self._arrived.sort(key=lambda arrival: arrival[:2])

@@ -9,10 +9,13 @@
 
   const themeName = () => root.dataset.theme || (prefersDark.matches ? "dark" : "light");
 
-  // Figures name their colours by role; only keys that end in "color" may hold one.
+  // Figures name their colours by role, with the opacity after a slash; only keys that end in "color" may hold one.
   const themed = (text, colours) =>
-    JSON.parse(text, (key, value) =>
-      /color$/i.test(key) && typeof value === "string" && value.startsWith("@") ? colours[value.slice(1)] : value);
+    JSON.parse(text, (key, value) => {
+      if (!/color$/i.test(key) || typeof value !== "string" || !value.startsWith("@")) return value;
+      const [role, opacity = ""] = value.slice(1).split("/");
+      return colours[role] + opacity;
+    });
 
   const controls = (figure, type) =>
     [...document.querySelectorAll(`input[type=${type}]`)].filter((input) => input.dataset.plot === figure);

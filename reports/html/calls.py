@@ -40,6 +40,7 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
         _table(routes),
         tuple(Key(name, series_role(i), dash=_dash(i), series=name) for i, name in enumerate(routes)),
         tuple(statistics),
+        ("felt",),
     )
 
 

@@ -48,6 +48,7 @@ def distribution(rows: Sequence[Row], definitions: Definitions) -> Figure | None
             for row in rows
         ),
         tuple(metrics),
+        tuple(metric.key for metric in metrics),
     )
 
 

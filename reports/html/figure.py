@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
-from reports.html.markup import Html, json_script, tag
+from reports.html.markup import Html, join, json_script, tag
+from reports.html.tables import Definitions, term
 
 Plot = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -44,8 +45,10 @@ class Figure:
     table: Html
     keys: tuple[Key, ...] = ()
     choices: tuple[Choice, ...] = ()
+    terms: tuple[str, ...] = ()
+    """Names of the definitions of what it shows."""
 
-    def html(self) -> Html:
+    def html(self, definitions: Definitions | None = None) -> Html:
         plot_id, title_id = f"plot-{self.identity}", f"title-{self.identity}"
         height = f"min-height: {self.plot['layout']['height']}px"
         chart = tag("div", class_="plot", id=plot_id, role="img", aria_label=self.description, style=height)
@@ -55,7 +58,7 @@ class Figure:
             self._choices(),
             self._legend(),
             chart,
-            tag("figcaption", self.caption, " ", self._save()),
+            tag("figcaption", self.caption, " ", self._defined(definitions or {}), self._save()),
             tag("details", tag("summary", f"Data table: {self.title.lower()}"), self.table),
             json_script(f"data-{self.identity}", self.plot),
             id=self.identity,
@@ -66,6 +69,14 @@ class Figure:
         return tag(
             "button", "Save as picture", type="button", class_="save needs-js", data_plot=self.identity
         )
+
+    def _defined(self, definitions: Definitions) -> Html | None:
+        known = [
+            term(name, definitions[name].title, definitions) for name in self.terms if name in definitions
+        ]
+        if not known:
+            return None
+        return join("Defined below: ", known[0], *([", ", one] for one in known[1:]), ". ")
 
     def _choices(self) -> Html | None:
         if len(self.choices) < 2:

@@ -69,6 +69,7 @@ def forest(differences: Sequence[Difference], baseline: str, definitions: Defini
         _table(differences, definitions),
         tuple(Key(label, f"series_{i}", symbol=i) for i, label in enumerate(STATISTICS.values())),
         METRICS,
+        tuple(metric.key for metric in METRICS),
     )
 
 

@@ -1,10 +1,13 @@
 """The nodes, and Little's law as a check of the bookkeeping."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from reports.html.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
-from reports.words import PERCENT, PLAIN, count, number, share
+from reports.words import PERCENT, PLAIN, count, duration, number, share
 
 COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN}
 
@@ -22,7 +25,8 @@ def nodes(summary: Summary, definitions: Definitions) -> Html:
     columns: list[Node] = ["", "Hardware", "Nodes", term("utilisation", "Utilisation", definitions)]
     columns += [term("batch", "Mean batch", definitions), term("preemptions", "Preemptions", definitions)]
     caption = "Nodes: utilisation, requests in a step, preemptions per replication"
-    return join(table(caption, columns, [body(lines)], after=notes.html()), _little(summary, definitions))
+    whole = table(caption, columns, [body(lines)], after=notes.html())
+    return join(whole, _readings(summary), _little(summary, definitions))
 
 
 def _hardware(summary: Summary, variant: str, model: str) -> str:
@@ -32,6 +36,23 @@ def _hardware(summary: Summary, variant: str, model: str) -> str:
     if described is None and variant == next(iter(variant_titles(summary))):
         described = facts.get("models", {})
     return str((described or {}).get(model, {}).get("hardware", ""))
+
+
+def _readings(summary: Summary) -> Html | None:
+    """Where a chip is read in two ways that differ by a factor, the one that was not run."""
+    sentences = [tag("p", _apart(entry)) for entry in summary["facts"].get("readings", [])]
+    return join(sentences) if sentences else None
+
+
+def _apart(entry: Mapping[str, Any]) -> str:
+    times = [
+        f"{duration(t['other_s'])} instead of {duration(t['used_s'])} for {count(t['prompt_tokens'])}"
+        for t in entry["ttft"]
+    ]
+    return (
+        f"{entry['model']} ran as {entry['used']}. As {entry['other']}, the catalogue's other reading of the "
+        f"same chip, the first token of a lone request would come after {', '.join(times)} prompt tokens."
+    )
 
 
 def _little(summary: Summary, definitions: Definitions) -> Html:

@@ -64,6 +64,7 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
         ),
         _cause_table(rows, used),
         tuple(Key(CAUSES[cause], roles[cause]) for cause in used),
+        terms=("offered_per_s", "carried_per_s", "rejected_per_s"),
     )
 
 
@@ -87,6 +88,7 @@ def attainment(rows: Sequence[Row], slo: Mapping[str, float | None]) -> Figure |
         "Attainment: " + "; ".join(map(_read_attainment, labels, estimates)) + ".",
         dots(labels, [mark], 1, PERCENT, "attainment (%)", {"range": [-2, 104]}),
         table("Attainment of the objectives", columns, [body(lines)], after=notes.html()),
+        terms=("attainment",),
     )
 
 

@@ -15,17 +15,21 @@ from reports.html import answer as answers
 from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
+from reports.html.costs import costs
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
+from reports.html.itl import itl
 from reports.html.markup import Html, Node, join, json_script, link, tag
 from reports.html.nodes import nodes
 from reports.html.numbers import numbers
 from reports.html.outcomes import attainment, not_served, objectives, rates_table
+from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
 from reports.html.phases import where_the_time_goes
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.tables import Definitions
+from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
 from reports.words import count, plural
 
@@ -40,7 +44,10 @@ DEFINITIONS: Definitions = {
         metrics.APP_CPU,
         *metrics.PHASES,
         *metrics.RATES,
+        metrics.ITL,
         *metrics.NODES,
+        *metrics.SERIES,
+        *metrics.COSTS,
         metrics.LITTLE,
     )
 }
@@ -68,18 +75,51 @@ def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str,
     rows = rows_of(summary)
     found = [
         Section("answer", "Answer", "The answer", _answer(summary, manifest)),
-        Section("numbers", "Numbers", "The numbers", numbers(summary, rows, definitions)),
-        Section("time", "Time", "Where the time goes", _figures(*_time(summary, rows, definitions))),
-        Section("spread", "Distribution", "How latencies spread", _figures(distribution(rows, definitions))),
+        Section("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
+        Section(
+            "time", "Time", "Where the time goes", _figures(definitions, *_time(summary, rows, definitions))
+        ),
+        Section(
+            "spread",
+            "Distribution",
+            "How latencies spread",
+            _figures(definitions, distribution(rows, definitions)),
+        ),
         Section("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
         Section("compared", "Differences", "What the variants change", _compared(summary, rows, definitions)),
+        *_course(summary, definitions),
+        *_not_known(summary, rows, definitions),
         Section("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
+        *_costs(summary, definitions),
         Section("assumed", "Assumed", heading(summary), assumed(summary)),
         Section("definitions", "Definitions", "What every number means", glossary(definitions)),
         Section("notes", "Notes", "Notes", notes(summary)),
         Section("reproduce", "Reproduce", "How to reproduce it", reproduce(summary, manifest)),
     ]
     return [s for s in found if s.identity != "compared" or len(variant_titles(summary)) > 1]
+
+
+def _numbers(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
+    return join(numbers(summary, rows, definitions), itl(summary, definitions))
+
+
+def _course(summary: Summary, definitions: Definitions) -> list[Section]:
+    figure = over_time(summary, definitions)
+    return (
+        [Section("course", "Over time", "How it went over time", figure.html(definitions))] if figure else []
+    )
+
+
+def _costs(summary: Summary, definitions: Definitions) -> list[Section]:
+    found = costs(summary, definitions)
+    return [Section("costs", "Cost", "What it costs", found)] if found else []
+
+
+def _not_known(summary: Summary, rows: list[Row], definitions: Definitions) -> list[Section]:
+    if not summary.get("uncertainty"):
+        return []
+    found = uncertainty(summary, rows, definitions)
+    return [Section("uncertainty", "Uncertainty", "What uncertain values do to it", found)]
 
 
 def _answer(summary: Summary, manifest: Mapping[str, Any]) -> Html:
@@ -135,7 +175,7 @@ def _served(summary: Summary, rows: list[Row], definitions: Definitions) -> Html
     all_served = None if failures else tag("p", "Every model request that was offered completed.")
     set_none = "The scenario sets no objective, so every completed request counts as good."
     basis = tag("p", f"Objectives: {objectives(slo)}." if objectives(slo) else set_none)
-    drawn = [figure.html() for figure in (failures, met) if figure]
+    drawn = [figure.html(definitions) for figure in (failures, met) if figure]
     return join(basis, all_served, rates_table(summary, definitions), drawn)
 
 
@@ -143,11 +183,11 @@ def _compared(summary: Summary, rows: list[Row], definitions: Definitions) -> Ht
     baseline = next(iter(variant_titles(summary).values()))
     figure = forest(comparable(summary, rows), baseline, definitions)
     nothing = "Nothing can be compared: a variant is overloaded, or too few requests completed."
-    return figure.html() if figure else tag("p", nothing)
+    return figure.html(definitions) if figure else tag("p", nothing)
 
 
-def _figures(*figures: Figure | None) -> Html:
-    drawn = [figure.html() for figure in figures if figure]
+def _figures(definitions: Definitions, *figures: Figure | None) -> Html:
+    drawn = [figure.html(definitions) for figure in figures if figure]
     return join(drawn) if drawn else tag("p", "There is nothing to show: too few requests completed.")
 
 

@@ -69,6 +69,7 @@ def where_the_time_goes(
         _tables(rows, views, used, definitions),
         tuple(Key(PHASES[name].label, PHASES[name].role, PHASES[name].hatched) for name in used),
         tuple(views),
+        tuple(used),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from reports.html.estimate import Estimate
 from reports.html.markup import Html, Node, join, link, tag
-from reports.words import Scale
+from reports.words import Scale, with_interval
 
 
 class Definition(Protocol):
@@ -54,6 +54,11 @@ class Footnotes:
             interval = shown.interval if estimate.has_spread else "no spread"
             return tag("td", shown.with_unit(), " ", tag("small", interval), class_="number")
         return tag("td", shown.with_unit(), self._mark("no interval", estimate.note), class_="number")
+
+    def between(self, least: float, most: float, scale: Scale, reason: str) -> Html:
+        """A value of which only bounds are known."""
+        shown = with_interval(least, least, most, scale)
+        return tag("td", shown.interval_with_unit(), self._mark("only bounds", reason), class_="number")
 
     def html(self) -> Html | None:
         if not self._figures:

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -44,6 +45,13 @@ def test_the_columns_of_the_readme_are_in_the_records(tmp_path: Path) -> None:
     requests = pd.read_parquet(out / "requests.parquet")
     means = requests.groupby("variant", observed=True)[["first_ps", "last_ps"]].mean()
     assert (means["first_ps"] < means["last_ps"]).all()
+
+
+def test_the_agent_of_the_readme_meets_its_objective() -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "virtual_client" in block)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    names["test_my_agent_answers_within_400_ms_on_the_edge"]()
 
 
 @pytest.mark.parametrize("name", ["report.html", "summary.json", "requests.parquet", "manifest.json"])

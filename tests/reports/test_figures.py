@@ -11,6 +11,7 @@ from reports.html.cdf import distribution
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.outcomes import attainment, not_served
+from reports.html.over_time import over_time
 from reports.html.palette import theme
 from reports.html.phases import where_the_time_goes
 from reports.html.rows import rows_of
@@ -38,6 +39,7 @@ def figures(found: Json) -> Iterator[Figure]:
         not_served(rows),
         attainment(rows, found["facts"]["slo"]),
         forest(comparable(found, rows), "On the Edge", {}),
+        over_time(found, {}),
     ]
     return (figure for figure in drawn if figure)
 
@@ -46,12 +48,17 @@ def coloured(node: Any, name: str = "light") -> Any:
     """As the page does it: roles become colours under keys that end in `color`."""
     if isinstance(node, dict):
         return {
-            key: theme(name)[value[1:]]
+            key: _colour(value, theme(name))
             if key.lower().endswith("color") and str(value).startswith("@")
             else coloured(value, name)
             for key, value in node.items()
         }
     return [coloured(item, name) for item in node] if isinstance(node, list) else node
+
+
+def _colour(value: str, roles: dict[str, str]) -> str:
+    role, _, opacity = value[1:].partition("/")
+    return roles[role] + opacity
 
 
 def cdf(curve: Json) -> Json:
@@ -75,6 +82,7 @@ def test_plotly_accepts_every_figure_in_both_themes() -> None:
         "not-served",
         "attainment",
         "differences",
+        "over-time",
     ]
     for figure in drawn:
         for name in ("light", "dark"):

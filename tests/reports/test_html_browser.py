@@ -73,6 +73,7 @@ def test_every_chart_draws_and_the_console_stays_silent(page: Path, tmp_path: Pa
         "not-served",
         "attainment",
         "differences",
+        "over-time",
     ]
     for plot, drawn in zip(plots, re.split(r'id="plot-', document)[1:], strict=True):
         width = re.search(r'<svg class="main-svg"[^>]*width="(\d+)"', drawn)

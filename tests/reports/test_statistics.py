@@ -3,13 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.differences import difference_of_means, difference_of_quantiles
 from reports.statistics import (
     Answer,
     Estimate,
     Refused,
     Samples,
-    difference_of_means,
-    difference_of_quantiles,
     mean,
     quantile_answers,
     quantiles,
@@ -217,3 +216,21 @@ def width(answers: list[Estimate]) -> float:
     """The mean half-width as a share of the value."""
     known = [one for one in answers if one.high is not None]
     return float(np.mean([((one.high or 0.0) - one.value) / one.value for one in known]))
+
+
+def test_an_interval_from_batches_tells_how_many_and_how_correlated_they_are() -> None:
+    found = estimate(mean(samples(np.random.default_rng(3).normal(0, 1, 3000))))
+    assert found.batches is not None
+    assert found.batches.count == 30
+    assert abs(found.batches.lag_one) <= 0.366  # 2 / sqrt(30)
+    assert found.as_json()["batches"] == {"count": 30, "lag_one": found.batches.lag_one}
+    assert "batches" not in estimate(mean(samples([1.0, 2.0], [3.0, 4.0]))).as_json()
+
+
+def test_the_correlation_of_batches_worked_by_hand() -> None:
+    # Twenty batches of ten equal values, 1 and -1 by turns: each is followed by its opposite, 19 of 20 times.
+    alternating = np.repeat([1.0, -1.0] * 10, 10)
+    found = estimate(mean(samples(alternating)))
+    assert found.batches is not None
+    assert found.batches.count == 20
+    assert found.batches.lag_one == pytest.approx(-0.95)

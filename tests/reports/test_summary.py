@@ -93,12 +93,14 @@ def test_nodes_worked_by_hand() -> None:
         node(busy_ps=4 * second, sequence_ps=8 * second, preemptions=1),
         node(node=1, busy_ps=6 * second, sequence_ps=22 * second, preemptions=2),
     ]
-    found = summarise(
-        tables({("edge", 0): [request()], ("edge", 1): []}, nodes=nodes), manifest(replications=2)
-    )
+    overlapping = [request(started=0, last=3000), request(started=2000, last=4000)]  # together 4 s
+    other = request(node=1, started=1000, last=7000)
+    rows = [*overlapping, other, request(node=1, started=9000, last=14_000)]  # 6 s, and 1 s to the horizon
+    run = tables({("edge", 0): rows, ("edge", 1): rows}, nodes=nodes)
+    found = summarise(run, manifest(replications=2))
     (row,) = found["variants"]["edge"]["nodes"]
     assert (row["model"], row["nodes"]) == ("llama", 2)
-    assert [row[name]["value"] for name in ("utilisation", "batch", "preemptions")] == [0.5, 3.0, 3.0]
+    assert [row[name]["value"] for name in ("utilisation", "batch", "preemptions")] == [0.55, 3.0, 3.0]
 
 
 def test_differences_are_the_variant_less_the_baseline() -> None:

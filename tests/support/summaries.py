@@ -93,6 +93,48 @@ def group(
     return found | changed
 
 
+def band(*values: float) -> Json:
+    return {"mean": list(values), "low": [v * 0.9 for v in values], "high": [v * 1.1 for v in values]}
+
+
+def course() -> Json:
+    """Over four bins: the load comes, stays and goes."""
+    everyone = {
+        "offered_per_s": band(10, 10, 10, 0),
+        "carried_per_s": band(8, 10, 10, 2),
+        "rejected_per_s": band(0, 0, 0, 0),
+        "in_system": band(2, 3, 3, 0.5),
+    }
+    model = {
+        "waiting": band(0.5, 1, 1, 0),
+        "prefilling": band(0.5, 0.5, 0.5, 0),
+        "decoding": band(1, 1.5, 1.5, 0.5),
+        "kv_tokens": band(500, 900, 900, 100),
+        "utilisation": band(0.5, 0.7, 0.7, 0.2),
+    }
+    return {"all": everyone, "models": {"llama": model}}
+
+
+def costs() -> Json:
+    bounds = {"refused": "The idle power is not stated.", "at_least": 1.0, "at_most": 4.0}
+    return {
+        "model": "llama",
+        "facts": {"busy_w": {"value": 200, "confidence": "published", "source": "a data sheet"}},
+        "power_w": bounds,
+        "joules_per_request": bounds,
+        "joules_per_1m_output_tokens": bounds,
+        "usd_per_request": refused("The price is not stated."),
+        "usd_per_1m_output_tokens": refused("The price is not stated."),
+    }
+
+
+def gaps() -> Json:
+    values = {
+        name: estimate(value, 0.0001) for name, value in (("mean", 0.009), ("p50", 0.008), ("p95", 0.02))
+    }
+    return {"model": "llama", "gaps": 120_000, **values, "p99": estimate(0.06, 0.001)}
+
+
 def variant(*groups: Json, state: str = "stable", why: str = "It carried 9.9 of 9.9 requests/s.") -> Json:
     return {
         "verdict": {"state": state, "why": why},
@@ -117,6 +159,9 @@ def variant(*groups: Json, state: str = "stable", why: str = "It carried 9.9 of 
             }
         ],
         "groups": list(groups) or [group()],
+        "costs": [costs()],
+        "itl": [gaps()],
+        "series": course(),
     }
 
 
@@ -133,6 +178,17 @@ ASSUMED = {
     "source": "no measurement is public",
     "confidence": "assumed",
     "model": "llama",
+}
+
+
+READING = {
+    "model": "llama",
+    "used": "hc1",
+    "other": "hc1_pipelined",
+    "ttft": [
+        {"prompt_tokens": 100, "used_s": 0.00865, "other_s": 0.0043324},
+        {"prompt_tokens": 10_000, "used_s": 0.568, "other_s": 0.0261478},
+    ],
 }
 
 
@@ -160,6 +216,7 @@ def summary(
         "models": {"llama": {"id": "llama-3.1-8b", "hardware": "hc1", "nodes": 2, "context_tokens": 6144}},
         "slo": {"ttft_s": 0.25, "tpot_s": None, "e2e_s": None, "felt_s": 1.0},
         "assumed": [ASSUMED],
+        "readings": [READING],
     }
     return {
         "format": 1,
@@ -174,6 +231,7 @@ def summary(
         "notes": [],
         "facts": facts,
         "interval": {"level": 0.95, "between": "replications"},
+        "series_edges_s": [0.0, 75.0, 150.0, 225.0, 300.0],
         "variants": dict(variants),
         "differences": dict(differences or {}),
     } | changed

@@ -1,0 +1,172 @@
+"""What uncertain values do to the answer: their band beside the interval from sampling."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from reports.html.dots import Mark, dots
+from reports.html.estimate import Estimate, read_estimate
+from reports.html.figure import Choice, Figure, Key
+from reports.html.markup import Html, Node, join, tag
+from reports.html.rows import Row, Summary
+from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.html.tornado import label_of, tornado
+from reports.words import PERCENT, duration, duration_scale, plural
+
+METRICS = {"felt": "User-felt latency", "ttft": "Time to first token", "e2e": "End-to-end time"}
+STATISTICS = {"mean": "mean", "p50": "p50", "p95": "p95"}
+VIEWS = (("felt", "p95"), ("felt", "mean"), ("ttft", "p95"))
+
+
+class Pair(NamedTuple):
+    """One number twice."""
+
+    sampling: Estimate
+    values: Estimate
+
+
+class Band(NamedTuple):
+    row: Row
+    metric: Mapping[str, Mapping[str, Mapping[str, float]]]
+    changes: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """The same of the difference from the baseline; empty for the baseline itself."""
+
+    def pair(self, metric: str, statistic: str) -> Pair:
+        return Pair(self.row.statistic(metric, statistic), _band(self.metric, metric, statistic))
+
+
+def uncertainty(summary: Summary, rows: Sequence[Row], definitions: Definitions) -> Html:
+    found = summary["uncertainty"]
+    bands = list(_bands(found, rows))
+    figures = [figure.html() for figure in (_beside(bands, definitions), tornado(found, rows)) if figure]
+    return join(
+        _lead(found), figures, _attainment(bands, definitions), _changes(summary, bands), _values(found)
+    )
+
+
+def _lead(found: Mapping[str, Any]) -> Html:
+    drawn = f"{plural(found['draws'], 'draw')} of {plural(len(found['values']), 'value')}"
+    each = plural(found["replications"], "replication")
+    basis = (
+        f"{drawn} that are known to a range only, {each} each, all on the same random numbers. A band holds "
+        "the middle 90 % of the draws: it says how far the answer moves while every value stays within what "
+        "its evidence allows. The interval from sampling says how far chance alone moves it."
+    )
+    notes = [tag("li", note) for note in found["notes"]]
+    return join(tag("p", basis), tag("ul", notes) if notes else None)
+
+
+def _bands(found: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Band]:
+    known, changes = _by_row(found["bands"]), _by_row(found["differences"])
+    for line in rows:
+        metric = known.get((line.variant, line.source))
+        if metric is not None:
+            yield Band(line, metric, changes.get((line.variant, line.source), {}))
+
+
+def _by_row(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(variant, one["source"]): one["metric"] for variant, ones in entries.items() for one in ones}
+
+
+def _band(metric: Mapping[str, Any], name: str, statistic: str) -> Estimate:
+    known = metric.get(name, {}).get(statistic)
+    if known is None:
+        return Estimate(None, refused="Too few draws have this number.")
+    return Estimate(known["median"], known["low"], known["high"])
+
+
+def _beside(bands: Sequence[Band], definitions: Definitions) -> Figure | None:
+    pairs = [band.pair(metric, statistic) for band in bands for metric, statistic in VIEWS]
+    ends = [end for pair in pairs for one in pair for end in (one.value, one.high) if end is not None]
+    if not ends:
+        return None
+    scale = duration_scale(max(ends))
+    choices = tuple(Choice(f"{m}-{s}", f"{METRICS[m]}, {STATISTICS[s]}") for m, s in VIEWS)
+    keys = (Key("from sampling", "series_0", symbol=0), Key("from uncertain values", "series_1", symbol=1))
+    labels = [band.row.label for band in bands]
+    return Figure(
+        "uncertainty-bands",
+        "Chance, and what is not known",
+        "Above the interval from sampling, below it the median of the draws and the band with the middle "
+        "90 % of them.",
+        _said(bands),
+        dots(labels, list(_marks(bands, choices)), 2, scale, f"latency ({scale.symbol})", {}),
+        _beside_table(bands, definitions),
+        keys,
+        choices,
+    )
+
+
+def _marks(bands: Sequence[Band], choices: Sequence[Choice]) -> Iterator[Mark]:
+    for choice, (metric, statistic) in zip(choices, VIEWS, strict=True):
+        pairs = [band.pair(metric, statistic) for band in bands]
+        shown = choice is choices[0]
+        sampling, values = [pair.sampling for pair in pairs], [pair.values for pair in pairs]
+        yield Mark("from sampling", "series_0", 0, sampling, choice.key, shown)
+        yield Mark("from uncertain values", "series_1", 1, values, choice.key, shown)
+
+
+def _said(bands: Sequence[Band]) -> str:
+    found = ((band.row.label, band.pair("felt", "p95").values) for band in bands)
+    parts = [f"{label} {duration(e.low)} to {duration(e.high)}" for label, e in found if e.low and e.high]
+    return "Bands of user-felt latency, p95: " + ("; ".join(parts) or "none could be given") + "."
+
+
+def _beside_table(bands: Sequence[Band], definitions: Definitions) -> Html:
+    notes = Footnotes("uncertainty")
+    columns: list[Node] = [""]
+    for name in STATISTICS.values():
+        columns += [f"{name.capitalize() if name == 'mean' else name}, sampling", "uncertain values"]
+    bodies = []
+    for metric, title in METRICS.items():
+        lines = [
+            row(band.row.label, *(notes.cell(one) for name in STATISTICS for one in band.pair(metric, name)))
+            for band in bands
+        ]
+        bodies.append(body(lines, term(metric, title, definitions), len(columns)))
+    caption = "Each number with its interval from sampling, and with its band from uncertain values"
+    return table(caption, columns, bodies, after=notes.html())
+
+
+def _attainment(bands: Sequence[Band], definitions: Definitions) -> Html:
+    notes = Footnotes("uncertain-attainment")
+    lines = [
+        row(
+            band.row.label,
+            notes.cell(read_estimate(band.row.group.get("attainment")), PERCENT),
+            notes.cell(_band(band.metric, "attainment", "share"), PERCENT),
+        )
+        for band in bands
+    ]
+    columns: list[Node] = ["", term("attainment", "Attainment", definitions), "uncertain values"]
+    return table(
+        "Attainment, from sampling and from uncertain values", columns, [body(lines)], after=notes.html()
+    )
+
+
+def _changes(summary: Summary, bands: Sequence[Band]) -> Html | None:
+    """Differences of felt latency: both sides of one have the same draw, so what they share cancels."""
+    compared = [band for band in bands if band.changes]
+    if not compared:
+        return None
+    paired = _by_row(summary.get("differences", {}))
+    notes, columns = Footnotes("uncertain-differences"), [""]
+    for name in STATISTICS.values():
+        columns += [f"{name}, sampling", "uncertain values"]
+    lines = []
+    for band in compared:
+        known = paired.get((band.row.variant, band.row.source), {}).get("felt", {})
+        pairs = [(read_estimate(known.get(name)), _band(band.changes, "felt", name)) for name in STATISTICS]
+        lines.append(row(band.row.label, *(notes.cell(one) for pair in pairs for one in pair)))
+    caption = "User-felt latency less that of the baseline, paired within each draw"
+    return table(caption, columns, [body(lines)], after=notes.html())
+
+
+def _values(found: Mapping[str, Any]) -> Html | None:
+    if not found["values"]:
+        return None
+    lines = [
+        row(label_of(one), number_cell(f"{one['low']:g}"), number_cell(f"{one['high']:g}"), one["confidence"])
+        for one in found["values"]
+    ]
+    drawn = table("Values drawn, and their ranges", ["Value", "Low", "High", "Confidence"], [body(lines)])
+    return tag("details", tag("summary", "Values drawn, and their ranges"), drawn)

@@ -1,0 +1,63 @@
+"""The records of a run, variant by variant, and in each of them source by source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reports.columns import Columns, by_variant
+from reports.group import Group
+from reports.metrics import Window
+from reports.tables import RunTables
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRecords:
+    requests: Columns
+    nodes: Columns
+    replications: Sequence[int]
+    groups: Sequence[Group]
+    """One per traffic source."""
+    gaps: Columns | None
+    """None when nobody counted them."""
+
+
+def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window) -> dict[str, VariantRecords]:
+    """By name, the baseline first; without variants that an interrupted run did not come to."""
+    names = [entry["name"] for entry in facts["variants"]]
+    all_requests, all_nodes = by_variant(tables.requests, names), by_variant(tables.nodes, names)
+    all_users = by_variant(tables.user_requests, names) if tables.user_requests is not None else {}
+    all_gaps = by_variant(tables.gaps, names) if tables.gaps is not None else {}
+    found = {}
+    for name in names:
+        requests, nodes = all_requests[name], all_nodes[name]
+        replications = _replications(requests, nodes)
+        if replications:
+            groups = _groups(requests, all_users.get(name), facts, name, window, replications)
+            found[name] = VariantRecords(requests, nodes, replications, groups, all_gaps.get(name))
+    return found
+
+
+def _replications(requests: Columns, nodes: Columns) -> list[int]:
+    """Nodes leave a row even in a replication without a request."""
+    found: list[int] = np.union1d(requests["replication"], nodes["replication"]).tolist()
+    return found
+
+
+def _groups(
+    requests: Columns,
+    users: Columns | None,
+    facts: Mapping[str, Any],
+    variant: str,
+    window: Window,
+    replications: Sequence[int],
+) -> list[Group]:
+    sources = facts.get("sources_by_variant", {}).get(variant, facts["sources"])
+    groups = []
+    for source in sources:
+        mine = requests.take(requests.labelled("source", source["name"]))
+        has_app = source["app"] is not None and users is not None
+        asks = users.take(users.labelled("source", source["name"])) if has_app and users is not None else None
+        groups.append(Group.of(source, mine, asks, window, replications, facts["slo"]))
+    return groups

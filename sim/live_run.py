@@ -1,0 +1,100 @@
+"""A live run and its replay: one world that only outsiders send into, and what is recorded of it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reports.tables import RunTables
+from sim.calendar import Timeline
+from sim.journal import Entry
+from sim.scenario.schema import RunPlan, Scenario
+from sim.ticket import Ticket
+from sim.world import World
+
+VARIANT = "live"
+LONGEST_S = 4_000_000
+"""A live run has no horizon; this is the longest that a scenario may state."""
+Json = dict[str, Any]
+
+
+def live_world(scenario: Scenario, env: Timeline | None = None) -> World:
+    """The same for a server and for the replay of what it recorded."""
+    endless = RunPlan(horizon_s=LONGEST_S, replications=1, seed=scenario.run.seed)
+    return World(
+        scenario.model_copy(update={"run": endless}),
+        scenario.run.seed,
+        0,
+        engine="fast",
+        keep_schedule=True,
+        sources=False,
+        env=env,
+    )
+
+
+def replayed(scenario: Scenario, entries: Sequence[Entry]) -> World:
+    """A world in which all of `entries` happened when they did."""
+    world = live_world(scenario)
+    env, tickets = world.env, dict[int, Ticket]()
+    for entry in entries:
+        env.run_before(entry.at_ps)
+        while env.passed < entry.passed and env.next_ps == entry.at_ps:
+            env.step()
+        if entry.request is not None:
+            tickets[entry.number] = world.platform.submit(entry.request)
+        else:
+            tickets.pop(entry.number).cancel()
+    return world
+
+
+def live_tables(world: World) -> RunTables:
+    """The records of a world into which nobody sends any more, once everything inside has ended."""
+    while world.env.next_ps is not None:
+        world.env.step()
+    tables = world.tables(VARIANT)
+    return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps)
+
+
+def sources(requests: pa.Table) -> list[Json]:
+    """Who asked which model from where, as the facts of a run describe traffic."""
+    seen: dict[str, Json] = {}
+    columns = [requests[name].to_pylist() for name in ("source", "tenant", "place", "model")]
+    for source, tenant, place, model in zip(*columns, strict=True):
+        if source not in seen:
+            seen[source] = {
+                "name": source,
+                "tenant": tenant,
+                "place": place,
+                "model": model,
+                "app": None,
+                "app_place": None,
+                "calls": 1,
+                "mode": None,
+                "arrivals": VARIANT,
+            }
+    return [seen[source] for source in sorted(seen)]
+
+
+def _told_apart(requests: pa.Table) -> pa.Table:
+    """A source that asked from several places, or several models, becomes several: `chat, edge`."""
+    asked = list(zip(*(requests[name].to_pylist() for name in ("source", "place", "model")), strict=True))
+    names = _names(set(asked))
+    labels = sorted(set(names.values()))
+    codes = np.array([labels.index(names[one]) for one in asked], np.int32)
+    column = pa.DictionaryArray.from_arrays(codes, pa.array(labels, pa.string()))
+    return requests.set_column(requests.column_names.index("source"), "source", column)
+
+
+def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], str]:
+    places, models = defaultdict(set), defaultdict(set)
+    for source, place, model in asked:
+        places[source].add(place)
+        models[source].add(model)
+    return {
+        (source, place, model): ", ".join(
+            [source, *[place] * (len(places[source]) > 1), *[model] * (len(models[source]) > 1)]
+        )
+        for source, place, model in asked
+    }

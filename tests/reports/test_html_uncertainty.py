@@ -1,0 +1,78 @@
+"""The section on uncertain values, from a summary that has one."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reports.headlines import HEADLINES, Headline
+from reports.html import render
+from reports.html.rows import rows_of
+from reports.html.tornado import MOST_VALUES, tornado
+from reports.summary import summarise
+from reports.text import summary_table
+from reports.uncertainty import Input, Study, uncertainty_json
+from tests.support.synthetic import synthetic_run
+
+DRAWS = 24
+
+
+@pytest.fixture(scope="module")
+def summary() -> dict[str, Any]:
+    """Felt latency is `slow` seconds, one of 14 values, whatever the others are."""
+    tables, manifest = synthetic_run(4000, variants=2, replications=3)
+    made = summarise(tables, manifest)
+    values = np.random.default_rng(2).random((DRAWS, 14))
+    inputs = [Input(f"value_{i}", None, 0.0, 1.0, "assumed") for i in range(13)]
+    inputs.insert(7, Input("slow", "llama", 0.0, 1.0, "derived"))
+    groups = [(name, group["source"]) for name, one in made["variants"].items() for group in one["groups"]]
+    results = [
+        {
+            Headline(variant, source, metric, statistic): float(row[7]) + (variant != "edge")
+            for variant, source in groups
+            for metric, statistic in HEADLINES
+        }
+        for row in values
+    ]
+    study = Study(tuple(inputs), values, results, DRAWS, ("cable.rtt_floor_ms",), 3, "edge")
+    return {**made, "uncertainty": uncertainty_json(study)}
+
+
+def test_a_report_shows_the_section_only_where_draws_were_made(summary: dict[str, Any]) -> None:
+    without = {key: value for key, value in summary.items() if key != "uncertainty"}
+    assert 'id="uncertainty"' in render(summary)
+    assert 'id="uncertainty"' not in render(without)
+
+
+def test_the_value_that_matters_stands_on_top_and_at_most_ten_stand_below(summary: dict[str, Any]) -> None:
+    figure = tornado(summary["uncertainty"], rows_of(summary))
+    assert figure is not None
+    labels = [note["text"] for note in figure.plot["layout"]["annotations"]]
+    assert labels[0] == "llama: slow"
+    assert len(labels) == MOST_VALUES
+    first = figure.plot["data"][0]
+    assert first["name"] == "lowest third"
+    assert first["x"][0] < figure.plot["data"][1]["x"][0]
+    assert "llama: slow" in figure.table
+
+
+def test_the_page_says_what_the_bands_leave_out(summary: dict[str, Any]) -> None:
+    page = render(summary)
+    assert "1 derived or assumed values state no range" in page
+    assert "24 draws of 14 values" in page
+
+
+def test_differences_come_with_the_band_of_the_draws(summary: dict[str, Any]) -> None:
+    # Each draw adds the same second to the variant: the band of the difference is that second alone.
+    (felt, *_) = [
+        one["metric"]["felt"]["mean"] for one in summary["uncertainty"]["differences"]["aws_same_metro"]
+    ]
+    assert felt["low"] == pytest.approx(1.0)
+    assert felt["high"] == pytest.approx(1.0)
+    assert "User-felt latency less that of the baseline, paired within each draw" in render(summary)
+
+
+def test_the_terminal_table_has_one_line_of_it(summary: dict[str, Any]) -> None:
+    shown = " ".join(summary_table(summary).split())
+    assert "Uncertain values, 24 draws of 14: felt p95 of assistant in edge from" in shown
+    assert "most by slow." in shown
