@@ -15,17 +15,22 @@ from api_shim.door import Door
 from api_shim.routes import chat, completions, description, health, models
 from api_shim.settings import Settings
 from api_shim.shim import Shim
+from sim.journal import Journal
 from sim.world import World
 
 ROUTES = [*chat.ROUTES, *completions.ROUTES, *models.ROUTES, *health.ROUTES, *description.ROUTES]
 
 
 def create_app(
-    world: World, clock: Clock, settings: Settings | None = None, content: Content | None = None
+    world: World,
+    clock: Clock,
+    settings: Settings | None = None,
+    content: Content | None = None,
+    journal: Journal | None = None,
 ) -> Starlette:
     """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
     assert world.env is clock.timeline
-    shim = Shim(world, clock, content or Synthetic(), settings or Settings())
+    shim = Shim(world, clock, content or Synthetic(), settings or Settings(), journal)
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(Door, shim=shim)],

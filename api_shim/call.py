@@ -3,6 +3,7 @@
 import asyncio
 
 from api_shim.clock import Clock
+from sim.journal import Journal
 from sim.platform import Platform
 from sim.rate_limit import Headroom, Refusal
 from sim.ticket import Ticket
@@ -12,7 +13,9 @@ from traffic.request import Request
 class Call:
     """A sink that writes down what it hears, and wakes whoever waits when it has reached the caller."""
 
-    def __init__(self, clock: Clock, platform: Platform, request: Request) -> None:
+    def __init__(
+        self, clock: Clock, platform: Platform, request: Request, journal: Journal | None = None
+    ) -> None:
         self.clock = clock
         self.request = request
         self.ticket: Ticket | None = None
@@ -25,6 +28,7 @@ class Call:
         self.gone = False
         """The client has hung up."""
         self._platform = platform
+        self._journal = journal
         self._waiter: asyncio.Future[None] | None = None
 
     def send(self) -> None:
@@ -34,6 +38,8 @@ class Call:
         if not self.gone:
             now_ps = self.clock.timeline.now
             self.request = self.request._replace(intended_ps=now_ps)
+            if self._journal is not None:
+                self._journal.arrived(self.request)
             self.ticket = self._platform.submit(self.request, self)
 
     def hang_up(self) -> None:
@@ -45,6 +51,8 @@ class Call:
 
     def _cancel(self) -> None:
         if self.ticket is not None:
+            if self._journal is not None:
+                self._journal.gone(self.request.number)
             self.ticket.cancel()
 
     # The sink. Times are at the caller's end and may lie ahead.

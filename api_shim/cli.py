@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from api_shim.content import Content
+    from api_shim.recording import Recorder
     from api_shim.shim import Shim
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -57,14 +58,22 @@ def serve(
             "--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"
         ),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="at the end, write the run directory: records, report, arrivals to replay"
+        ),
+    ] = None,
 ) -> None:
     """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
     from api_shim import listeners
+    from api_shim.recording import Recorder
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
     from api_shim.settings import Settings
+    from sim.live_run import live_world
+    from sim.new_directory import require_new
     from sim.scenario.load import load
-    from sim.world import World
 
     if stream_chunks not in {"per_token", "coalesced"}:
         _fail(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
@@ -76,6 +85,8 @@ def serve(
         wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
         spec, settled = listeners.settle(plan.variants[chosen], wanted)
         words = make_content(content, upstream_model)
+        if record is not None:
+            require_new(record, "--record")
         sockets = [bind(host, listener.port) for listener in settled]
     except ValueError as error:
         _fail(str(error))
@@ -90,7 +101,8 @@ def serve(
         instance=secrets.token_hex(4),
     )
     raise_file_limit()
-    world = World(spec, spec.run.seed, 0, engine="fast", keep_schedule=True, sources=False)
+    world = live_world(spec)
+    recorder = None if record is None else Recorder(spec, world, content, record)
 
     def ready(shim: "Shim") -> None:
         for number in ports:
@@ -98,8 +110,23 @@ def serve(
             _tell(f"http://{host}:{number}/v1 answers callers at {place}")
         _tell(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
-    shim = asyncio.run(run_server(world, sockets, behaviour, words, speed=speed, ready=ready))
+    journal = None if recorder is None else recorder.journal
+    shim = asyncio.run(
+        run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal)
+    )
     _tell(farewell(shim))
+    if recorder is not None:
+        _write(recorder, shim)
+
+
+def _write(recorder: "Recorder", shim: "Shim") -> None:
+    from reports.run_directory import RunDirectoryError
+
+    try:
+        written = recorder.write(shim)
+    except RunDirectoryError as error:
+        _fail(str(error))
+    _tell(f"recorded in {recorder.directory}" if written else "nothing to record")
 
 
 def make_content(text: str, upstream_model: str | None) -> "Content":

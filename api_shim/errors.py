@@ -9,6 +9,8 @@ from starlette.responses import JSONResponse, Response
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+LONGEST_ECHO = 200
+"""Letters of what a client sent that come back in a message."""
 
 
 class ApiError(Exception):
@@ -44,7 +46,7 @@ def bad_value(param: str, message: str, code: str = "invalid_value") -> ApiError
 def unknown_model(model: str) -> ApiError:
     return ApiError(
         HTTPStatus.NOT_FOUND,
-        f"The model `{model}` does not exist or you do not have access to it.",
+        f"The model `{model[:LONGEST_ECHO]}` does not exist or you do not have access to it.",
         param="model",
         code="model_not_found",
     )

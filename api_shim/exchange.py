@@ -30,13 +30,16 @@ class Exchange:
         self.created = int(shim.clock.unix_s())
         self.lateness_ps = 0
         """Of the last thing written."""
-        self.looked_ps = shim.clock.timeline.now
-        """The model's time up to which tokens were asked for, the way back taken off."""
         self._watch: asyncio.Task[None] | None = None
 
     @property
     def answered(self) -> bool:
         return self.call.reason in ANSWERED
+
+    @property
+    def way_back_ps(self) -> int:
+        ticket = self.call.ticket
+        return 0 if ticket is None else ticket.departure.back_first_ps
 
     def begin(self, receive: Receive) -> None:
         self._watch = asyncio.create_task(self._hear_the_client_leave(receive))
@@ -83,7 +86,6 @@ class Exchange:
         ticket = call.ticket
         if ticket is None or not ticket.sequences:
             return [0] * call.request.samples
-        self.looked_ps = now_ps - ticket.departure.back_first_ps
         return [ticket.tokens_by(now_ps, sample) for sample in range(call.request.samples)]
 
     def close(self) -> None:

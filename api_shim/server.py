@@ -14,6 +14,7 @@ from api_shim.content import Content
 from api_shim.pacer import Pacer
 from api_shim.settings import Settings
 from api_shim.shim import Shim
+from sim.journal import Journal
 from sim.world import World
 from traffic.tokens import vocabulary_of
 
@@ -58,13 +59,14 @@ async def serve(
     *,
     speed: float = 1.0,
     ready: Callable[[Shim], object] | None = None,
+    journal: Journal | None = None,
 ) -> Shim:
     """Answer until SIGTERM or Ctrl-C, let what is in progress end, and hand back what was served."""
     for model in world.scenario.models.values():
         vocabulary_of(model.llm)  # a second each, better spent before the clock starts
     pacer = Pacer(world.env, speed)
     try:
-        app = create_app(world, pacer, settings, content)
+        app = create_app(world, pacer, settings, content, journal)
         shim: Shim = app.state.shim
         config = uvicorn.Config(
             app,

@@ -18,7 +18,8 @@ class Settings:
     """Of the tokens due at a wake-up: one event for each, or one for all."""
     flush_ms: float | None = None
     """Between two writes of a stream; None: it grows with the number of streams."""
-    body_limit_bytes: int = 16 * 2**20
+    body_limit_bytes: int = 4 * 2**20
+    """Ten times what fills the largest context."""
     need_key: bool = True
     place_of_port: dict[int, str] = field(default_factory=dict)
     """Where the callers of a listener are."""

@@ -15,6 +15,7 @@ from api_shim.lengths import Lengths
 from api_shim.metrics import Metrics
 from api_shim.pacing import Pacing
 from api_shim.settings import Settings
+from sim.journal import Journal
 from sim.scenario.schema import Model
 from sim.world import World
 from traffic.request import Request
@@ -38,15 +39,24 @@ class ServedModel:
 
 
 class Shim:
-    def __init__(self, world: World, clock: Clock, content: Content, settings: Settings) -> None:
+    def __init__(
+        self,
+        world: World,
+        clock: Clock,
+        content: Content,
+        settings: Settings,
+        journal: Journal | None = None,
+    ) -> None:
         scenario = world.scenario
         self.world = world
         self.clock = clock
         self.content = content
         self.settings = settings
+        self.journal = journal
+        """Where arrivals are written down, if anywhere."""
         self.callers = Callers(scenario, settings.place_of_port, need_key=settings.need_key)
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
-        self.lengths = Lengths(scenario)
+        self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)
         self.metrics = Metrics(self)
         self.streams = 0
@@ -103,7 +113,9 @@ class Shim:
             stream=stream,
             samples=ask.samples,
         )
-        exchange = Exchange(self, Call(self.clock, self.world.platform, request), plan, model.id)
+        exchange = Exchange(
+            self, Call(self.clock, self.world.platform, request, self.journal), plan, model.id
+        )
         self.exchanges.add(exchange)
         exchange.begin(http.receive)
         return exchange
@@ -118,8 +130,10 @@ class Shim:
             self._forget()
 
     def _forget(self) -> None:
-        """Streams ask how many tokens they have only ever later than before: what is older can go."""
-        needed_ps = min((e.looked_ps for e in self.exchanges), default=self.clock.timeline.now)
+        """Streams ask how many tokens have reached them by now, so only what is on its way back is needed."""
+        on_the_way_ps = max((exchange.way_back_ps for exchange in self.exchanges), default=0)
+        needed_ps = self.clock.timeline.now - on_the_way_ps
         for nodes in self.world.platform.nodes.values():
             for node in nodes:
                 node.kernel.forget(needed_ps)
+        self.world.tidy()

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from reports.busy import busy_share
 from reports.columns import Columns, Floats
 from reports.metrics import Window
 from reports.statistics import Answer, Estimate, Refused, interval_of
-from reports.timeseries import busy_share
 
 S_PER_HOUR = 3600
 NO_INTERVAL = "One replication: one value, and so no interval."

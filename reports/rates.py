@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.busy import busy_share
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import OUTCOMES, PS_PER_S
 from reports.statistics import Answer, Estimate, Refused, Samples, interval_of, mean, share
-from reports.timeseries import busy_share
 
 SLICES = 300
 """With one replication a rate is a series of counts over so many slices of the window, for batch means."""

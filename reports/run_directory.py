@@ -1,13 +1,14 @@
 """What a run leaves on disk: written whole or not at all, and the same bytes for the same run.
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
-apps), uncertainty.parquet (with draws of uncertain values), summary.json, report.html.
+apps), uncertainty.parquet (with draws of uncertain values), summary.json, report.html; of live runs also
+arrivals.jsonl (what came in, for `e80sim replay`) and client.jsonl (what a load client saw).
 """
 
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -45,8 +46,16 @@ class Run:
     """The draws of uncertain values and what came of each, where any were made."""
 
 
-def write(path: Path, run: Run, report_html: str | None = None) -> None:
-    """Everything appears under `path` at once. Raises RunDirectoryError, and then leaves nothing."""
+def write(
+    path: Path,
+    run: Run,
+    report_html: str | None = None,
+    more: Mapping[str, Callable[[Path], object]] | None = None,
+) -> None:
+    """Everything appears under `path` at once. Raises RunDirectoryError, and then leaves nothing.
+
+    `more` are further files by name, with what writes them.
+    """
     if path.exists():
         raise RunDirectoryError(f"{path} exists already: choose another directory for the run.")
     hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
@@ -55,6 +64,9 @@ def write(path: Path, run: Run, report_html: str | None = None) -> None:
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir()
         _fill(hidden, run, report_html)
+        for name, write_file in (more or {}).items():
+            write_file(hidden / name)
+            _sync(hidden / name)
         _sync(hidden)
         hidden.rename(path)
         _sync(path.parent)

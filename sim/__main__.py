@@ -14,6 +14,8 @@ COMMANDS = {
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
     "path": ("sim.network.cli", "show what a request pays between two places, line by line"),
     "serve": ("api_shim.cli", "answer OpenAI clients as the scenario's platform would"),
+    "replay": ("sim.replay_cli", "run again offline what a live server recorded, and compare every stamp"),
+    "load": ("api_shim.load_cli", "serve a scenario, load it with locust and write the report of both"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 

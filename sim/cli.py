@@ -5,8 +5,6 @@ import os
 import sys
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from datetime import UTC, datetime
-from hashlib import sha256
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
@@ -111,26 +109,15 @@ def _draws(plan: Plan, draws: int) -> "Draws":
 
 
 def _new_directory(plan: Plan, out: Path | None) -> Path:
-    if out is not None:
-        if os.path.lexists(out):
-            _fail(f"--out {out} exists already: choose a directory that does not")
-        _require_writable(out)
-        return out
-    digest = sha256(plan.resolved().encode()).hexdigest()[:8]
-    base = Path("runs") / plan.base.name / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
-    candidates = chain([base], (base.with_name(f"{base.name}-{n}") for n in count(2)))
-    _require_writable(base)
-    return next(path for path in candidates if not path.exists())
+    from sim.new_directory import new_directory, require_new
 
-
-def _require_writable(directory: Path) -> None:
-    """Told before the run and not after it."""
-    # Path.exists raises where it may not look.
-    around = next(path for path in directory.absolute().parents if os.path.exists(path))  # noqa: PTH110
-    if not around.is_dir():
-        _fail(f"{directory} cannot be made: {around} is not a directory")
-    if not os.access(around, os.W_OK | os.X_OK):
-        _fail(f"{directory} cannot be made: {around} cannot be written to")
+    try:
+        if out is None:
+            return new_directory(plan)
+        require_new(out, "--out")
+    except ValueError as error:
+        _fail(str(error))
+    return out
 
 
 def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_report: bool) -> dict[str, Any]:

@@ -38,12 +38,15 @@ def replayed(scenario: Scenario, entries: Sequence[Entry]) -> World:
     """A world in which all of `entries` happened when they did."""
     world = live_world(scenario)
     env, tickets = world.env, dict[int, Ticket]()
+    leaving = {entry.number for entry in entries if entry.request is None}
     for entry in entries:
         env.run_before(entry.at_ps)
         while env.passed < entry.passed and env.next_ps == entry.at_ps:
             env.step()
         if entry.request is not None:
-            tickets[entry.number] = world.platform.submit(entry.request)
+            ticket = world.platform.submit(entry.request)
+            if entry.number in leaving:
+                tickets[entry.number] = ticket
         else:
             tickets.pop(entry.number).cancel()
     return world
@@ -98,3 +101,25 @@ def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], st
         )
         for source, place, model in asked
     }
+
+
+def first_difference(recorded: RunTables, again: RunTables) -> str | None:
+    """A sentence on the first cell that is not the same, None where all are."""
+    for name in ("requests", "nodes", "gaps"):
+        one, other = getattr(recorded, name), getattr(again, name)
+        found = None if one is None or other is None else _table_difference(one, other)
+        if found is not None:
+            return f"In {name}: {found}"
+    return None
+
+
+def _table_difference(recorded: pa.Table, again: pa.Table) -> str | None:
+    if recorded.num_rows != again.num_rows:
+        return f"{recorded.num_rows} rows were recorded, {again.num_rows} came out."
+    found: tuple[int, str] | None = None
+    for name in recorded.column_names:
+        one, other = recorded[name].to_pylist(), again[name].to_pylist()
+        row = next((i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]), None)
+        if row is not None and (found is None or row < found[0]):
+            found = row, f"row {row} has {name} {one[row]}, and {other[row]} in the replay."
+    return None if found is None else found[1]

@@ -76,6 +76,10 @@ class World:
     def run_to(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`."""
         self.env.run_before(at_ps)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """To be called now and then, so that what is only counted does not pile up."""
         for gaps in self._gaps.values():
             gaps.tidy()
 

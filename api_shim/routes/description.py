@@ -10,6 +10,7 @@ from starlette.routing import Route
 from api_shim.body import Body
 from api_shim.chat_body import ChatBody
 from api_shim.completions_body import CompletionsBody
+from api_shim.routes.common import shim_of
 
 Json = dict[str, Any]
 
@@ -34,10 +35,12 @@ ERROR = {
 }
 
 
-def openapi() -> Json:
+def openapi(model_ids: list[str]) -> Json:
     schemas, definitions = models_json_schema(
         [(kind, "validation") for kind in BODIES.values()], ref_template=REFERENCE
     )
+    for kind in BODIES.values():
+        definitions["$defs"][kind.__name__]["properties"]["model"]["enum"] = model_ids
     paths: Json = {
         path: {"post": _operation(path, {"requestBody": _json_body(schemas[kind, "validation"])})}
         for path, kind in BODIES.items()
@@ -47,7 +50,7 @@ def openapi() -> Json:
         "name": "model_id",
         "in": "path",
         "required": True,
-        "schema": {"type": "string", "minLength": 1},
+        "schema": {"enum": model_ids},
     }
     paths["/v1/models/{model_id}"] = {"get": _operation("/v1/models/{id}", {"parameters": [parameter]})}
     for path in ("/health", "/metrics"):
@@ -81,8 +84,8 @@ def _operation(path: str, rest: Json) -> Json:
     }
 
 
-async def describe(_request: Request) -> Response:
-    return JSONResponse(openapi())
+async def describe(request: Request) -> Response:
+    return JSONResponse(openapi(list(shim_of(request).models)))
 
 
 ROUTES = [Route("/openapi.json", describe)]

@@ -1,7 +1,6 @@
 """How the run went: stacked panels over a common time axis, a view per variant and model."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +13,10 @@ from reports.words import number
 Series = Mapping[str, Sequence[float]]
 PANEL_HEIGHT = 118
 GAP = 0.075
-TABLE_ROWS = 24
+TABLE_ROWS = (6, 24)
+ALL_ROWS = 240
+"""The more views, the fewer rows for each: nobody reads a thousand, and they would fill the page."""
+VIEWS_WITH_BANDS = 12
 BAND = "38"
 """Opacity of a band, as the last two digits of #rrggbbaa."""
 
@@ -55,7 +57,7 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
     views, edges = _views(summary), summary.get("series_edges_s") or []
     if not views or len(edges) < 2:
         return None
-    several = "low" in views[0].series["offered_per_s"]
+    several = "low" in views[0].series["offered_per_s"] and len(views) <= VIEWS_WITH_BANDS
     band = "; the band is the least and the most of the replications" if several else ""
     width = f"{edges[1] - edges[0]:.6g} s"
     return Figure(
@@ -65,7 +67,11 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
         f"other panels one model.{_warm_up(summary)}",
         _said(views[0], edges),
         {
-            "data": [trace for view in views for trace in _traces(view, edges, views[0])],
+            "data": [
+                trace
+                for view in views
+                for trace in _traces(view, edges, with_bands=several, visible=view is views[0])
+            ],
             "layout": _layout(summary),
         },
         _table(views, edges, definitions),
@@ -77,47 +83,55 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
 
 def _views(summary: Summary) -> list[View]:
     titles = variant_titles(summary)
-    found = []
+    found: list[View] = []
     for name, variant in summary["variants"].items():
         models = variant.get("series", {}).get("models", {})
         for model, series in models.items():
             named = [titles.get(name, name)] * (len(titles) > 1) + [model] * (len(models) > 1)
             label = " · ".join(named) or model
-            found.append(View(f"{name}/{model}", label, {**variant["series"]["all"], **series}))
+            found.append(View(f"view-{len(found)}", label, {**variant["series"]["all"], **series}))
     return found
 
 
-def _traces(view: View, edges: Sequence[float], first: View) -> list[Plot]:
+def _traces(view: View, edges: Sequence[float], *, with_bands: bool, visible: bool) -> list[Plot]:
     start, step = (edges[0] + edges[1]) / 2, edges[1] - edges[0]
+    shared: Plot = {"x0": rounded(start), "dx": step, "visible": visible}
     return [
-        trace | {"x0": rounded(start), "dx": step, "visible": view is first}
+        trace | shared | _place(view, line)
         for line in LINES
-        for trace in _band_and_line(view, line)
+        for trace in (*(_band(view.series[line.key], line) if with_bands else ()), _mean_line(view, line))
     ]
 
 
-def _band_and_line(view: View, line: Line) -> list[Plot]:
-    values = view.series[line.key]
-    colour, name = f"@{line.role}", escape(line.label, quote=False)
-    shared: Plot = {
+def _place(view: View, line: Line) -> Plot:
+    return {
         "type": "scatter",
         "mode": "lines",
         "xaxis": "x",
         "yaxis": f"y{line.panel + 1}" if line.panel else "y",
-        "name": name,
+        "name": line.label,
         "meta": {"choice": view.key, "series": line.key},
     }
-    bare: Plot = {"line": {"width": 0, "color": colour}, "hoverinfo": "skip"}
-    drawn: Plot = {
-        "y": _plotted(values["mean"], line),
-        "line": {"color": colour, "width": 1.8, "dash": DASHES[line.dash]},
-        "hovertemplate": f"%{{y:,.4~g}} at %{{x:,.4~g}} s<br>{name}<extra></extra>",
+
+
+def _mean_line(view: View, line: Line) -> Plot:
+    return {
+        "y": _plotted(view.series[line.key]["mean"], line),
+        "line": {"color": f"@{line.role}", "width": 1.8, "dash": DASHES[line.dash]},
+        "hovertemplate": f"%{{y:,.4~g}} at %{{x:,.4~g}} s<br>{line.label}<extra></extra>",
     }
+
+
+def _band(values: Series, line: Line) -> list[Plot]:
+    """The lower edge, and the upper one filled down to it; none of a single replication."""
     if "low" not in values:
-        return [shared | drawn]
-    low: Plot = {"y": _plotted(values["low"], line)}
-    high: Plot = {"y": _plotted(values["high"], line), "fill": "tonexty", "fillcolor": f"{colour}/{BAND}"}
-    return [shared | bare | low, shared | bare | high, shared | drawn]
+        return []
+    bare: Plot = {"line": {"width": 0, "color": f"@{line.role}"}, "hoverinfo": "skip"}
+    filled: Plot = {"fill": "tonexty", "fillcolor": f"@{line.role}/{BAND}"}
+    return [
+        bare | {"y": _plotted(values["low"], line)},
+        bare | filled | {"y": _plotted(values["high"], line)},
+    ]
 
 
 def _plotted(values: Sequence[float], line: Line) -> list[float]:
@@ -133,7 +147,7 @@ def _layout(summary: Summary) -> Plot:
         top = 1 - index * (height + GAP)
         domain = [round(max(top - height, 0.0), 4), round(top, 4)]
         axes[f"yaxis{index + 1}" if index else "yaxis"] = axis(domain=domain, rangemode="tozero", nticks=4)
-        titles.append(_note(title, 0, top, "left", "bottom", "x domain", "paper"))
+        titles.append(_title(title, top))
     x = axis("time (s)", range=[0, summary["horizon_s"]], anchor=f"y{panels}")
     changes: Plot = {"xaxis": x, **axes, "annotations": titles, "margin": {"l": 8, "r": 8, "t": 22, "b": 48}}
     warm_up_s = summary["warm_up_s"]
@@ -148,12 +162,18 @@ def _layout(summary: Summary) -> Plot:
             "y1": 1,
         }
         changes["shapes"] = [ends | {"line": {"color": "@muted", "width": 1.5, "dash": "dash"}}]
-        titles.append(_note("warm-up ends", warm_up_s, 1, "left", "bottom", "x", "paper"))
     return layout(panels * PANEL_HEIGHT + 80, **changes)
 
 
-def _note(text: str, x: float, y: float, xanchor: str, yanchor: str, xref: str, yref: str) -> Plot:
-    place: Plot = {"x": x, "y": y, "xanchor": xanchor, "yanchor": yanchor, "xref": xref, "yref": yref}
+def _title(text: str, top: float) -> Plot:
+    place: Plot = {
+        "x": 0,
+        "xref": "x domain",
+        "xanchor": "left",
+        "y": top,
+        "yref": "paper",
+        "yanchor": "bottom",
+    }
     return place | {"text": text, "showarrow": False, "font": {"color": "@muted", "size": 12.5}}
 
 
@@ -175,7 +195,8 @@ def _said(view: View, edges: Sequence[float]) -> str:
 def _table(views: Sequence[View], edges: Sequence[float], definitions: Definitions) -> Html:
     """Bins taken together until the rows fit a screen or two."""
     bins = len(edges) - 1
-    cuts = [*range(0, bins, -(-bins // TABLE_ROWS)), bins]
+    rows = min(max(ALL_ROWS // len(views), TABLE_ROWS[0]), TABLE_ROWS[1])
+    cuts = [*range(0, bins, -(-bins // rows)), bins]
     columns: list[Node] = ["From (s)", *(term(line.key, _heading(line), definitions) for line in LINES)]
     bodies = [
         body(

@@ -19,6 +19,7 @@ from reports.html.costs import costs
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
+from reports.html.live import live
 from reports.html.markup import Html, Node, join, json_script, link, tag
 from reports.html.nodes import nodes
 from reports.html.numbers import numbers
@@ -87,6 +88,7 @@ def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str,
         ),
         Section("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
         Section("compared", "Differences", "What the variants change", _compared(summary, rows, definitions)),
+        *_live(summary, definitions),
         *_course(summary, definitions),
         *_not_known(summary, rows, definitions),
         Section("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
@@ -101,6 +103,12 @@ def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str,
 
 def _numbers(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
     return join(numbers(summary, rows, definitions), itl(summary, definitions))
+
+
+def _live(summary: Summary, definitions: Definitions) -> list[Section]:
+    if not summary.get("live"):
+        return []
+    return [Section("live", "Wall clock", "What was simulated, and what the client saw", live(summary, definitions))]
 
 
 def _course(summary: Summary, definitions: Definitions) -> list[Section]:

@@ -15,6 +15,9 @@ def reproduce(summary: Summary, manifest: Mapping[str, Any]) -> Html:
         f"--horizon {summary['horizon_s']:g}"
     )
     lead = tag("p", "In the directory of this run, which holds the resolved scenario:")
+    if summary.get("live"):
+        command = "e80sim replay ."
+        lead = tag("p", "In the directory of this run, which holds every arrival to the picosecond:")
     return join(
         lead, tag("pre", tag("code", command), tabindex="0"), definition_list(_facts(summary, manifest))
     )

@@ -153,6 +153,20 @@ def test_at_speed_ten_waits_are_told_in_the_clients_time(tmp_path: Path) -> None
     assert server.end() == 0
 
 
+def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) -> None:
+    words = Served(tmp_path, "--content", "echo", "--no-auth")
+    server = Served(tmp_path, "--content", f"upstream:{words.urls[0]}/v1")
+    with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
+        reply = client.post("/v1/chat/completions", json=chat("Say this"))
+        assert reply.json()["choices"][0]["message"]["content"] == "Say this"
+        assert "e80sim:paced 0.0" in client.get("/metrics").text
+        assert words.end() == 0
+        lost = client.post("/v1/chat/completions", json=chat("Say this"))
+    assert (lost.status_code, lost.json()["error"]["type"]) == (503, "server_error")
+    assert server.end() == 0
+    assert "not paced" in server.lines[-1]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -13,8 +13,6 @@ from api_shim.asgi_transport import Conversation
 from api_shim.testing import VirtualPlatform, check_packages, virtual_client
 from tests.support.live import LLAMA, chat, scenario
 
-pytest_plugins = ["api_shim.pytest_plugin"]
-
 
 async def agent(client: Any) -> int:
     """Three calls, each waiting for the one before it."""
@@ -115,3 +113,19 @@ def test_a_client_that_times_out_mid_stream_is_heard_by_the_model() -> None:
         platform.run(story())
         assert platform.world.platform.inside == {}
         assert platform.world.platform.records.labels.vocabulary()["outcome"] == ["cancelled"]
+
+
+@pytest.mark.parametrize("file", sorted(Path("scenarios").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_scenario_can_be_served(virtual_platform: Any, file: Path) -> None:
+    if "AzureLLM" in file.read_text(encoding="utf-8"):
+        pytest.skip("it wants a trace that users bring themselves")
+    platform = virtual_platform(file)
+    client = platform.client(api_key=f"sk-{next(iter(platform.world.scenario.traffic))}")
+    model = next(iter(platform.shim.models))
+
+    async def ask() -> Any:
+        messages = [{"role": "user", "content": "hello"}]
+        return await client.chat.completions.create(model=model, messages=messages, max_tokens=3)
+
+    assert platform.run(ask()).usage.completion_tokens <= 3
+    assert platform.now_s > 0

@@ -16,7 +16,8 @@ ANYTHING = st.recursive(
 )
 FIELDS = """
     model messages prompt n stop temperature top_p logprobs top_logprobs seed stream stream_options max_tokens
-    max_completion_tokens min_tokens ignore_eos metadata user log tools tool_choice response_format logit_bias echo
+    max_completion_tokens min_tokens ignore_eos metadata user log tools tool_choice response_format
+    logit_bias echo
 """.split()  # noqa: SIM905 -- a list literal would take a line per word
 MESSAGE = st.fixed_dictionaries(
     {

@@ -33,7 +33,14 @@ variants:
   one: {}
   two: {set: {models.llama.nodes: 2}}
 """
-FILES = {"manifest.json", "nodes.parquet", "requests.parquet", "scenario.yaml", "summary.json"}
+FILES = {
+    "gaps.parquet",
+    "manifest.json",
+    "nodes.parquet",
+    "requests.parquet",
+    "scenario.yaml",
+    "summary.json",
+}
 
 
 @pytest.fixture(autouse=True)

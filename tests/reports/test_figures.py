@@ -263,3 +263,32 @@ def test_a_row_looks_the_same_whatever_else_is_shown() -> None:
     rows = rows_of(rich())
     by_variant = {row.variant: styles(rows)[row.key].role for row in rows}
     assert by_variant == {"edge": "series_0", "aws": "series_1"}
+
+
+def test_the_course_of_a_run_has_a_view_per_variant_with_bands_and_the_end_of_the_warm_up() -> None:
+    figure = over_time(edge_and_aws(), {})
+    assert figure
+    assert [choice.label for choice in figure.choices] == ["On the Edge", "In aws:us-east-1"]
+    traces = figure.plot["data"]
+    assert len(traces) == 2 * 9 * 3
+    assert [trace["visible"] for trace in traces] == [True] * 27 + [False] * 27
+    use = [trace for trace in traces[:27] if trace["name"] == "Utilisation"]
+    assert use[2]["y"] == [50, 70, 70, 20]
+    assert (use[2]["x0"], use[2]["dx"]) == (37.5, 75)
+    assert (use[0]["y"][0], use[1]["y"][0], use[1]["fill"]) == (45, 55, "tonexty")
+    assert figure.plot["layout"]["shapes"][0]["x0"] == 30
+    assert "In the system of On the Edge: at most 3.00 requests, around 75 s" in figure.description
+    assert re.search("averaged over 75 s", figure.table)
+
+
+def test_a_single_replication_has_lines_without_bands() -> None:
+    found = edge_and_aws(warm_up_s=0.0)
+    for one in found["variants"].values():
+        for series in (one["series"]["all"], *one["series"]["models"].values()):
+            for values in series.values():
+                del values["low"], values["high"]
+    figure = over_time(found, {})
+    assert figure
+    assert len(figure.plot["data"]) == 2 * 9
+    assert "band" not in figure.caption
+    assert "shapes" not in figure.plot["layout"]

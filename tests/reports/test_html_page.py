@@ -11,6 +11,7 @@ import pytest
 from reports.html import render
 from tests.support.summaries import (
     Json,
+    band,
     counts,
     difference,
     edge_and_aws,
@@ -81,12 +82,15 @@ def hostile(text: str) -> Json:
     """The text wherever a scenario can put one."""
     one = group(source=text, tenant=text, place=text, model=text, app=text, app_place=text)
     made = variant(one, why=text)
-    made["nodes"][0]["model"] = text
+    made["nodes"][0]["model"] = made["itl"][0]["model"] = made["costs"][0]["model"] = text
+    made["costs"][0]["facts"]["busy_w"] = {"value": 1, "confidence": text, "source": text}
+    made["series"]["models"] = {text: made["series"]["models"]["llama"]}
     found = summary({"edge": made, text: made}, {text: [difference(estimate(0.01, 0.001), text)]})
     found |= {"title": text, "question": text, "scenario": text, "notes": [text]}
     found["facts"]["variants"] = [{"name": name, "title": text} for name in ("edge", text)]
     found["facts"]["places"] = {text: {"label": text, "kind": text, "rtt_ms": 1.0}}
     found["facts"]["models"] = {text: {"hardware": text}}
+    found["facts"]["readings"][0] |= {"model": text, "used": text, "other": text}
     found["facts"]["assumed"] = [dict.fromkeys(("what", "value", "unit", "source", "model"), text)]
     one["metrics"]["felt"]["p99"] = refused(text)
     return found
@@ -108,7 +112,9 @@ def test_sections_stand_in_the_order_in_which_a_reader_asks() -> None:
         "How latencies spread",
         "Who was served, and in time",
         "What the variants change",
+        "How it went over time",
         "The nodes",
+        "What it costs",
         "This answer rests on 1 assumed value",
         "What every number means",
         "Notes",
@@ -220,10 +226,16 @@ def test_sixty_groups_stay_below_3_mb() -> None:
     for one in groups:
         one["cdf"] = dict.fromkeys(("ttft", "e2e", "felt"), points)
     variants = {f"variant_{i}": variant(*groups) for i in range(6)}
+    values = band(*(1234.567 * 1.01**i for i in range(120)))
+    for one in variants.values():
+        every, model = one["series"]["all"], one["series"]["models"]["llama"]
+        one["series"]["all"] = dict.fromkeys(every, values)
+        one["series"]["models"] = {f"model_{i}": dict.fromkeys(model, values) for i in range(3)}
     told = {
         name: [difference(estimate(0.01, 0.001), g["source"]) for g in groups] for name in list(variants)[1:]
     }
-    assert len(render(summary(variants, told)).encode()) < 3_000_000
+    edges = [2.5 * i for i in range(121)]
+    assert len(render(summary(variants, told, series_edges_s=edges)).encode()) < 3_000_000
 
 
 def test_verdicts_have_a_shape_and_a_word_besides_their_colour() -> None:
@@ -379,3 +391,51 @@ def test_a_run_that_was_stopped_before_its_first_replication_still_has_a_page() 
 
 def test_a_page_is_the_same_every_time() -> None:
     assert render(edge_and_aws()) == render(edge_and_aws())
+
+
+OF_NO_METRIC = ("Sources and their routes", "What it rests on", "Assumed values", "Values and their ranges")
+"""How the captions of tables begin that state what was given, not what came out."""
+
+
+def test_every_figure_and_every_table_leads_to_the_definitions_of_what_it_shows() -> None:
+    served = counts(rejected_tokens_limit=30, unfinished=5)
+    few, many = group("few", calls=1, counts=served), group("many", calls=20)
+    told = [difference(estimate(0.0143, 0.0004), name) for name in ("few", "many")]
+    root = tree(summary({"edge": variant(few, many), "aws": variant(few, many)}, {"aws": told}))
+    defined = {str(e.attributes["id"]) for e in root.all("dt") if "id" in e.attributes}
+    assert defined
+    figures = root.all("figure")
+    inside = {id(table) for figure in figures for table in figure.all("table")}
+    tables = [table for table in root.all("table") if id(table) not in inside]
+    results = [t for t in tables if not t.all("caption")[0].words().startswith(OF_NO_METRIC)]
+    assert (len(figures), len(results)) == (7, 6)
+    captions = [figure.all("figcaption")[0] for figure in figures]
+    for element in (*captions, *results):
+        targets = {str(a.attributes["href"])[1:] for a in element.all("a")}
+        assert targets & defined, element.words()
+        assert targets <= defined
+
+
+def test_power_and_price_stand_with_their_confidence_and_what_lacks_is_said() -> None:
+    said = prose(tree(edge_and_aws()))
+    assert "200 W published" in said
+    assert "not stated" in said
+    assert "The idle power is not stated." in said
+    assert "The price is not stated." in said
+
+
+def test_the_other_reading_of_a_chip_is_a_sentence() -> None:
+    assert (
+        "llama ran as hc1. As hc1_pipelined, the catalogue's other reading of the same chip, the first "
+        "token of a lone request would come after 4.33 ms instead of 8.65 ms for 100, 26.1 ms instead of "
+        "568 ms for 10,000 prompt tokens."
+    ) in prose(tree(edge_and_aws()))
+
+
+def test_a_summary_from_before_there_were_series_costs_and_gaps_still_makes_a_report() -> None:
+    found = edge_and_aws()
+    del found["series_edges_s"], found["facts"]["readings"]
+    for one in found["variants"].values():
+        del one["series"], one["costs"], one["itl"]
+    headings = [e.words() for e in tree(found).all("h2")]
+    assert not {"How it went over time", "What it costs"} & set(headings)

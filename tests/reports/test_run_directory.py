@@ -1,6 +1,7 @@
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from reports import run_directory
 from reports.run_directory import Run, RunDirectoryError, read, write, write_report
 from reports.summary import summarise
+from reports.tables import gap_table
 from tests.support.synthetic import synthetic_run
 
 
@@ -35,6 +37,23 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path, run: Run) -> None:
     assert found.tables.user_requests.equals(run.tables.user_requests)
     assert summarise(found.tables, found.manifest) == run.summary
     assert (tmp_path / "runs" / "a" / "report.html").read_text() == "<html>"
+
+
+def test_gaps_read_back_where_they_were_counted(tmp_path: Path, run: Run) -> None:
+    bins = {
+        "model": [0, 0],
+        "from_ps": [10, 1024],
+        "to_ps": [11, 1026],
+        "mean_ps": [10, 1025],
+        "gaps": [7, 5],
+    }
+    gaps = gap_table("edge", 0, bins, {"model": ["llama"]})
+    write(tmp_path / "a", replace(run, tables=replace(run.tables, gaps=gaps)))
+    found = read(tmp_path / "a").tables.gaps
+    assert found is not None
+    assert found.equals(gaps)
+    write(tmp_path / "b", run)
+    assert read(tmp_path / "b").tables.gaps is None
 
 
 def test_the_same_run_writes_the_same_bytes_and_so_does_a_run_read_back(tmp_path: Path, run: Run) -> None:

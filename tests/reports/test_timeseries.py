@@ -66,10 +66,10 @@ def test_a_node_with_two_requests_is_not_busy_twice() -> None:
 
 
 def test_who_never_left_stays_to_the_horizon_and_who_never_started_only_waits() -> None:
-    never = {"started": None, "first": None, "last": None, "first_seen": None, "ended": None}
+    never: dict[str, Any] = {"started": None, "first": None, "last": None, "first_seen": None, "ended": None}
     waiting = request(admitted=0, overhead=0, outcome="unfinished", **never)
     running = request(outcome="unfinished", first=None, last=None, first_seen=None, ended=None)
-    refused = request(outcome="rejected_context", node=-1, admitted=None, **never | {"ended": 30})
+    refused = request(outcome="rejected_context", node=-1, admitted=None, **{**never, "ended": 30})
     found = series(waiting, running, refused)
     assert found["all"]["in_system"]["mean"][-1] == 2
     assert found["all"]["rejected_per_s"]["mean"][0] == 10

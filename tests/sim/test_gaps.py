@@ -88,7 +88,7 @@ def test_both_kernels_count_the_same_gaps(seed: int) -> None:
 
 @pytest.mark.parametrize("kernel", [StepEngine, FastForward])
 def test_a_preemption_counts_once_with_its_full_length(kernel: type[StepEngine] | type[FastForward]) -> None:
-    """Eight tokens of KV for two sequences of 2 + 5: the younger one loses its place until the other is done."""
+    """Eight tokens of KV for two sequences of 2 + 5: the younger one waits until the other is done."""
     counts = GapCounts()
     node = kernel(BatchLimits(2, 100, 1, 8), AffineStepTime(dense_ps=(MS,)), gaps=counts)
     both = [Sequence(number, 2, 5) for number in range(2)]

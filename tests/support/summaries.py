@@ -216,7 +216,7 @@ def summary(
         "models": {"llama": {"id": "llama-3.1-8b", "hardware": "hc1", "nodes": 2, "context_tokens": 6144}},
         "slo": {"ttft_s": 0.25, "tpot_s": None, "e2e_s": None, "felt_s": 1.0},
         "assumed": [ASSUMED],
-        "readings": [READING],
+        "readings": [dict(READING)],
     }
     return {
         "format": 1,

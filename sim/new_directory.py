@@ -1,0 +1,34 @@
+"""Where a run is written: a directory that does not exist yet, and can be made. Told before the run and not after."""
+
+import os
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import chain, count
+from pathlib import Path
+
+from sim.scenario.load import Plan
+
+
+def new_directory(plan: Plan) -> Path:
+    """`runs/<name>/<time>-<hash>`. Raises ValueError."""
+    digest = sha256(plan.resolved().encode()).hexdigest()[:8]
+    base = Path("runs") / plan.base.name / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+    candidates = chain([base], (base.with_name(f"{base.name}-{n}") for n in count(2)))
+    _require_writable(base)
+    return next(path for path in candidates if not path.exists())
+
+
+def require_new(directory: Path, option: str) -> None:
+    """Raises ValueError where `directory` exists or cannot be made."""
+    if os.path.lexists(directory):
+        raise ValueError(f"{option} {directory} exists already: choose a directory that does not")
+    _require_writable(directory)
+
+
+def _require_writable(directory: Path) -> None:
+    # Path.exists raises where it may not look.
+    around = next(path for path in directory.absolute().parents if os.path.exists(path))  # noqa: PTH110
+    if not around.is_dir():
+        raise ValueError(f"{directory} cannot be made: {around} is not a directory")
+    if not os.access(around, os.W_OK | os.X_OK):
+        raise ValueError(f"{directory} cannot be made: {around} cannot be written to")

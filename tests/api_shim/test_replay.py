@@ -1,0 +1,118 @@
+"""What came into a live model comes out again: a replay of its arrivals has the same stamps, to the picosecond."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.tables import RunTables
+from sim.journal import Entry, Journal, JournalError, read_journal
+from sim.live_run import LONGEST_S, first_difference, live_tables, replayed
+from sim.scenario.schema import Scenario
+from tests.support.live import GPT_OSS, LLAMA, MS, Scripted, Wire, chat, make_wire, scenario
+
+ENDLESS = {"horizon_s": LONGEST_S}
+Step = dict[str, Any]
+
+
+def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunTables, list[Entry]]:
+    """Agents that ask one thing after the other, without a pause between an answer and the next question."""
+    outputs = [step["output"] for agent in agents for step in agent]
+    wire = make_wire(spec, content=Scripted(outputs))
+    journal = wire.platform.shim.journal = Journal(wire.platform.world.env)
+
+    async def ask(agent: list[Step]) -> None:
+        for step in agent:
+            await asyncio.sleep(step["pause_ms"] / 1000)
+            await _ask(wire, step)
+
+    async def story() -> None:
+        await asyncio.gather(*(ask(agent) for agent in agents))
+
+    wire.platform.run(story())
+    wire.platform.close()
+    journal.write(path)
+    tables = live_tables(wire.platform.world)
+    journal.close()
+    return tables, read_journal(path)
+
+
+async def _ask(wire: Wire, step: Step) -> None:
+    leave_ms = step.get("leave_ms")
+    now_ps = wire.platform.world.env.now
+    await wire.send(
+        "/v1/chat/completions",
+        chat(stream=step["stream"], model=step["model"], n=step.get("n", 1)),
+        headers={"x-sim-place": step["place"]},
+        leave_at_ps=None if leave_ms is None else now_ps + leave_ms * MS,
+    )
+
+
+STEPS = st.fixed_dictionaries(
+    {
+        "pause_ms": st.sampled_from([0, 0, 0, 10, 11, 21]),
+        "output": st.integers(1, 6),
+        "stream": st.booleans(),
+        "place": st.sampled_from(["here", "here", "away"]),
+        "model": st.sampled_from([LLAMA, LLAMA, GPT_OSS]),
+        "leave_ms": st.sampled_from([None, None, None, 0, 5, 11, 21, 31, 80]),
+        "n": st.sampled_from([1, 1, 2]),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(agents=st.lists(st.lists(STEPS, min_size=1, max_size=4), min_size=1, max_size=6))
+def test_agents_that_react_and_leave_at_the_very_instants_of_the_model_replay_to_the_picosecond(
+    tmp_path_factory: pytest.TempPathFactory, agents: list[list[Step]]
+) -> None:
+    """Whole milliseconds everywhere, so that answers, steps, questions and departures fall together."""
+    spec = scenario(run=ENDLESS)
+    tables, entries = recorded(spec, agents, tmp_path_factory.mktemp("run") / "arrivals.jsonl")
+    assert len(entries) >= sum(map(len, agents))
+    assert first_difference(tables, live_tables(replayed(spec, entries))) is None
+
+
+def crowd() -> list[list[Step]]:
+    step = {"output": 4, "stream": True, "place": "here", "model": LLAMA}
+    return [[step | {"pause_ms": 10 * i}] + [step | {"pause_ms": 0}] * 9 for i in range(20)]
+
+
+def test_two_hundred_requests_under_limits_replay_with_their_refusals(tmp_path: Path) -> None:
+    limits = {"requests_per_minute": 1000, "tokens_per_minute": 3000}
+    spec = scenario(run=ENDLESS, limits=limits)
+    tables, entries = recorded(spec, crowd(), tmp_path / "arrivals.jsonl")
+    outcomes = tables.requests["outcome"].to_pylist()
+    assert len(outcomes) == 200
+    assert 20 < outcomes.count("rejected_tokens_limit") < 190
+    assert first_difference(tables, live_tables(replayed(spec, entries))) is None
+
+
+def test_one_picosecond_more_is_told_with_its_row_and_column(tmp_path: Path) -> None:
+    spec = scenario(run=ENDLESS)
+    tables, entries = recorded(spec, [[crowd()[0][0]]] * 3, tmp_path / "arrivals.jsonl")
+    entries[1] = entries[1]._replace(at_ps=entries[1].at_ps + 1)
+    difference = first_difference(tables, live_tables(replayed(spec, entries)))
+    assert difference == "In requests: row 1 has sent_ps 0, and 1 in the replay."
+
+
+def test_an_arrival_reads_as_a_trace_and_keeps_what_a_replay_needs(tmp_path: Path) -> None:
+    step = {"pause_ms": 7, "output": 5, "stream": False, "place": "away", "model": LLAMA, "leave_ms": 3}
+    recorded(scenario(run=ENDLESS), [[step]], tmp_path / "arrivals.jsonl")
+    (line,) = map(json.loads, (tmp_path / "arrivals.jsonl").read_text().splitlines())
+    assert line["arrival_ps"] == line["intended_ps"] == 7 * MS
+    assert (line["prompt_tokens"], line["output_tokens"]) == (11, 5)
+    assert (line["place"], line["caller"], line["project"]) == ("away", line["key"], line["key"])
+    assert line["stream"] is False
+    assert line["left"] == {"at_ps": 10 * MS, "order": 2, "passed": 0}
+
+
+def test_a_file_that_is_no_journal_is_told_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "arrivals.jsonl"
+    file.write_text('{"arrival_ps": 1, "prompt_tokens": 2, "output_tokens": 3}\n')
+    with pytest.raises(JournalError, match="arrivals.jsonl line 1 is not a recorded request"):
+        read_journal(file)
