@@ -18,16 +18,26 @@ from sim.scenario.schema import Scenario
 
 HERE = Path(__file__).parent
 
+SCENARIO_HEAD = """# Scenario reference
+
+Written from `sim/scenario/schema.py` and the models it holds; `make docs` renews it.
+Unknown keys are errors. `e80sim schema` prints the same as a JSON schema, for editors.
+"""
+
+CLI_HEAD = """# Command line
+
+Written from the commands' own help; `make docs` renews it.
+
+Exit status: 0 done, 2 the user's mistake (one sentence on stderr), 1 ours (a traceback),
+130 interrupted by ctrl-C (`run` keeps what was complete, and marks it).
+"""
+
 
 def scenario_page() -> str:
     """Every section and every kind, with types, defaults and meanings."""
     seen: dict[type[BaseModel], None] = {}
     _collect(Scenario, seen)
-    parts = [
-        "# Scenario reference\n\nWritten from `sim/scenario/schema.py` and the models it holds; `make docs` renews it.\n"
-        "Unknown keys are errors. `e80sim schema` prints the same as a JSON schema, for editors.\n"
-    ]
-    return "\n".join([*parts, *(_section(model) for model in seen)])
+    return "\n".join([SCENARIO_HEAD, *(_section(model) for model in seen)])
 
 
 def _collect(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
@@ -95,11 +105,7 @@ def _escaped(text: str) -> str:
 
 def cli_page() -> str:
     """The help of every command."""
-    parts = [
-        "# Command line\n\nWritten from the commands' own help; `make docs` renews it.\n\n"
-        "Exit status: 0 done, 2 the user's mistake (one sentence on stderr), 1 ours (a traceback),\n"
-        "130 interrupted by ctrl-C (`run` keeps what was complete, and marks it).\n"
-    ]
+    parts = [CLI_HEAD]
     for name, (module, _) in COMMANDS.items():
         group = get_command(import_module(module).app)
         command = getattr(group, "commands", {}).get(name, group)

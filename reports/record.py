@@ -24,7 +24,7 @@ OUTCOMES = (
 class Column(NamedTuple):
     name: str
     kind: str
-    """`label` (dictionary-encoded text), `int`, `flag`, or `stamp` (int64 ps, -1 in memory and null on disk)."""
+    """`label` (dictionary-encoded text), `int`, `flag`, or `stamp` (int64 ps, -1 in memory, null on disk)."""
     meaning: str
 
 

@@ -32,7 +32,9 @@ class Figure(Spec):
 
 class Windows(Spec):
     window_s: float = Field(gt=0)
-    factors: tuple[float, ...] = Field(min_length=1, description="requests per window over their mean")
+    factors: tuple[float, ...] = Field(
+        strict=False, min_length=1, description="requests per window over their mean"
+    )
     source: str
     confidence: Confidence
 
@@ -47,7 +49,7 @@ class LengthFigures(Spec):
     """Quantiles at `LEVELS`."""
 
     mean: float
-    quantiles: tuple[Tokens, ...]
+    quantiles: tuple[Tokens, ...] = Field(strict=False)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

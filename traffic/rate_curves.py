@@ -85,7 +85,7 @@ class PiecewiseCurve(Spec):
     """Stated rates until stated times."""
 
     kind: Literal["piecewise"] = "piecewise"
-    segments: tuple[Segment, ...] = Field(min_length=1)
+    segments: tuple[Segment, ...] = Field(strict=False, min_length=1)
     repeat: bool = Field(
         default=False, description="start again after the last segment; else its rate holds for ever"
     )
@@ -135,7 +135,9 @@ class WindowsCurve(Spec):
     rate_per_s: RatePerS
     window_s: float = Field(gt=0, le=MAX_S)
     factors: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        min_length=1, description="one per window, relative to each other: they are scaled to a mean of 1"
+        strict=False,
+        min_length=1,
+        description="one per window, relative to each other: they are scaled to a mean of 1",
     )
     start: Literal["first", "random"] = Field(
         default="first", description="random: each replication starts in another window"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
 
 MAX_TOKENS = 10_000_000
 """No published context window is longer (Llama 4 Scout's): a larger figure is a slip of the pen."""
@@ -18,7 +18,7 @@ Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
@@ -26,5 +26,5 @@ def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:
     return path if folder is None else Path(folder) / path
 
 
-DataPath = Annotated[Path, AfterValidator(_beside_the_scenario)]
+DataPath = Annotated[Path, Strict(False), AfterValidator(_beside_the_scenario)]
 """A file; a relative one is looked up from the validation context's `folder`, where there is one."""

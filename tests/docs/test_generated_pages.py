@@ -7,7 +7,8 @@ from docs.generate import HERE, PAGES
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_fresh(name: str) -> None:
-    assert (HERE / name).read_text(encoding="utf-8") == PAGES[name](), f"docs/{name} is stale: run `make docs`"
+    fresh = (HERE / name).read_text(encoding="utf-8") == PAGES[name]()
+    assert fresh, f"docs/{name} is stale: run `make docs`"
 
 
 @pytest.mark.parametrize("scenario", sorted((HERE.parent / "scenarios").glob("*.yaml")), ids=lambda p: p.stem)

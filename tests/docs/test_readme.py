@@ -48,7 +48,8 @@ def test_the_columns_of_the_readme_are_in_the_records(tmp_path: Path) -> None:
 
 
 def test_the_agent_of_the_readme_meets_its_objective() -> None:
-    code = next(block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "virtual_client" in block)
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    code = next(block for block in blocks if "virtual_client" in block)
     names: dict[str, Any] = {}
     exec(code, names)
     names["test_my_agent_answers_within_400_ms_on_the_edge"]()

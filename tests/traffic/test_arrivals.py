@@ -289,3 +289,9 @@ def test_a_relative_trace_path_is_looked_up_beside_the_scenario(trace_path: Path
     fields = {"kind": "trace", "path": "four.csv"}
     process = KINDS.validate_python(fields, context={"folder": trace_path.parent})
     assert len(times(process, 60 * PS)) == 4
+
+
+@pytest.mark.parametrize("rate", [True, "4"])
+def test_a_rate_is_a_number_and_nothing_that_could_be_read_as_one(rate: object) -> None:
+    with pytest.raises(ValidationError, match="rate_per_s"):
+        PoissonArrivals.model_validate({"rate_per_s": rate})
