@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from traffic.arrivals import ArrivalProcess, Arrivals, TraceArrivals
+from traffic.arrivals import ArrivalProcess, Arrivals, PoissonArrivals, TraceArrivals
 from traffic.traces import TraceError
 
 PS = 10**12
