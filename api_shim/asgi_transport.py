@@ -33,6 +33,10 @@ class Conversation:
         """None at the end of the body."""
         return await self._chunks.get()
 
+    async def outcome(self) -> None:
+        """Wait for the application to end. Raises what it raised."""
+        await self._task
+
     async def leave(self) -> None:
         """Hang up, as a client does, and let the application notice."""
         self._left.set()

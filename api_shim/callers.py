@@ -84,10 +84,10 @@ class Callers:
             return Caller(name, holder.project, holder.project, LIVE_SOURCE, name, holder.place)
         source = self._scenario.traffic[holder.source]
         app = None if source.app is None else self._scenario.apps[source.app]
-        project = holder.project if "project" in holder.model_fields_set else source.tenant
+        own_project = "project" in holder.model_fields_set
         return Caller(
-            key=source.tenant if holder.project == project else _name_of(key),
-            project=project,
+            key=_name_of(key) if own_project else source.tenant,  # a run has one key per tenant
+            project=holder.project if own_project else source.tenant,
             tenant=source.tenant,
             source=holder.source,
             connections=holder.source if source.app is None else source.app,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_shim.clock import PS_PER_MS
@@ -25,7 +26,6 @@ class Door:
             return
         shim, began_ps = self._shim, self._shim.clock.now_ps()
         request_id = shim.new_id("req_")
-
         started = False
 
         async def signed(message: Message) -> None:
@@ -44,6 +44,8 @@ class Door:
             await self._app(scope, receive, signed)
         except ApiError as error:
             await error.response()(scope, receive, signed)
+        except ClientDisconnect:
+            return  # in the middle of its own request: there is nobody to tell
         except Exception:
             if not started:
                 await crashed().response()(scope, receive, signed)

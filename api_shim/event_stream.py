@@ -1,6 +1,7 @@
 """Server-sent events: tokens are written when the model's clock has them due, all of them in one write."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -39,15 +40,16 @@ class EventStream(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            async for chunk in self._chunks():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if not self._exchange.call.gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             shim.streams -= 1
             self._exchange.close()
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncGenerator[bytes]:
         exchange, call, clock = self._exchange, self._exchange.call, self._exchange.call.clock
         silence_ps = round(KEEP_ALIVE_S * clock.speed * PS_PER_S)
         opening = b"".join(self._writer.opening(choice) for choice in range(call.request.samples))

@@ -95,7 +95,7 @@ def _histogram_json(spans: Histogram) -> Json:
 
 
 def _measured(scenario: Scenario, journal: Journal) -> Plan:
-    """From the first request to the last, in whole milliseconds; as a simulated run has sources until its horizon."""
+    """From the first request to the last, in whole milliseconds: sources send until the horizon."""
     assert journal.first_ps is not None
     assert journal.last_ps is not None
     begin_ms = journal.first_ps // PS_PER_MS

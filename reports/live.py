@@ -1,4 +1,4 @@
-"""A live run in three columns: what was simulated, what the client saw on its wall clock, and the lag between.
+"""A live run in three columns: what was simulated, what the client saw on its wall clock, and the lag.
 
 All are in simulated seconds: at speed 10 a tenth of a second on the wall counts as one. Wall time counts from
 the intended send, so a server that stalled cannot hide it.
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 class ClientRow(NamedTuple):
-    """One request as its client saw it. Times are its wall clock, whole nanoseconds, -1 where it never came."""
+    """One request as its client saw it. Times are its wall clock in nanoseconds, -1 where it never came."""
 
     number: int
     """Its number in the records, -1 where the answer did not tell."""

@@ -26,7 +26,7 @@ class Timeline(Environment):
     def __init__(self) -> None:
         super().__init__(initial_time=0)
         self.passed = 0
-        """Events of this very instant that have happened, `Outside` ones left out; only `step` counts them."""
+        """Events of this instant that have happened, `Outside` ones left out; only `step` counts them."""
 
     @property
     def now(self) -> int:

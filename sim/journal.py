@@ -44,7 +44,7 @@ class Journal:
         self._order = 0
         self._left: dict[int, dict[str, int]] = {}
         # Lives as long as the journal.
-        self._lines = cast(TextIO, TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115
+        self._lines = cast("TextIO", TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115
 
     @property
     def left(self) -> int:
@@ -97,9 +97,7 @@ def read_journal(path: Path) -> list[Entry]:
 def _line(request: Request, stamp: dict[str, int]) -> dict[str, Any]:
     """What is as by default is left out."""
     fields = request._asdict()
-    rest = {
-        name: value for name, value in fields.items() if name not in DEFAULTS or value != DEFAULTS[name]
-    }
+    rest = {name: value for name, value in fields.items() if name not in DEFAULTS or value != DEFAULTS[name]}
     return stamp | rest
 
 

@@ -1,4 +1,4 @@
-"""Where a run is written: a directory that does not exist yet, and can be made. Told before the run and not after."""
+"""Where a run is written: a directory that does not exist yet and can be made, told before the run."""
 
 import os
 from datetime import UTC, datetime

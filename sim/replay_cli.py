@@ -1,4 +1,4 @@
-"""`e80sim replay DIR`: run what came into a live server again, offline, and hold the stamps against each other."""
+"""`e80sim replay DIR`: run what came into a live server again, offline, and compare the stamps."""
 
 import sys
 from dataclasses import replace
@@ -24,9 +24,7 @@ USERS_MISTAKE = 2
 
 @app.command()
 def replay(
-    directory: Annotated[
-        Path, typer.Argument(help="what `e80sim serve --record` or `e80sim load` left")
-    ],
+    directory: Annotated[Path, typer.Argument(help="what `e80sim serve --record` or `e80sim load` left")],
     out: Annotated[Path | None, typer.Option(help="write a run directory of the replay, too")] = None,
 ) -> None:
     """Exit status 0: every stamp is equal, to the picosecond. 1: the first difference is told."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
+from traffic.fallback_tokenizers import fallback
+
 VOCABULARIES = {"llama": "llama3", "gpt-oss": "o200k_harmony"}
 """By the family an LLM's catalogue name begins with."""
 DEFAULT_VOCABULARY = "llama3"
@@ -29,11 +31,8 @@ class Vocabulary:
     """Text to token numbers and back, exactly as the model's own tokenizer does it."""
 
     def __init__(self, name: str) -> None:
-        # Loading takes up to a second.
-        from quicktok import get_encoding  # type: ignore[import-untyped]  # noqa: PLC0415
-
         self.name = name
-        self._tokenizer: _Tokenizer = get_encoding(name)
+        self._tokenizer = _tokenizer(name)
 
     def count(self, text: str) -> int:
         return self._tokenizer.count(text)
@@ -47,6 +46,16 @@ class Vocabulary:
 
     def token_bytes(self, token: int) -> bytes:
         return self._tokenizer.decode_single_token_bytes(token)
+
+
+def _tokenizer(name: str) -> _Tokenizer:
+    """Loading takes up to a second."""
+    try:
+        from quicktok import get_encoding  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        return fallback(name)
+    tokenizer: _Tokenizer = get_encoding(name)
+    return tokenizer
 
 
 @cache

@@ -108,7 +108,11 @@ def _numbers(summary: Summary, rows: list[Row], definitions: Definitions) -> Htm
 def _live(summary: Summary, definitions: Definitions) -> list[Section]:
     if not summary.get("live"):
         return []
-    return [Section("live", "Wall clock", "What was simulated, and what the client saw", live(summary, definitions))]
+    return [
+        Section(
+            "live", "Wall clock", "What was simulated, and what the client saw", live(summary, definitions)
+        )
+    ]
 
 
 def _course(summary: Summary, definitions: Definitions) -> list[Section]:

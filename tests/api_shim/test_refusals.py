@@ -1,11 +1,14 @@
 """Everything that is refused: status, the four keys, the parameter named; and what limits tell."""
 
+import json
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
+from api_shim.asgi_transport import Conversation
 from api_shim.settings import Settings
-from tests.support.live import LLAMA, MS, MakeWire, Wire, chat, scenario
+from tests.support.live import LLAMA, MS, MakeWire, Scripted, Wire, chat, scenario
 
 IMAGE = [{"type": "image_url", "image_url": {"url": "http://example.com/a.png"}}]
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -235,9 +238,40 @@ def test_a_stream_that_is_refused_gets_a_real_status(make: MakeWire) -> None:
     assert reply.error["type"] == "requests"
 
 
-def test_a_crash_answers_500_with_an_error_object_and_is_not_swallowed(make: MakeWire) -> None:
-    from tests.support.live import Scripted
+def test_a_client_that_leaves_while_it_sends_is_nobodys_fault(wire: Wire) -> None:
+    reply = wire.ask(body=chat(), leave_in_body=True)
+    assert (reply.status, reply.body) == (0, b"")
+    assert wire.platform.world.platform.inside == {}
 
-    wire = make(content=Scripted([]))
-    with pytest.raises(IndexError):
-        wire.ask(body=chat())
+
+def test_a_crash_answers_500_with_an_error_object_and_is_not_swallowed(make: MakeWire) -> None:
+    platform = make(content=Scripted([])).platform
+    body = json.dumps(chat()).encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "headers": [(b"authorization", b"Bearer k")],
+    }
+
+    async def story() -> tuple[Message, bytes | None]:
+        conversation = Conversation(platform.app, scope, body)
+        answer = await conversation.head(), await conversation.chunk()
+        with pytest.raises(IndexError):
+            await conversation.outcome()
+        return answer
+
+    head, text = platform.run(story())
+    assert head["status"] == 500
+    assert any(name == b"x-request-id" for name, _ in head["headers"])
+    assert json.loads(text or b"")["error"]["type"] == "server_error"
+
+
+def test_keys_of_two_sources_of_one_tenant_share_its_limits(make: MakeWire) -> None:
+    """As they do in a run: two requests a minute for both together."""
+    spec = scenario(limits=TWO_A_MINUTE)
+    twin = spec.traffic["chat"]
+    spec = spec.model_copy(update={"traffic": {"chat": twin, "other": twin}})
+    wire = make(spec)
+    keys = ["sk-chat", "sk-other", "sk-chat"]
+    assert [wire.ask(body=chat(max_tokens=1), key=key).status for key in keys] == [200, 200, 429]

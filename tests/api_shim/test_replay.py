@@ -13,7 +13,7 @@ from reports.tables import RunTables
 from sim.journal import Entry, Journal, JournalError, read_journal
 from sim.live_run import LONGEST_S, first_difference, live_tables, replayed
 from sim.scenario.schema import Scenario
-from tests.support.live import GPT_OSS, LLAMA, MS, Scripted, Wire, chat, make_wire, scenario
+from tests.support.live import GPT_OSS, LLAMA, MS, Wire, chat, make_wire, scenario
 
 ENDLESS = {"horizon_s": LONGEST_S}
 Step = dict[str, Any]
@@ -21,8 +21,7 @@ Step = dict[str, Any]
 
 def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunTables, list[Entry]]:
     """Agents that ask one thing after the other, without a pause between an answer and the next question."""
-    outputs = [step["output"] for agent in agents for step in agent]
-    wire = make_wire(spec, content=Scripted(outputs))
+    wire = make_wire(spec)
     journal = wire.platform.shim.journal = Journal(wire.platform.world.env)
 
     async def ask(agent: list[Step]) -> None:
@@ -46,7 +45,13 @@ async def _ask(wire: Wire, step: Step) -> None:
     now_ps = wire.platform.world.env.now
     await wire.send(
         "/v1/chat/completions",
-        chat(stream=step["stream"], model=step["model"], n=step.get("n", 1)),
+        chat(
+            stream=step["stream"],
+            model=step["model"],
+            n=step.get("n", 1),
+            max_tokens=step["output"],
+            ignore_eos=True,
+        ),
         headers={"x-sim-place": step["place"]},
         leave_at_ps=None if leave_ms is None else now_ps + leave_ms * MS,
     )
@@ -83,7 +88,7 @@ def crowd() -> list[list[Step]]:
 
 
 def test_two_hundred_requests_under_limits_replay_with_their_refusals(tmp_path: Path) -> None:
-    limits = {"requests_per_minute": 1000, "tokens_per_minute": 3000}
+    limits = {"requests_per_minute": 1000, "tokens_per_minute": 1500}
     spec = scenario(run=ENDLESS, limits=limits)
     tables, entries = recorded(spec, crowd(), tmp_path / "arrivals.jsonl")
     outcomes = tables.requests["outcome"].to_pylist()

@@ -120,7 +120,7 @@ class Wire:
     def ask(self, path: str = "/v1/chat/completions", body: Any = None, **options: Any) -> Reply:
         return self.platform.run(self.send(path, body, **options))
 
-    async def send(
+    async def send(  # noqa: C901 -- a client's end of ASGI in one place
         self,
         path: str,
         body: Any = None,
@@ -131,6 +131,7 @@ class Wire:
         port: int = 80,
         leave_at_ps: int | None = None,
         leave_after_chunks: int | None = None,
+        leave_in_body: bool = False,
     ) -> Reply:
         """`leave_*`: hang up in the middle."""
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -139,7 +140,9 @@ class Wire:
         key = self.key if key == "" else key
         if key is not None:
             given["authorization"] = f"Bearer {key}"
-        unread = [{"type": "http.request", "body": raw, "more_body": False}]
+        unread: list[Message] = [{"type": "http.request", "body": raw, "more_body": leave_in_body}]
+        if leave_in_body:
+            left.set()
 
         async def receive() -> Message:
             if unread:

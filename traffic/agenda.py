@@ -1,0 +1,58 @@
+"""When an open-loop load client means to send: one schedule, of which each process takes its share."""
+
+from collections.abc import Iterator
+from heapq import merge
+from itertools import chain, islice
+from typing import NamedTuple
+
+import numpy as np
+
+from traffic.arrivals import ArrivalProcess, ConstantArrivals, PoissonArrivals
+from traffic.mix import Kind, Mix
+
+HORIZON_PS = 10**12 * 86_400 * 30
+"""A load client runs until somebody stops it, or for a month."""
+ARRIVALS: dict[str, type[PoissonArrivals] | type[ConstantArrivals]] = {
+    "poisson": PoissonArrivals,
+    "constant": ConstantArrivals,
+}
+
+
+class Share(NamedTuple):
+    """Which of the processes this one is. All of them count from the same instant."""
+
+    number: int
+    """From 0."""
+    processes: int
+    start_unix_ns: int
+
+
+class Due(NamedTuple):
+    offset_ps: int
+    """From the start."""
+    kind: Kind
+
+
+def agenda(mix: Mix, arrivals: ArrivalProcess | None, seed: int, share: Share) -> Iterator[Due]:
+    """The same whole for every process: `arrivals` at which the kinds come by weight, or each kind's own."""
+    whole = _by_kind(mix, seed) if arrivals is None else _by_weight(mix, arrivals, seed)
+    return islice(whole, share.number, None, share.processes)
+
+
+def _by_weight(mix: Mix, arrivals: ArrivalProcess, seed: int) -> Iterator[Due]:
+    times = _times(arrivals, np.random.default_rng([seed, 0]))
+    return (Due(*pair) for pair in zip(times, mix.draw(np.random.default_rng([seed, 1])), strict=False))
+
+
+def _by_kind(mix: Mix, seed: int) -> Iterator[Due]:
+    streams = [_of_kind(kind, np.random.default_rng([seed, number])) for number, kind in enumerate(mix.kinds)]
+    return merge(*streams, key=lambda due: due.offset_ps)
+
+
+def _of_kind(kind: Kind, rng: np.random.Generator) -> Iterator[Due]:
+    assert kind.arrivals is not None, "asked only of mixes whose kinds all state them"
+    return (Due(offset_ps, kind) for offset_ps in _times(kind.arrivals, rng))
+
+
+def _times(arrivals: ArrivalProcess, rng: np.random.Generator) -> Iterator[int]:
+    return chain.from_iterable(arrivals.blocks(rng, HORIZON_PS))
