@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from reports import arrow
 from reports.record import OUTCOMES
 
 Mask = NDArray[np.bool_]
@@ -61,12 +61,11 @@ def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
     }
 
 
-def _numpy(column: "pa.ChunkedArray[Any]") -> tuple[NDArray[Any], Sequence[str]]:
+def _numpy(column: Any) -> tuple[NDArray[Any], Sequence[str]]:  # noqa: ANN401 -- see arrow.Array
     if not pa.types.is_dictionary(column.type):
-        filled: Any = column if column.null_count == 0 else pc.fill_null(column, -1)  # type: ignore[type-var]  # the stubs do not know chunks
-        return filled.to_numpy(), ()
-    whole: Any = column.unify_dictionaries().combine_chunks()
-    return whole.indices.to_numpy(), tuple(whole.dictionary.to_pylist())
+        return arrow.to_numpy(column.combine_chunks()), ()
+    whole = column.unify_dictionaries().combine_chunks()
+    return arrow.to_numpy(whole), tuple(whole.dictionary.to_pylist())
 
 
 def _recoded(codes: NDArray[Any], names: Sequence[str]) -> Ints:

@@ -39,4 +39,5 @@ def _trust(live: Mapping[str, Any]) -> str:
     if not late["n"]:
         return "Nothing was answered."
     verdict = "paced, wall times can be trusted" if live["paced"] else "not paced"
-    return f"The server was {late['p50_s'] * 1e3:.3g} ms late at p50, {late['p99_s'] * 1e3:.3g} ms at p99: {verdict}."
+    late_ms = [f"{late[name] * 1e3:.3g} ms" for name in ("p50_s", "p99_s")]
+    return f"The server was {late_ms[0]} late at p50 and {late_ms[1]} at p99: {verdict}."

@@ -5,12 +5,12 @@ Labels arrive as codes into a list of names, stamps as int64 with -1 for none; o
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reports import arrow
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 
 FINISH_REASONS = ("", "stop", "length")
@@ -91,19 +91,18 @@ def _table(
     assert set(columns) == set(names), set(columns) ^ set(names)
     arrays = [_array(column, columns[column.name], labels) for column in spec]
     rows = len(arrays[0])
-    keys = [_labels(np.zeros(rows, np.int32), [variant]), pa.array(np.full(rows, replication, np.int64))]
+    keys = [
+        arrow.labels(np.zeros(rows, np.int32), [variant]),
+        arrow.integers(np.full(rows, replication, np.int64)),
+    ]
     return pa.Table.from_arrays([*keys, *arrays], names=[key.name for key in KEYS] + names)
 
 
-def _array(column: Column, given: ArrayLike, labels: Mapping[str, Sequence[str]]) -> "pa.Array[Any]":
+def _array(column: Column, given: ArrayLike, labels: Mapping[str, Sequence[str]]) -> arrow.Array:
     if column.kind == "flag":
-        return pa.array(np.asarray(given, np.bool_))
+        return arrow.flags(np.asarray(given, np.bool_))
     if column.kind == "label":
         names = labels.get(column.name) or _KNOWN_LABELS.get(column.name, ())
-        return _labels(np.asarray(given, np.int32), names)
-    values = np.asarray(given, np.int64)
-    return pa.array(values, mask=values < 0 if column.kind == "stamp" else None)
-
-
-def _labels(codes: NDArray[np.int32], names: Sequence[str]) -> "pa.Array[Any]":
-    return pa.DictionaryArray.from_arrays(codes, pa.array(list(names), pa.string()))
+        return arrow.labels(np.ascontiguousarray(given, np.int32), names)
+    values = np.ascontiguousarray(given, np.int64)
+    return arrow.integers(values, negative_is_null=column.kind == "stamp")

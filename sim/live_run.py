@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from reports import arrow
 from reports.tables import RunTables
 from sim.calendar import Timeline
 from sim.journal import Entry
@@ -86,7 +87,7 @@ def _told_apart(requests: pa.Table) -> pa.Table:
     names = _names(set(asked))
     labels = sorted(set(names.values()))
     codes = np.array([labels.index(names[one]) for one in asked], np.int32)
-    column = pa.DictionaryArray.from_arrays(codes, pa.array(labels, pa.string()))
+    column = arrow.labels(codes, labels)
     return requests.set_column(requests.column_names.index("source"), "source", column)
 
 

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports import arrow
+
+
+@given(st.lists(st.integers(-1, 2**62), max_size=40))
+def test_stamps_become_what_pyarrow_makes_of_them(stamps: list[int]) -> None:
+    made = arrow.integers(np.array(stamps, np.int64), negative_is_null=True)
+    made.validate(full=True)
+    assert made.to_pylist() == [None if stamp < 0 else stamp for stamp in stamps]
+    assert arrow.integers(np.array(stamps, np.int64)).to_pylist() == stamps
+    assert arrow.to_numpy(made).tolist() == stamps
+    assert arrow.to_numpy(made.slice(3, 9)).tolist() == stamps[3:12]
+
+
+@given(st.lists(st.booleans(), max_size=20), st.lists(st.text(max_size=5), min_size=1, max_size=6))
+def test_flags_and_labels_keep_every_value(values: list[bool], names: list[str]) -> None:
+    flags = arrow.flags(np.array(values, np.bool_))
+    assert flags.to_pylist() == values
+    assert arrow.to_numpy(flags.slice(2)).tolist() == values[2:]
+    codes = np.arange(len(names), dtype=np.int32)[::-1].copy()
+    labels = arrow.labels(codes, names)
+    labels.validate(full=True)
+    assert labels.to_pylist() == names[::-1]
+    assert labels.dictionary.equals(pa.array(names, pa.string()))
+    assert arrow.to_numpy(labels).tolist() == codes.tolist()
+
+
+def test_a_run_imports_none_of_the_slow_libraries(tmp_path: Path) -> None:
+    scenario = Path(__file__).parents[2] / "scenarios" / "rate-limits.yaml"
+    code = f"""
+import sys
+from sim.__main__ import main
+arguments = ["--quiet", "--jobs", "1", "--horizon", "80", "--replications", "1"]
+assert main(["run", {str(scenario)!r}, "--out", {str(tmp_path / "run")!r}, *arguments]) == 0
+print([name for name in ("pandas", "scipy", "plotly", "starlette", "asyncio") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
