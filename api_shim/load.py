@@ -32,9 +32,11 @@ def server(arguments: Command) -> Iterator[str]:
     with _child([sys.executable, "-m", "sim", "serve", *arguments], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         said = _Listener(process.stderr)
-        yield said.address(process)
-        _end(process, signal.SIGTERM)
-        said.join()
+        try:
+            yield said.address(process)
+        finally:
+            _end(process, signal.SIGTERM)
+            said.join()
         if process.returncode:
             raise LoadError(f"the server ended with status {process.returncode}: {said.last}")
 
@@ -90,13 +92,14 @@ class _Listener(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        for line in self._stream:
-            sys.stderr.write(line)
-            self.last = line.strip().removeprefix("e80sim: ")
-            found = READY.search(line)
-            if found and not self._address:
-                self._address = found[1]
-                self._known.set()
+        with self._stream as lines:
+            for line in lines:
+                sys.stderr.write(line)
+                self.last = line.strip().removeprefix("e80sim: ")
+                found = READY.search(line)
+                if found and not self._address:
+                    self._address = found[1]
+                    self._known.set()
         self._known.set()
 
     def address(self, process: subprocess.Popen[str]) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -32,6 +33,8 @@ SENDERS = 12
 SPAWN_PER_S = 100
 STOP_S = 20
 """For answers that are under way when the time is up."""
+HEAD_START_S = 0.5
+"""Of the schedule, once locust has started."""
 START_S = 60
 """What locust may take to start and to end, on a busy machine."""
 
@@ -110,12 +113,12 @@ def _locust_arguments(
     speed: float,
     processes: int,
 ) -> list[str]:
-    (folder / "mix.json").write_text(mix.model_dump_json(exclude_unset=True), encoding="utf-8")
+    (folder / "mix.json").write_text(mix.model_dump_json(exclude_none=True), encoding="utf-8")
     count = users or max(SENDERS, processes)
     options = {
         "--users": count,
         "--spawn-rate": min(count, SPAWN_PER_S),
-        "--run-time": f"{max(1, round(duration / speed + 0.5))}s",
+        "--run-time": f"{ceil(duration / speed + HEAD_START_S)}s",
         "--stop-timeout": STOP_S,
         "--e80-mix": folder / "mix.json",
         "--e80-log": folder / "client",

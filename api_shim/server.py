@@ -11,6 +11,7 @@ import uvicorn
 
 from api_shim.app import create_app
 from api_shim.content import Content
+from api_shim.one_write import GatheringProtocol
 from api_shim.pacer import Pacer
 from api_shim.settings import Settings
 from api_shim.shim import Shim
@@ -70,6 +71,7 @@ async def serve(
         shim: Shim = app.state.shim
         config = uvicorn.Config(
             app,
+            http=GatheringProtocol,
             lifespan="off",
             log_level="warning",
             access_log=False,

@@ -1,4 +1,4 @@
-"""One hypothesis profile for all: no deadlines, since machines are noisy; under CI the same examples every time."""
+"""One hypothesis profile for all: no deadlines, as machines are noisy; under CI always the same examples."""
 
 import os
 

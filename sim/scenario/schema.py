@@ -190,7 +190,7 @@ class RunPlan(Section):
 
     @property
     def stated_warm_up_s(self) -> float:
-        """For what is counted while the run goes on, and cannot wait until MSER-5 has seen the whole of it."""
+        """For what is counted while the run goes on, before MSER-5 has seen the whole of it."""
         return 0.0 if self.warm_up_s == "auto" else self.warm_up_s
 
     @model_validator(mode="after")
@@ -232,7 +232,7 @@ class Serve(Section):
 
     keys: dict[str, ApiKey] = Field(
         default_factory=dict,
-        description="API keys; absent: `sk-<source>` stands for that traffic source, and any other key is a project "
+        description="API keys; absent: `sk-<source>` stands for that traffic source, any other key is a project "
         "of its own",
     )
     place: Name | None = Field(

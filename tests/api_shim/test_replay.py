@@ -1,4 +1,4 @@
-"""What came into a live model comes out again: a replay of its arrivals has the same stamps, to the picosecond."""
+"""A replay of what came into a live model has the same stamps, to the picosecond."""
 
 import asyncio
 import json
@@ -119,5 +119,5 @@ def test_an_arrival_reads_as_a_trace_and_keeps_what_a_replay_needs(tmp_path: Pat
 def test_a_file_that_is_no_journal_is_told_by_its_line(tmp_path: Path) -> None:
     file = tmp_path / "arrivals.jsonl"
     file.write_text('{"arrival_ps": 1, "prompt_tokens": 2, "output_tokens": 3}\n')
-    with pytest.raises(JournalError, match="arrivals.jsonl line 1 is not a recorded request"):
+    with pytest.raises(JournalError, match=r"arrivals\.jsonl line 1 is not a recorded request"):
         read_journal(file)
