@@ -232,8 +232,8 @@ class Serve(Section):
 
     keys: dict[str, ApiKey] = Field(
         default_factory=dict,
-        description="API keys; absent: `sk-<source>` stands for that traffic source, any other key is a project "
-        "of its own",
+        description="API keys; absent: `sk-<source>` stands for that traffic source, and any other key is "
+        "a project of its own",
     )
     place: Name | None = Field(
         None, description="of callers who do not say where they are; absent: the first place"
