@@ -1,4 +1,4 @@
-"""How long an answer is when the request does not say: the caller's source, `serve.output`, the model's source."""
+"""Who decides how long an answer is: the caller's source, `serve.output`, or a source of the model."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.live import GPT_OSS, LLAMA, MakeWire, chat, scenario
 
 SEVEN = {"serve": {"output": {"kind": "fixed", "tokens": 7}}}
-VARIED = {"serve": {"output": {"kind": "uniform", "low": 20, "high": 60}}}
+VARIED = {"serve": {"output": {"kind": "lognormal", "median": 40, "sigma": 0.5, "low": 20, "high": 60}}}
 
 
 def output_tokens(reply: Any) -> int:

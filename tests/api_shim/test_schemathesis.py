@@ -1,0 +1,114 @@
+"""Schemathesis reads our own OpenAPI and asks accordingly, rightly and wrongly: nothing answers 5xx."""
+
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from api_shim.asgi_transport import make_transport
+from tests.support.live import MakeWire, Wire
+
+schemathesis = pytest.importorskip("schemathesis")
+requests = pytest.importorskip("requests")  # what schemathesis writes a case down with
+
+POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
+EXAMPLES = {POSITIVE: 60, NEGATIVE: 40}
+BASE_URL = "http://e80sim.invalid"
+OPERATIONS = {
+    "POST /v1/chat/completions",
+    "POST /v1/completions",
+    "GET /v1/models",
+    "GET /v1/models/{model_id}",
+    "GET /health",
+    "GET /metrics",
+}
+TAKES_INPUT = sorted(label for label in OPERATIONS if "completions" in label or "{" in label)
+
+
+def operations(wire: Wire) -> dict[str, Any]:
+    """By label. An operation that schemathesis cannot read raises what it has against it."""
+    schema = schemathesis.openapi.from_dict(wire.ask("/openapi.json").json)
+    return {result.ok().label: result.ok() for result in schema.get_all_operations()}
+
+
+def cases(operation: Any, mode: Any) -> Any:
+    """What the schema does not say of messages is seen to here, or most would be refused for it."""
+    drawn = operation.as_strategy(generation_mode=mode)
+    return drawn.map(_speaking) if mode is POSITIVE else drawn
+
+
+def _speaking(case: Any) -> Any:
+    messages = case.body.get("messages", []) if isinstance(case.body, dict) else []
+    for message in messages:
+        if not isinstance(message.get("content"), str):
+            message["content"] = "hello"
+        if message["role"] == "tool":
+            message["role"] = "user"
+    return case
+
+
+def answered(wire: Wire, case: Any) -> httpx.Response:
+    """Through the door, as bytes, in virtual time."""
+    written = requests.Request(**_plain(case.as_transport_kwargs(base_url=BASE_URL))).prepare()
+    headers = {"authorization": "Bearer sk-me", **dict(written.headers)}
+    transport = make_transport(httpx, wire.platform.app)
+
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, timeout=None) as client:
+            return await client.request(written.method, written.url, content=written.body, headers=headers)
+
+    return wire.platform.run(send())
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    known = {"method", "url", "headers", "files", "data", "json", "params", "cookies"}
+    return {name: value for name, value in kwargs.items() if name in known}
+
+
+def statuses(wire: Wire, label: str, mode: Any) -> Counter[int]:
+    """Of a few dozen cases, the same in every run. Each is checked against what the description promises."""
+    found: Counter[int] = Counter()
+
+    @settings(
+        max_examples=EXAMPLES[mode],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases(operations(wire)[label], mode))
+    def ask(case: Any) -> None:
+        reply = answered(wire, case)
+        found[reply.status_code] += 1
+        case.validate_response(
+            reply,
+            checks=[
+                schemathesis.checks.not_a_server_error,
+                schemathesis.checks.CHECKS.get_one("status_code_conformance"),
+                schemathesis.checks.CHECKS.get_one("response_schema_conformance"),
+            ],
+        )
+
+    ask()
+    return found
+
+
+def test_schemathesis_can_read_every_operation(wire: Wire) -> None:
+    assert set(operations(wire)) == OPERATIONS
+
+
+@pytest.mark.parametrize("label", sorted(OPERATIONS))
+def test_what_the_description_allows_is_answered_and_never_with_5xx(make: MakeWire, label: str) -> None:
+    found = statuses(make(), label, POSITIVE)
+    assert found[200] > 0
+    assert max(found) < 500
+
+
+@pytest.mark.parametrize("label", TAKES_INPUT)
+def test_what_the_description_forbids_is_refused_and_never_with_5xx(make: MakeWire, label: str) -> None:
+    found = statuses(make(), label, NEGATIVE)
+    assert sum(count for status, count in found.items() if 400 <= status < 500) > 0
+    assert max(found) < 500
