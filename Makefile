@@ -21,7 +21,7 @@ load: $(READY) ## run locust against the shim and write the latency report
 	$(BIN)/e80sim load scenarios/live.yaml --duration 60
 
 test: system-packages $(READY) ## the test suite
-	$(BIN)/pytest -n auto -m "not soak"
+	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks
 
 check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -30,7 +30,7 @@ check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/lint-imports
 
 bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
-	$(BIN)/pytest tests/benchmarks -m "" -p no:xdist --benchmark-enable -q
+	$(BIN)/pytest tests/benchmarks -q -p no:xdist
 
 soak: $(READY) ## long random runs of both kernels against each other
 	$(BIN)/pytest -n auto -m soak tests
