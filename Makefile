@@ -49,7 +49,7 @@ $(READY): pyproject.toml constraints.txt tools/python-venv
 	@touch $@
 
 system-packages:
-	@tools/system-packages chromium
+	@tools/system-packages chromium curl
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

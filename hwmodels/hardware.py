@@ -35,8 +35,14 @@ def _beside_the_scenario(preset: str, info: ValidationInfo) -> str:
     return preset if folder is None else str(Path(folder) / preset)
 
 
+def _any_kind(schema: dict[str, Any]) -> None:
+    """A bare preset suits every kind as far as a schema can tell, and a preset's name alone will do."""
+    schema["anyOf"] = [*schema.pop("oneOf"), {"type": "string"}]
+    schema.pop("discriminator")
+
+
 Hardware = Annotated[
     HardwiredAsic | GpuIteration | Roofline,
-    Field(discriminator="kind"),
+    Field(discriminator="kind", json_schema_extra=_any_kind),
     BeforeValidator(_with_kind),
 ]

@@ -91,7 +91,9 @@ def _differences(summary: Summary) -> list[str]:
     if not summary["differences"]:
         return []
     baseline = next(iter(summary["variants"]))
-    lines = [f"Against {baseline}, felt latency in ms (user requests):"]
+    apps = any(group["app"] for variant in summary["variants"].values() for group in variant["groups"])
+    what = "felt latency of user requests" if apps else "end-to-end time"
+    lines = [f"Against {baseline}, {what} in ms:"]
     for name, sources in summary["differences"].items():
         for entry in sources:
             lines += wrapped(f"  {name}, {entry['source']}: {_changes(entry['metric']['felt'])}", "    ")
@@ -115,6 +117,12 @@ def _uncertainty(summary: Summary) -> list[str]:
         f"{source} in {variant} from {milliseconds(band['low'])} to {milliseconds(band['high'])} ms, most by "
         f"{first['name']}."
     )
+    centre = next(g for g in summary["variants"][variant]["groups"] if g["source"] == source)
+    value = centre["metrics"][leading["metric"]][told].get("value")
+    if value is not None and not band["low"] <= value <= band["high"]:
+        line += (
+            f" The table's {milliseconds(value)} ms lies outside: the ranges lean to one side of the values."
+        )
     return [*wrapped(line), ""]
 
 

@@ -24,6 +24,8 @@ FEW_REPLICATIONS = 5
 """With fewer, Student's t over replications is too blunt to see a clear overload."""
 HANDFUL = 5
 """Growth by fewer requests is never called a backlog."""
+MATERIAL_REFUSALS = 0.05
+"""Share of refused requests from which a verdict opens with it."""
 MATERIAL_DEFICIT = 0.01
 """A smaller share cannot be told from a queue that is still settling."""
 
@@ -83,8 +85,11 @@ def verdict(columns: Columns, window: Window, replications: Sequence[int]) -> Ve
         return Verdict("stable", "No request was offered in the measured window.")
     flow = flow_of(columns, window, replications)
     asked, carried = (float((one[:, -1] - one[:, MIDDLE]).mean()) for one in (flow.asked, flow.carried))
+    refused = float(_refused(offered).mean())
+    let_in = " that were let in" if refused else ""
     rates = (
-        f"carried {carried / flow.half_s:.4g} of {asked / flow.half_s:.4g} requests/s over the second half"
+        f"carried {carried / flow.half_s:.4g} of {asked / flow.half_s:.4g} requests/s{let_in} "
+        f"over the second half"
     )
     quarters = flow.quarters().mean(axis=0)
     growth = " to ".join(f"{number:.3g}" for number in quarters)
@@ -97,7 +102,9 @@ def verdict(columns: Columns, window: Window, replications: Sequence[int]) -> Ve
     if _backlogged(flow):
         why = f"The number in the system still grew at the horizon: {growth} by quarter. It {rates}.{fate}"
         return Verdict("backlogged", why)
-    why = f"It {rates}, with {quarters.mean():.3g} in the system on average.{fate}"
+    # Limits that refuse keep a platform stable, which is no comfort to those refused: they come first.
+    lead = f"{_percent(refused)} of what was asked was refused. " if refused >= MATERIAL_REFUSALS else ""
+    why = f"{lead}It {rates}, with {quarters.mean():.3g} in the system on average.{fate}"
     return Verdict("stable", why)
 
 
@@ -125,11 +132,15 @@ def _elapsed_s(moments: Ints, points: Floats) -> Floats:
     return elapsed
 
 
-def _turned_away(columns: Columns) -> Mask:
-    away = columns.outcome("cancelled")
+def _refused(columns: Columns) -> Mask:
+    refused: Mask = np.zeros(len(columns), np.bool_)
     for name in REJECTED:
-        away = away | columns.outcome(name)
-    return away
+        refused |= columns.outcome(name)
+    return refused
+
+
+def _turned_away(columns: Columns) -> Mask:
+    return _refused(columns) | columns.outcome("cancelled")
 
 
 def _overloaded(flow: Flow, asked: float) -> bool:

@@ -65,6 +65,7 @@ def run(
 ) -> None:
     """Simulate every variant of SCENARIO, write a run directory and print what came out."""
     from reports.run_directory import RunDirectoryError
+    from reports.words import plural
     from sim import interrupt
     from sim.progress import Progress
     from sim.runs import NothingDoneError
@@ -92,7 +93,8 @@ def run(
     except (NothingDoneError, KeyboardInterrupt):
         _fail("interrupted before there was anything to keep; nothing was written", INTERRUPTED)
     progress.finish(
-        f"{plan.base.name}: {summary['replications']} replications in {time.perf_counter() - began:.1f} s"
+        f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
+        f"in {time.perf_counter() - began:.1f} s"
     )
     _present(summary, directory, as_json=as_json, quiet=quiet)
     if results.interrupted or (made is not None and made.draws < made.asked):
@@ -156,11 +158,13 @@ def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: 
 @app.command()
 def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
     """Validate SCENARIO and all its variants without running anything."""
+    from reports.words import plural
+
     plan = _plan(scenario, settings)
     base = plan.base
     variants = ", ".join(plan.variants)
     typer.echo(
-        f"{scenario}: ok. {base.name}: {len(plan.variants)} variants ({variants}), "
+        f"{scenario}: ok. {base.name}: {plural(len(plan.variants), 'variant')} ({variants}), "
         f"{base.run.replications} replications of {base.run.horizon_s:g} s."
     )
 

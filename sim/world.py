@@ -142,12 +142,17 @@ class World:
     # Connections
 
     def _link_to_gateway(self, caller: str, place: str) -> Link:
-        """A source has the connections that it states, an app pools its own."""
+        """A source has the connections that it states. An app pools its own, one pool for each copy of it."""
         source = self.scenario.traffic.get(caller)
         rng = self._stream_of(f"network/{caller}")
         if source is None:
-            return self._network.link(place, None, rng)
+            return self._network.link(place, None, rng, users=self._copies(caller, place))
         return self._network.link(place, None, rng, connections=source.connections, users=source.users)
+
+    def _copies(self, app: str, place: str) -> int:
+        """An app at its users' own place runs on each user's device; anywhere else it is one service."""
+        at_home = (s.users for s in self.scenario.traffic.values() if (s.app, s.place) == (app, place))
+        return sum(at_home) or 1
 
     # Traffic
 

@@ -91,6 +91,8 @@ def test_rejections_are_no_overload_and_stand_in_the_sentence() -> None:
     rows.values["outcome"][:12] = OUTCOMES.index("rejected_requests_limit")
     found = verdict(rows, WINDOW, [0])
     assert found.state == "stable"
+    assert found.why.startswith("12.0 % of what was asked was refused. It carried ")
+    assert " that were let in over the second half" in found.why
     assert found.why.endswith("12.0 % were rejected by the requests limit.")
 
 
