@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from sim.units import PS_PER_MS
+
 if TYPE_CHECKING:
     from api_shim.content import Content
     from api_shim.recording import Recorder
@@ -18,7 +20,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 USERS_MISTAKE = 2
 UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
-PS_PER_MS = 10**9
 CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
 
 

@@ -1,24 +1,13 @@
 """What the shim knows of time: one protocol for the wall clock and for virtual time.
 
 Nothing else in `api_shim` may look at a clock. Model time is whole picoseconds; asyncio counts float seconds,
-and the two functions here are the only way from one to the other.
+and `ps_of_s` and `s_of_ps` of `sim.units` are the only way from one to the other.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
 from sim.calendar import ARRIVAL, FEEDBACK, Alarm, Outside, Timeline
-
-PS_PER_S = 10**12
-PS_PER_MS = 10**9
-
-
-def ps_of_s(seconds: float) -> int:
-    return round(seconds * PS_PER_S)
-
-
-def s_of_ps(at_ps: int) -> float:
-    return at_ps / PS_PER_S
 
 
 class Clock(Protocol):

@@ -6,9 +6,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_shim.clock import PS_PER_MS
 from api_shim.errors import ApiError, crashed
 from api_shim.shim import Shim
+from sim.units import PS_PER_MS
 
 GUARDED = "/v1"
 

@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api_shim.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
-from api_shim.clock import PS_PER_S
 from api_shim.exchange import Exchange
 from api_shim.refusals import refusal_of
 from api_shim.settings import KEEP_ALIVE_S
 from api_shim.stamps import stamps, usage
+from sim.units import PS_PER_S
 
 
 class EventStream(Response):

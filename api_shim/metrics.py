@@ -13,8 +13,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from api_shim.clock import PS_PER_S, s_of_ps
 from api_shim.histogram import SPANS_PS, TOKENS, Histogram
+from sim.units import PS_PER_S, s_of_ps
 
 if TYPE_CHECKING:
     from api_shim.exchange import Exchange

@@ -1,7 +1,7 @@
 """Can the wall clock be believed? Only while the server's own lateness is small beside what it simulates."""
 
-from api_shim.clock import PS_PER_MS
 from api_shim.histogram import Histogram
+from sim.units import PS_PER_MS
 
 PACED_SHARE = 0.1
 """Lateness at p99 may be this much of the simulated TTFT at p50."""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from api_shim.clock import s_of_ps
 from api_shim.histogram import Histogram
 from api_shim.shim import Shim
 from reports.html import render
@@ -16,13 +15,13 @@ from reports.tables import RunTables
 from sim.journal import FILE, Journal
 from sim.live_run import VARIANT, live_tables, sources
 from sim.manifest import manifest
-from sim.runs import PS_PER_S, Results
+from sim.runs import Results
 from sim.scenario.load import Plan
 from sim.scenario.schema import RunPlan, Scenario
+from sim.units import PS_PER_MS, ps_of_s, s_of_ps
 from sim.world import World
 
 Json = dict[str, Any]
-PS_PER_MS = 10**9
 SHORTEST_S = 1.0
 """A rate over less than this says little."""
 
@@ -51,7 +50,7 @@ class Recorder:
         return True
 
     def _manifest(self, plan: Plan, tables: RunTables, shim: Shim) -> Json:
-        measured_ps = round(plan.base.run.horizon_s * PS_PER_S)
+        measured_ps = ps_of_s(plan.base.run.horizon_s)
         results = Results(tables, (VARIANT,), 1, measured_ps, interrupted=False)
         live = server_json(shim, self._content)
         remarks = [_sentence(live["why_not"])] if live["why_not"] else []

@@ -7,7 +7,7 @@ from starlette.requests import Request as HttpRequest
 
 from api_shim.call import Call
 from api_shim.callers import PLACE_HEADER, Caller, Callers
-from api_shim.clock import PS_PER_MS, Clock
+from api_shim.clock import Clock
 from api_shim.content import Ask, Content
 from api_shim.errors import unknown_model
 from api_shim.exchange import Exchange
@@ -17,6 +17,7 @@ from api_shim.pacing import Pacing
 from api_shim.settings import Settings
 from sim.journal import Journal
 from sim.scenario.schema import Model
+from sim.units import PS_PER_MS
 from sim.world import World
 from traffic.request import Request
 from traffic.tokens import Vocabulary, vocabulary_of

@@ -3,9 +3,9 @@
 from typing import Any
 
 from api_shim.call import Call
-from api_shim.clock import PS_PER_MS, PS_PER_S
 from sim.rate_limit import Headroom
 from sim.ticket import Ticket
+from sim.units import PS_PER_MS, PS_PER_S
 
 Json = dict[str, Any]
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from api_shim.app import create_app
 from api_shim.asgi_transport import make_transport
 from api_shim.callers import PLACE_HEADER
-from api_shim.clock import s_of_ps
 from api_shim.content import Content
 from api_shim.settings import BASE_FLUSH_MS, Settings
 from api_shim.shim import Shim
 from api_shim.virtual_loop import VirtualClock, VirtualLoop
 from sim.scenario.load import load
 from sim.scenario.schema import Scenario
+from sim.units import s_of_ps
 from sim.world import World
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from math import ulp
 from typing import Any
 
-from api_shim.clock import ps_of_s, s_of_ps, wake_at
+from api_shim.clock import wake_at
 from sim.calendar import Timeline
+from sim.units import ps_of_s, s_of_ps
 
 EPOCH_UNIX_S = 1_767_225_600
 """Virtual time starts with the year 2026, in every run."""

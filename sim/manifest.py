@@ -12,11 +12,11 @@ from typing import Any
 from sim.facts import facts
 from sim.runs import Results
 from sim.scenario.load import Plan
+from sim.units import PS_PER_S, ps_of_s
 from sim.window import warm_up_of
 from traffic.arrivals import TraceArrivals
 
 LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
-PS_PER_S = 10**12
 
 
 def manifest(
@@ -56,7 +56,7 @@ def notes(plan: Plan, results: Results) -> list[str]:
         run = plan.base.run
         whole = f"{results.replications} of {run.replications} replications"
         cut = f"the first {results.measured_ps / PS_PER_S:.4g} of {run.horizon_s:g} s of one replication"
-        complete = results.measured_ps >= round(run.horizon_s * PS_PER_S)
+        complete = results.measured_ps >= ps_of_s(run.horizon_s)
         found[f"The run was interrupted: these are {whole if complete else cut}."] = None
     for name in results.variants:
         scenario = plan.variants[name]
@@ -68,7 +68,7 @@ def notes(plan: Plan, results: Results) -> list[str]:
                 and (last_ps := source.arrivals.last_ps) is not None
             ):
                 horizon_s = scenario.run.horizon_s
-                if last_ps < round(horizon_s * PS_PER_S) - PS_PER_S:
+                if last_ps < ps_of_s(horizon_s) - PS_PER_S:
                     ends = f"ends at {last_ps / PS_PER_S:.4g} s, before the horizon of {horizon_s:g} s"
                     found[f"The trace of `{source_name}` {ends}."] = None
     return list(found)

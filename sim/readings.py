@@ -10,10 +10,10 @@ from hwmodels.hardwired_asic import HardwiredAsic
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from sim.scenario.schema import Scenario
+from sim.units import PS_PER_S
 
 READINGS = ("hc1", "hc1_pipelined")
 PROMPTS = (100, 1000, 10_000)
-PS_PER_S = 10**12
 
 
 def readings(scenarios: Iterable[Scenario]) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from reports.tables import RunTables, concat
 from sim import interrupt
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
+from sim.units import ps_of_s
 from sim.world import World
 
-PS_PER_S = 10**12
 SLICES = 200
 """How often a replication looks up from its work, for progress and interrupts."""
 
@@ -75,7 +75,7 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
     """Run one replication to its horizon, then until the last answer has arrived or `drain_s` is over."""
     scenario = task.scenario
     world = World(scenario, task.seed, task.replication, engine=task.engine)
-    horizon_ps = round(scenario.run.horizon_s * PS_PER_S)
+    horizon_ps = ps_of_s(scenario.run.horizon_s)
     drain_s = scenario.run.horizon_s if scenario.run.drain_s is None else scenario.run.drain_s
     for part in range(1, SLICES + 1):
         world.run_to(horizon_ps * part // SLICES)
@@ -83,7 +83,7 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
             tell(part / SLICES, "")
         if part < SLICES and interrupt.asked():
             return Outcome(world.tables(task.variant), horizon_ps * part // SLICES)
-    world.run_to(horizon_ps + round(drain_s * PS_PER_S))
+    world.run_to(horizon_ps + ps_of_s(drain_s))
     return Outcome(world.tables(task.variant), horizon_ps)
 
 
@@ -107,9 +107,9 @@ def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: ran
     outcomes: list[Outcome] = []
     for outcome in perform(tasks, jobs, tell):
         outcomes.append(outcome)
-        if outcome.simulated_ps < round(run.horizon_s * PS_PER_S):
+        if outcome.simulated_ps < ps_of_s(run.horizon_s):
             break
-    return _gathered(outcomes, tuple(variants), len(replications), round(run.horizon_s * PS_PER_S))
+    return _gathered(outcomes, tuple(variants), len(replications), ps_of_s(run.horizon_s))
 
 
 def perform(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:

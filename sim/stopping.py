@@ -13,9 +13,10 @@ from reports.statistics import Answer, Estimate, Samples, mean, quantile_answers
 from reports.tables import concat
 from reports.variant_records import variant_records
 from sim.facts import facts
-from sim.runs import PS_PER_S, NothingDoneError, Results, Tell, run_all
+from sim.runs import NothingDoneError, Results, Tell, run_all
 from sim.scenario.load import Plan
 from sim.scenario.schema import Precision
+from sim.units import PS_PER_S
 from sim.window import warm_up_of
 
 STEP = 5

@@ -21,11 +21,12 @@ from reports.tables import concat
 from reports.uncertainty import Input, Study
 from sim.facts import facts, legs
 from sim.network import Network
-from sim.runs import PS_PER_S, Outcome, Results, Task, Tell, perform
+from sim.runs import Outcome, Results, Task, Tell, perform
 from sim.scenario.check import problems
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
 from sim.streams import stream
+from sim.units import PS_PER_S, ps_of_s
 from sim.window import warm_up_of
 
 STREAM = "uncertainty"
@@ -183,7 +184,7 @@ def _require_runnable(variants: Mapping[str, Scenario]) -> None:
 def _headlines(
     plan: Plan, results: Results, outcomes: Iterator[Outcome], per_draw: int
 ) -> Iterator[Headlines]:
-    horizon_ps = round(plan.base.run.horizon_s * PS_PER_S)
+    horizon_ps = ps_of_s(plan.base.run.horizon_s)
     window = Window.of(warm_up_of(plan, results).seconds, results.measured_ps / PS_PER_S)
     known = facts(plan, results.variants)
     while len(batch := list(islice(outcomes, per_draw))) == per_draw:

@@ -1,8 +1,9 @@
 """Which part of a run is measured."""
 
 from reports.warm_up import WarmUp, choose_warm_up
-from sim.runs import PS_PER_S, Results
+from sim.runs import Results
 from sim.scenario.load import Plan
+from sim.units import PS_PER_S
 
 GAPS = "Gaps between tokens are counted while the run goes on, and so from its start."
 

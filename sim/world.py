@@ -26,17 +26,11 @@ from sim.sources import Numbers, OpenSource
 from sim.step_engine import StepEngine
 from sim.streams import stream
 from sim.ticket import IGNORE, Sink
+from sim.units import ps_of_ms, ps_of_s
 from traffic.request import Request
 from traffic.workload import SizePair
 
-PS_PER_S = 10**12
-PS_PER_MS = 10**9
-
 ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
-
-
-def ps_of_ms(milliseconds: float) -> int:
-    return round(milliseconds * PS_PER_MS)
 
 
 class World:
@@ -117,7 +111,7 @@ class World:
             hardware.kv_pool_tokens // model.block_size,
         )
         run = self.scenario.run
-        gaps = GapCounts(round(run.stated_warm_up_s * PS_PER_S), round(run.horizon_s * PS_PER_S))
+        gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
         nodes = [self._make_node(index, hardware, limits, gaps) for index in range(model.nodes)]
         limits_of = model.limits
@@ -158,7 +152,7 @@ class World:
 
     def _add_source(self, name: str, source: Source) -> None:
         arrivals = source.arrivals.blocks(
-            self._stream_of(f"traffic/{name}/arrivals"), round(self.scenario.run.horizon_s * PS_PER_S)
+            self._stream_of(f"traffic/{name}/arrivals"), ps_of_s(self.scenario.run.horizon_s)
         )
         calls = 1 if source.app is None else self.scenario.apps[source.app].calls
         sizes = source.call_sizes(
@@ -253,7 +247,7 @@ class Asks:
         self._model = target_model(world.scenario, source)
         self._cap = source.max_output_tokens
         self._stream = source.stream
-        self._timeout_ps = None if source.timeout_s is None else round(source.timeout_s * PS_PER_S)
+        self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
         app = None if source.app is None else world.scenario.apps[source.app]
         self._place, self._caller = (source.place, name) if app is None else (app.place, str(source.app))
 

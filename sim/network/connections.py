@@ -17,8 +17,8 @@ from sim.network.transport import (
     slow_start,
     transport,
 )
-from sim.network.units import PS_PER_S, ms_to_ps
 from sim.network.variates import is_quiet, messages, openings, users
+from sim.units import PS_PER_S, ps_of_ms, ps_of_s
 
 
 class Departure(NamedTuple):
@@ -54,11 +54,11 @@ class Link:
         self.path = path
         self.keep_alive = keep_alive
         self._instant = is_free(path, dns_ms)
-        self._rtt_ps = ms_to_ps(path.rtt_ms)
-        self._dns_ps = ms_to_ps(dns_ms)
+        self._rtt_ps = ps_of_ms(path.rtt_ms)
+        self._dns_ps = ps_of_ms(dns_ms)
         self._tls_round_trips = TLS_ROUND_TRIPS[keep_alive.tls]
         self._set_up_round_trips = TCP_ROUND_TRIPS + self._tls_round_trips
-        self._rto_ps, self._syn_rto_ps = wire.rto_ps(path), ms_to_ps(wire.syn_rto_ms)
+        self._rto_ps, self._syn_rto_ps = wire.rto_ps(path), ps_of_ms(wire.syn_rto_ms)
         self._up_ps_per_byte = ps_per_byte(path.up_mbit_per_s)
         self._event_ps = int(wire.event_bytes * ps_per_byte(path.down_mbit_per_s))
         self._request_bytes, self._bytes_per_token = wire.request_bytes, wire.bytes_per_prompt_token
@@ -130,7 +130,7 @@ class Link:
         keep_alive = self.keep_alive
         if keep_alive.connections == "per_request":
             return lambda: None
-        idle_timeout_ps = round(keep_alive.idle_timeout_s * PS_PER_S)
+        idle_timeout_ps = ps_of_s(keep_alive.idle_timeout_s)
         if keep_alive.users == 1:
             alone = ConnectionPool(idle_timeout_ps)
             return lambda: alone

@@ -6,7 +6,7 @@ from math import sqrt
 
 from sim.network.facts import NetworkFacts, network_facts
 from sim.network.path import Path
-from sim.network.units import ms_to_ps
+from sim.units import ps_of_ms
 
 TLS_ROUND_TRIPS = {"none": 0, "1.2": 2, "1.3": 1}
 """Full handshakes (RFC 5246, RFC 8446); resumption and early data are not modelled."""
@@ -37,7 +37,7 @@ class Transport:
         """Retransmission time-out of a connection that knows its path (RFC 6298 with Linux's minimum)."""
         deviation_ms = sqrt(path.jitter_variance_ms2 * self.noise_share)
         smoothed_ms = path.rtt_ms + path.jitter_mean_ms
-        return ms_to_ps(max(self.rto_min_ms, smoothed_ms + 4 * deviation_ms))
+        return ps_of_ms(max(self.rto_min_ms, smoothed_ms + 4 * deviation_ms))
 
 
 @cache

@@ -16,9 +16,10 @@ from hwmodels.calibrate.entry_file import entry_yaml
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
 from hwmodels.llm import load_llm
+from sim.units import PS_PER_S
 from sim.validation.bare_node import bare_node
 from sim.validation.compare import Comparison, compare
-from sim.validation.recorded import PS_PER_S, RecordedRequests, read_recorded
+from sim.validation.recorded import RecordedRequests, read_recorded
 from sim.validation.replay import replay
 
 FORMS = ("r6b", "table")

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.units import PS_PER_MS
+
 FloatArray = NDArray[np.float64]
 
-PS_PER_S = 10**12
 MS_PER_UNIT = {"ms": 1.0, "s": 1e3, "us": 1e-3}
 COLUMNS = {
     "prompt": ("input_toks", "prompt_tokens", "input_tokens"),
@@ -67,7 +68,7 @@ def read_recorded(path: Path) -> RecordedRequests:
     first = min(arrivals)
     return RecordedRequests(
         path.name,
-        tuple(round((ms - first) * (PS_PER_S // 1000)) for ms in arrivals),
+        tuple(round((ms - first) * PS_PER_MS) for ms in arrivals),
         tuple(prompts),
         tuple(outputs),
         {metric: np.array(values) for metric, values in measured.items()},

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from sim.calendar import Alarm
 from sim.rate_limit import Headroom, Refusal
 from sim.scenario.schema import Scenario
+from sim.units import PS_PER_MS
 from sim.validation.recorded import FloatArray, RecordedRequests
 from sim.world import World
 from traffic.request import Request
 
-PS_PER_MS = 10**9
 SENDER = "recorded"
 """Source, tenant, project and key of every replayed request."""
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_shim.clock import ps_of_s, s_of_ps
 from api_shim.virtual_loop import DeadlockError, VirtualClock, VirtualLoop
 from sim.calendar import BOUNDARY, Alarm
+from sim.units import ps_of_s, s_of_ps
 
 MS = 10**9
 HOUR_PS = 3600 * 10**12

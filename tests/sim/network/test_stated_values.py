@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from sim.network import Network
 from sim.network.facts import network_facts
-from sim.network.units import PS_PER_MS
 from sim.scenario.schema import Network as Settings
+from sim.units import PS_PER_MS
 
 PLACES = {
     "edge": {"kind": "edge"},
