@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -166,8 +167,9 @@ def farewell(shim: "Shim") -> str:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"e80sim: {line}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever listened is gone; that is no reason to lose what is recorded
+        sys.stderr.write(f"e80sim: {line}\n")
+        sys.stderr.flush()
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -1,14 +1,17 @@
 """A load test in two child processes: the server, and locust against it. Both end before this one does."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from sim import lifeline
 
 LOCUSTFILE = Path(__file__).resolve().parent.parent / "traffic" / "locustfile.py"
 READY = re.compile(r"(http://\S+)/v1 answers callers at")
@@ -29,7 +32,7 @@ def server(arguments: Command) -> Iterator[str]:
 
     Raises LoadError.
     """
-    with _child([sys.executable, "-m", "sim", "serve", *arguments], stderr=subprocess.PIPE) as process:
+    with _child("sim", ["serve", *arguments], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         said = _Listener(process.stderr)
         try:
@@ -43,8 +46,7 @@ def server(arguments: Command) -> Iterator[str]:
 
 def run_locust(arguments: Command, patience_s: float) -> None:
     """Its tables go to stderr: stdout is for the result. Raises LoadError."""
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *arguments]
-    with _child(command, stdout=sys.stderr) as process:
+    with _child("locust", ["-f", str(LOCUSTFILE), *arguments], stdout=sys.stderr) as process:
         try:
             process.wait(patience_s)
         except subprocess.TimeoutExpired:
@@ -55,16 +57,30 @@ def run_locust(arguments: Command, patience_s: float) -> None:
 
 @contextmanager
 def _child(
-    command: Command, stdout: IO[str] | None = None, stderr: int | None = None
+    module: str, arguments: Command, stdout: IO[str] | None = None, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """In a session of its own: Ctrl-C comes to this process alone, which then ends its children in order."""
-    process = subprocess.Popen(  # noqa: S603 -- this program and locust, no shell
-        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, start_new_session=True
-    )
+    """In a session of its own: Ctrl-C comes to this process alone, which then ends its children in order.
+
+    Where this process is killed they notice by the pipe, of which it alone holds the other end.
+    """
+    theirs, ours = os.pipe()
+    try:
+        process = subprocess.Popen(  # noqa: S603 -- this program and locust, no shell
+            lifeline.command(theirs, module, arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+            pass_fds=[theirs],
+        )
+    finally:
+        os.close(theirs)
     try:
         yield process
     finally:
         _end(process, signal.SIGTERM)
+        os.close(ours)
 
 
 def _end(process: subprocess.Popen[str], asked: signal.Signals) -> None:
@@ -94,7 +110,8 @@ class _Listener(threading.Thread):
     def run(self) -> None:
         with self._stream as lines:
             for line in lines:
-                sys.stderr.write(line)
+                with suppress(OSError):  # nobody listens; the server must still be heard to its end
+                    sys.stderr.write(line)
                 self.last = line.strip().removeprefix("e80sim: ")
                 found = READY.search(line)
                 if found and not self._address:

@@ -22,6 +22,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 USERS_MISTAKE = 2
 INTERRUPTED = 130
+WORKER_LOST = "a worker process was killed, perhaps for want of memory,"
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
 Settings = Annotated[
@@ -91,7 +92,10 @@ def run(
     except RunDirectoryError as error:
         _fail(str(error))
     except (NothingDoneError, KeyboardInterrupt):
-        _fail("interrupted before there was anything to keep; nothing was written", INTERRUPTED)
+        why = "interrupted" if interrupt.asked() else WORKER_LOST
+        _fail(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
+    if results.interrupted and not interrupt.asked():
+        _tell(f"{WORKER_LOST} and what was complete is kept")
     progress.finish(
         f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
         f"in {time.perf_counter() - began:.1f} s"
@@ -184,6 +188,10 @@ def _plan(scenario: Path, settings: list[str]) -> Plan:
         _fail(str(error))
 
 
-def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
+def _tell(sentence: str) -> None:
     sys.stderr.write(f"e80sim: {sentence}\n")
+
+
+def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
+    _tell(sentence)
     raise typer.Exit(status)

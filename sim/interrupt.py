@@ -1,4 +1,4 @@
-"""Ctrl-C asks a run to stop at the next quiet moment; a second one stops it at once."""
+"""Ctrl-C or SIGTERM asks a run to stop at the next quiet moment; a second one stops it at once."""
 
 import multiprocessing
 import os
@@ -7,26 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sim import lifeline
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _asked = False
 
 
 def listen() -> None:
-    """Take the interrupt signal over, in the main thread of this process."""
+    """Take the signals over, in the main thread of this process."""
     global _asked  # noqa: PLW0603 -- a signal belongs to the process
     _asked = False
-    signal.signal(signal.SIGINT, _note)
+    for number in SIGNALS:
+        signal.signal(number, _note)
 
 
 def listen_in_worker() -> None:
     """A worker finishes early once, however often it is told: its parent decides when to give up."""
-    signal.signal(signal.SIGINT, _note_in_worker)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    lifeline.end_with_parent()
+    for number in SIGNALS:
+        signal.signal(number, _note_in_worker)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextmanager
 def withheld() -> Iterator[None]:
     """For starting workers: one that is interrupted before it listens would die and take the run with it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -37,10 +44,15 @@ def asked() -> bool:
     return _asked
 
 
+def end_workers() -> None:
+    """Without waiting for what they are at."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+
+
 def _note(_signal: int, _frame: FrameType | None) -> None:
     if _asked:
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        end_workers()
         raise KeyboardInterrupt
     _set()
     for worker in multiprocessing.active_children():  # a signal sent to this process alone did not reach them

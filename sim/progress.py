@@ -30,10 +30,11 @@ class Progress:
 
     def finish(self, sentence: str) -> None:
         if not self._quiet:
-            self._write(sentence)
-            if self._live:
-                self._out.write("\n")
+            self._write(f"{sentence}\n" if self._live else sentence)
 
     def _write(self, text: str) -> None:
-        self._out.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
-        self._out.flush()
+        try:
+            self._out.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
+            self._out.flush()
+        except OSError:  # nobody listens any more, or the disk behind it is full: no reason to lose a run
+            self._quiet = True

@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -113,7 +114,10 @@ def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: ran
 
 
 def perform(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
-    """The outcomes in the order of the tasks; after an interrupt fewer, the last of them cut short."""
+    """The outcomes in the order of the tasks; after an interrupt fewer, the last of them cut short.
+
+    Fewer, too, where somebody killed a worker; then nobody has asked for an interrupt.
+    """
     return _in_turn(tasks, tell) if min(jobs, len(tasks)) == 1 else _side_by_side(tasks, jobs, tell)
 
 
@@ -152,7 +156,12 @@ def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]
         with interrupt.withheld():
             running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
         for done, _ in enumerate(tasks):
-            yield running.pop(0).result()
+            try:
+                outcome = running.pop(0).result()
+            except BrokenProcessPool:  # a worker was killed; what the others are at is lost with the pool
+                interrupt.end_workers()
+                return
+            yield outcome
             tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")
             if interrupt.asked():
                 for future in running:

@@ -1,4 +1,4 @@
-"""Ctrl-C, a full disk and a folder one may not write to: what is left is whole, or nothing is."""
+"""Signals, killed processes, full disks, folders one may not write to: what is left is whole, or nothing."""
 
 import os
 import pty
@@ -96,12 +96,21 @@ class Child:
         out, _ = self.process.communicate(timeout=PATIENCE_S)
         while select.select([self._terminal], [], [], 0)[0] and self._listen():
             pass
+        self.until_alone()
+        assert "Traceback" not in self.said, self.said
+        return self.process.returncode, out
+
+    def until_alone(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while self.group():
             assert time.monotonic() < deadline, "workers outlive it"
             time.sleep(0.02)
-        assert "Traceback" not in self.said, self.said
-        return self.process.returncode, out
+
+    def workers(self) -> list[int]:
+        def told(process: int) -> bool:
+            return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+        return [process for process in self.group() if told(process)]
 
     def group(self) -> list[int]:
         """Living processes of its group, itself included."""
@@ -195,6 +204,37 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path) -> Non
     assert out == ""
     assert "interrupted before there was anything to keep; nothing was written" in running.said
     assert left_behind(tmp_path) == []
+
+
+def test_sigterm_is_heard_like_ctrl_c(tmp_path: Path) -> None:
+    with child(tmp_path, MANY_SHORT, "--jobs", "2") as running:
+        running.until_it_says(r"\d\d of 10000 replications")
+        os.killpg(running.process.pid, signal.SIGTERM)
+        status, _ = running.end()
+    assert status == 130
+    assert 10 <= read(tmp_path / "out").manifest["replications_done"] < 10_000
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    with child(tmp_path, ONE_SHORT_AND_ONE_ENDLESS, "--jobs", "2") as running:
+        running.until_it_says("1 of 2 replications")
+        assert len(running.group()) >= 3
+        running.process.kill()
+        running.process.communicate(timeout=PATIENCE_S)
+        running.until_alone()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_worker_that_is_killed_does_not_take_what_is_complete_with_it(tmp_path: Path) -> None:
+    with child(tmp_path, MANY_SHORT, "--jobs", "2") as running:
+        running.until_it_says(r"\d\d of 10000 replications")
+        os.kill(running.workers()[0], signal.SIGKILL)
+        status, _ = running.end()
+    assert status == 130
+    assert "a worker process was killed, perhaps for want of memory, and what was complete" in running.said
+    run = read(tmp_path / "out")
+    assert run.manifest["interrupted"]
+    assert 10 <= run.manifest["replications_done"] < 10_000
 
 
 # Disks

@@ -260,6 +260,29 @@ def test_ctrl_c_ends_server_and_locust_and_keeps_what_was_measured(scenario: Pat
     assert e80sim("replay", run).returncode == 0
 
 
+@pytest.mark.realtime
+def test_server_and_locust_end_with_a_load_test_that_is_killed(scenario: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sim", "load", str(scenario), "--duration", "60"]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as load:
+        assert load.stderr is not None
+        assert "answers callers" in load.stderr.readline()
+        time.sleep(6.0)
+        assert str(LOCUSTFILE) in children_of_tests()
+        load.kill()
+        load.stderr.read()
+    deadline = time.monotonic() + PATIENCE_S
+    while children_of_tests():  # the server still writes its record
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert read(tmp_path / "run").summary is not None
+
+
 def test_load_without_locust_says_how_to_get_it(
     scenario: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
