@@ -8,15 +8,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from api_shim import errors
-from api_shim.clock import Clock
-from api_shim.content import Content, Synthetic
-from api_shim.door import Door
+from api_shim.clocks.clock import Clock
+from api_shim.content.plan import Content, Synthetic
+from api_shim.middleware import Door
 from api_shim.routes import chat, completions, description, health, models
 from api_shim.settings import Settings
 from api_shim.shim import Shim
-from sim.journal import Journal
-from sim.world import World
+from api_shim.wire import errors
+from sim.run.journal import Journal
+from sim.run.world import World
 
 ROUTES = [*chat.ROUTES, *completions.ROUTES, *models.ROUTES, *health.ROUTES, *description.ROUTES]
 

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from api_shim.clock import Clock
-from sim.journal import Journal
-from sim.platform import Platform
-from sim.rate_limit import Headroom, Refusal
-from sim.ticket import Ticket
+from api_shim.clocks.clock import Clock
+from sim.platform.platform import Platform
+from sim.platform.rate_limit import Headroom, Refusal
+from sim.platform.ticket import Ticket
+from sim.run.journal import Journal
 from traffic.request import Request
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from sim.units import PS_PER_MS
+from sim.time.units import PS_PER_MS
 
 if TYPE_CHECKING:
-    from api_shim.content import Content
+    from api_shim.content.plan import Content
     from api_shim.recording import Recorder
     from api_shim.shim import Shim
 
@@ -73,8 +73,8 @@ def serve(
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
     from api_shim.settings import Settings
-    from sim.live_run import live_world
-    from sim.new_directory import require_new
+    from sim.run.live import live_world
+    from sim.run.new_directory import require_new
     from sim.scenario.load import load
 
     if stream_chunks not in {"per_token", "coalesced"}:
@@ -135,19 +135,19 @@ def make_content(text: str, upstream_model: str | None) -> "Content":
     """Raises ValueError."""
     kind, _, rest = text.partition(":")
     if kind == "synthetic" and not rest:
-        from api_shim.content import Synthetic
+        from api_shim.content.plan import Synthetic
 
         return Synthetic()
     if kind == "echo" and not rest:
-        from api_shim.content import Echo
+        from api_shim.content.plan import Echo
 
         return Echo()
     if kind == "replay" and rest:
-        from api_shim.replay import Replay
+        from api_shim.content.replay import Replay
 
         return Replay(Path(rest))
     if kind == "upstream" and rest.startswith(("http://", "https://")):
-        from api_shim.upstream import Upstream
+        from api_shim.content.upstream import Upstream
 
         return Upstream(rest, upstream_model, os.environ.get(UPSTREAM_KEY))
     raise ValueError(f"--content {text}: it is {CONTENTS}")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from starlette.types import Receive
 
 from api_shim.call import Call
-from api_shim.content import Plan
-from api_shim.refusals import refusal_of
+from api_shim.content.plan import Plan
 from api_shim.settings import KEEP_ALIVE_S
-from sim.units import PS_PER_S
+from api_shim.wire.refusals import refusal_of
+from sim.time.units import PS_PER_S
 
 if TYPE_CHECKING:
     from api_shim.shim import Shim

@@ -5,21 +5,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from api_shim.histogram import Histogram
 from api_shim.shim import Shim
+from api_shim.telemetry.histogram import Histogram
 from reports.html import render
 from reports.live import live_json
 from reports.run_directory import Run, write
 from reports.summary import summarise
 from reports.tables import RunTables
-from sim.journal import FILE, Journal
-from sim.live_run import VARIANT, live_tables, sources
-from sim.manifest import manifest
-from sim.runs import Results
+from sim.run.journal import FILE, Journal
+from sim.run.live import VARIANT, live_tables, sources
+from sim.run.manifest import manifest
+from sim.run.replications import Results
+from sim.run.world import World
 from sim.scenario.load import Plan
 from sim.scenario.schema import RunPlan, Scenario
-from sim.units import PS_PER_MS, ps_of_s, s_of_ps
-from sim.world import World
+from sim.time.units import PS_PER_MS, ps_of_s, s_of_ps
 
 Json = dict[str, Any]
 SHORTEST_S = 1.0

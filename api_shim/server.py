@@ -10,13 +10,13 @@ from types import FrameType
 import uvicorn
 
 from api_shim.app import create_app
-from api_shim.content import Content
-from api_shim.one_write import GatheringProtocol
-from api_shim.pacer import Pacer
+from api_shim.clocks.pacer import Pacer
+from api_shim.content.plan import Content
 from api_shim.settings import Settings
 from api_shim.shim import Shim
-from sim.journal import Journal
-from sim.world import World
+from api_shim.wire.one_write import GatheringProtocol
+from sim.run.journal import Journal
+from sim.run.world import World
 from traffic.tokens import vocabulary_of
 
 BACKLOG = 4096

@@ -5,20 +5,20 @@ from hashlib import blake2b
 
 from starlette.requests import Request as HttpRequest
 
+from api_shim.accounts.callers import PLACE_HEADER, Caller, Callers
 from api_shim.call import Call
-from api_shim.callers import PLACE_HEADER, Caller, Callers
-from api_shim.clock import Clock
-from api_shim.content import Ask, Content
-from api_shim.errors import unknown_model
+from api_shim.clocks.clock import Clock
+from api_shim.clocks.pacing import Pacing
+from api_shim.content.lengths import Lengths
+from api_shim.content.plan import Ask, Content
 from api_shim.exchange import Exchange
-from api_shim.lengths import Lengths
-from api_shim.metrics import Metrics
-from api_shim.pacing import Pacing
 from api_shim.settings import Settings
-from sim.journal import Journal
+from api_shim.telemetry.metrics import Metrics
+from api_shim.wire.errors import unknown_model
+from sim.run.journal import Journal
+from sim.run.world import World
 from sim.scenario.schema import Model
-from sim.units import PS_PER_MS
-from sim.world import World
+from sim.time.units import PS_PER_MS
 from traffic.request import Request
 from traffic.tokens import Vocabulary, vocabulary_of
 

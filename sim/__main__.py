@@ -4,9 +4,9 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
-    "run": ("sim.cli", "simulate a scenario and write its run directory and report"),
-    "check": ("sim.cli", "validate a scenario without running it"),
-    "schema": ("sim.cli", "print the JSON schema of scenario files"),
+    "run": ("sim.run.cli", "simulate a scenario and write its run directory and report"),
+    "check": ("sim.run.cli", "validate a scenario without running it"),
+    "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
@@ -14,8 +14,8 @@ COMMANDS = {
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
     "path": ("sim.network.cli", "show what a request pays between two places, line by line"),
     "serve": ("api_shim.cli", "answer OpenAI clients as the scenario's platform would"),
-    "replay": ("sim.replay_cli", "run again offline what a live server recorded, and compare every stamp"),
-    "load": ("api_shim.load_cli", "serve a scenario, load it with locust and write the report of both"),
+    "replay": ("sim.run.replay_cli", "run a recorded live run again offline, and compare every stamp"),
+    "load": ("api_shim.load.cli", "serve a scenario, load it with locust and write the report of both"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 

@@ -3,9 +3,9 @@
 from collections import deque
 from typing import Any, Protocol
 
-from sim.calendar import BOUNDARY, Alarm, Timeline
 from sim.kernel import NodeKernel, Sequence
-from sim.ticket import Ticket
+from sim.platform.ticket import Ticket
+from sim.time.timeline import BOUNDARY, Alarm, Timeline
 
 
 class Progress(Protocol):

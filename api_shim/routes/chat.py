@@ -6,12 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api_shim.body import read
-from api_shim.chat_body import ChatBody
-from api_shim.chat_template import template_of
-from api_shim.chunk_writer import ChatWriter, chat_logprobs
-from api_shim.errors import bad_value
-from api_shim.event_stream import EventStream
+from api_shim.content.chat_template import template_of
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
     answer_headers,
@@ -21,7 +16,12 @@ from api_shim.routes.common import (
     wants_usage_unasked,
 )
 from api_shim.shim import ServedModel
-from api_shim.stamps import usage
+from api_shim.wire.body import read
+from api_shim.wire.chat_body import ChatBody
+from api_shim.wire.chunk_writer import ChatWriter, chat_logprobs
+from api_shim.wire.errors import bad_value
+from api_shim.wire.event_stream import EventStream
+from api_shim.wire.stamps import usage
 
 Json = dict[str, Any]
 

@@ -5,12 +5,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api_shim.chat_body import Sampling
-from api_shim.content import Ask
-from api_shim.errors import bad_value
+from api_shim.content.plan import Ask
 from api_shim.exchange import Exchange
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
-from api_shim.stamps import limit_headers, processing_ms, stamp_headers
+from api_shim.wire.chat_body import Sampling
+from api_shim.wire.errors import bad_value
+from api_shim.wire.stamps import limit_headers, processing_ms, stamp_headers
 
 Json = dict[str, Any]
 CLIENT_CLOSED_REQUEST = 499

@@ -6,11 +6,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api_shim.body import read
-from api_shim.chunk_writer import CompletionWriter, text_logprobs
-from api_shim.completions_body import CompletionsBody, Prompt
-from api_shim.errors import bad_value
-from api_shim.event_stream import EventStream
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
     answer_headers,
@@ -20,7 +15,12 @@ from api_shim.routes.common import (
     wants_usage_unasked,
 )
 from api_shim.shim import ServedModel
-from api_shim.stamps import added_usage, usage
+from api_shim.wire.body import read
+from api_shim.wire.chunk_writer import CompletionWriter, text_logprobs
+from api_shim.wire.completions_body import CompletionsBody, Prompt
+from api_shim.wire.errors import bad_value
+from api_shim.wire.event_stream import EventStream
+from api_shim.wire.stamps import added_usage, usage
 
 Json = dict[str, Any]
 

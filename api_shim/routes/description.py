@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api_shim.body import Body
-from api_shim.chat_body import ChatBody
-from api_shim.completions_body import CompletionsBody
 from api_shim.routes.common import shim_of
+from api_shim.wire.body import Body
+from api_shim.wire.chat_body import ChatBody
+from api_shim.wire.completions_body import CompletionsBody
 
 Json = dict[str, Any]
 

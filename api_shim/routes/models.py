@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from api_shim.clocks.virtual_loop import EPOCH_UNIX_S
 from api_shim.routes.common import shim_of
 from api_shim.shim import ServedModel
-from api_shim.virtual_loop import EPOCH_UNIX_S
 
 
 async def list_models(request: Request) -> Response:

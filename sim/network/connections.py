@@ -18,7 +18,7 @@ from sim.network.transport import (
     transport,
 )
 from sim.network.variates import is_quiet, messages, openings, users
-from sim.units import PS_PER_S, ps_of_ms, ps_of_s
+from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 
 
 class Departure(NamedTuple):

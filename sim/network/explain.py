@@ -6,7 +6,7 @@ from sim.network.connections import ps_per_byte
 from sim.network.keep_alive import KeepAlive
 from sim.network.path import Path
 from sim.network.transport import TCP_ROUND_TRIPS, TLS_ROUND_TRIPS, slow_start, transport
-from sim.units import PS_PER_MS
+from sim.time.units import PS_PER_MS
 
 
 class Line(NamedTuple):

@@ -6,7 +6,7 @@ from math import inf
 from typing import NamedTuple
 
 from hwmodels.value import Confidence, Value
-from sim.network.facts import HopFacts, NetworkFacts, Values, weakest
+from sim.network.catalogue import HopFacts, NetworkFacts, Values, weakest
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.regions import RegionTable
 

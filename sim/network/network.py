@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 from numpy.random import Generator
 
 from hwmodels.value import Value
+from sim.network.catalogue import network_facts
 from sim.network.connections import Link
-from sim.network.facts import network_facts
 from sim.network.hops import evidence_of
 from sim.network.keep_alive import KeepAlive, Tls
 from sim.network.path import Path

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf, prod
 
 from hwmodels.value import Confidence
-from sim.network.facts import weakest
+from sim.network.catalogue import weakest
 from sim.network.hops import Hop
 from sim.network.jitter import Jitter
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from sim.network.facts import NetworkFacts, network_facts
+from sim.network.catalogue import NetworkFacts, network_facts
 from sim.network.hops import Atlas, Hop, catalogued, inter_region, metro
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.path import Path

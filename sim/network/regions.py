@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.value import Confidence
-from sim.network.facts import DATA, network_facts
+from sim.network.catalogue import DATA, network_facts
 
 Method = Literal["measured", "same_metro", "nearest_pair", "distance"]
 EARTH_RADIUS_KM = 6371.0

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 
-from sim.network.facts import NetworkFacts, network_facts
+from sim.network.catalogue import NetworkFacts, network_facts
 from sim.network.path import Path
-from sim.units import ps_of_ms
+from sim.time.units import ps_of_ms
 
 TLS_ROUND_TRIPS = {"none": 0, "1.2": 2, "1.3": 1}
 """Full handshakes (RFC 5246, RFC 8446); resumption and early data are not modelled."""

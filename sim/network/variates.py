@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim.network.jitter import FloatArray, Gamma, Lognormal
 from sim.network.path import Path
 from sim.network.transport import NEVER_LOST
-from sim.units import PS_PER_MS
+from sim.time.units import PS_PER_MS
 
 MESSAGE_BLOCK = 512
 CONNECTION_BLOCK = 64

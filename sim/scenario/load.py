@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from sim.scenario.check import Problem, problems
 from sim.scenario.nearest import nearest
+from sim.scenario.overrides import apply_setting, apply_text
 from sim.scenario.schema import Scenario
 from sim.scenario.sentences import sentence
-from sim.scenario.settings import apply_setting, apply_text
 from sim.scenario.source_map import ScenarioError, SourceMap, read_yaml
 
 BASE = "base"

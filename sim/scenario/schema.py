@@ -18,7 +18,7 @@ from pydantic import (
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
-from sim.network.facts import network_facts
+from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Tls
 from sim.network.places import Place, RegionName
 from traffic.clients import Clients

@@ -16,7 +16,7 @@ from hwmodels.calibrate.entry_file import entry_yaml
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
 from hwmodels.llm import load_llm
-from sim.units import PS_PER_S
+from sim.time.units import PS_PER_S
 from sim.validation.bare_node import bare_node
 from sim.validation.compare import Comparison, compare
 from sim.validation.recorded import RecordedRequests, read_recorded

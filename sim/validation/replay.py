@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.calendar import Alarm
-from sim.rate_limit import Headroom, Refusal
+from sim.platform.rate_limit import Headroom, Refusal
+from sim.run.world import World
 from sim.scenario.schema import Scenario
-from sim.units import PS_PER_MS
+from sim.time.timeline import Alarm
+from sim.time.units import PS_PER_MS
 from sim.validation.recorded import FloatArray, RecordedRequests
-from sim.world import World
 from traffic.request import Request
 
 SENDER = "recorded"

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from api_shim import synthetic
-from api_shim.chat_template import TEMPLATES
-from api_shim.clock import Clock
+from api_shim.clocks.clock import Clock
+from api_shim.content import synthetic
+from api_shim.content.chat_template import TEMPLATES
 from api_shim.testing import VirtualPlatform
-from sim.platform import Platform
+from sim.platform.platform import Platform
+from sim.run.world import World
 from sim.scenario.schema import Scenario
-from sim.world import World
 from tests.support.live import LLAMA, Scripted, Wire
 
 TEMPLATE_TOKENS = TEMPLATES["llama"].tokens(1)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.tables import RunTables
-from sim.journal import Entry, Journal, JournalError, read_journal
-from sim.live_run import LONGEST_S, first_difference, live_tables, replayed
+from sim.run.journal import Entry, Journal, JournalError, read_journal
+from sim.run.live import LONGEST_S, first_difference, live_tables, replayed
 from sim.scenario.schema import Scenario
 from tests.support.live import GPT_OSS, LLAMA, MS, Wire, chat, make_wire, scenario
 

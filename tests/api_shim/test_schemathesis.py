@@ -7,7 +7,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from api_shim.asgi_transport import make_transport
+from api_shim.testing.asgi_transport import make_transport
 from tests.support.live import MakeWire, Wire
 
 schemathesis = pytest.importorskip("schemathesis")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.runs import rare_collections
+from sim.run.replications import rare_collections
+from sim.run.world import World
 from sim.scenario.schema import Scenario
-from sim.world import World
 from tests.benchmarks.scenarios import ASIC, GPU, scenario
 from tests.support.speeds import Speeds
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.runs import Task, simulate
+from sim.run.replications import Task, simulate
 from sim.scenario.load import load
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

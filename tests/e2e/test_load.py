@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from api_shim import load_cli
-from api_shim.load import LOCUSTFILE, LoadError, server
+from api_shim.load import cli as load_cli
+from api_shim.load.processes import LOCUSTFILE, LoadError, server
 from reports.run_directory import read
 from sim.__main__ import main
 

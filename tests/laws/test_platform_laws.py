@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.ticket import Ticket
+from sim.platform.ticket import Ticket
 from tests.support.bench import MS, Bench, Diary, make_bench
 
 CONTEXT = 40

@@ -9,8 +9,8 @@ import pytest
 from reports.busy import busy_spans
 from reports.columns import by_variant
 from reports.summary import summarise
-from sim.manifest import manifest
-from sim.runs import Results
+from sim.run.manifest import manifest
+from sim.run.replications import Results
 from tests.support.study import plan_of, results_of, rows_of
 
 PS_PER_S = 10**12

@@ -9,7 +9,7 @@ import yaml
 
 from reports.run_directory import Run, write
 from reports.summary import summarise
-from sim.manifest import manifest
+from sim.run.manifest import manifest
 from tests.support.study import plan_of, results_of, rows_of
 
 MIXED = """

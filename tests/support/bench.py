@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hwmodels.step_time import AffineStepTime
-from sim.calendar import Alarm, Timeline
-from sim.gateway import Pool
 from sim.kernel import BatchLimits
 from sim.node import Node
-from sim.platform import Platform
-from sim.rate_limit import Headroom, Limiter, Refusal
-from sim.routing import ROUTING
-from sim.streams import stream
-from sim.ticket import Sink, Ticket
-from sim.world import ENGINES
+from sim.platform.gateway import Pool
+from sim.platform.platform import Platform
+from sim.platform.rate_limit import Headroom, Limiter, Refusal
+from sim.platform.routing import ROUTING
+from sim.platform.ticket import Sink, Ticket
+from sim.run.world import ENGINES
+from sim.time.streams import stream
+from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
 MS = 10**9

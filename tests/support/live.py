@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import Message
 
-from api_shim.content import Ask, Plan
+from api_shim.content.plan import Ask, Plan
 from api_shim.testing import VirtualPlatform
 from sim.scenario.schema import Scenario
 

@@ -8,8 +8,8 @@ from typing import Any
 from reports.student_t import t_quantile
 from reports.summary import summarise
 from reports.tables import RunTables
-from sim.manifest import manifest
-from sim.runs import Results, run_all
+from sim.run.manifest import manifest
+from sim.run.replications import Results, run_all
 from sim.scenario.load import Plan, load
 
 

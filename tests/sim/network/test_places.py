@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from sim.network.facts import network_facts
+from sim.network.catalogue import network_facts
 from sim.network.jitter import Gamma, Lognormal
 from sim.network.places import (
     GATEWAY,

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from sim.network.facts import DATA, network_facts
+from sim.network.catalogue import DATA, network_facts
 from sim.network.regions import Region, RegionTable, distance_km, region_table, rtt_between
 
 ROOT = Path(__file__).resolve().parents[3]

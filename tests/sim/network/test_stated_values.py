@@ -5,9 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from sim.network import Network
-from sim.network.facts import network_facts
+from sim.network.catalogue import network_facts
 from sim.scenario.schema import Network as Settings
-from sim.units import PS_PER_MS
+from sim.time.units import PS_PER_MS
 
 PLACES = {
     "edge": {"kind": "edge"},

@@ -1,0 +1,1 @@
+"""Who is calling, and whose limits count."""

@@ -1,0 +1,106 @@
+"""Who is calling, and from where: API keys, the header `x-sim-place`, the port of a connection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import blake2b
+from http import HTTPStatus
+
+from api_shim.wire.errors import ApiError, bad_value
+from sim.scenario.schema import ApiKey, Scenario
+
+PLACE_HEADER = "x-sim-place"
+SOURCE_KEY_PREFIX = "sk-"
+LIVE_SOURCE = "live"
+"""In the records, the source of requests that stand for none of the scenario's."""
+REMEMBERED_KEYS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    key: str
+    """A name for the key that gives nothing of it away."""
+    project: str
+    tenant: str
+    source: str
+    connections: str
+    """Whose modelled connections carry its requests."""
+    place: str | None
+
+
+class Callers:
+    """The keys of a scenario, or the rule for any key."""
+
+    def __init__(
+        self, scenario: Scenario, place_of_port: Mapping[int, str], *, need_key: bool = True
+    ) -> None:
+        self._scenario = scenario
+        self._place_of_port = place_of_port
+        self._need_key = need_key
+        self.default_place = scenario.serve.place or next(iter(scenario.network.places))
+        self._known = {key: self._holder(key, holder) for key, holder in scenario.serve.keys.items()}
+        self._any_key = not self._known
+        if self._any_key:
+            for source in scenario.traffic:
+                key = SOURCE_KEY_PREFIX + source
+                self._known[key] = self._holder(key, ApiKey(source=source))
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Raises ApiError 401. The key is never echoed."""
+        scheme, _, key = (authorization or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            if not self._need_key:
+                return self._stranger("anonymous")
+            raise _unauthorized(
+                "You didn't provide an API key. Send it in an Authorization header with Bearer auth "
+                "(Authorization: Bearer YOUR_KEY).",
+                None,
+            )
+        known = self._known.get(key)
+        if known is None:
+            if not self._any_key:
+                raise _unauthorized("Incorrect API key provided.", "invalid_api_key")
+            known = self._stranger(_name_of(key))
+            if len(self._known) < REMEMBERED_KEYS:
+                self._known[key] = known
+        return known
+
+    def place(self, caller: Caller, header: str | None, port: int | None) -> str:
+        """The most specific that is said: the header, the key, the listener, the scenario."""
+        places = self._scenario.network.places
+        if header is not None:
+            if header not in places:
+                close = get_close_matches(header, places, n=1, cutoff=0.5)
+                hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(places)}"
+                raise bad_value(PLACE_HEADER, f"There is no place '{header}'; {hint}", "unknown_place")
+            return header
+        listener = None if port is None else self._place_of_port.get(port)
+        return caller.place or listener or self.default_place
+
+    def _holder(self, key: str, holder: ApiKey) -> Caller:
+        if holder.source is None:
+            name = _name_of(key)
+            return Caller(name, holder.project, holder.project, LIVE_SOURCE, name, holder.place)
+        source = self._scenario.traffic[holder.source]
+        app = None if source.app is None else self._scenario.apps[source.app]
+        own_project = "project" in holder.model_fields_set
+        return Caller(
+            key=_name_of(key) if own_project else source.tenant,  # a run has one key per tenant
+            project=holder.project if own_project else source.tenant,
+            tenant=source.tenant,
+            source=holder.source,
+            connections=holder.source if source.app is None else source.app,
+            place=holder.place or (source.place if app is None else app.place),
+        )
+
+    def _stranger(self, name: str) -> Caller:
+        return Caller(name, name, name, LIVE_SOURCE, name, None)
+
+
+def _name_of(key: str) -> str:
+    return f"key_{blake2b(key.encode(errors='replace'), digest_size=6).hexdigest()}"
+
+
+def _unauthorized(message: str, code: str | None) -> ApiError:
+    return ApiError(HTTPStatus.UNAUTHORIZED, message, code=code, headers={"www-authenticate": "Bearer"})

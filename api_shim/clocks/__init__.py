@@ -1,0 +1,1 @@
+"""The clocks of a live model: wall time, virtual asyncio time."""

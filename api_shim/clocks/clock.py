@@ -1,0 +1,56 @@
+"""What the shim knows of time: one protocol for the wall clock and for virtual time.
+
+Nothing else in `api_shim` may look at a clock. Model time is whole picoseconds; asyncio counts float seconds,
+and `ps_of_s` and `s_of_ps` of `sim.time.units` are the only way from one to the other.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Outside, Timeline
+
+
+class Clock(Protocol):
+    """Owns the timeline: whoever asks anything of the model says so here first."""
+
+    @property
+    def timeline(self) -> Timeline: ...
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per second of the client."""
+        ...
+
+    def now_ps(self) -> int:
+        """The present. The model may still have to catch up with it."""
+        ...
+
+    def reach(self) -> int:
+        """Let the model catch up; answers how far it came, which is the present unless it is overworked."""
+        ...
+
+    def inject(self, act: Callable[[], object]) -> None:
+        """Run `act` at the present instant, when everything before it has happened, as an arrival does.
+
+        At once, unless the model is behind: then as soon as it has caught up.
+        """
+        ...
+
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
+        """Cannot be taken back: a callback must bear that nobody waits for it any more."""
+        ...
+
+    def unix_s(self) -> float:
+        """For the stamps that clients read as dates."""
+        ...
+
+
+def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> None:
+    """An answer reaches its caller: without delay it is feedback, which joins the next step."""
+    now_ps = timeline.now
+    order = FEEDBACK if at_ps <= now_ps else ARRIVAL
+
+    def wake(_alarm: Alarm) -> None:
+        callback()
+
+    Outside(timeline, max(at_ps, now_ps), wake, order=order)

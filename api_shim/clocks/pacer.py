@@ -1,0 +1,100 @@
+"""Wall time drives the model: `wall = anchor + (sim - anchor) / speed`, absolute, so that nothing drifts.
+
+The one place in the shim that reads the machine's clocks. When the machine is late the model catches up: its
+stamps stay exact, only their delivery is late.
+"""
+
+import asyncio
+import time  # noqa: TID251 -- the wall clock enters here and nowhere else
+from collections.abc import Callable
+
+from api_shim.clocks.alarm_clock import alarm_clock
+from api_shim.clocks.clock import wake_at
+from sim.time.timeline import Alarm, Outside, Timeline
+
+PS_PER_NS = 1000
+SLICE_NS = 2_000_000
+"""The loop is given back after this long, so that a busy model does not starve the connections."""
+EVENTS_PER_LOOK = 32
+"""Between two looks at the clock."""
+
+
+class Pacer:
+    """A `Clock`. Starts at its making, on the running loop, where the timeline stands."""
+
+    def __init__(self, timeline: Timeline, speed: float = 1.0) -> None:
+        self.timeline = timeline
+        self.speed = speed
+        self._ps_per_ns = PS_PER_NS * speed
+        self._loop = asyncio.get_running_loop()
+        self._alarm_clock = alarm_clock(self._loop, self._ring)
+        self._armed_ps: int | None = None
+        self._catching_up = False
+        self._unix_s = time.time()
+        self._anchor_ps = timeline.now
+        self._anchor_ns = time.monotonic_ns()
+
+    def close(self) -> None:
+        self._alarm_clock.close()
+
+    def now_ps(self) -> int:
+        return self._anchor_ps + int((time.monotonic_ns() - self._anchor_ns) * self._ps_per_ns)
+
+    def unix_s(self) -> float:
+        return self._unix_s + (time.monotonic_ns() - self._anchor_ns) / 1e9
+
+    def reach(self) -> int:
+        self._advance(self.now_ps())
+        self._arm()
+        return self.timeline.now
+
+    def inject(self, act: Callable[[], object]) -> None:
+        now_ps = self.now_ps()
+        if self._advance(now_ps):
+            act()
+        else:
+            Outside(self.timeline, max(now_ps, self.timeline.now), _act, act)
+        self._arm()
+
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
+        wake_at(self.timeline, at_ps, callback)
+        self._arm()
+
+    def _ring(self) -> None:
+        self._armed_ps = None
+        self.reach()
+
+    def _catch_up(self) -> None:
+        self._catching_up = False
+        self.reach()
+
+    def _advance(self, target_ps: int) -> bool:
+        """Everything due before `target_ps`, for one slice at most: whether all of it has happened."""
+        timeline = self.timeline
+        until_ns = time.monotonic_ns() + SLICE_NS
+        done = 0
+        while (next_ps := timeline.next_ps) is not None and next_ps < target_ps:
+            timeline.step()
+            done += 1
+            if done % EVENTS_PER_LOOK == 0 and time.monotonic_ns() > until_ns:
+                return False
+        if timeline.now < target_ps:
+            timeline.skip_to(target_ps)
+        return True
+
+    def _arm(self) -> None:
+        """See to it that the next event is met in time."""
+        next_ps = self.timeline.next_ps
+        if next_ps is None or self._catching_up:
+            return
+        if next_ps < self.now_ps():
+            self._catching_up = True
+            self._loop.call_soon(self._catch_up)
+        elif self._armed_ps is None or next_ps < self._armed_ps:
+            self._armed_ps = next_ps
+            # One nanosecond later than due: `_advance` takes what lies before the present.
+            self._alarm_clock.set(self._anchor_ns + int((next_ps - self._anchor_ps) / self._ps_per_ns) + 1)
+
+
+def _act(alarm: Alarm) -> None:
+    alarm.subject()

@@ -1,0 +1,152 @@
+"""An asyncio loop without waiting: where others sleep, the model's next event or timer comes at once.
+
+Deterministic as long as no real socket and no thread takes part. With sockets the clock can jump past what
+the kernel has yet to deliver; while jobs run in threads it stands still.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from math import ulp
+from typing import Any
+
+from api_shim.clocks.clock import wake_at
+from sim.time.timeline import Timeline
+from sim.time.units import ps_of_s, s_of_ps
+
+EPOCH_UNIX_S = 1_767_225_600
+"""Virtual time starts with the year 2026, in every run."""
+READY_ROUNDS_PER_POLL = 64
+
+
+class DeadlockError(RuntimeError):
+    """Everybody waits, and nothing is left that could end it."""
+
+
+class _NeverSleeps(selectors.DefaultSelector):
+    """What asyncio asks when it would wait for file descriptors."""
+
+    def __init__(self, advance: Callable[[], bool]) -> None:
+        super().__init__()
+        self._advance = advance
+        self._ready_rounds = 0
+        self.jobs = 0
+        """In threads. They report through the loop's own pipe, the one descriptor that is always there."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        outside = self.jobs or len(self.get_map()) > 1
+        if timeout is not None and timeout <= 0:
+            self._ready_rounds += 1
+            return super().select(0) if outside or self._ready_rounds % READY_ROUNDS_PER_POLL == 0 else []
+        events = super().select(0) if outside else []
+        if events or (not self.jobs and self._advance()):
+            return events
+        if outside:
+            return super().select(None)
+        raise DeadlockError("every task waits, and neither the model nor a timer has anything left to do")
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """At one instant timers come before the events of the model, as arrivals do."""
+
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        self.timeline = timeline or Timeline()
+        self._time_s = 0.0
+        self._never_sleeps = _NeverSleeps(self._advance)
+        super().__init__(self._never_sleeps)
+
+    def time(self) -> float:
+        return max(self._time_s, s_of_ps(self.timeline.now))
+
+    @property
+    def _clock_resolution(self) -> float:
+        """By which asyncio runs the timers early: only those of this very instant."""
+        return ulp(self.time())
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, seconds: float) -> None:
+        """What the base class believes is the machine's."""
+
+    def _advance(self) -> bool:
+        """Go on until somebody has something to do; False if nobody ever will."""
+        timeline = self.timeline
+        ready: Any = self._ready  # type: ignore[attr-defined]
+        while not ready:
+            timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+            next_ps = timeline.next_ps
+            if timers:
+                timer_s = timers[0].when()
+                timer_ps = max(ps_of_s(timer_s), timeline.now)
+                if next_ps is None or timer_ps <= next_ps:
+                    timeline.skip_to(timer_ps)
+                    self._time_s = max(self._time_s, timer_s)
+                    return True
+            if next_ps is None:
+                return False
+            timeline.step()
+        return True
+
+    def run_in_executor(  # type: ignore[override]  # typeshed's signature takes type variables that 3.11 lacks
+        self,
+        executor: Executor | None,
+        func: Callable[..., Any],
+        *args: Any,  # noqa: ANN401 -- func's own
+    ) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self._never_sleeps.jobs += 1
+        future.add_done_callback(self._job_done)
+        return future
+
+    def _job_done(self, _future: asyncio.Future[Any]) -> None:
+        self._never_sleeps.jobs -= 1
+
+    def run_forever(self) -> None:
+        with self._counting_worker_threads():
+            super().run_forever()
+
+    @contextmanager
+    def _counting_worker_threads(self) -> Iterator[None]:
+        """anyio, hence Starlette, runs synchronous endpoints in threads of its own."""
+        from anyio._backends._asyncio import AsyncIOBackend  # noqa: PLC0415 -- part of Starlette, if that is there
+
+        method = AsyncIOBackend.run_sync_in_worker_thread
+        never_sleeps = self._never_sleeps
+
+        async def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- passes on what anyio has
+            never_sleeps.jobs += 1
+            try:
+                return await method(*args, **kwargs)
+            finally:
+                never_sleeps.jobs -= 1
+
+        AsyncIOBackend.run_sync_in_worker_thread = staticmethod(counted)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            AsyncIOBackend.run_sync_in_worker_thread = method  # type: ignore[method-assign]
+
+
+class VirtualClock:
+    """The `Clock` of a `VirtualLoop`: the model is never behind."""
+
+    speed = 1.0
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+
+    def now_ps(self) -> int:
+        return self.timeline.now
+
+    def reach(self) -> int:
+        return self.timeline.now
+
+    def inject(self, act: Callable[[], object]) -> None:
+        act()
+
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
+        wake_at(self.timeline, at_ps, callback)
+
+    def unix_s(self) -> float:
+        return EPOCH_UNIX_S + s_of_ps(self.timeline.now)

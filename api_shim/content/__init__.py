@@ -1,0 +1,1 @@
+"""What an answer says; its length is decided before the model is asked."""

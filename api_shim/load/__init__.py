@@ -1,0 +1,1 @@
+"""`e80sim load`: a served scenario under locust."""

@@ -1,0 +1,62 @@
+"""The traffic of a scenario as a load client sends it: a kind of requests for each source."""
+
+from typing import Any
+
+from api_shim.accounts.callers import SOURCE_KEY_PREFIX
+from sim.scenario.check import target_model
+from sim.scenario.schema import Scenario, Source
+from traffic.arrivals import PoissonArrivals, TraceArrivals
+from traffic.mix import Kind, Mix
+from traffic.sizes import TraceLengths
+
+
+def mix_of(scenario: Scenario) -> Mix:
+    """Raises ValueError where the rate of a source cannot be told."""
+    return Mix(kinds=tuple(_kind(scenario, name, source) for name, source in scenario.traffic.items()))
+
+
+def _kind(scenario: Scenario, name: str, source: Source) -> Kind:
+    app = None if source.app is None else scenario.apps[source.app]
+    calls = 1 if app is None else app.calls
+    rate_per_s = source.arrivals.mean_rate_per_s
+    if rate_per_s is None:
+        raise ValueError(f"the arrivals of source {name} have no mean rate to weigh it by")
+    # Who sends an app's calls is the app: they come as independent requests, not one after the other.
+    arrivals = source.arrivals if app is None else PoissonArrivals(rate_per_s=rate_per_s * calls)
+    return Kind(
+        name=name,
+        weight=rate_per_s * calls,
+        key=_key(scenario, name),
+        model=scenario.models[target_model(scenario, source)].id,
+        place=source.place if app is None else app.place,
+        stream=source.stream,
+        max_tokens=source.max_output_tokens,
+        lengths=_lengths(source),
+        arrivals=arrivals,
+    )
+
+
+def _key(scenario: Scenario, source: str) -> str:
+    """One that stands for the source, as the server sees keys."""
+    keys = scenario.serve.keys
+    mine = [key for key, holder in keys.items() if holder.source == source]
+    return next(iter([*mine, *keys]), SOURCE_KEY_PREFIX + source)
+
+
+def _lengths(source: Source) -> Any:  # noqa: ANN401 -- one of the kinds of lengths
+    lengths, arrivals = source.lengths, source.arrivals
+    if isinstance(lengths, TraceLengths) and lengths.path is None and isinstance(arrivals, TraceArrivals):
+        return lengths.model_copy(
+            update={
+                "path": arrivals.path,
+                "format": arrivals.format,
+                "limit_rows": arrivals.limit_rows,
+                "draw": lengths.draw or "in_order",
+            }
+        )
+    return lengths
+
+
+def without_arrivals(mix: Mix) -> Mix:
+    """For a load whose rate, or number of users, is stated: the kinds come by weight."""
+    return Mix(kinds=tuple(kind.model_copy(update={"arrivals": None}) for kind in mix.kinds))

@@ -1,0 +1,58 @@
+"""The first to see a request: it checks the key before anything is read, and signs every answer."""
+
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_shim.shim import Shim
+from api_shim.wire.errors import ApiError, crashed
+from sim.time.units import PS_PER_MS
+
+GUARDED = "/v1"
+
+
+class Door:
+    """ASGI middleware, without Starlette's task per request."""
+
+    def __init__(self, app: ASGIApp, shim: Shim) -> None:
+        self._app = app
+        self._shim = shim
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        shim, began_ps = self._shim, self._shim.clock.now_ps()
+        request_id = shim.new_id("req_")
+        started = False
+
+        async def signed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                now_ps = shim.clock.now_ps()
+                headers["x-sim-now-ps"] = str(now_ps)
+                headers.setdefault("openai-processing-ms", str((now_ps - began_ps) // PS_PER_MS))
+            await send(message)
+
+        try:
+            self._admit(scope)
+            await self._app(scope, receive, signed)
+        except ApiError as error:
+            await error.response()(scope, receive, signed)
+        except ClientDisconnect:
+            return  # in the middle of its own request: there is nobody to tell
+        except Exception:
+            if not started:
+                await crashed().response()(scope, receive, signed)
+            raise
+
+    def _admit(self, scope: Scope) -> None:
+        path: str = scope["path"]
+        if path == GUARDED or path.startswith(GUARDED + "/"):
+            state: dict[str, Any] = scope.setdefault("state", {})
+            state["caller"] = self._shim.callers.caller(Headers(scope=scope).get("authorization"))

@@ -1,0 +1,1 @@
+"""Bytes in and out: bodies, errors, server-sent events, headers and stamps."""

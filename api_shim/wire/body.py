@@ -1,0 +1,123 @@
+"""Request bodies: bytes in, a checked model or a 400 that names the parameter out."""
+
+import re
+from http import HTTPStatus
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.requests import Request
+
+from api_shim.wire.errors import ApiError
+
+MEBIBYTE = 2**20
+
+
+class Body(BaseModel):
+    """Unknown fields are ignored, and null means absent: every optional field takes it."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+async def read(request: Request, kind: type[AnyBody], limit_bytes: int) -> AnyBody:
+    """Raises ApiError 413 as soon as there is too much of it, 400 for everything else."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit_bytes:
+        raise _too_large(limit_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        chunks.append(chunk)
+    return parse(kind, b"".join(chunks))
+
+
+def parse(kind: type[AnyBody], body: bytes) -> AnyBody:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise _translated(error.errors(include_url=False)[0]) from None
+
+
+def _too_large(limit_bytes: int) -> ApiError:
+    return ApiError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The request body is too large: at most {limit_bytes / MEBIBYTE:g} MiB are taken.",
+        code="request_too_large",
+    )
+
+
+def _translated(error: ErrorDetails) -> ApiError:
+    kind, context = error["type"], error.get("ctx", {})
+    param: str | None = context.get("param") or _param(error["loc"])
+    if kind == "json_invalid":
+        message = (
+            f"We could not parse the JSON body of your request: {context.get('error', 'it is malformed')}."
+        )
+        return _refused(message, None, None)
+    if kind == "missing":
+        return _refused(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if kind in _RANGES:
+        word, sign, bound = _RANGES[kind]
+        number = "integer" if isinstance(context[bound], int) else "decimal"
+        message = (
+            f"Invalid '{param}': {number} {word} value. "
+            f"Expected a value {sign} {context[bound]:g}, but got {_shown(error['input'])} instead."
+        )
+        return _refused(message, param, f"{number}_{word.replace('imum', '').replace(' ', '_')}_value")
+    if kind in _LENGTHS:
+        word, bound = _LENGTHS[kind]
+        message = f"Invalid '{param}': {word}. Expected a length of {bound} {context[bound + '_length']}."
+        return _refused(message, param, word.replace(" ", "_"))
+    message = error["msg"].removeprefix("Value error, ")
+    code = "invalid_type" if kind.endswith(("_type", "_parsing", "from_float")) else "invalid_value"
+    if code == "invalid_type":
+        return _refused(
+            f"Invalid type for '{param}': {message}, but got {_kind_of(error['input'])} instead.", param, code
+        )
+    return _refused(f"Invalid value for '{param}': {message}." if param else f"{message}.", param, code)
+
+
+_RANGES = {
+    "greater_than_equal": ("below minimum", ">=", "ge"),
+    "less_than_equal": ("above maximum", "<=", "le"),
+}
+_LENGTHS = {
+    "too_short": ("array below min length", "min"),
+    "too_long": ("array above max length", "max"),
+    "string_too_short": ("string below min length", "min"),
+    "string_too_long": ("string above max length", "max"),
+}
+
+
+def _refused(message: str, param: str | None, code: str | None) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, message, param=param, code=code)
+
+
+def _param(location: tuple[int | str, ...]) -> str | None:
+    """`messages[0].content`, as OpenAI writes it."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return re.sub(r"\.\[key\]$", "", path).lstrip(".") or None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _kind_of(value: object) -> str:
+    kinds = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal",
+        type(None): "null",
+    }
+    return kinds.get(type(value), "something else")

@@ -1,0 +1,222 @@
+"""The body of `POST /v1/chat/completions`, and what it means."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from api_shim.wire.body import Body
+
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Stops = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1)]],
+    Field(max_length=4),
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Cap = Annotated[int, Field(ge=1)]
+
+
+class StreamOptions(Body):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+    continuous_usage_stats: bool | None = None
+
+
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
+    Field(max_length=16),
+]
+
+
+class Sampling(Body):
+    """What chat and plain completions have in common."""
+
+    model: str
+    n: int | None = Field(None, ge=1, le=128)
+    stop: Stops | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    seed: Int64 | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    metadata: Metadata | None = None
+    max_tokens: Cap | None = None
+    min_tokens: int | None = Field(None, ge=0, description="as in vLLM: no end before this many")
+    ignore_eos: bool | None = Field(None, description="as in vLLM: go on to the cap")
+    log: bool | None = Field(None, description="the platform's request tracing")
+
+    @model_validator(mode="after")
+    def _options_need_a_stream(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise _at("stream_options", "the option is only allowed when 'stream' is true")
+        return self
+
+    @property
+    def samples(self) -> int:
+        return 1 if self.n is None else self.n
+
+    @property
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+def _at(param: str, message: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid", "{message}", {"message": message, "param": param})
+
+
+class Part(Body):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+    @model_validator(mode="after")
+    def _is_text(self) -> Self:
+        if self.type in NOT_TEXT:
+            raise PydanticCustomError(
+                "part", "this model takes no {kind} input, only text parts", {"kind": NOT_TEXT[self.type]}
+            )
+        if self.type not in {"text", "refusal"}:
+            raise PydanticCustomError(
+                "part", "parts are of type 'text', not {kind}", {"kind": repr(self.type)}
+            )
+        if (self.text if self.type == "text" else self.refusal) is None:
+            raise PydanticCustomError("part", "a part of type '{kind}' needs its {kind}", {"kind": self.type})
+        return self
+
+
+def _as_parts(value: object) -> object:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+class CalledFunction(Body):
+    name: str
+    arguments: str
+
+
+class ToolCall(Body):
+    id: str
+    type: str | None = None
+    function: CalledFunction | None = None
+
+
+class Message(Body):
+    role: Role
+    content: (
+        Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part])] | None
+    ) = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: CalledFunction | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and not (
+            self.role == "assistant" and (self.tool_calls or self.function_call)
+        ):
+            raise PydanticCustomError(
+                "content", "a message of role '{role}' needs content", {"role": self.role}
+            )
+        return self
+
+    @property
+    def text(self) -> str:
+        return "".join(
+            (part.text if part.type == "text" else part.refusal) or "" for part in self.content or ()
+        )
+
+    def written(self) -> Iterator[str]:
+        """Everything in it that the model reads."""
+        yield self.text
+        if self.name:
+            yield self.name
+        for call in self.tool_calls or ():
+            if call.function is not None:
+                yield call.function.name
+                yield call.function.arguments
+        if self.function_call is not None:
+            yield self.function_call.name
+            yield self.function_call.arguments
+
+
+FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Function(Body):
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Body):
+    type: Literal["function"]
+    function: Function
+
+
+class ResponseFormat(Body):
+    type: Literal["text", "json_object", "json_schema"]
+
+
+class ChatBody(Sampling):
+    messages: list[Message] = Field(min_length=1)
+    max_completion_tokens: Cap | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    response_format: ResponseFormat | None = None
+    tools: list[Tool] | None = Field(None, max_length=128)
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.top_logprobs and not self.logprobs:
+            raise _at("top_logprobs", "'logprobs' must be true for it")
+        caps = {self.max_tokens, self.max_completion_tokens} - {None}
+        if len(caps) > 1:
+            raise _at("max_tokens", "'max_tokens' and 'max_completion_tokens' differ: state one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _answers_have_calls(self) -> Self:
+        called: set[str] = set()
+        for index, message in enumerate(self.messages):
+            called.update(call.id for call in message.tool_calls or ())
+            if message.role == "tool" and message.tool_call_id not in called:
+                raise _at(
+                    f"messages[{index}].tool_call_id",
+                    "a message of role 'tool' must answer a tool call of an earlier assistant message",
+                )
+        return self
+
+    @property
+    def cap(self) -> int | None:
+        return self.max_completion_tokens or self.max_tokens
+
+    def prompt_texts(self) -> Iterator[str]:
+        """Messages and tools, as far as they are text; the template comes on top."""
+        for message in self.messages:
+            yield from message.written()
+        for tool in self.tools or ():
+            yield json.dumps(tool.function.model_dump(exclude_none=True))
+
+    @property
+    def last_user_text(self) -> str:
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")

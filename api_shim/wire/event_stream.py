@@ -1,0 +1,100 @@
+"""Server-sent events: tokens are written when the model's clock has them due, all of them in one write."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from http import HTTPStatus
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api_shim.exchange import Exchange
+from api_shim.settings import KEEP_ALIVE_S
+from api_shim.wire.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
+from api_shim.wire.refusals import refusal_of
+from api_shim.wire.stamps import stamps, usage
+from sim.time.units import PS_PER_S
+
+
+class EventStream(Response):
+    """The answer of an exchange that has begun. Closes it at the end, however that comes."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, exchange: Exchange, writer: ChunkWriter, headers: dict[str, str], *, with_usage: bool
+    ) -> None:
+        self.status_code = HTTPStatus.OK
+        self.background = None
+        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no", **headers})
+        self._exchange = exchange
+        self._writer = writer
+        self._with_usage = with_usage
+        self._sent = [0] * exchange.call.request.samples
+        self._letters = [0] * exchange.call.request.samples
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        shim = self._exchange.shim
+        shim.streams += 1
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if not self._exchange.call.gone:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            shim.streams -= 1
+            self._exchange.close()
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
+        exchange, call, clock = self._exchange, self._exchange.call, self._exchange.call.clock
+        silence_ps = round(KEEP_ALIVE_S * clock.speed * PS_PER_S)
+        opening = b"".join(self._writer.opening(choice) for choice in range(call.request.samples))
+        speak_by_ps = clock.timeline.now
+        while not call.is_over():
+            chunk = self._content(exchange.tokens_due())
+            if chunk:
+                chunk, opening = opening + chunk, b""
+            elif clock.timeline.now >= speak_by_ps:
+                chunk = KEEP_ALIVE
+            if chunk:
+                speak_by_ps = clock.timeline.now + silence_ps
+                yield chunk
+            if not call.is_over():
+                clock.call_at(clock.timeline.now + exchange.shim.flush_ps, call.wake)
+                await call.change()
+        if not call.gone:
+            exchange.note_lateness(call.ended_ps)
+            yield opening + self._ending()
+
+    def _ending(self) -> bytes:
+        exchange, call = self._exchange, self._exchange.call
+        if not exchange.answered:
+            return frame(refusal_of(call, exchange.model_id, "messages", exchange.lateness_ps).body())
+        plan = exchange.plan
+        chunks = [self._content([plan.output_tokens] * call.request.samples)]
+        chunks += [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
+        if self._with_usage:
+            chunks.append(self._writer.usage(usage(call)))
+        chunks.append(
+            comment("x-sim", {**stamps(call), "lateness_ms": round(exchange.lateness_ps / 10**9, 3)})
+        )
+        return b"".join([*chunks, DONE])
+
+    def _content(self, due: list[int]) -> bytes:
+        """What the choices have gained since the last time."""
+        chunks = []
+        one_by_one = self._exchange.shim.settings.stream_chunks == "per_token"
+        for choice, tokens in enumerate(due):
+            sent = self._sent[choice]
+            if tokens > sent:
+                pieces = self._exchange.plan.choices[choice][sent:tokens]
+                chunks.append(
+                    self._writer.content(choice, pieces, self._letters[choice], one_by_one=one_by_one)
+                )
+                self._sent[choice] = tokens
+                self._letters[choice] += sum(map(len, pieces))
+        return b"".join(chunks)

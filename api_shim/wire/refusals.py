@@ -1,0 +1,66 @@
+"""What becomes of a request that the model did not answer: the error that its client gets."""
+
+from http import HTTPStatus
+
+from api_shim.call import Call
+from api_shim.wire.errors import SERVER, ApiError
+from api_shim.wire.stamps import client_ms, duration, limit_headers, retry_headers, stamp_headers
+from sim.platform.rate_limit import Refusal
+
+TEXT = {
+    "requests": ("requests per min (RPM)", "requests"),
+    "tokens": ("tokens per min (TPM)", "tokens"),
+}
+
+
+def refusal_of(call: Call, model: str, param: str, lateness_ps: int) -> ApiError:
+    """`param` is where the prompt stands in the body."""
+    refusal = call.refusal
+    if refusal is None:
+        return _lost(call, lateness_ps)
+    error = _context(call, refusal, param) if refusal.cause == "context" else _limit(call, refusal, model)
+    error.headers |= limit_headers(call.headroom, call.clock.speed) | stamp_headers(call, lateness_ps)
+    return error
+
+
+def _context(call: Call, refusal: Refusal, param: str) -> ApiError:
+    prompt = call.request.prompt_tokens
+    return ApiError(
+        HTTPStatus.BAD_REQUEST,
+        f"This model's maximum context length is {refusal.limit} tokens. However, you requested "
+        f"{refusal.requested} tokens ({prompt} in the {param}, {refusal.requested - prompt} in the "
+        f"completion). Please reduce the length of the {param} or completion.",
+        param=param,
+        code="context_length_exceeded",
+    )
+
+
+def _limit(call: Call, refusal: Refusal, model: str) -> ApiError:
+    what, type_ = TEXT[refusal.cause]
+    of = f"for {model} in project {call.request.project} on {what}"
+    numbers = f"Limit {refusal.limit}, "
+    if refusal.retry_after_ps is None:
+        message = f"Request too large {of}: {numbers}Requested {refusal.requested}."
+    else:
+        wait = duration(max(1, client_ms(refusal.retry_after_ps, call.clock.speed)))
+        message = (
+            f"Rate limit reached {of}: {numbers}Used {refusal.used}, Requested {refusal.requested}. "
+            f"Please try again in {wait}."
+        )
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        message,
+        type=type_,
+        code="rate_limit_exceeded",
+        headers=retry_headers(refusal.retry_after_ps, call.clock.speed),
+    )
+
+
+def _lost(call: Call, lateness_ps: int) -> ApiError:
+    """The node died, or the way to it; another try may find another."""
+    return ApiError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"The request was lost inside the platform ({call.reason}).",
+        type=SERVER,
+        headers=stamp_headers(call, lateness_ps),
+    )

@@ -1,0 +1,52 @@
+"""Open-loop traffic: one pending arrival per source, whatever the length of the run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from sim.time.timeline import Alarm, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What all requests of one source have in common."""
+
+    source: str
+    tenant: str
+    project: str
+    key: str
+    place: str
+    model: str
+    stream: bool
+    max_output_tokens: int | None
+    timeout_ps: int | None
+
+
+class Numbers:
+    """Counts the requests of a run; user requests and model requests share the count."""
+
+    def __init__(self) -> None:
+        self._last = -1
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+
+class OpenSource:
+    """Calls `ask` at each arrival time, in order, without waiting for any answer."""
+
+    def __init__(self, env: Timeline, arrivals: Iterator[list[int]], ask: Callable[[], None]) -> None:
+        self.env = env
+        self._times = chain.from_iterable(arrivals)
+        self._ask = ask
+        self._chain()
+
+    def _chain(self) -> None:
+        at_ps = next(self._times, None)
+        if at_ps is not None:
+            Alarm(self.env, at_ps, self._arrive)
+
+    def _arrive(self, _alarm: Alarm) -> None:
+        self._chain()
+        self._ask()

@@ -1,0 +1,207 @@
+"""The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
+
+from collections.abc import Callable
+from functools import cache
+
+from reports.record import REQUEST_COLUMNS
+from sim.kernel import Sequence
+from sim.network import Link
+from sim.node import Node
+from sim.platform.gateway import Gateway, Pool
+from sim.platform.rate_limit import Refusal
+from sim.platform.recorder import Recorder
+from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.time.timeline import Alarm, Timeline
+from traffic.request import Request
+
+MakeLink = Callable[[str, str], Link]
+"""(caller, place) -> the caller's connections from there to the gateway."""
+
+REJECTED = {
+    "requests": "rejected_requests_limit",
+    "tokens": "rejected_tokens_limit",
+    "context": "rejected_context",
+}
+
+
+class Platform:
+    """Gateway, pools and the links of every caller.
+
+    `pools` and the nodes in them are wired after construction, since a node reports back to the platform.
+    """
+
+    def __init__(
+        self,
+        env: Timeline,
+        make_link: MakeLink,
+        overhead_ps: int = 0,
+        concurrency: int | None = None,
+    ) -> None:
+        self.env = env
+        self.pools: dict[str, Pool] = {}
+        self.nodes: dict[str, list[Node]] = {}
+        self.gateway = Gateway(env, self.pools, self._reject, overhead_ps, concurrency)
+        self.records = Recorder(REQUEST_COLUMNS)
+        self.inside: dict[int, Ticket] = {}
+        """Submitted and not recorded yet, by number."""
+        self._make_link = make_link
+        self._links: dict[tuple[str, str], Link] = {}
+        labels = self.records.labels
+        # There are few different ones, and each request asks for two.
+        self._origin = cache(lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m))
+        self._ending = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
+
+    def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:
+        """Send `request` from its place at this instant."""
+        now = self.env.now
+        link = self._link(request.caller, request.place)
+        departure = link.send(now, request.prompt_tokens)
+        ticket = Ticket(self, request, sink, link, departure)
+        self.inside[request.number] = ticket
+        if request.deadline_ps is not None:
+            Alarm(self.env, request.deadline_ps, self._deadline, ticket)
+        if departure.arrived_ps == now:
+            self.gateway.enter(ticket)
+        else:
+            Alarm(self.env, departure.arrived_ps, self.gateway.arrived, ticket)
+        return ticket
+
+    def _link(self, caller: str, place: str) -> Link:
+        link = self._links.get((caller, place))
+        if link is None:
+            link = self._links[caller, place] = self._make_link(caller, place)
+        return link
+
+    # What happens to a request, in the order in which it can.
+
+    def _reject(self, ticket: Ticket, refusal: Refusal) -> None:
+        self._close(ticket, self.env.now + ticket.departure.back_first_ps, REJECTED[refusal.cause])
+        ticket.sink.rejected(ticket.ended_ps, refusal)
+        self._record(ticket)
+
+    def first_token(self, ticket: Ticket) -> None:
+        """Only a caller who streams sees it before the end."""
+        if ticket.request.stream and not ticket.outcome:
+            ticket.first_seen_ps = self.env.now + ticket.departure.back_first_ps
+            ticket.sink.first_token(ticket.first_seen_ps)
+
+    def left_node(self, ticket: Ticket) -> None:
+        if not ticket.outcome:
+            if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
+                self._end_early(ticket, ticket.leaving)
+            else:
+                self._complete(ticket)
+        if ticket.grant is not None:
+            output = sum(sequence.generated for sequence in ticket.sequences)
+            ticket.grant.settle(self.env.now, ticket.request.prompt_tokens + output)
+        self._record(ticket)
+
+    def _complete(self, ticket: Ticket) -> None:
+        request = ticket.request
+        at_ps = max(self.env.now + ticket.departure.back_last_ps, ticket.first_seen_ps)
+        if request.stream and request.samples == 1 and request.output_tokens == 1:
+            at_ps = ticket.first_seen_ps  # the first token is the last one, in one message
+        if request.deadline_ps is not None and at_ps > request.deadline_ps:
+            self._close(ticket, request.deadline_ps, "timeout")
+            _forget_unseen(ticket)
+            ticket.sink.ended(request.deadline_ps, "timeout")
+            return
+        if not request.stream:
+            ticket.first_seen_ps = at_ps
+        self._close(ticket, at_ps, "completed")
+        capped = request.max_output_tokens is not None and request.output_tokens >= request.max_output_tokens
+        ticket.reason = "length" if capped else "stop"
+        ticket.sink.ended(at_ps, ticket.reason)
+
+    def _deadline(self, alarm: Alarm) -> None:
+        self.abandon(alarm.subject, "timeout")
+
+    def abandon(self, ticket: Ticket, outcome: str) -> None:
+        """The caller stops waiting now. Nothing happens once an outcome is known."""
+        if ticket.outcome or ticket.leaving:
+            return
+        if ticket.node is None:
+            self._end_early(ticket, outcome)
+            self._record(ticket)
+            return
+        if ticket.sequences and ticket.node.due_ps == self.env.now:
+            ticket.leaving = outcome  # a last token beats a cancel of the same instant
+        else:
+            self._end_early(ticket, outcome)
+        ticket.node.cancel(ticket)
+
+    def _end_early(self, ticket: Ticket, outcome: str) -> None:
+        """The connection is closed with it, not released for others."""
+        ticket.outcome, ticket.ended_ps = outcome, self.env.now
+        _forget_unseen(ticket)
+        ticket.sink.ended(ticket.ended_ps, outcome)
+
+    def _close(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
+        ticket.outcome, ticket.ended_ps = outcome, at_ps
+        ticket.link.release(ticket.departure.connection, at_ps)
+
+    def record_unfinished(self) -> None:
+        """The run is over: whatever is inside is recorded as it stands. Nothing can run after this."""
+        for nodes in self.nodes.values():
+            for node in nodes:
+                node.kernel.drain(self.env.now)
+        for ticket in list(self.inside.values()):
+            if not ticket.outcome:
+                ticket.outcome = "unfinished"
+            self._record(ticket)
+
+    def _record(self, ticket: Ticket) -> None:
+        request, departure, sequences = ticket.request, ticket.departure, ticket.sequences
+        del self.inside[request.number]
+        if len(sequences) == 1:
+            (sequence,) = sequences
+            work = sequence.generated, sequence.preemptions
+            stamps = sequence.started_ps, sequence.first_ps, sequence.last_ps
+            sequence.owner = None  # no cycle, so nothing waits for the garbage collector
+        else:
+            work, stamps = _together(sequences)
+        node = -1 if ticket.node is None else ticket.node.index
+        self.records.add(
+            (
+                request.number,
+                request.parent,
+                *self._origin(request.source, request.tenant, request.place, request.model),
+                node,
+                *self._ending(ticket.outcome, ticket.reason),
+                request.stream,
+                departure.cold,
+                request.prompt_tokens,
+                *work,
+                request.intended_ps,
+                departure.sent_ps,
+                departure.connected_ps,
+                departure.arrived_ps,
+                ticket.admitted_ps,
+                ticket.overhead_ps,
+                *stamps,
+                ticket.first_seen_ps,
+                ticket.ended_ps,
+            )
+        )
+
+
+def _forget_unseen(ticket: Ticket) -> None:
+    """Whoever leaves while the first token is on its way never sees it."""
+    if ticket.first_seen_ps > ticket.ended_ps:
+        ticket.first_seen_ps = -1
+
+
+def _together(sequences: list[Sequence]) -> tuple[tuple[int, int], tuple[int, int, int]]:
+    """Work and stamps of all completions of one prompt; none of them where it never reached a kernel."""
+    if not sequences:
+        return (0, 0), (-1, -1, -1)
+    for sequence in sequences:
+        sequence.owner = None
+    return (
+        (sum(s.generated for s in sequences), sum(s.preemptions for s in sequences)),
+        (
+            min((s.started_ps for s in sequences if s.started_ps >= 0), default=-1),
+            min((s.first_ps for s in sequences if s.first_ps >= 0), default=-1),
+            max(s.last_ps for s in sequences),
+        ),
+    )

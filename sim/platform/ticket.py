@@ -1,0 +1,114 @@
+"""A request inside the platform, and the two ends of its conversation with whoever sent it."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from sim.kernel import Sequence
+from sim.network import Departure, Link
+from sim.platform.rate_limit import Grant, Headroom, Refusal
+from traffic.request import Request
+
+if TYPE_CHECKING:
+    from sim.node import Node
+    from sim.platform.platform import Platform
+
+
+class Sink(Protocol):
+    """Hears what becomes of one request. Every time is at the caller's end and may lie ahead of `env.now`.
+
+    After `rejected` or `ended` nothing more comes.
+    """
+
+    def admitted(self, at_ps: int, headroom: Headroom | None) -> None:
+        """The limits let it pass; `headroom` is None where the model has none."""
+        ...
+
+    def rejected(self, at_ps: int, refusal: Refusal) -> None: ...
+
+    def first_token(self, at_ps: int) -> None:
+        """Who leaves before `at_ps` hears `ended` and sees no token."""
+        ...
+
+    def ended(self, at_ps: int, reason: str) -> None:
+        """`stop`, `length`, `cancelled`, `timeout`, `node_lost` or `path_lost`."""
+        ...
+
+
+class Ignore:
+    """The sink of open-loop traffic, which only its record interests."""
+
+    def admitted(self, at_ps: int, headroom: Headroom | None) -> None: ...
+
+    def rejected(self, at_ps: int, refusal: Refusal) -> None: ...
+
+    def first_token(self, at_ps: int) -> None: ...
+
+    def ended(self, at_ps: int, reason: str) -> None: ...
+
+
+IGNORE = Ignore()
+
+
+class Ticket:
+    """What `Platform.submit` hands back: a way to look and a way to leave. Only the platform writes."""
+
+    __slots__ = (
+        "admitted_ps",
+        "departure",
+        "ended_ps",
+        "first_seen_ps",
+        "grant",
+        "leaving",
+        "link",
+        "node",
+        "outcome",
+        "overhead_ps",
+        "platform",
+        "reason",
+        "request",
+        "sequences",
+        "sink",
+        "unfinished",
+    )
+
+    def __init__(
+        self, platform: "Platform", request: Request, sink: Sink, link: Link, departure: Departure
+    ) -> None:
+        self.platform = platform
+        self.request = request
+        self.sink = sink
+        self.link = link
+        self.departure = departure
+        self.admitted_ps = -1
+        self.grant: Grant | None = None
+        self.node: Node | None = None
+        self.overhead_ps = -1
+        self.sequences: list[Sequence] = []
+        self.unfinished = 0  # sequences still inside the kernel
+        self.first_seen_ps = -1
+        self.ended_ps = -1
+        self.outcome = ""  # empty while the caller waits
+        self.reason = ""
+        self.leaving = ""  # how it ends unless the boundary that is due at this instant completes it
+
+    def cancel(self) -> None:
+        """The caller is gone: slot and KV blocks are free from the node's next boundary on.
+
+        Does nothing once the answer is complete or on its way.
+        """
+        self.platform.abandon(self, "cancelled")
+
+    def tokens_by(self, at_ps: int, sample: int = 0) -> int:
+        """Output tokens of one completion that have reached the caller by `at_ps`, not in the future.
+
+        Needs a platform built with `keep_schedule`.
+        """
+        if self.first_seen_ps < 0 or at_ps < self.first_seen_ps:
+            return 0
+        sequence = self.sequences[sample]
+        if self.outcome and at_ps >= self.ended_ps:
+            if self.outcome == "completed":
+                return sequence.output_tokens
+            at_ps = self.ended_ps  # what was on its way to a caller who left never arrived
+        assert self.node is not None
+        arrived = self.node.kernel.tokens_by(sequence, at_ps - self.departure.back_first_ps)
+        return min(arrived, sequence.output_tokens - 1)

@@ -1,0 +1,1 @@
+"""From a scenario to a run directory: worlds, replications, live runs, stopping, manifest."""

@@ -1,0 +1,197 @@
+"""`e80sim run`, `check` and `schema`."""
+
+import json
+import os
+import sys
+import time  # noqa: TID251 -- the run layer may look at the wall clock
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
+
+import typer
+
+from sim.scenario.load import Plan, load
+from sim.scenario.source_map import ScenarioError
+
+if TYPE_CHECKING:
+    from reports.uncertainty import Study
+    from sim.run.replications import Results
+    from sim.run.uncertainty import Draws
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+USERS_MISTAKE = 2
+INTERRUPTED = 130
+WORKER_LOST = "a worker process was killed, perhaps for want of memory,"
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"),
+]
+
+
+class Answer(NamedTuple):
+    """What came out of a scenario, before it is written."""
+
+    results: "Results"
+    remarks: tuple[str, ...]
+    study: "Study | None"
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    out: Annotated[
+        Path | None, typer.Option(help="the run directory; default runs/<name>/<time>-<hash>")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="instead of run.seed")] = None,
+    replications: Annotated[int | None, typer.Option(help="instead of run.replications")] = None,
+    horizon: Annotated[float | None, typer.Option(metavar="S", help="instead of run.horizon_s")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="processes; the results do not depend on it; default: one per core"),
+    ] = None,
+    settings: Settings = [],  # noqa: B006 -- typer reads it, nobody changes it
+    engine: Annotated[Literal["fast", "step"], typer.Option(help="equal results")] = "fast",
+    no_report: Annotated[bool, typer.Option("--no-report", help="leave report.html out")] = False,
+    uncertainty: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=5, help="run N draws of the values that are only known to a range; 20 or more"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress and no table")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object on stdout")] = False,
+) -> None:
+    """Simulate every variant of SCENARIO, write a run directory and print what came out."""
+    from reports.run_directory import RunDirectoryError
+    from reports.words import plural
+    from sim.run import interrupt
+    from sim.run.progress import Progress
+    from sim.run.replications import NothingDoneError
+    from sim.run.stopping import run_until_precise
+
+    began = time.perf_counter()
+    overrides = {"run.seed": seed, "run.replications": replications, "run.horizon_s": horizon}
+    plan = _plan(scenario, [*settings, *(f"{k}={v}" for k, v in overrides.items() if v is not None)])
+    directory = _new_directory(plan, out)
+    draws = None if uncertainty is None else _draws(plan, uncertainty)
+    progress = Progress(plan.base.name, quiet=quiet)
+    jobs = jobs or os.cpu_count() or 1
+    interrupt.listen()
+    try:
+        results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
+        made = None
+        if draws is not None and not results.interrupted:
+            from sim.run.uncertainty import study
+
+            made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
+        answer = Answer(results, remarks, made)
+        summary = _write(plan, answer, directory, began, with_report=not no_report)
+    except RunDirectoryError as error:
+        _fail(str(error))
+    except (NothingDoneError, KeyboardInterrupt):
+        why = "interrupted" if interrupt.asked() else WORKER_LOST
+        _fail(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
+    if results.interrupted and not interrupt.asked():
+        _tell(f"{WORKER_LOST} and what was complete is kept")
+    progress.finish(
+        f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
+        f"in {time.perf_counter() - began:.1f} s"
+    )
+    _present(summary, directory, as_json=as_json, quiet=quiet)
+    if results.interrupted or (made is not None and made.draws < made.asked):
+        raise typer.Exit(INTERRUPTED)
+
+
+def _draws(plan: Plan, draws: int) -> "Draws":
+    from sim.run.uncertainty import draw
+
+    try:
+        return draw(plan, draws)
+    except ValueError as error:
+        _fail(f"--uncertainty {draws}: {error}")
+
+
+def _new_directory(plan: Plan, out: Path | None) -> Path:
+    from sim.run.new_directory import new_directory, require_new
+
+    try:
+        if out is None:
+            return new_directory(plan)
+        require_new(out, "--out")
+    except ValueError as error:
+        _fail(str(error))
+    return out
+
+
+def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_report: bool) -> dict[str, Any]:
+    """Everything at once; answers the summary."""
+    from reports.run_directory import Run, write
+    from reports.summary import summarise
+    from sim.run.manifest import manifest
+
+    results, study = answer.results, answer.study
+    made = manifest(plan, results, datetime.now(UTC), time.perf_counter() - began, answer.remarks)
+    summary, draws, html = summarise(results.tables, made), None, None
+    if study is not None:
+        from reports.uncertainty import uncertainty_json, uncertainty_table
+
+        summary["uncertainty"], draws = uncertainty_json(study), uncertainty_table(study)
+    if with_report:
+        from reports.html import render
+
+        html = render(summary, manifest=made)
+    write(directory, Run(results.tables, made, plan.resolved(), summary, draws), html)
+    return summary
+
+
+def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    if not quiet:
+        from reports.text import summary_table
+
+        typer.echo(summary_table(summary))
+    report = directory / "report.html"
+    typer.echo(report if report.exists() else directory)
+
+
+@app.command()
+def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
+    """Validate SCENARIO and all its variants without running anything."""
+    from reports.words import plural
+
+    plan = _plan(scenario, settings)
+    base = plan.base
+    variants = ", ".join(plan.variants)
+    typer.echo(
+        f"{scenario}: ok. {base.name}: {plural(len(plan.variants), 'variant')} ({variants}), "
+        f"{base.run.replications} replications of {base.run.horizon_s:g} s."
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of scenario files: editors complete and check with it."""
+    from sim.scenario.schema import Scenario
+
+    typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
+
+
+def _plan(scenario: Path, settings: list[str]) -> Plan:
+    try:
+        return load(scenario, settings)
+    except ScenarioError as error:
+        _fail(str(error))
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"e80sim: {sentence}\n")
+
+
+def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
+    _tell(sentence)
+    raise typer.Exit(status)

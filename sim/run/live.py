@@ -1,0 +1,126 @@
+"""A live run and its replay: one world that only outsiders send into, and what is recorded of it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from reports import arrow
+from reports.tables import RunTables
+from sim.platform.ticket import Ticket
+from sim.run.journal import Entry
+from sim.run.world import World
+from sim.scenario.schema import RunPlan, Scenario
+from sim.time.timeline import Timeline
+
+VARIANT = "live"
+LONGEST_S = 4_000_000
+"""A live run has no horizon; this is the longest that a scenario may state."""
+Json = dict[str, Any]
+
+
+def live_world(scenario: Scenario, env: Timeline | None = None) -> World:
+    """The same for a server and for the replay of what it recorded."""
+    endless = RunPlan(horizon_s=LONGEST_S, replications=1, seed=scenario.run.seed)
+    return World(
+        scenario.model_copy(update={"run": endless}),
+        scenario.run.seed,
+        0,
+        engine="fast",
+        keep_schedule=True,
+        sources=False,
+        env=env,
+    )
+
+
+def replayed(scenario: Scenario, entries: Sequence[Entry]) -> World:
+    """A world in which all of `entries` happened when they did."""
+    world = live_world(scenario)
+    env, tickets = world.env, dict[int, Ticket]()
+    leaving = {entry.number for entry in entries if entry.request is None}
+    for entry in entries:
+        env.run_before(entry.at_ps)
+        while env.passed < entry.passed and env.next_ps == entry.at_ps:
+            env.step()
+        if entry.request is not None:
+            ticket = world.platform.submit(entry.request)
+            if entry.number in leaving:
+                tickets[entry.number] = ticket
+        else:
+            tickets.pop(entry.number).cancel()
+    return world
+
+
+def live_tables(world: World) -> RunTables:
+    """The records of a world into which nobody sends any more, once everything inside has ended."""
+    while world.env.next_ps is not None:
+        world.env.step()
+    tables = world.tables(VARIANT)
+    return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps)
+
+
+def sources(requests: pa.Table) -> list[Json]:
+    """Who asked which model from where, as the facts of a run describe traffic."""
+    seen: dict[str, Json] = {}
+    columns = [requests[name].to_pylist() for name in ("source", "tenant", "place", "model")]
+    for source, tenant, place, model in zip(*columns, strict=True):
+        if source not in seen:
+            seen[source] = {
+                "name": source,
+                "tenant": tenant,
+                "place": place,
+                "model": model,
+                "app": None,
+                "app_place": None,
+                "calls": 1,
+                "mode": None,
+                "arrivals": VARIANT,
+            }
+    return [seen[source] for source in sorted(seen)]
+
+
+def _told_apart(requests: pa.Table) -> pa.Table:
+    """A source that asked from several places, or several models, becomes several: `chat, edge`."""
+    asked = list(zip(*(requests[name].to_pylist() for name in ("source", "place", "model")), strict=True))
+    names = _names(set(asked))
+    labels = sorted(set(names.values()))
+    codes = np.array([labels.index(names[one]) for one in asked], np.int32)
+    column = arrow.labels(codes, labels)
+    return requests.set_column(requests.column_names.index("source"), "source", column)
+
+
+def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], str]:
+    places, models = defaultdict(set), defaultdict(set)
+    for source, place, model in asked:
+        places[source].add(place)
+        models[source].add(model)
+    return {
+        (source, place, model): ", ".join(
+            [source, *[place] * (len(places[source]) > 1), *[model] * (len(models[source]) > 1)]
+        )
+        for source, place, model in asked
+    }
+
+
+def first_difference(recorded: RunTables, again: RunTables) -> str | None:
+    """A sentence on the first cell that is not the same, None where all are."""
+    for name in ("requests", "nodes", "gaps"):
+        one, other = getattr(recorded, name), getattr(again, name)
+        found = None if one is None or other is None else _table_difference(one, other)
+        if found is not None:
+            return f"In {name}: {found}"
+    return None
+
+
+def _table_difference(recorded: pa.Table, again: pa.Table) -> str | None:
+    if recorded.num_rows != again.num_rows:
+        return f"{recorded.num_rows} rows were recorded, {again.num_rows} came out."
+    found: tuple[int, str] | None = None
+    for name in recorded.column_names:
+        one, other = recorded[name].to_pylist(), again[name].to_pylist()
+        row = next((i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]), None)
+        if row is not None and (found is None or row < found[0]):
+            found = row, f"row {row} has {name} {one[row]}, and {other[row]} in the replay."
+    return None if found is None else found[1]

@@ -1,0 +1,100 @@
+"""`manifest.json`: how a run came about, and what its report must know besides the records."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from sim.run.measured_window import warm_up_of
+from sim.run.replications import Results
+from sim.run.report_context import facts
+from sim.scenario.load import Plan
+from sim.time.units import PS_PER_S, ps_of_s
+from traffic.arrivals import TraceArrivals
+
+LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
+
+
+def manifest(
+    plan: Plan, results: Results, created: datetime, wall_s: float, remarks: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Only `created` and `wall_s` differ between two runs of the same scenario, seed and commit.
+
+    `remarks` of whoever ran it join the notes.
+    """
+    run, base = plan.base.run, plan.base
+    measured_s = results.measured_ps / PS_PER_S
+    warm_up = warm_up_of(plan, results)
+    return {
+        "format": 1,
+        "scenario": base.name,
+        "title": base.title or base.name,
+        "question": base.question,
+        "seed": run.seed,
+        "replications": max(run.replications, results.replications),
+        "replications_done": results.replications,
+        "horizon_s": measured_s,
+        "warm_up_s": warm_up.seconds,
+        "interrupted": results.interrupted,
+        "notes": [*notes(plan, results), *warm_up.notes, *remarks],
+        "created": created.isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": {"python": python_version(), **{name: _version(name) for name in LIBRARIES}},
+        "wall_s": round(wall_s, 3),
+        "facts": facts(plan, results.variants),
+    }
+
+
+def notes(plan: Plan, results: Results) -> list[str]:
+    """What a reader must know to trust the numbers, each once."""
+    found: dict[str, None] = {}
+    if results.interrupted:
+        run = plan.base.run
+        whole = f"{results.replications} of {run.replications} replications"
+        cut = f"the first {results.measured_ps / PS_PER_S:.4g} of {run.horizon_s:g} s of one replication"
+        complete = results.measured_ps >= ps_of_s(run.horizon_s)
+        found[f"The run was interrupted: these are {whole if complete else cut}."] = None
+    for name in results.variants:
+        scenario = plan.variants[name]
+        for model in scenario.models.values():
+            found.update(dict.fromkeys(model.build_hardware().notes))
+        for source_name, source in scenario.traffic.items():
+            if (
+                isinstance(source.arrivals, TraceArrivals)
+                and (last_ps := source.arrivals.last_ps) is not None
+            ):
+                horizon_s = scenario.run.horizon_s
+                if last_ps < ps_of_s(horizon_s) - PS_PER_S:
+                    ends = f"ends at {last_ps / PS_PER_S:.4g} s, before the horizon of {horizon_s:g} s"
+                    found[f"The trace of `{source_name}` {ends}."] = None
+    return list(found)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def commit() -> str:
+    """Of the checkout this code runs from, with `+` when files differ from it; empty elsewhere."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        described = subprocess.run(  # noqa: S603 -- fixed words, no shell
+            ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return described.stdout.strip()

@@ -1,0 +1,126 @@
+"""What the report must know of a scenario besides its records: who, where, objectives, assumptions."""
+
+from typing import Any
+
+from sim.network import Network
+from sim.run.prefill_readings import readings
+from sim.scenario.check import target_model
+from sim.scenario.load import BASE, Plan
+from sim.scenario.schema import Scenario, Source
+
+Json = dict[str, Any]
+POWER_AND_PRICE = ("idle_w", "busy_w", "usd_per_hour", "usd_per_1m_tokens")
+
+
+def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
+    """Of the variants that ran, the first of them the baseline."""
+    first = plan.variants[variants[0]]
+    return {
+        "variants": [{"name": name, "title": _title(plan, name)} for name in variants],
+        "sources": _sources(first),
+        "sources_by_variant": {name: _sources(plan.variants[name]) for name in variants},
+        "places": _places(first),
+        "models": _models(first),
+        "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
+        "slo": _objectives(first),
+        "readings": readings([plan.variants[name] for name in variants]),
+        "assumed": _assumed([plan.variants[name] for name in variants]),
+    }
+
+
+def _models(scenario: Scenario) -> dict[str, Json]:
+    return {
+        name: {
+            "id": model.id,
+            "hardware": model.hardware.preset,
+            "nodes": model.nodes,
+            "context_tokens": model.context_tokens,
+            "costs": {
+                value.name: {"value": value.value, "confidence": value.confidence, "source": value.source}
+                for value in model.build_hardware().values
+                if value.name in POWER_AND_PRICE
+            },
+        }
+        for name, model in scenario.models.items()
+    }
+
+
+def _title(plan: Plan, variant: str) -> str:
+    spec = plan.base.variants.get(variant)
+    if spec is not None and spec.title:
+        return spec.title
+    return plan.base.title or plan.base.name if variant == BASE else variant
+
+
+def _sources(scenario: Scenario) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "tenant": source.tenant,
+            "place": source.place,
+            "model": target_model(scenario, source),
+            "app": source.app,
+            "app_place": app.place if app else None,
+            "calls": app.calls if app else 1,
+            "mode": app.mode if app else None,
+            "arrivals": _arrivals(source),
+        }
+        for name, source in scenario.traffic.items()
+        for app in [scenario.apps[source.app] if source.app else None]
+    ]
+
+
+def _arrivals(source: Source) -> str:
+    """`trace` where every replication replays the same rows, which the statistics must know."""
+    resampled = getattr(source.arrivals, "resample", None) is not None
+    return "resampled trace" if resampled else source.arrivals.kind
+
+
+def _places(scenario: Scenario) -> dict[str, Json]:
+    network = Network(scenario.network)
+    return {
+        name: {
+            "label": place.label or name,
+            "kind": place.kind,
+            "rtt_ms": round(network.path(name, None).rtt_ms, 4),
+        }
+        for name, place in scenario.network.places.items()
+    }
+
+
+def _objectives(scenario: Scenario) -> Json:
+    slo = scenario.slo
+    given = {"ttft_s": slo.ttft_ms, "tpot_s": slo.tpot_ms, "e2e_s": slo.e2e_ms, "felt_s": slo.felt_ms}
+    return {name: None if ms is None else ms / 1000 for name, ms in given.items()}
+
+
+def _assumed(scenarios: list[Scenario]) -> list[Json]:
+    """Every value with confidence `assumed` that any of the scenarios rests on, each once."""
+    rows: dict[tuple[str, str | None], Json] = {}
+    for scenario in scenarios:
+        for model_name, model in scenario.models.items():
+            for value in model.build_hardware().values:
+                if value.confidence == "assumed":
+                    rows[value.name, model_name] = {
+                        "what": value.name,
+                        "value": value.value,
+                        "unit": value.unit,
+                        "source": value.source,
+                        "confidence": value.confidence,
+                        "model": model_name,
+                    }
+        for row in Network(scenario.network).assumptions(legs(scenario)):
+            rows[str(row["what"]), None] = {**row, "model": None}
+    return list(rows.values())
+
+
+def legs(scenario: Scenario) -> list[tuple[str, str | None]]:
+    """Every pair of places between which requests travel; None is the gateway."""
+    found: dict[tuple[str, str | None], None] = {}
+    for source in scenario.traffic.values():
+        if source.app is None:
+            found[source.place, None] = None
+        else:
+            app_place = scenario.apps[source.app].place
+            found[source.place, app_place] = found[app_place, None] = None
+    return list(found)

@@ -1,0 +1,284 @@
+"""A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
+
+from collections.abc import Iterator
+from itertools import repeat
+
+from numpy.random import Generator
+
+from hwmodels.node_hardware import NodeHardware
+from reports.record import GAP_COLUMNS, NODE_COLUMNS
+from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
+from sim.callers.apps import App, User, Visits
+from sim.callers.sources import Numbers, OpenSource
+from sim.fast_forward import FastForward
+from sim.gaps import GapCounts
+from sim.kernel import BatchLimits, NodeKernel
+from sim.network import Link, Network
+from sim.node import Node
+from sim.platform.gateway import Pool
+from sim.platform.platform import Platform
+from sim.platform.rate_limit import Limiter
+from sim.platform.recorder import Recorder
+from sim.platform.routing import ROUTING
+from sim.platform.ticket import IGNORE, Sink
+from sim.scenario.check import target_model
+from sim.scenario.schema import Limits, Model, Scenario, Source
+from sim.step_engine import StepEngine
+from sim.time.streams import stream
+from sim.time.timeline import Timeline
+from sim.time.units import ps_of_ms, ps_of_s
+from traffic.request import Request
+from traffic.workload import SizePair
+
+ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
+
+
+class World:
+    """`env` stands at 0 with the first arrivals pending; `platform` takes further requests at any time."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        replication: int,
+        *,
+        engine: str = "step",
+        keep_schedule: bool = False,
+        sources: bool = True,
+        env: Timeline | None = None,
+    ) -> None:
+        """Without `sources` nobody sends but who calls `platform.submit`; `env` is a timeline to live on."""
+        self.scenario = scenario
+        self.env = env or Timeline()
+        self.numbers = Numbers()
+        self.visits = Visits(self.env)
+        self._seed, self._replication = seed, replication
+        self._engine, self._keep_schedule = ENGINES[engine], keep_schedule
+        self._network = Network(scenario.network)
+        self.kv_blocks: dict[str, int] = {}
+        """Of each node, by model."""
+        self._gaps: dict[str, GapCounts] = {}
+        gateway = scenario.gateway
+        self.platform = Platform(
+            self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency
+        )
+        for name, model in scenario.models.items():
+            self._add_pool(name, model)
+        for name, source in scenario.traffic.items() if sources else ():
+            self._add_source(name, source)
+
+    def run_to(self, at_ps: int) -> None:
+        """Let everything happen that is due before `at_ps`."""
+        self.env.run_before(at_ps)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """To be called now and then, so that what is only counted does not pile up."""
+        for gaps in self._gaps.values():
+            gaps.tidy()
+
+    def tables(self, variant: str) -> RunTables:
+        """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
+        self.platform.record_unfinished()
+        self.visits.record_unfinished()
+        requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
+        gaps = self._gap_records()
+        users = None
+        if self.scenario.apps:
+            users = user_request_table(
+                variant, self._replication, visits.arrays("number"), visits.labels.vocabulary()
+            )
+        return RunTables(
+            requests=request_table(
+                variant, self._replication, requests.arrays("number"), requests.labels.vocabulary()
+            ),
+            nodes=node_table(variant, self._replication, nodes.arrays("node"), nodes.labels.vocabulary()),
+            user_requests=users,
+            gaps=gap_table(variant, self._replication, gaps.arrays("from_ps"), gaps.labels.vocabulary()),
+        )
+
+    def _stream_of(self, name: str) -> Generator:
+        return stream(self._seed, self._replication, name)
+
+    # Pools
+
+    def _add_pool(self, name: str, model: Model) -> None:
+        hardware = model.build_hardware()
+        limits = BatchLimits(
+            hardware.max_num_seqs,
+            hardware.max_num_batched_tokens,
+            model.block_size,
+            hardware.kv_pool_tokens // model.block_size,
+        )
+        run = self.scenario.run
+        gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
+        self._gaps[name] = gaps
+        nodes = [self._make_node(index, hardware, limits, gaps) for index in range(model.nodes)]
+        limits_of = model.limits
+        self.platform.nodes[name] = nodes
+        self.kv_blocks[name] = limits.kv_blocks
+        self.platform.pools[name] = Pool(
+            context_tokens=model.context_tokens,
+            choose=ROUTING[model.routing](nodes, self._stream_of(f"routing/{name}")),
+            make_limiter=None if limits_of is None else lambda: _limiter(limits_of),
+            limits_per_key=limits_of is not None and limits_of.scope == "key",
+            default_output_reservation_tokens=(
+                0 if limits_of is None else limits_of.default_output_reservation_tokens
+            ),
+        )
+
+    def _make_node(self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts) -> Node:
+        law, keep_schedule = hardware.step_time, self._keep_schedule
+        kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps)
+        slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
+        return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots)
+
+    # Connections
+
+    def _link_to_gateway(self, caller: str, place: str) -> Link:
+        """A source has the connections that it states. An app pools its own, one pool for each copy of it."""
+        source = self.scenario.traffic.get(caller)
+        rng = self._stream_of(f"network/{caller}")
+        if source is None:
+            return self._network.link(place, None, rng, users=self._copies(caller, place))
+        return self._network.link(place, None, rng, connections=source.connections, users=source.users)
+
+    def _copies(self, app: str, place: str) -> int:
+        """An app at its users' own place runs on each user's device; anywhere else it is one service."""
+        at_home = (s.users for s in self.scenario.traffic.values() if (s.app, s.place) == (app, place))
+        return sum(at_home) or 1
+
+    # Traffic
+
+    def _add_source(self, name: str, source: Source) -> None:
+        arrivals = source.arrivals.blocks(
+            self._stream_of(f"traffic/{name}/arrivals"), ps_of_s(self.scenario.run.horizon_s)
+        )
+        calls = 1 if source.app is None else self.scenario.apps[source.app].calls
+        sizes = source.call_sizes(
+            self._stream_of(f"traffic/{name}/prompt"),
+            self._stream_of(f"traffic/{name}/output"),
+            calls,
+            self._stream_of(f"traffic/{name}/arrivals"),
+        )
+        asks, projects = Asks(self, name, source), self._projects(name, source)
+        if source.app is None:
+            OpenSource(
+                self.env, arrivals, lambda: asks.model(next(sizes)[0], self.numbers.next(), next(projects))
+            )
+            return
+        user = self._user(name, source, source.app)
+
+        def visit() -> None:
+            pending = iter(sizes_of_visit := next(sizes))
+            number, project = self.numbers.next(), next(projects)
+            self.visits.begin(
+                user,
+                number,
+                sizes_of_visit[0][0],
+                lambda visit: asks.model(next(pending), self.numbers.next(), project, visit, number),
+            )
+
+        OpenSource(self.env, arrivals, visit)
+
+    def _projects(self, name: str, source: Source) -> Iterator[str]:
+        """Whose limits count for each arrival: the tenant's, or those of its clients."""
+        if source.clients is None:
+            return repeat(source.tenant)
+        clients = source.clients.draw(self._stream_of(f"traffic/{name}/clients"))
+        return (f"{source.tenant}-{client}" for client in clients)
+
+    def _user(self, name: str, source: Source, app_name: str) -> User:
+        spec = self.scenario.apps[app_name]
+        app = App(
+            app_name,
+            spec.place,
+            spec.calls,
+            spec.mode == "fan_out",
+            ps_of_ms(spec.cpu_ms),
+            ps_of_ms(spec.cpu_per_call_ms),
+        )
+        link = self._network.link(
+            source.place,
+            spec.place,
+            self._stream_of(f"network/{name}"),
+            connections=source.connections,
+            users=source.users,
+        )
+        return User(name, source.tenant, source.place, app, link)
+
+    def _node_records(self) -> Recorder:
+        recorder = Recorder(NODE_COLUMNS)
+        for model, nodes in self.platform.nodes.items():
+            for node in nodes:
+                kernel = node.kernel
+                recorder.add(
+                    (
+                        *recorder.labels.codes(model=model),
+                        node.index,
+                        kernel.steps,
+                        kernel.busy_ps,
+                        kernel.sequence_ps,
+                        kernel.preemptions,
+                        kernel.prompt_tokens_done,
+                        kernel.output_tokens_done,
+                        self.kv_blocks[model],
+                    )
+                )
+        return recorder
+
+    def _gap_records(self) -> Recorder:
+        recorder = Recorder(GAP_COLUMNS)
+        for model, gaps in self._gaps.items():
+            (code,) = recorder.labels.codes(model=model)
+            for row in zip(*(column.tolist() for column in gaps.bins()), strict=True):
+                recorder.add((code, *row))
+        return recorder
+
+
+class Asks:
+    """Makes the model requests of one source: what they have in common is worked out once."""
+
+    def __init__(self, world: World, name: str, source: Source) -> None:
+        self._platform = world.platform
+        self._env = world.env
+        self._name = name
+        self._tenant = source.tenant
+        self._model = target_model(world.scenario, source)
+        self._cap = source.max_output_tokens
+        self._stream = source.stream
+        self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
+        app = None if source.app is None else world.scenario.apps[source.app]
+        self._place, self._caller = (source.place, name) if app is None else (app.place, str(source.app))
+
+    def model(
+        self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1
+    ) -> None:
+        now, (prompt_tokens, output_tokens) = self._env.now, sizes
+        if self._cap is not None and output_tokens > self._cap:
+            output_tokens = self._cap
+        self._platform.submit(
+            Request(
+                number,
+                self._model,
+                prompt_tokens,
+                output_tokens,
+                self._cap,
+                now,
+                self._place,
+                self._caller,
+                project,
+                project,  # one key per project
+                self._name,
+                self._tenant,
+                self._stream,
+                1,
+                None if self._timeout_ps is None else now + self._timeout_ps,
+                parent,
+            ),
+            sink,
+        )
+
+
+def _limiter(limits: Limits) -> Limiter:
+    return Limiter(limits.algorithm, limits.requests_per_minute, limits.tokens_per_minute)

@@ -1,0 +1,103 @@
+"""Callbacks at absolute times on SimPy's event queue, and the order of things at one instant.
+
+This is the only module that touches what SimPy keeps private (`_now`, `_queue`, `_eid`, `_ok`): a bare
+callback costs a fifth of a process, and absolute times need no subtraction.
+`tests/sim/time/test_timeline.py` fails when SimPy changes one of them.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from simpy import Environment
+from simpy.core import EmptySchedule
+
+ARRIVAL = 0
+"""Requests on their way, cancels, limits: before the boundaries of the same instant."""
+BOUNDARY = 1
+"""A node's step ends."""
+FEEDBACK = 2
+"""What an answer without delay sets off: it meets every node already in its next step."""
+
+
+class Timeline(Environment):
+    """SimPy's environment, with time as whole picoseconds from 0 on."""
+
+    def __init__(self) -> None:
+        super().__init__(initial_time=0)
+        self.passed = 0
+        """Events of this instant that have happened, `Outside` ones left out; only `step` counts them."""
+
+    @property
+    def now(self) -> int:
+        return self._now  # type: ignore[return-value]
+
+    @property
+    def next_ps(self) -> int | None:
+        """When the next event is due, None without any."""
+        queue: list[Any] = self._queue
+        return queue[0][0] if queue else None
+
+    def run_before(self, at_ps: int) -> None:
+        """Let everything happen that is due before `at_ps`, and stand there.
+
+        Unlike `run(until=...)` it queues no event of its own, and asks nothing of events but their callbacks.
+        """
+        queue: list[Any] = self._queue
+        if self._now != at_ps:
+            self.passed = 0
+        while queue and queue[0][0] < at_ps:
+            self._now, _, _, event = heappop(queue)
+            callbacks, event.callbacks = event.callbacks, None
+            for callback in callbacks:
+                callback(event)
+        self._now = at_ps
+
+    def step(self) -> None:
+        """Let the next event happen. Raises EmptySchedule without any."""
+        queue: list[Any] = self._queue
+        if not queue:
+            raise EmptySchedule
+        at_ps, _, _, event = heappop(queue)
+        if self._now != at_ps:
+            self._now, self.passed = at_ps, 0
+        callbacks, event.callbacks = event.callbacks, None
+        for callback in callbacks:
+            callback(event)
+        if not isinstance(event, Outside):
+            self.passed += 1
+
+    def skip_to(self, at_ps: int) -> None:
+        """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
+        assert self._now <= at_ps <= self.peek(), (self._now, at_ps, self.peek())
+        if self._now != at_ps:
+            self._now, self.passed = at_ps, 0
+
+
+class Alarm:
+    """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event.
+
+    It cannot be cancelled: whoever sets it ignores one that is stale.
+    """
+
+    __slots__ = ("callbacks", "subject")
+    _ok = True
+
+    def __init__(
+        self,
+        env: Timeline,
+        at_ps: int,
+        callback: "Callable[[Any], None]",
+        subject: object = None,
+        order: int = ARRIVAL,
+    ) -> None:
+        self.callbacks = [callback]
+        self.subject: Any = subject
+        queue: list[Any] = env._queue  # noqa: SLF001
+        heappush(queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001
+
+
+class Outside(Alarm):
+    """Wakes somebody outside the model: a replay of the same arrivals does without."""
+
+    __slots__ = ()

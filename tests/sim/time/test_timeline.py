@@ -1,0 +1,56 @@
+from sim.time.timeline import BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
+
+
+def test_simpy_still_has_the_private_names_that_the_calendar_uses() -> None:
+    env = Timeline()
+    assert env._queue == []
+    assert isinstance(next(env._eid), int)
+    heard: list[tuple[int, object]] = []
+    Alarm(env, 7, lambda alarm: heard.append((env.now, alarm.subject)), "subject")
+    assert env.peek() == 7
+    env.run()
+    assert heard == [(7, "subject")]
+    assert env.now == 7
+    assert isinstance(env.now, int)
+
+
+def test_at_one_instant_arrivals_precede_boundaries_and_feedback_comes_last() -> None:
+    env = Timeline()
+    heard: list[str] = []
+    for order, name in ((FEEDBACK, "feedback"), (BOUNDARY, "boundary")):
+        Alarm(env, 5, lambda alarm: heard.append(alarm.subject), name, order)
+    Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "first arrival")
+    Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "second arrival")
+    env.run()
+    assert heard == ["first arrival", "second arrival", "boundary", "feedback"]
+
+
+def test_times_beyond_float_precision_stay_exact() -> None:
+    env = Timeline()
+    heard: list[int] = []
+    for at_ps in (2**60 + 1, 2**60):
+        Alarm(env, at_ps, lambda _: heard.append(env.now))
+    env.run()
+    assert heard == [2**60, 2**60 + 1]
+
+
+def test_a_timeline_knows_how_much_of_an_instant_has_happened_wakers_of_outsiders_left_out() -> None:
+    env = Timeline()
+    seen: list[int] = []
+    Alarm(env, 5, lambda _: seen.append(env.passed))
+    Outside(env, 5, lambda _: seen.append(env.passed))
+    Alarm(env, 5, lambda _: seen.append(env.passed), order=BOUNDARY)
+    Alarm(env, 9, lambda _: seen.append(env.passed))
+    env.step()
+    env.step()
+    assert (seen, env.passed) == ([0, 1], 1)
+    env.step()
+    assert env.passed == 2
+    env.skip_to(5)
+    assert env.passed == 2
+    env.skip_to(7)
+    assert env.passed == 0
+    env.step()
+    assert seen == [0, 1, 1, 0]
+    env.run_before(10)
+    assert env.passed == 0
