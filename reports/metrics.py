@@ -98,8 +98,9 @@ TPOT = Definition(
     "tpot",
     "Time per output token",
     "s",
-    "(e2e - ttft) / (output_tokens - 1)",
-    "The first token is left out; undefined for one token, and for requests that were not streamed.",
+    "(e2e - ttft) / (output_tokens / samples - 1)",
+    "Of one completion; the samples of a request are made side by side. The first token is left out; "
+    "undefined for one token, and for requests that were not streamed.",
 )
 
 PHASES = (
@@ -239,9 +240,10 @@ SERIES = (
         "kv_tokens",
         "KV tokens",
         "tokens",
-        "prompt_tokens + (output_tokens - 1) (t - first) / (last - first)",
-        "Held in the caches of all the model's nodes, from started to last. The prompt counts whole from the "
-        "first step, and a request grows evenly from its first token to its last: what stamps can tell.",
+        "prompt_tokens + (output_tokens - samples) (t - first) / (last - first)",
+        "Held in the caches of all the model's nodes, from started to last. The prompt counts whole and "
+        "once from the first step, and a request grows evenly from its first token to its last: what stamps "
+        "can tell.",
     ),
 )
 """Levels over time: averages over equal parts of the run, warm-up included."""
@@ -303,7 +305,7 @@ def ttft_s(columns: Columns) -> Floats:
 
 
 def tpot_s(columns: Columns) -> Floats:
-    gaps = columns["output_tokens"] - 1
+    gaps = columns["output_tokens"] / columns["samples"] - 1
     streamed = columns["stream"].astype(bool) & (gaps > 0)
     total_s = (E2E.ps(columns) - TTFT.ps(columns)) / PS_PER_S
     found: Floats = np.divide(total_s, gaps, out=np.full(len(columns), np.nan), where=streamed)

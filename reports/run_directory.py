@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 from reports.tables import KEYS, RunTables
 
-FORMAT = 1
+FORMAT = 2
+"""Of the tables and the manifest. 2: requests have `samples`."""
 ROWS_PER_GROUP = 1 << 17
 REPORT = "report.html"
 UNCERTAINTY = "uncertainty.parquet"

@@ -72,17 +72,17 @@ def _model_series(requests: Columns, of_model: Mask, grid: Grid, nodes: int) -> 
 
 
 def _kv_tokens(values: dict[str, Any], served: Mask, grid: Grid) -> Floats:
-    """A prompt counts from its first step; the last token made never enters the cache."""
+    """A prompt counts once, from its first step; the last token of each sample never enters the cache."""
     horizon_ps = int(grid.edges_ps[-1])
     began = served & (values["started_ps"] >= 0)
-    names = ("replication", "started_ps", "first_ps", "last_ps", "prompt_tokens", "output_tokens")
-    replication, started, first, last, prompt, output = (values[name][began] for name in names)
+    names = ("replication", "started_ps", "first_ps", "last_ps", "prompt_tokens", "output_tokens", "samples")
+    replication, started, first, last, prompt, output, samples = (values[name][began] for name in names)
     left = np.where(last < 0, horizon_ps, last)
     level = Level(grid)
     level.hold(Spans(started, left), replication, prompt.astype(np.float64))
-    grows = (first >= 0) & (output > 1) & (left > first)
+    grows = (first >= 0) & (output > samples) & (left > first)
     replication, first, left = replication[grows], first[grows], left[grows]
-    grown = (output[grows] - 1).astype(np.float64)
+    grown = (output - samples)[grows].astype(np.float64)
     slope = grown / ((left - first) / PS_PER_S)
     level.kink(first, replication, slope)
     level.kink(left, replication, -slope)

@@ -170,6 +170,7 @@ class Platform:
                 *self._ending(ticket.outcome, ticket.reason),
                 request.stream,
                 departure.cold,
+                request.samples,
                 request.prompt_tokens,
                 *work,
                 request.intended_ps,

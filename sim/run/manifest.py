@@ -9,6 +9,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from reports.run_directory import FORMAT
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import Results
 from sim.run.report_context import facts
@@ -30,7 +31,7 @@ def manifest(
     measured_s = results.measured_ps / PS_PER_S
     warm_up = warm_up_of(plan, results)
     return {
-        "format": 1,
+        "format": FORMAT,
         "scenario": base.name,
         "title": base.title or base.name,
         "question": base.question,

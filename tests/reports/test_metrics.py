@@ -99,3 +99,10 @@ def test_every_definition_stands_on_the_page_with_its_formula() -> None:
     page = render()
     for entry in (*metrics.PHASES, *metrics.USER_PHASES, *metrics.RATES, *metrics.NODES, metrics.LITTLE):
         assert f"| `{entry.name}` | {entry.title} | {entry.formula} |" in page
+
+
+def test_completions_made_side_by_side_do_not_make_a_token_cheaper() -> None:
+    # Two completions of four tokens each: 60 ms over three gaps, not over seven.
+    both, single = columns(request(samples=2, output_tokens=8)), columns(request(samples=3, output_tokens=3))
+    assert metrics.tpot_s(both).tolist() == [0.02]
+    assert np.isnan(metrics.tpot_s(single)).all()

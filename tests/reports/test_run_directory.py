@@ -156,7 +156,7 @@ def other_table(path: Path) -> None:
     ("harm", "sentence"),
     [
         (truncate, r"requests\.parquet cannot be read, the run is damaged: "),
-        (other_format, "has format 9; this version of e80sim reads format 1"),
+        (other_format, "has format 9; this version of e80sim reads format 2"),
         (not_json, r"manifest\.json cannot be read, the run is damaged: "),
         (list_json, r"summary\.json does not hold a JSON object"),
         (no_manifest, r"is not the directory of a run: it has no manifest\.json"),

@@ -59,6 +59,15 @@ def test_levels_of_a_lone_request_worked_by_hand() -> None:
     assert level(found, "utilisation")[:3] == [0.8, 0.5, 0.0]
 
 
+def test_completions_of_one_prompt_hold_it_once_and_each_grows() -> None:
+    # Two completions of six tokens: 40 tokens from 20 ms on, and five more of each from 50 to 150 ms.
+    found = series(request(last=150, ended=155, prompt_tokens=40, samples=2, output_tokens=12))
+    assert level(found, "kv_tokens")[:2] == [
+        pytest.approx(40 * 0.8 + 2.5 * 0.5),
+        pytest.approx(47.5 * 0.5),
+    ]
+
+
 def test_a_node_with_two_requests_is_not_busy_twice() -> None:
     rows = [request(started=0, last=60), request(started=40, last=80), request(node=1, started=0, last=100)]
     found = series(*rows, nodes=[node(), node(node=1)])

@@ -34,6 +34,7 @@ def request(at_ms: int = 0, **changes: Any) -> Row:
         "finish_reason": "stop",
         "stream": True,
         "parent": -1,
+        "samples": 1,
         "output_tokens": 4,
         **STAMPS_MS,
         **changes,
@@ -89,7 +90,7 @@ def manifest(variants: Sequence[str] = ("edge",), replications: int = 1, **chang
         "assumed": [],
     }
     return {
-        "format": 1,
+        "format": 2,
         "scenario": "hand",
         "title": "By hand",
         "question": "",

@@ -219,7 +219,7 @@ def summary(
         "readings": [dict(READING)],
     }
     return {
-        "format": 1,
+        "format": 2,
         "scenario": "edge-vs-cloud",
         "title": "Where should the assistant run?",
         "question": "What does a user feel when the app moves away from the model?",

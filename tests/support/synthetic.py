@@ -117,7 +117,7 @@ class _Maker:
         call = np.zeros(count, [(name, np.int64) for name in _CALL_FIELDS])
         call["source"], call["tenant"], call["place"], call["parent"] = source, source, source, parent
         call["node"] = random.integers(0, 2, count)
-        call["stream"], call["finish_reason"] = 1, 1
+        call["stream"], call["finish_reason"], call["samples"] = 1, 1, 1
         call["prompt_tokens"] = 1 + random.lognormal(6, 1, count).astype(np.int64)
         call["output_tokens"] = 1 + random.lognormal(4.5, 0.8, count).astype(np.int64)
         call["cold"] = random.random(count) < cold_share
@@ -230,7 +230,7 @@ def _manifest(
         "model": MODEL,
     }
     return {
-        "format": 1,
+        "format": 2,
         "scenario": "synthetic",
         "title": "Where should the assistant run?",
         "question": "What does a user feel when the app moves away from the model?",

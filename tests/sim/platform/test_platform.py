@@ -157,7 +157,7 @@ def test_several_samples_of_one_prompt_are_one_request() -> None:
     tickets = b.submit_at(0, b.request(output=3, samples=2), diary)
     b.env.run()
     (row,) = b.rows()
-    assert row["output_tokens"] == 6
+    assert (row["samples"], row["output_tokens"]) == (2, 6)
     assert diary.words() == ["admitted", "first", "ended"]
     assert [tickets[0].tokens_by(b.env.now, sample) for sample in (0, 1)] == [3, 3]
 
