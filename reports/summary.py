@@ -12,14 +12,15 @@ from reports.cost import costs_json
 from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.metrics import Window
+from reports.objectives import stated
 from reports.rates import counts_json, little_json, nodes_json, rates_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
 from reports.timeseries import edges_json, series_json
-from reports.variant_records import variant_records
+from reports.variant_records import of_variant, variant_records
 from reports.verdict import verdict
 
-FORMAT = 1
+FORMAT = 2
 ADVISED_REPLICATIONS = 10
 COPIED = ("scenario", "title", "question", "seed", "horizon_s", "warm_up_s", "interrupted", "facts")
 
@@ -75,6 +76,10 @@ def _notes(
             f"Every replication replays the same arrivals ({', '.join(traced)}): "
             "the intervals leave out how traffic varies from day to day."
         )
+    limits = {name: stated(of_variant(facts, "slo", name)) or "none" for name in groups}
+    if len(set(limits.values())) > 1:
+        each = "; ".join(f"{name}: {one}" for name, one in limits.items())
+        notes.append(f"The variants are judged by objectives of their own: {each}.")
     if replications == 1:
         lag = max(_lags(variants), default=None)
         found = "" if lag is None else f" (correlation of neighbours at most {lag:.2f})"

@@ -39,6 +39,11 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     return found
 
 
+def of_variant(facts: Mapping[str, Any], name: str, variant: str) -> Any:  # noqa: ANN401 -- plain JSON
+    """What the scenario says of `name` in this variant; without a word on it, what holds for the baseline."""
+    return facts.get(f"{name}_by_variant", {}).get(variant, facts[name])
+
+
 def _replications(requests: Columns, nodes: Columns) -> list[int]:
     """Nodes leave a row even in a replication without a request."""
     found: list[int] = np.union1d(requests["replication"], nodes["replication"]).tolist()
@@ -53,11 +58,11 @@ def _groups(
     window: Window,
     replications: Sequence[int],
 ) -> list[Group]:
-    sources = facts.get("sources_by_variant", {}).get(variant, facts["sources"])
+    sources, slo = of_variant(facts, "sources", variant), of_variant(facts, "slo", variant)
     groups = []
     for source in sources:
         mine = requests.take(requests.labelled("source", source["name"]))
         has_app = source["app"] is not None and users is not None
         asks = users.take(users.labelled("source", source["name"])) if has_app and users is not None else None
-        groups.append(Group.of(source, mine, asks, window, replications, facts["slo"]))
+        groups.append(Group.of(source, mine, asks, window, replications, slo))
     return groups

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Row, Summary
+from reports.html.rows import Row, Summary, places_of
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
 from reports.words import duration
 
@@ -83,7 +83,7 @@ def _routes(summary: Summary, rows: Sequence[Row]) -> Html:
 
 def _route(summary: Summary, line: Row) -> list[str]:
     group = line.group
-    places = summary["facts"].get("places", {})
+    places = places_of(summary, line.variant)
     caller = group.get("app_place") or group["place"]
     rtt_ms = places.get(caller, {}).get("rtt_ms")
     app_place = group.get("app_place")

@@ -1,6 +1,6 @@
 """What became of the requests that were not served, and who met the objectives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reports.html.bars import Segment, Stack, stacked_bars
 from reports.html.dots import Mark, dots
@@ -10,7 +10,9 @@ from reports.html.markup import Html
 from reports.html.palette import series_role
 from reports.html.rows import Row, Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
-from reports.words import PER_SECOND, PERCENT, count, limit, share
+from reports.objectives import stated
+from reports.variant_records import of_variant
+from reports.words import PER_SECOND, PERCENT, count, share
 
 CAUSES = {
     "rejected_requests_limit": "Rejected: requests per minute",
@@ -22,7 +24,6 @@ CAUSES = {
     "path_lost": "Path lost",
     "unfinished": "Unfinished at the horizon",
 }
-OBJECTIVES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "E2E", "felt_s": "user-felt latency"}
 RATES = {
     "offered_per_s": "Offered",
     "carried_per_s": "Carried",
@@ -68,10 +69,13 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
     )
 
 
-def attainment(rows: Sequence[Row], slo: Mapping[str, float | None]) -> Figure | None:
+def attainment(summary: Summary, rows: Sequence[Row]) -> Figure | None:
     """None without an objective."""
-    if not objectives(slo):
+    by_variant = objectives_by_variant(summary)
+    if not any(by_variant.values()):
         return None
+    limits = set(by_variant.values())
+    every = f"every objective ({limits.pop()})" if len(limits) == 1 else "every objective of its variant"
     estimates = [read_estimate(line.group.get("attainment")) for line in rows]
     labels = [line.label for line in rows]
     mark = Mark("met every objective", "series_0", 0, estimates)
@@ -83,8 +87,7 @@ def attainment(rows: Sequence[Row], slo: Mapping[str, float | None]) -> Figure |
     return Figure(
         "attainment",
         "Who met the objectives",
-        f"Share of what was asked that met every objective ({objectives(slo)}), failed and rejected ones "
-        "counted as not meeting it.",
+        f"Share of what was asked that met {every}, failed and rejected ones counted as not meeting it.",
         "Attainment: " + "; ".join(map(_read_attainment, labels, estimates)) + ".",
         dots(labels, [mark], 1, PERCENT, "attainment (%)", {"range": [-2, 104]}),
         table("Attainment of the objectives", columns, [body(lines)], after=notes.html()),
@@ -105,10 +108,9 @@ def rates_table(summary: Summary, definitions: Definitions) -> Html:
     return table("Rates per second, with their intervals", columns, [body(lines)], after=notes.html())
 
 
-def objectives(slo: Mapping[str, float | None]) -> str:
-    """TTFT ≤ 250 ms, TPOT ≤ 2 ms; empty without any."""
-    limits = ((label, slo.get(key)) for key, label in OBJECTIVES.items())
-    return ", ".join(f"{label} ≤ {limit(bound)}" for label, bound in limits if bound is not None)
+def objectives_by_variant(summary: Summary) -> dict[str, str]:
+    """Of the variants that ran; empty text where one has no objective."""
+    return {name: stated(of_variant(summary["facts"], "slo", name) or {}) for name in summary["variants"]}
 
 
 def _share(line: Row, cause: str) -> float:

@@ -23,7 +23,7 @@ from reports.html.live import live
 from reports.html.markup import Html, Node, join, json_script, link, tag
 from reports.html.nodes import nodes
 from reports.html.numbers import numbers
-from reports.html.outcomes import attainment, not_served, objectives, rates_table
+from reports.html.outcomes import attainment, not_served, objectives_by_variant, rates_table
 from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
 from reports.html.phases import where_the_time_goes
@@ -182,13 +182,20 @@ def _time(summary: Summary, rows: list[Row], definitions: Definitions) -> list[F
 
 
 def _served(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
-    slo = summary["facts"].get("slo") or {}
-    failures, met = not_served(rows), attainment(rows, slo)
+    failures, met = not_served(rows), attainment(summary, rows)
     all_served = None if failures else tag("p", "Every model request that was offered completed.")
-    set_none = "The scenario sets no objective, so every completed request counts as good."
-    basis = tag("p", f"Objectives: {objectives(slo)}." if objectives(slo) else set_none)
     drawn = [figure.html(definitions) for figure in (failures, met) if figure]
-    return join(basis, all_served, rates_table(summary, definitions), drawn)
+    return join(_objectives(summary), all_served, rates_table(summary, definitions), drawn)
+
+
+def _objectives(summary: Summary) -> Html:
+    set_none = "The scenario sets no objective, so every completed request counts as good."
+    titles, by_variant = variant_titles(summary), objectives_by_variant(summary)
+    if len(set(by_variant.values())) <= 1:
+        limits = next(iter(by_variant.values()), "")
+        return tag("p", f"Objectives: {limits}." if limits else set_none)
+    each = [tag("li", f"{titles.get(name, name)}: {limits or 'none'}") for name, limits in by_variant.items()]
+    return join(tag("p", "Objectives, which differ between the variants:"), tag("ul", each))
 
 
 def _compared(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:

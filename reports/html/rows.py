@@ -76,7 +76,7 @@ def rows_of(summary: Summary) -> list[Row]:
             for group in (g for g in groups if g["source"] == source):
                 named = [source] if len(sources) > 1 or len(titles) == 1 else []
                 label = " · ".join([*named, titles[variant]] if len(titles) > 1 else named)
-                place, mode = _place_label(summary, group), _mode(summary, variant, source)
+                place, mode = _place_label(summary, variant, group), _mode(summary, variant, source)
                 rows.append(Row(variant, titles[variant], group, label, place, mode))
     return rows
 
@@ -88,9 +88,17 @@ def rows_by_source(rows: list[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _place_label(summary: Summary, group: Mapping[str, Any]) -> str:
+def _place_label(summary: Summary, variant: str, group: Mapping[str, Any]) -> str:
     place = str(group["place"])
-    return str(summary["facts"].get("places", {}).get(place, {}).get("label") or place)
+    return str(places_of(summary, variant).get(place, {}).get("label") or place)
+
+
+def places_of(summary: Summary, variant: str) -> Mapping[str | None, Any]:
+    """As the variant has them."""
+    facts = summary["facts"]
+    of_baseline = facts.get("places", {})
+    found: Mapping[str | None, Any] = facts.get("places_by_variant", {}).get(variant) or of_baseline
+    return found
 
 
 def _mode(summary: Summary, variant: str, source: str) -> str | None:

@@ -20,9 +20,11 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "sources": _sources(first),
         "sources_by_variant": {name: _sources(plan.variants[name]) for name in variants},
         "places": _places(first),
+        "places_by_variant": {name: _places(plan.variants[name]) for name in variants},
         "models": _models(first),
         "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
         "slo": _objectives(first),
+        "slo_by_variant": {name: _objectives(plan.variants[name]) for name in variants},
         "readings": readings([plan.variants[name] for name in variants]),
         "assumed": _assumed([plan.variants[name] for name in variants]),
     }

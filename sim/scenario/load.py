@@ -16,6 +16,13 @@ from sim.scenario.schema import Scenario
 from sim.scenario.sentences import sentence
 from sim.scenario.source_map import ScenarioError, SourceMap, read_yaml
 
+COMMON = {
+    "run": "all variants share one `run`, or they could not be compared: state it there",
+    "serve": "the live server has one `serve`, whatever variant it runs: state it there",
+    "title": "a variant has a `title` of its own, beside `set`",
+    "question": "all variants answer one question",
+}
+"""Sections that no variant can have for itself, and why."""
 BASE = "base"
 """The name of the only variant of a scenario that has none."""
 
@@ -50,17 +57,19 @@ def load(path: Path, settings: Iterable[str] = ()) -> Plan:
         own, own_map = deepcopy(data), deepcopy(source_map)
         for dotted, value in variant.set.items():
             place = source_map.where(("variants", name, "set", dotted))
-            _require_known_head(dotted, place, name)
+            _require_own(dotted, place, name)
             apply_setting(own, own_map, dotted, value, place)
         variants[name] = _validated(own, own_map, folder, f"in variant `{name}`, ")
     return Plan(base, variants or {BASE: base})
 
 
-def _require_known_head(dotted: str, place: str, variant: str) -> None:
+def _require_own(dotted: str, place: str, variant: str) -> None:
+    """That the section is known, and one that a variant may have for itself."""
     head = dotted.split(".", maxsplit=1)[0]
-    allowed = [field for field in Scenario.model_fields if field not in {"name", "variants"}]
+    allowed = [field for field in Scenario.model_fields if field not in {"name", "variants", *COMMON}]
     if head not in allowed:
-        raise ScenarioError(f"{place}: variant `{variant}` cannot set `{dotted}`{nearest(head, allowed)}")
+        why = f": {COMMON[head]}" if head in COMMON else nearest(head, allowed)
+        raise ScenarioError(f"{place}: variant `{variant}` cannot set `{dotted}`{why}")
 
 
 def _validated(data: dict[str, Any], source_map: SourceMap, folder: Path, prefix: str) -> Scenario:

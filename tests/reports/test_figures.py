@@ -37,7 +37,7 @@ def figures(found: Json) -> Iterator[Figure]:
         felt_by_calls(rows),
         distribution(rows, {}),
         not_served(rows),
-        attainment(rows, found["facts"]["slo"]),
+        attainment(found, rows),
         forest(comparable(found, rows), "On the Edge", {}),
         over_time(found, {}),
     ]
@@ -224,9 +224,11 @@ def test_causes_are_shares_of_the_offered_requests() -> None:
 
 
 def test_all_served_and_no_objective_need_no_figure() -> None:
-    rows = rows_of(edge_and_aws())
+    found = edge_and_aws()
+    rows = rows_of(found)
     assert not_served(rows) is None
-    assert attainment(rows, {"ttft_s": None}) is None
+    found["facts"]["slo"] = {"ttft_s": None}
+    assert attainment(found, rows) is None
 
 
 def test_a_refused_difference_has_no_mark_but_a_reason_in_the_table() -> None:

@@ -343,6 +343,15 @@ def test_without_objectives_goodput_counts_every_completed_request() -> None:
     assert "The scenario sets no objective, so every completed request counts as good." in prose(tree(found))
 
 
+def test_objectives_that_differ_are_told_variant_by_variant() -> None:
+    found = edge_and_aws()
+    found["facts"]["slo_by_variant"] = {"edge": {"ttft_s": 0.25}, "aws": {}}
+    said = prose(tree(found))
+    assert "Objectives, which differ between the variants:" in said
+    assert "TTFT ≤ 250 ms" in said
+    assert ": none" in said
+
+
 def test_objectives_and_rejections_are_told() -> None:
     found = edge_and_aws()
     found["variants"]["edge"]["groups"][0]["counts"] = counts(rejected_tokens_limit=24)

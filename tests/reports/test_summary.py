@@ -72,6 +72,20 @@ def test_an_app_is_judged_by_its_user_requests_and_each_of_their_calls() -> None
     assert group(found)["felt_phases"]["app_cpu"]["value"] == pytest.approx(0.01)
 
 
+def test_each_variant_is_judged_by_its_own_objectives() -> None:
+    rows = [request(), request(200, number=1, first_seen=70)]  # TTFT 55 and 70 ms
+    about = manifest(variants=("base", "strict"), slo={"ttft_s": 0.1})
+    about["facts"]["slo_by_variant"] = {"base": {"ttft_s": 0.1}, "strict": {"ttft_s": 0.06}}
+    found = summarise(tables({(name, 0): rows for name in ("base", "strict")}), about)
+    met = {name: one["groups"][0]["attainment"]["value"] for name, one in found["variants"].items()}
+    assert met == {"base": 1.0, "strict": 0.5}
+    assert found["variants"]["strict"]["rates"]["attainment"]["value"] == 0.5
+    assert (
+        "The variants are judged by objectives of their own: base: TTFT ≤ 100 ms; strict: TTFT ≤ 60 ms."
+        in found["notes"]
+    )
+
+
 def test_littles_law_worked_by_hand() -> None:
     # four stays of 115 ms in 10 s
     found = one_replication(*(request(second * 1000) for second in (1, 2, 3, 4)))

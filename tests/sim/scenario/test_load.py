@@ -91,6 +91,16 @@ SLIPS = [
     ("llama.nodes: 1", "lama.nodes: 1", 31, "there is no model `lama`; did you mean `llama`?"),
     ("models.llama.nodes: 1", "modells.llama.nodes: 1", 31, "cannot set `modells.llama.nodes`; did you mean"),
     ("models.llama.nodes: 1", "name: x", 31, "variant `one` cannot set `name`"),
+    (
+        "models.llama.nodes: 1",
+        "run.horizon_s: 9",
+        31,
+        "cannot set `run.horizon_s`: all variants share one `run`",
+    ),
+    ("models.llama.nodes: 1", "run: {seed: 2}", 31, "cannot set `run`: all variants share one `run`"),
+    ("models.llama.nodes: 1", "serve.place: edge", 31, "cannot set `serve.place`: the live server has one"),
+    ("models.llama.nodes: 1", "title: x", 31, "cannot set `title`: a variant has a `title` of its own"),
+    ("models.llama.nodes: 1", "question: x", 31, "cannot set `question`: all variants answer one question"),
     # Kinds and choices
     (
         "kind: poisson",
