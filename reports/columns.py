@@ -49,16 +49,22 @@ class Columns:
 
 def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
     """Each of `variants`, without rows where the table has none."""
-    values, names = {}, {}
+    everything = columns_of(table)
+    return {
+        variant: _in_order(everything.take(everything.labelled("variant", variant))) for variant in variants
+    }
+
+
+def columns_of(table: pa.Table) -> Columns:
+    """All rows, in the order of the table."""
+    values: dict[str, NDArray[Any]] = {}
+    names: dict[str, Sequence[str]] = {}
     for name in table.column_names:
         values[name], names[name] = _numpy(table[name])
     if "outcome" in values:
         values["outcome"] = _recoded(values["outcome"], names["outcome"])
         names["outcome"] = OUTCOMES
-    everything = Columns(values, names)
-    return {
-        variant: _in_order(everything.take(everything.labelled("variant", variant))) for variant in variants
-    }
+    return Columns(values, names)
 
 
 def _numpy(column: Any) -> tuple[NDArray[Any], Sequence[str]]:  # noqa: ANN401 -- see arrow.Array

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from reports import metrics
 from reports.html import answer as answers
 from reports.html.assumed import assumed, assumed_count, heading
-from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
 from reports.html.figure import Figure
+from reports.html.figures import time_figures
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
 from reports.html.live import live
@@ -26,7 +26,6 @@ from reports.html.numbers import numbers
 from reports.html.outcomes import attainment, not_served, objectives_by_variant, rates_table
 from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
-from reports.html.phases import where_the_time_goes
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.tables import Definitions
@@ -78,7 +77,10 @@ def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str,
         Section("answer", "Answer", "The answer", _answer(summary, manifest)),
         Section("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
         Section(
-            "time", "Time", "Where the time goes", _figures(definitions, *_time(summary, rows, definitions))
+            "time",
+            "Time",
+            "Where the time goes",
+            _figures(definitions, *time_figures(summary, rows, definitions)),
         ),
         Section(
             "spread",
@@ -173,12 +175,6 @@ def _basis(summary: Summary) -> Html:
     if summary["notes"]:
         parts.append(join(link("notes", f"It comes with {plural(len(summary['notes']), 'note')}"), "."))
     return tag("p", parts, class_="basis")
-
-
-def _time(summary: Summary, rows: list[Row], definitions: Definitions) -> list[Figure | None]:
-    states = {name: variant["verdict"]["state"] for name, variant in summary["variants"].items()}
-    overloaded = {name for name, state in states.items() if state == "overloaded"}
-    return [where_the_time_goes(rows, overloaded, definitions), felt_by_calls(rows)]
 
 
 def _served(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:

@@ -4,7 +4,7 @@ the colours of one figure stay apart under simulated protan, deutan and tritan v
 Figures name roles (`@queue`, under keys that end in `color`), so that a page can re-theme a chart by itself.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Pair(NamedTuple):
@@ -84,6 +84,24 @@ ROLES = _roles()
 def theme(name: str) -> dict[str, str]:
     """Role to colour; `name` is light or dark."""
     return {role: getattr(pair, name) for role, pair in ROLES.items()}
+
+
+def coloured(node: Any, name: str = "light") -> Any:  # noqa: ANN401 -- any part of a plot
+    """A plot with its roles turned into colours, as the page's script does for a theme."""
+    if isinstance(node, dict):
+        return {
+            key: _colour(value, name)
+            if key.lower().endswith("color") and str(value).startswith("@")
+            else coloured(value, name)
+            for key, value in node.items()
+        }
+    return [coloured(item, name) for item in node] if isinstance(node, list) else node
+
+
+def _colour(value: str, name: str) -> str:
+    """`@role`, or `@role/38` with its opacity."""
+    role, _, opacity = value[1:].partition("/")
+    return str(getattr(ROLES[role], name)) + opacity
 
 
 def css_variables() -> str:

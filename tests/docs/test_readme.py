@@ -2,9 +2,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
+from reports import open_run
 from sim.__main__ import COMMANDS
 from sim.scenario.load import load
 
@@ -42,7 +42,7 @@ def test_the_columns_of_the_readme_are_in_the_records(tmp_path: Path) -> None:
     file.write_text(block, encoding="utf-8")
     arguments = ["--horizon", "10", "--replications", "1", "--jobs", "1", "--quiet"]
     assert main(["run", str(file), "--out", str(out), *arguments]) == 0
-    requests = pd.read_parquet(out / "requests.parquet")
+    requests = open_run(out).requests
     means = requests.groupby("variant", observed=True)[["first_ps", "last_ps"]].mean()
     assert (means["first_ps"] < means["last_ps"]).all()
 

@@ -1,7 +1,6 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
@@ -12,7 +11,7 @@ from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.outcomes import attainment, not_served
 from reports.html.over_time import over_time
-from reports.html.palette import theme
+from reports.html.palette import coloured
 from reports.html.phases import where_the_time_goes
 from reports.html.rows import rows_of
 from reports.html.style import styles
@@ -42,23 +41,6 @@ def figures(found: Json) -> Iterator[Figure]:
         over_time(found, {}),
     ]
     return (figure for figure in drawn if figure)
-
-
-def coloured(node: Any, name: str = "light") -> Any:
-    """As the page does it: roles become colours under keys that end in `color`."""
-    if isinstance(node, dict):
-        return {
-            key: _colour(value, theme(name))
-            if key.lower().endswith("color") and str(value).startswith("@")
-            else coloured(value, name)
-            for key, value in node.items()
-        }
-    return [coloured(item, name) for item in node] if isinstance(node, list) else node
-
-
-def _colour(value: str, roles: dict[str, str]) -> str:
-    role, _, opacity = value[1:].partition("/")
-    return roles[role] + opacity
 
 
 def cdf(curve: Json) -> Json:
