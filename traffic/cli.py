@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from traffic.traces import FORMATS, Trace, TraceError, read_trace, write_trace
+from traffic.traces import FORMATS, WRITABLE, Trace, TraceError, read_trace, write_trace
 from traffic.traces.file import NAMES
 from traffic.traces.formats import AUTO
 
@@ -43,24 +43,33 @@ def describe_command(
 def convert(
     file: TraceFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write; it must not exist")],
-    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(FORMATS)}")] = "jsonl",
+    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(WRITABLE)}")] = "jsonl",
     file_format: Format = AUTO,
     limit_rows: LimitRows = None,
     speed: Annotated[float, typer.Option(help="2 makes it take half its time")] = 1.0,
+    spread: Annotated[
+        Literal["none", "even"],
+        typer.Option(help="even: rows of one stamp go at equal distances until the clock's next tick"),
+    ] = "none",
 ) -> None:
-    """Write the requests of FILE to OUT: arrival times from the first, prompt and output tokens, no more."""
-    from traffic.traces.convert import sped_up
+    """Write the requests of FILE to OUT: arrivals from the first on, tokens and prefix blocks, no more."""
+    from traffic.traces.convert import sped_up, spread_out
+    from traffic.traces.spread import spread_note
 
-    if to not in FORMATS:
-        _fail(f"--to {to}: there is no such format; there are {', '.join(FORMATS)}")
+    if to not in WRITABLE:
+        _fail(f"--to {to}: there is no such format; there are {', '.join(WRITABLE)}")
     if not 0 < speed < float("inf"):
         _fail(f"--speed {speed:g}: a speed is a number above 0")
     read = _read(file, file_format, limit_rows)
+    notes = [*read.notes, *([spread_note(read.arrival_ps, spread)] if spread != "none" else [])]
+    made = spread_out(read) if spread == "even" else read
     try:
-        write_trace(read if speed == 1 else sped_up(read, speed), out, to)
+        notes += write_trace(made if speed == 1 else sped_up(made, speed), out, to)
     except TraceError as error:
         _fail(str(error))
     typer.echo(f"{out}: {read.rows:,} requests")
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:

@@ -1,6 +1,7 @@
 """Arrivals at the recorded times of a trace, as they were or as blocks of them drawn at random."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, count, islice
 from typing import Literal, NamedTuple, Self
 
@@ -12,6 +13,7 @@ from traffic.blocks import until
 from traffic.spec import Spec
 from traffic.traces import TraceError
 from traffic.traces.file import TraceFile
+from traffic.traces.spread import Spread, spread_at_random, spread_evenly, spread_note
 from traffic.units import BLOCK, PS_PER_S, IntArray, as_written, nearest
 
 STARTS = 64
@@ -39,10 +41,11 @@ class TraceArrivals(TraceFile):
     kind: Literal["trace"] = "trace"
     speed: float = Field(default=1.0, gt=0, description="2 replays the trace in half its time")
     loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
-    spread: Literal["even", "uniform"] = Field(
-        default="even",
-        description="where rows share the stamp of a coarse clock, such as Mooncake's of 3 s: at equal "
-        "distances until its next tick, or at random times, others in each replication",
+    spread: Spread = Field(
+        default="none",
+        description="rows that share a stamp. none: they arrive at one instant, as recorded; even: at equal "
+        "distances until the clock's next tick; uniform: at random times of it, others in each replication. "
+        "Mooncake's chat trace has a clock of 3 s",
     )
     resample: Resample | None = Field(
         default=None,
@@ -93,9 +96,28 @@ class TraceArrivals(TraceFile):
         """The last arrival, None when there is none."""
         return self._span_ps() if self.resample is None and not self.loop else None
 
+    def notes(self, horizon_ps: int) -> Iterator[str]:
+        """What a run so long does to the file's rows, in sentences."""
+        trace = self.trace
+        yield from trace.notes
+        if told := spread_note(trace.arrival_ps, self.spread):
+            yield told
+        if self.resample is not None:
+            return
+        if unsent := self._rows_from(horizon_ps):
+            beyond = f"Beyond the horizon of {horizon_ps / PS_PER_S:g} s"
+            yield f"{beyond} and so not sent: {unsent:,} of {trace.rows:,} rows."
+        elif not self.loop and (last_ps := self._span_ps()) < horizon_ps - PS_PER_S:
+            ends = f"The last row arrives at {last_ps / PS_PER_S:.4g} s"
+            yield f"{ends}, before the horizon of {horizon_ps / PS_PER_S:g} s."
+
+    def _rows_from(self, horizon_ps: int) -> int:
+        """Rows that arrive at the horizon or later; as of an even spread where it is a random one."""
+        return sum(at_ps >= horizon_ps for at_ps in self._replayed(self._even_ps.tolist()))
+
     def _resampled(self, rng: Generator) -> Iterator[_Drawn]:
         recorded_ps = self._recorded_ps(rng)
-        lap_ps, block_ps, n = self._lap_ps(self.trace.span_ps), self._block_ps(), self.trace.rows
+        lap_ps, block_ps, n = self._lap_ps(self._recorded_span_ps), self._block_ps(), self.trace.rows
         twice_ps = np.concatenate([recorded_ps, recorded_ps + lap_ps])
         starts = chain.from_iterable(rng.integers(lap_ps, size=STARTS).tolist() for _ in count())
         for block, start_ps in enumerate(starts):
@@ -104,8 +126,14 @@ class TraceArrivals(TraceFile):
 
     def _recorded_ps(self, rng: Generator) -> IntArray:
         """Before any change of speed."""
-        trace = self.trace
-        return trace.spread_at_random(rng) if self.spread == "uniform" else trace.arrival_ps
+        stamp_ps = self.trace.arrival_ps
+        return spread_at_random(stamp_ps, rng) if self.spread == "uniform" else self._even_ps
+
+    @cached_property
+    def _even_ps(self) -> IntArray:
+        """The recorded times, spread evenly unless they stay; a random spread ends with its last."""
+        stamp_ps = self.trace.arrival_ps
+        return stamp_ps if self.spread == "none" else spread_evenly(stamp_ps)
 
     def _replayed(self, recorded_ps: Iterable[int]) -> Iterable[int]:
         if self.speed == 1:
@@ -113,8 +141,12 @@ class TraceArrivals(TraceFile):
         speed = as_written(self.speed)
         return (nearest(at_ps * speed.denominator, speed.numerator) for at_ps in recorded_ps)
 
+    @property
+    def _recorded_span_ps(self) -> int:
+        return int(self._even_ps[-1])
+
     def _span_ps(self) -> int:
-        return next(iter(self._replayed([self.trace.span_ps])))
+        return next(iter(self._replayed([self._recorded_span_ps])))
 
     def _lap_ps(self, last_ps: int) -> int:
         """The last row's time and one mean gap: n rows in n gaps, so that looping keeps the mean rate."""
@@ -126,7 +158,7 @@ class TraceArrivals(TraceFile):
 
     def _block_ps(self) -> int:
         assert self.resample is not None
-        block_ps, lap_ps = round(self.resample.block_s * PS_PER_S), self._lap_ps(self.trace.span_ps)
+        block_ps, lap_ps = round(self.resample.block_s * PS_PER_S), self._lap_ps(self._recorded_span_ps)
         if not 0 < block_ps <= lap_ps:
             raise TraceError(
                 f"{self.path} cannot be resampled in blocks of {self.resample.block_s:g} s: "

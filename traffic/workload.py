@@ -38,6 +38,16 @@ class Workload(Spec):
             self.arrivals.load()
         _ = self.size_source
 
+    def notes(self, horizon_ps: int) -> Iterator[str]:
+        """What was done to the rows of its trace files, and what a run so long does to them."""
+        if isinstance(self.arrivals, TraceArrivals):
+            told = " ".join(self.arrivals.notes(horizon_ps))
+            yield f"the trace {self.arrivals.path.name}: {told}"
+        lengths, source = self.lengths, self.size_source
+        if isinstance(lengths, TraceLengths) and isinstance(source, RowSizes) and lengths.path is not None:
+            told = " ".join(source.trace.notes)
+            yield f"lengths from the trace {lengths.path.name}: {told}"
+
     def call_sizes(
         self,
         prompt_rng: np.random.Generator,

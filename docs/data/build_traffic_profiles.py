@@ -17,6 +17,7 @@ import numpy as np
 
 from traffic.profiles import FOLDER, LEVELS
 from traffic.traces import Trace, read_trace
+from traffic.traces.convert import spread_out
 from traffic.traces.describe import cv_within_windows, window_counts
 from traffic.units import PS_PER_S, FloatArray, IntArray
 
@@ -53,7 +54,10 @@ def build(data: Path) -> dict[str, str]:
     raw = data / "traces"
     return {
         "azure-2023-conv.yaml": _azure(read_trace(raw / "AzureLLMInferenceTrace_conv.csv")),
-        "mooncake-conversation.yaml": _mooncake(read_trace(raw / "mooncake_conversation_trace.jsonl")),
+        # Its clock of 3 s would put whole ticks to one side of a minute's end
+        "mooncake-conversation.yaml": _mooncake(
+            spread_out(read_trace(raw / "mooncake_conversation_trace.jsonl"))
+        ),
         "servegen-m-small.yaml": _servegen(raw),
     }
 

@@ -163,6 +163,7 @@ def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: 
 def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
     """Validate SCENARIO and all its variants without running anything."""
     from reports.words import plural
+    from sim.scenario.check import trace_notes
 
     plan = _plan(scenario, settings)
     base = plan.base
@@ -171,6 +172,8 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
         f"{scenario}: ok. {base.name}: {plural(len(plan.variants), 'variant')} ({variants}), "
         f"{base.run.replications} replications of {base.run.horizon_s:g} s."
     )
+    for note in dict.fromkeys(note for variant in plan.variants.values() for note in trace_notes(variant)):
+        typer.echo(f"Note: {note}")
 
 
 @app.command()

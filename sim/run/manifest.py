@@ -13,9 +13,9 @@ from reports.run_directory import FORMAT
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import Results
 from sim.run.report_context import facts
+from sim.scenario.check import trace_notes
 from sim.scenario.load import Plan
 from sim.time.units import PS_PER_S, ps_of_s
-from traffic.arrivals import TraceArrivals
 
 LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
 
@@ -63,15 +63,7 @@ def notes(plan: Plan, results: Results) -> list[str]:
         scenario = plan.variants[name]
         for model in scenario.models.values():
             found.update(dict.fromkeys(model.build_hardware().notes))
-        for source_name, source in scenario.traffic.items():
-            if (
-                isinstance(source.arrivals, TraceArrivals)
-                and (last_ps := source.arrivals.last_ps) is not None
-            ):
-                horizon_s = scenario.run.horizon_s
-                if last_ps < ps_of_s(horizon_s) - PS_PER_S:
-                    ends = f"ends at {last_ps / PS_PER_S:.4g} s, before the horizon of {horizon_s:g} s"
-                    found[f"The trace of `{source_name}` {ends}."] = None
+        found.update(dict.fromkeys(trace_notes(scenario)))
     return list(found)
 
 

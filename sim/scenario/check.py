@@ -7,6 +7,7 @@ from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Model, Scenario, Source
 from sim.scenario.source_map import Location
+from sim.time.units import ps_of_s
 from traffic.lengths import FixedLength
 from traffic.sizes import PromptAndOutput
 from traffic.traces import TraceError
@@ -100,6 +101,12 @@ def _lengths(scenario: Scenario) -> Iterator[Problem]:
                 (*at, "lengths"),
                 f"every request of `{name}` has at least {least:,} tokens, and its model takes {context:,}",
             )
+
+
+def trace_notes(scenario: Scenario) -> Iterator[str]:
+    """What was done to recorded traffic and what of it a run leaves out: nothing wrong, but to be known."""
+    for name, source in scenario.traffic.items():
+        yield from (f"`{name}`, {note}" for note in source.notes(ps_of_s(scenario.run.horizon_s)))
 
 
 def _warm_up(scenario: Scenario) -> Iterator[Problem]:

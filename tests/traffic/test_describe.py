@@ -69,14 +69,55 @@ def test_one_row_tells_little_and_nothing_breaks(tmp_path: Path) -> None:
     assert about["mean_rate_per_s"] is None
     assert about["cv_of_gaps"] is None
     assert about["log_length_correlation"] is None
+    assert about["zero_gap_share"] is None
     assert "mean rate                        -" in description_text(about)
+    assert "gaps that are zero               -" in description_text(about)
+
+
+@pytest.mark.parametrize("tokens", [20, 7, 3_333_333])
+def test_lengths_that_never_vary_have_no_correlation(tmp_path: Path, tokens: int) -> None:
+    """The logarithm of 20 summed up 7 times is not 7 times itself in floating point."""
+    lengths = [(prompt, tokens) for prompt in range(10, 17)]
+    about = describe(trace_of(tmp_path, list(range(7)), lengths))
+    assert about["log_length_correlation"] is None
+    assert about["output_tokens"]["cv"] == 0
+    assert f"logarithms: undefined, every output has {tokens:,} tokens" in description_text(about)
+
+
+def test_two_requests_have_no_correlation(tmp_path: Path) -> None:
+    about = describe(trace_of(tmp_path, [0, 1], [(1, 8), (2, 4)]))
+    assert about["log_length_correlation"] is None
+    assert "logarithms: undefined for two requests" in description_text(about)
+
+
+def test_equal_gaps_do_not_vary_at_all(tmp_path: Path) -> None:
+    """Their sum is beyond the whole numbers that floating point has, so their mean is not one of them."""
+    rows = [
+        {"arrival_ps": n * 3_333_333_333_333_331, "prompt_tokens": 5, "output_tokens": 5} for n in range(8)
+    ]
+    path = tmp_path / "even.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert describe(read_trace(path))["cv_of_gaps"] == 0
+
+
+def test_what_was_done_to_the_rows_is_on_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "shifted.csv"
+    path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens,user\n12.5,3,4,a\n13,3,0,b\n14,6,2,c\n")
+    about = describe(read_trace(path))
+    assert about["notes"] == [
+        "Read as vidur_csv, arrived_at in seconds.",
+        "Times count from the first row, whose stamp is 12.5 s.",
+        "1 row with 0 output tokens skipped (in line 3).",
+        "Columns not read: user.",
+    ]
+    assert "1 row with 0 output tokens skipped (in line 3)." in description_text(about)
 
 
 def test_many_equal_stamps_are_warned_of(tmp_path: Path) -> None:
     about = describe(trace_of(tmp_path, [0, 0, 0, 1, 2]))
     assert about["zero_gap_share"] == 0.5
     assert about["warnings"][0].startswith(
-        "50% of the gaps are zero: a coarse clock, or requests written down"
+        "50% of the gaps are zero, and stamps that differ do so by 1 s or more: a coarse clock, or requests"
     )
     assert describe(trace_of(tmp_path, [0, 0, 1, 2, 3, 4]))["warnings"] == []
 
@@ -115,13 +156,13 @@ def test_the_azure_conversation_trace_is_described_as_its_statistics_tell() -> N
 
 
 def test_figures_that_a_coarse_clock_hides_are_left_out() -> None:
-    """Mooncake's grid of 3 s: only minutes tell of the callers. The whole file has 2.95, these rows 2.84."""
+    """Mooncake's grid of 3 s: only minutes tell of the callers. Counts of stamps give 2.95."""
     about = describe(read_trace(data() / "mooncake_conversation_trace.jsonl"))
     assert about["rows"] == 11_523
     assert about["zero_gap_share"] == pytest.approx(0.902, abs=0.001)
     assert about["clock_tick_s"] == 2.997
     assert (about["cv_of_gaps"], about["cv_within_minutes"]) == (None, None)
-    assert about["dispersion"] == {"1_s": None, "10_s": None, "60_s": pytest.approx(2.84, abs=0.01)}
+    assert about["dispersion"] == {"1_s": None, "10_s": None, "60_s": pytest.approx(2.95, abs=0.01)}
     assert about["warnings"][0].startswith(
-        "90% of the gaps are zero: the stamps stand on a grid of about 3 s."
+        "90% of the gaps are zero, and stamps that differ do so by 2.997 s or more: a coarse clock"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traffic.traces import FORMATS, Trace, TraceError, read_trace, write_trace
+from traffic.traces import FORMATS, WRITABLE, Trace, TraceError, read_trace, write_trace
 from traffic.traces.convert import sped_up
 from traffic.traces.formats import recognised
 
@@ -33,24 +33,12 @@ def test_a_format_is_recognised_by_its_first_line(tmp_path: Path, text: str, nam
     assert read_trace(written(tmp_path, text)).rows == 1
 
 
-def test_mooncake_rows_of_one_stamp_are_spread_until_the_next(tmp_path: Path) -> None:
-    """The smallest step between two stamps is 2,999 ms: three rows stand 999.67 ms apart."""
-    rows = [(0, 10), (0, 11), (0, 12), (3001, 13), (6000, 14), (6000, 15)]
+def test_rows_that_share_a_stamp_stay_where_they_were_recorded(tmp_path: Path) -> None:
+    rows = [(0, 10), (60_000, 11), (60_000, 12), (120_000, 13)]
     text = "".join(f'{{"timestamp": {ms}, "input_length": {n}, "output_length": 1}}\n' for ms, n in rows)
     trace = read_trace(written(tmp_path, text))
-    times_us = [at // 10**6 for at in trace.arrival_ps.tolist()]
-    assert times_us == [0, 999_666, 1_999_333, 3_001_000, 6_000_000, 7_499_500]
-    assert trace.prompt_tokens.tolist() == [10, 11, 12, 13, 14, 15]
-    assert trace.tick_ps == 2_999 * 10**9
-    assert trace.stamp_ps.tolist() == [ms * 10**9 for ms, _ in rows]
-
-
-@pytest.mark.parametrize("stamps", [[7, 7, 7], [1, 2, 3]], ids=["one stamp", "all apart"])
-def test_a_clock_that_shows_no_tick_spreads_nothing(tmp_path: Path, stamps: list[int]) -> None:
-    text = "".join(f'{{"timestamp": {ms}, "input_length": 5, "output_length": 1}}\n' for ms in stamps)
-    trace = read_trace(written(tmp_path, text))
-    assert trace.arrival_ps.tolist() == [(ms - stamps[0]) * 10**9 for ms in stamps]
-    assert trace.tick_ps == 0
+    assert trace.arrival_ps.tolist() == [0, 60 * 10**12, 60 * 10**12, 120 * 10**12]
+    assert trace.prompt_tokens.tolist() == [10, 11, 12, 13]
 
 
 def test_vidur_seconds_are_taken_to_the_nearest_picosecond(tmp_path: Path) -> None:
@@ -79,13 +67,13 @@ def test_our_own_rows_may_say_more_and_keep_every_picosecond(tmp_path: Path) -> 
         ("mooncake_jsonl", MOONCAKE + "[1]\n", "line 2: [1] is not a JSON object"),
         (
             "mooncake_jsonl",
-            MOONCAKE + '{"timestamp": 3.5, "input_length": 1, "output_length": 1}\n',
-            "line 2: timestamp is 3.5, expected a whole number of ms from the start",
+            MOONCAKE + '{"timestamp": -3.5, "input_length": 1, "output_length": 1}\n',
+            "line 2: timestamp is -3.5, expected a number of ms from 0 on",
         ),
         (
             "mooncake_jsonl",
             MOONCAKE + '{"timestamp": 3000, "input_length": true, "output_length": 1}\n',
-            "line 2: input_length is True, expected a whole number from 1 to 10000000",
+            "line 2: input_length is True, expected a whole number from 0 to 10000000",
         ),
         (
             "mooncake_jsonl",
@@ -106,8 +94,8 @@ def test_our_own_rows_may_say_more_and_keep_every_picosecond(tmp_path: Path) -> 
         ("vidur_csv", VIDUR + "1,5\n", "line 3: '1,5' has 2 columns, expected 3"),
         (
             "vidur_csv",
-            VIDUR + "1,5,0\n",
-            "line 3: num_decode_tokens is '0', expected a whole number from 1 to 10000000",
+            VIDUR + "1,5,-1\n",
+            "line 3: num_decode_tokens is '-1', expected a whole number from 0 to 10000000",
         ),
         ("vidur_csv", "a,b\n", "line 1: the header is 'a,b', expected 'arrived_at,num_prefill_tokens,"),
         (
@@ -118,7 +106,7 @@ def test_our_own_rows_may_say_more_and_keep_every_picosecond(tmp_path: Path) -> 
         (
             "jsonl",
             OURS.replace("3", '"3x"'),
-            "line 1: prompt_tokens is '3x', expected a whole number from 1 to 10000000",
+            "line 1: prompt_tokens is '3x', expected a whole number from 0 to 10000000",
         ),
         ("jsonl", OURS + OURS.replace("5", "4"), "line 2: 4 ps is before 5 ps of line 1, but"),
     ],
@@ -138,7 +126,7 @@ ROWS = st.lists(
 
 
 @settings(deadline=None)  # it writes files
-@given(ROWS, st.sampled_from(["azure_csv", "vidur_csv", "jsonl"]))
+@given(ROWS, st.sampled_from(["azure_csv", "burstgpt_csv", "vidur_csv", "jsonl"]))
 def test_a_trace_comes_back_from_a_file_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], name: str
 ) -> None:
@@ -157,10 +145,10 @@ def test_mooncakes_format_keeps_milliseconds(tmp_path: Path) -> None:
     text = VIDUR + "0.0534,5,6\n0.0536,7,8\n1.0,9,10\n"
     write_trace(read_trace(written(tmp_path, text)), tmp_path / "other", "mooncake_jsonl")
     assert (tmp_path / "other").read_text().splitlines() == [
-        '{"timestamp": 0, "input_length": 3180, "output_length": 8}',
-        '{"timestamp": 1, "input_length": 5, "output_length": 6}',
-        '{"timestamp": 2, "input_length": 7, "output_length": 8}',
-        '{"timestamp": 948, "input_length": 9, "output_length": 10}',
+        '{"timestamp": 0, "input_length": 3180, "output_length": 8, "hash_ids": [0, 1, 2, 3, 4, 5, 6]}',
+        '{"timestamp": 1, "input_length": 5, "output_length": 6, "hash_ids": [7]}',
+        '{"timestamp": 2, "input_length": 7, "output_length": 8, "hash_ids": [8]}',
+        '{"timestamp": 948, "input_length": 9, "output_length": 10, "hash_ids": [9]}',
     ]
 
 
@@ -191,4 +179,5 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_reader_and_a_writer() -> None:
-    assert list(FORMATS) == ["azure_csv", "mooncake_jsonl", "vidur_csv", "jsonl"]
+    assert list(FORMATS) == [*WRITABLE[:3], "bailian_jsonl", *WRITABLE[3:]]
+    assert WRITABLE == ["azure_csv", "burstgpt_csv", "vidur_csv", "mooncake_jsonl", "jsonl"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic.arrivals import TraceArrivals
-from traffic.traces import TraceError
+from traffic.traces import WRITABLE, TraceError, read_trace, write_trace
 from traffic.workload import Workload
 
 PS = 10**12
@@ -142,7 +142,7 @@ def ticks_path(tmp_path: Path) -> Path:
 
 
 def test_rows_of_one_stamp_are_spread_evenly_over_the_tick(ticks_path: Path) -> None:
-    at_ms = [at // 10**9 for at in times(TraceArrivals(path=ticks_path), 10)]
+    at_ms = [at // 10**9 for at in times(TraceArrivals(path=ticks_path, spread="even"), 10)]
     assert at_ms == [0, 1000, 2000, 3000, 4500, 6001]
 
 
@@ -162,3 +162,85 @@ def test_a_trace_spread_at_random_can_loop_and_be_resampled(ticks_path: Path) ->
     assert looped == sorted(looped)
     assert drawn == sorted(drawn)
     assert len(drawn) == pytest.approx(83, abs=25)
+
+
+# What is said about it
+
+
+def test_a_spread_does_the_same_in_every_format(tmp_path: Path, ticks_path: Path) -> None:
+    trace = read_trace(ticks_path)
+    for name in WRITABLE:
+        write_trace(trace, tmp_path / name, name)
+        at_ms = [at // 10**9 for at in times(TraceArrivals(path=tmp_path / name, spread="even"), 10)]
+        assert at_ms == [0, 1000, 2000, 3000, 4500, 6001], name
+        assert [at // 10**9 for at in times(TraceArrivals(path=tmp_path / name), 10)] == [
+            0,
+            0,
+            0,
+            3000,
+            3000,
+            6001,
+        ]
+
+
+def test_a_spread_says_by_how_much_it_moved_the_rows(ticks_path: Path) -> None:
+    """1, 2 and 1.5 s."""
+    even = list(TraceArrivals(path=ticks_path, spread="even").notes(7 * PS))
+    assert even[1].startswith("`spread: even` moved 3 of 6 rows within the clock's tick of 3 s: by 1.5 s on")
+    assert even[1].endswith("on average and 2 s at most.")
+    uniform = list(TraceArrivals(path=ticks_path, spread="uniform").notes(7 * PS))
+    assert uniform[1:] == ["`spread: uniform` moved every row, by up to the clock's tick of 3 s."]
+
+
+@pytest.mark.parametrize("spread", ["even", "uniform"])
+@pytest.mark.parametrize("stamps_ms", [[7, 7, 7], [1, 2, 3]], ids=["one stamp", "all apart"])
+def test_a_clock_that_shows_no_tick_spreads_nothing_and_says_so(
+    tmp_path: Path, stamps_ms: list[int], spread: str
+) -> None:
+    path = tmp_path / "trace"
+    path.write_text(
+        "".join(f'{{"arrival_ps": {ms}, "prompt_tokens": 1, "output_tokens": 1}}\n' for ms in stamps_ms)
+    )
+    process = TraceArrivals.model_validate({"path": path, "spread": spread})
+    assert times(process, 1) == [ms - stamps_ms[0] for ms in stamps_ms]
+    assert f"`spread: {spread}` moved no row: the stamps show no tick to spread rows over." in process.notes(
+        PS
+    )
+
+
+def test_bursts_replayed_as_recorded_are_said(ticks_path: Path) -> None:
+    notes = list(TraceArrivals(path=ticks_path).notes(7 * PS))
+    assert notes[1].startswith("60% of the gaps are zero, and stamps that differ do so by 3 s or more")
+
+
+def test_rows_beyond_the_horizon_are_counted(trace_path: Path) -> None:
+    """Of eight rows in 9 s three lie at 5 s or later; at double speed one of them does."""
+    assert list(TraceArrivals(path=trace_path).notes(5 * PS))[1:] == [
+        "Beyond the horizon of 5 s and so not sent: 3 of 8 rows."
+    ]
+    assert list(TraceArrivals(path=trace_path, speed=1.75).notes(5 * PS))[1:] == [
+        "Beyond the horizon of 5 s and so not sent: 1 of 8 rows."
+    ]
+    assert len(times(TraceArrivals(path=trace_path, speed=1.75), 5)) == 7
+    assert list(TraceArrivals(path=trace_path, loop=True).notes(5 * PS))[1:] == [
+        "Beyond the horizon of 5 s and so not sent: 3 of 8 rows."
+    ]
+
+
+def test_a_trace_that_ends_before_the_horizon_is_told_unless_it_goes_on(trace_path: Path) -> None:
+    assert list(TraceArrivals(path=trace_path).notes(20 * PS))[1:] == [
+        "The last row arrives at 9 s, before the horizon of 20 s."
+    ]
+    assert list(TraceArrivals(path=trace_path).notes(10 * PS))[1:] == []
+    assert list(TraceArrivals(path=trace_path, loop=True).notes(20 * PS))[1:] == []
+    assert list(resampled(trace_path, 5).notes(2 * PS))[1:] == []
+
+
+def test_a_workload_tells_of_the_file_of_its_lengths_too(trace_path: Path, ticks_path: Path) -> None:
+    workload = Workload.model_validate(
+        {"arrivals": {"kind": "trace", "path": trace_path}, "lengths": {"kind": "trace", "path": ticks_path}}
+    )
+    assert list(workload.notes(9 * PS + 1)) == [
+        "the trace eight.jsonl: Read as jsonl, arrival_ps in ps.",
+        "lengths from the trace ticks.jsonl: Read as mooncake_jsonl, timestamp in ms.",
+    ]

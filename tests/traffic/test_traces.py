@@ -72,24 +72,24 @@ def test_offsets_from_utc_are_honoured(tmp_path: Path) -> None:
         ("2023-11-16 18:15:47,374,44,1", "line 3: '2023-11-16 18:15:47,374,44,1' has 4 columns, expected 3"),
         (
             "2023-11-16 18:15:47,many,44",
-            "line 3: ContextTokens is 'many', expected a whole number from 1 to 10000000",
+            "line 3: ContextTokens is 'many', expected a whole number from 0 to 10000000",
         ),
         (
-            "2023-11-16 18:15:47,374,0",
-            "line 3: GeneratedTokens is '0', expected a whole number from 1 to 10000000",
+            "2023-11-16 18:15:47,374,10000001",
+            "line 3: GeneratedTokens is '10000001', expected a whole number from 0 to 10000000",
         ),
         (
             "2023-11-16 18:15:47,-5,44",
-            "line 3: ContextTokens is '-5', expected a whole number from 1 to 10000000",
+            "line 3: ContextTokens is '-5', expected a whole number from 0 to 10000000",
         ),
         (
             "2023-11-16 18:15:47,37.5,4",
-            "line 3: ContextTokens is '37.5', expected a whole number from 1 to 10000000",
+            "line 3: ContextTokens is '37.5', expected a whole number from 0 to 10000000",
         ),
-        ("2023-11-16 18:15:47,,4", "line 3: ContextTokens is '', expected a whole number from 1 to 10000000"),
+        ("2023-11-16 18:15:47,,4", "line 3: ContextTokens is '', expected a whole number from 0 to 10000000"),
         (
             "2023-11-16 18:15:47,5,99999999999999999999",
-            "line 3: GeneratedTokens is '99999999999999999999', expected a whole number from 1 to 10000000",
+            "line 3: GeneratedTokens is '99999999999999999999', expected a whole number from 0 to 10000000",
         ),
         (
             "16.11.2023 18:15:47,374,44",
@@ -138,7 +138,7 @@ def test_line_numbers_count_blank_lines(tmp_path: Path) -> None:
             "line 1: '2023-11-16 18:15:46.6805900,374,44' starts no known trace format; known are azure",
         ),
         ("a,b\n", "auto", "line 1: 'a,b' starts no known trace format; known are azure_csv"),
-        ("", "auto", "line 1: no header, the file is empty or starts with a blank line"),
+        ("", "auto", "line 1: no header, the file is empty or blank"),
         ("", "azure_csv", "line 1: the header is '', expected 'TIMESTAMP,ContextTokens,GeneratedTokens'"),
         (HEADER, "auto", "holds no rows"),
         (

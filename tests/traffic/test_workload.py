@@ -111,9 +111,9 @@ def test_loading_tells_of_a_bad_file_before_a_run(folder: Path) -> None:
     missing = make(folder, {"kind": "trace", "path": "none.csv"}, DRAWN)
     with pytest.raises(TraceError, match=r"none\.csv"):
         missing.load()
-    (folder / "bad.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:40,0,1\n")
+    (folder / "bad.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:40,x,1\n")
     bad = make(folder, POISSON, {"kind": "trace", "path": "bad.csv"})
-    with pytest.raises(TraceError, match=r"bad\.csv line 2: ContextTokens is '0'"):
+    with pytest.raises(TraceError, match=r"bad\.csv line 2: ContextTokens is 'x'"):
         bad.load()
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from traffic.traces.spread import spread_evenly
 from traffic.traces.trace import MAX_SPAN_PS, Trace, TraceError
 from traffic.units import as_written, nearest
 
@@ -15,4 +16,9 @@ def sped_up(trace: Trace, speed: float) -> Trace:
         raise TraceError(f"at speed {speed:g} {trace.name} would span more than 106 days")
     times_ps = [nearest(at_ps * exact.denominator, exact.numerator) for at_ps in trace.arrival_ps.tolist()]
     arrival_ps = np.array(times_ps, dtype=np.int64)
-    return replace(trace, arrival_ps=arrival_ps, stamp_ps=arrival_ps, tick_ps=0)
+    return replace(trace, arrival_ps=arrival_ps)
+
+
+def spread_out(trace: Trace) -> Trace:
+    """Rows that share a stamp at equal distances until the clock's next tick."""
+    return replace(trace, arrival_ps=spread_evenly(trace.arrival_ps))

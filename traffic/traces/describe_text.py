@@ -14,9 +14,9 @@ def description_text(about: Description) -> str:
     lines += _arrivals(about)
     lines += ["", f"{'tokens':<8}" + "".join(f"{name:>9}" for name in COLUMNS)]
     lines += [_lengths("prompt", about["prompt_tokens"]), _lengths("output", about["output_tokens"])]
-    lines.append(f"correlation of their logarithms: {_number(about['log_length_correlation'])}")
-    for warning in about["warnings"]:
-        lines += ["", *wrap(f"Warning: {warning}", WIDTH)]
+    lines.append(f"correlation of their logarithms: {_correlation(about)}")
+    for told in (*about["notes"], *(f"Warning: {warning}" for warning in about["warnings"])):
+        lines += ["", *wrap(told, WIDTH)]
     return "\n".join(lines)
 
 
@@ -37,6 +37,14 @@ def _arrivals(about: Description) -> Iterator[str]:
 def _lengths(name: str, lengths: LengthSummary) -> str:
     figures = {"mean": lengths["mean"], "min": lengths["min"], **lengths["quantiles"], "max": lengths["max"]}
     return f"{name:<8}" + "".join(f"{figures[column]:>9,.0f}" for column in COLUMNS)
+
+
+def _correlation(about: Description) -> str:
+    for what, lengths in (("prompt", about["prompt_tokens"]), ("output", about["output_tokens"])):
+        if lengths["min"] == lengths["max"]:
+            return f"undefined, every {what} has {lengths['min']:,} tokens"
+    value = about["log_length_correlation"]
+    return "undefined for two requests" if value is None else _number(value)
 
 
 def _number(value: float | None) -> str:

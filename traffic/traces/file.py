@@ -21,7 +21,7 @@ def _known_format(name: str) -> str:
 FormatName = Annotated[
     str,
     AfterValidator(_known_format),
-    Field(json_schema_extra={"enum": list[object](NAMES)}, description="auto: as the first line tells"),
+    Field(json_schema_extra={"enum": list[object](NAMES)}, description="auto: as the first row tells"),
 ]
 LimitRows = Annotated[int, Field(ge=1, description="read no more than so many rows from the start")]
 

@@ -1,15 +1,25 @@
 """The formats that traces come in. A new one is a reader, a writer and a line in the table."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, Protocol
 
-from traffic.traces.azure import azure_csv, has_azure_header, read_azure_csv
-from traffic.traces.jsonl import has_our_keys, jsonl, read_jsonl
-from traffic.traces.mooncake import has_mooncake_keys, mooncake_jsonl, read_mooncake_jsonl
+from traffic.traces.azure import COLUMNS as AZURE
+from traffic.traces.azure import azure_csv, read_azure_csv
+from traffic.traces.csv_rows import header_names
+from traffic.traces.jsonl import KEYS as OURS
+from traffic.traces.jsonl import jsonl, read_jsonl
+from traffic.traces.mooncake import (
+    mooncake_jsonl,
+    mooncake_losses,
+    read_bailian_jsonl,
+    read_mooncake_jsonl,
+)
+from traffic.traces.seconds_csv import BURSTGPT, VIDUR
 from traffic.traces.text import open_text
 from traffic.traces.trace import Trace, TraceError
-from traffic.traces.vidur import has_vidur_header, read_vidur_csv, vidur_csv
 
 
 class ReadTrace(Protocol):
@@ -18,49 +28,108 @@ class ReadTrace(Protocol):
         ...
 
 
-class TraceFormat(NamedTuple):
-    recognises: Callable[[str], bool]
-    """By the first line of a file, without its line end."""
+def _no_blocks(trace: Trace) -> Iterator[str]:
+    if trace.blocks is not None:
+        yield "hash_ids are left out: the format has no place for them."
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFormat:
+    kind: Literal["csv", "json"]
+    names: frozenset[str]
+    """A file is told by these columns of its header, or keys of its first row."""
+    stamps: str
+    """How times are written."""
     read: ReadTrace
-    lines: Callable[[Trace], Iterator[str]]
-    """Of a file that holds the trace, without their line ends."""
+    lines: Callable[[Trace], Iterator[str]] | None
+    """Of a file that holds the trace, without their line ends; None where we write no such file."""
+    losses: Callable[[Trace], Iterator[str]] = _no_blocks
+    """What such a file tells otherwise than the trace, in sentences."""
+    or_any_of: frozenset[str] = frozenset()
+    """One of these must be there, too, unless it is empty."""
 
 
+LENGTHS = frozenset({"input_length", "output_length"})
 FORMATS = {
-    "azure_csv": TraceFormat(has_azure_header, read_azure_csv, azure_csv),
-    "mooncake_jsonl": TraceFormat(has_mooncake_keys, read_mooncake_jsonl, mooncake_jsonl),
-    "vidur_csv": TraceFormat(has_vidur_header, read_vidur_csv, vidur_csv),
-    "jsonl": TraceFormat(has_our_keys, read_jsonl, jsonl),
+    "azure_csv": TraceFormat("csv", frozenset(AZURE), "TIMESTAMP as a date", read_azure_csv, azure_csv),
+    "burstgpt_csv": TraceFormat(
+        "csv", frozenset(BURSTGPT), "Timestamp in seconds", BURSTGPT.read, BURSTGPT.lines
+    ),
+    "vidur_csv": TraceFormat("csv", frozenset(VIDUR), "arrived_at in seconds", VIDUR.read, VIDUR.lines),
+    # Before Mooncake's: the same keys, but a thousand times the time
+    "bailian_jsonl": TraceFormat(
+        "json",
+        LENGTHS | {"timestamp"},
+        "timestamp in seconds",
+        read_bailian_jsonl,
+        lines=None,  # it would need to know who chats with whom
+        or_any_of=frozenset({"chat_id", "parent_chat_id", "turn"}),
+    ),
+    "mooncake_jsonl": TraceFormat(
+        "json",
+        LENGTHS,
+        "timestamp in ms",
+        read_mooncake_jsonl,
+        mooncake_jsonl,
+        mooncake_losses,
+        or_any_of=frozenset({"timestamp", "delay"}),
+    ),
+    "jsonl": TraceFormat("json", frozenset(OURS), "arrival_ps in ps", read_jsonl, jsonl, lambda _: iter(())),
 }
+WRITABLE = [name for name, known in FORMATS.items() if known.lines is not None]
 AUTO = "auto"
+LONGEST_FIRST_ROW = 2**24
+"""In characters, to tell a format by; a prompt of ten million tokens has 20,000 ids of 512 tokens."""
 
 
 def read_trace(path: Path, format: str = AUTO, limit_rows: int | None = None) -> Trace:  # noqa: A002 - the YAML key
-    """Read a file in one of `FORMATS`, or in the one that its first line tells of."""
+    """Read a file in one of `FORMATS`, or in the one that its first row tells of."""
     name = recognised(path) if format == AUTO else format
-    return FORMATS[name].read(path, limit_rows)
+    trace = FORMATS[name].read(path, limit_rows)
+    return replace(trace, notes=(f"Read as {name}, {FORMATS[name].stamps}.", *trace.notes))
 
 
-def write_trace(trace: Trace, path: Path, format: str) -> None:  # noqa: A002 - as above
-    """Refuses a file that exists (TraceError): it may be the only copy of an hour that will not come back."""
+def write_trace(trace: Trace, path: Path, format: str) -> list[str]:  # noqa: A002 - as above
+    """Write a new file in one of `WRITABLE`, and tell what it has otherwise than the trace.
+
+    Refuses a file that exists (TraceError): it may be the only copy of an hour that will not come back.
+    """
+    lines = FORMATS[format].lines
+    assert lines is not None, "one of WRITABLE"
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in FORMATS[format].lines(trace))
+            file.writelines(f"{line}\n" for line in lines(trace))
     except FileExistsError:
         raise TraceError(f"{path} exists already: choose a file that does not") from None
     except OSError as problem:
         raise TraceError(f"cannot write the trace {path}: {problem.strerror}") from None
+    return list(FORMATS[format].losses(trace))
 
 
 def recognised(path: Path) -> str:
-    """The format that the first line tells of; raises TraceError."""
+    """The format that the first line which is not blank tells of; raises TraceError."""
     with open_text(path) as file:
-        first_line = file.readline(1000).rstrip("\r\n")
-    if not first_line:
-        raise TraceError(f"{path} line 1: no header, the file is empty or starts with a blank line")
+        line, first = 1, file.readline(LONGEST_FIRST_ROW)
+        while first and not first.strip():
+            line, first = line + 1, file.readline(LONGEST_FIRST_ROW)
+    if not first:
+        raise TraceError(f"{path} line 1: no header, the file is empty or blank")
+    kind, names = _names(first)
     for name, known in FORMATS.items():
-        if known.recognises(first_line):
+        if known.kind == kind and known.names <= names and (not known.or_any_of or known.or_any_of & names):
             return name
     raise TraceError(
-        f"{path} line 1: {first_line[:80]!r} starts no known trace format; known are {', '.join(FORMATS)}"
+        f"{path} line {line}: {first.strip()[:80]!r} starts no known trace format; "
+        f"known are {', '.join(FORMATS)}"
     )
+
+
+def _names(first: str) -> tuple[Literal["csv", "json"], frozenset[str]]:
+    """Keys of a JSON object, else columns of a header."""
+    if not first.lstrip().startswith("{"):
+        return "csv", frozenset(header_names(first))
+    try:
+        row = json.loads(first)
+    except ValueError:
+        return "json", frozenset()
+    return "json", frozenset(row)

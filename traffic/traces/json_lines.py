@@ -26,12 +26,6 @@ def json_lines(path: Path) -> Iterator[tuple[int, JsonRow]]:
             yield line, row
 
 
-def has_keys(first_line: str, keys: tuple[str, ...]) -> bool:
-    """Of a JSON object, or of the beginning of a long one."""
-    text = first_line.lstrip()
-    return text.startswith("{") and all(f'"{key}"' in text for key in keys)
-
-
 def required(row: JsonRow, key: str) -> object:
     if key not in row:
         raise BadValueError(f"{key} is missing, there are {', '.join(row) or 'no keys'}")

@@ -1,12 +1,12 @@
 """The arrays of a recorded trace, whatever file they came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.random import Generator
 
+from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
 from traffic.units import PS_PER_S, IntArray
 
 MAX_SPAN_PS = 2**63 - 1
@@ -22,16 +22,18 @@ class Trace:
 
     name: str
     arrival_ps: IntArray
+    """As the file has them: rows may share a time."""
     prompt_tokens: IntArray
     output_tokens: IntArray
-    stamp_ps: IntArray
-    """As the file has them: differs from `arrival_ps` where the rows of one stamp were spread."""
-    tick_ps: int = 0
-    """Of a coarse clock: rows of one stamp were spread over so long. 0: nothing was spread."""
+    blocks: PrefixBlocks | None = None
+    """None where the file names none."""
+    notes: tuple[str, ...] = ()
+    """What was done to the rows on their way here, in sentences."""
 
     def __post_init__(self) -> None:
-        columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens, self.stamp_ps)
+        columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens)
         assert {len(column) for column in columns} == {self.rows}, "columns of one length"
+        assert self.blocks is None or len(self.blocks.starts) == self.rows + 1, "blocks of these rows"
         assert self.rows, "at least one row"
         for column in columns:
             column.flags.writeable = False
@@ -50,74 +52,104 @@ class Trace:
         """From the first row to the last."""
         return int(self.arrival_ps[-1])
 
-    def spread_at_random(self, rng: Generator) -> IntArray:
-        """Other times within the ticks, still in order and none after the last row's."""
-        if not self.tick_ps:
-            return self.arrival_ps
-        times_ps = np.sort(self.stamp_ps + rng.integers(self.tick_ps, size=self.rows))
-        return np.minimum(times_ps, self.span_ps)
-
 
 class TraceRows:
     """Rows on their way into a `Trace`: what every format must hold is checked here, once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, block_tokens: int = 0) -> None:
         self._path = path
         self._at_ps: list[int] = []
         self._prompt_tokens: list[int] = []
         self._output_tokens: list[int] = []
-        self._line = 0
-        self._stamp = ""
+        self._blocks = BlockRows(block_tokens)
+        self._earliest = self._latest = _Stamp(0, 0, "")
+        self._out_of_order = 0
+        self._empty: dict[str, list[int]] = {}
+        """What a row had none of -> the lines of such rows."""
 
-    def __len__(self) -> int:
-        return len(self._at_ps)
+    def add(
+        self,
+        line: int,
+        stamp: str,
+        at_ps: int,
+        prompt_tokens: int,
+        output_tokens: int,
+        hash_ids: Sequence[int] = (),
+        *,
+        in_order: bool = True,
+    ) -> None:
+        """`at_ps` counts from any origin; `line` and `stamp` are what the file shows to a person.
 
-    def add(self, line: int, stamp: str, at_ps: int, prompt_tokens: int, output_tokens: int) -> None:
-        """`at_ps` counts from any origin; `line` and `stamp` are what the file shows to a person."""
-        times_ps = self._at_ps
-        if times_ps:
-            if at_ps < times_ps[-1]:
-                raise TraceError(
-                    f"{self._path} line {line}: {stamp} is before {self._stamp} of line {self._line}, "
-                    f"but the rows of a trace must be in order of time"
-                )
-            if at_ps - times_ps[0] > MAX_SPAN_PS:
-                days = (at_ps - times_ps[0]) // (86_400 * PS_PER_S)
-                raise TraceError(
-                    f"{self._path} line {line}: {stamp} is {days} days after the first row, "
-                    f"but a trace can span at most 106 days"
-                )
-        times_ps.append(at_ps)
+        A row without prompt or without output is counted and skipped: nothing was asked, or nothing answered.
+        Rows that need not be `in_order` are sorted in the end.
+        """
+        if not (prompt_tokens and output_tokens):
+            self._empty.setdefault("output" if prompt_tokens else "prompt", []).append(line)
+            return
+        here = _Stamp(at_ps, line, stamp)
+        if not self._at_ps:
+            self._earliest = self._latest = here
+        self._check(here, in_order=in_order)
+        self._blocks.add(hash_ids)
+        self._at_ps.append(at_ps)
         self._prompt_tokens.append(prompt_tokens)
         self._output_tokens.append(output_tokens)
-        self._line, self._stamp = line, stamp
 
-    def trace(self, *, spread: bool = False) -> Trace:
-        """`spread`: rows of one stamp go evenly over the clock's tick, its smallest step."""
+    def _check(self, here: "_Stamp", *, in_order: bool) -> None:
+        if here.at_ps < self._latest.at_ps:
+            if in_order:
+                raise TraceError(
+                    f"{self._path} line {here.line}: {here.text} is before {self._latest.text} of line "
+                    f"{self._latest.line}, but the rows of a trace must be in order of time"
+                )
+            self._out_of_order += 1
+            if here.at_ps < self._earliest.at_ps:
+                self._earliest = here
+        else:
+            self._latest = here
+        span_ps = self._latest.at_ps - self._earliest.at_ps
+        if span_ps > MAX_SPAN_PS:
+            days = span_ps // (86_400 * PS_PER_S)
+            raise TraceError(
+                f"{self._path} line {here.line}: {self._latest.text} is {days} days after the first row, "
+                f"but a trace can span at most 106 days"
+            )
+
+    def trace(self, notes: Sequence[str] = ()) -> Trace:
+        """`notes`: what else the reader did."""
         if not self._at_ps:
-            raise TraceError(f"{self._path} holds no rows")
-        origin_ps = self._at_ps[0]
-        stamp_ps = np.array([at_ps - origin_ps for at_ps in self._at_ps], dtype=np.int64)
-        tick_ps = _tick_ps(stamp_ps) if spread else 0
-        return Trace(
-            name=self._path.name,
-            arrival_ps=_spread_evenly(stamp_ps, tick_ps),
-            prompt_tokens=np.array(self._prompt_tokens, dtype=np.int64),
-            output_tokens=np.array(self._output_tokens, dtype=np.int64),
-            stamp_ps=stamp_ps,
-            tick_ps=tick_ps,
-        )
+            skipped = " ".join(self._skipped())
+            raise TraceError(f"{self._path} holds no rows{f' to replay. {skipped}' if skipped else ''}")
+        at_ps = [at_ps - self._earliest.at_ps for at_ps in self._at_ps]
+        columns = [
+            np.array(column, dtype=np.int64) for column in (at_ps, self._prompt_tokens, self._output_tokens)
+        ]
+        blocks = self._blocks.blocks()
+        if self._out_of_order:
+            order = np.argsort(columns[0], kind="stable")
+            columns = [column[order] for column in columns]
+            blocks = None if blocks is None else blocks.in_order(order)
+        arrival_ps, prompt_tokens, output_tokens = columns
+        told = (*self._shifted(), *self._skipped(), *self._sorted(), *notes)
+        return Trace(self._path.name, arrival_ps, prompt_tokens, output_tokens, blocks, told)
+
+    def _shifted(self) -> Iterator[str]:
+        if self._earliest.at_ps:
+            yield f"Times count from the first row, whose stamp is {self._earliest.text}."
+
+    def _skipped(self) -> Iterator[str]:
+        for what, lines in self._empty.items():
+            rows = "1 row" if len(lines) == 1 else f"{len(lines):,} rows"
+            first = f"{'' if len(lines) == 1 else 'the first '}in line {lines[0]}"
+            yield f"{rows} with 0 {what} tokens skipped ({first})."
+
+    def _sorted(self) -> Iterator[str]:
+        if self._out_of_order:
+            yield f"Rows sorted by time: {self._out_of_order:,} stood after a later one."
 
 
-def _tick_ps(stamp_ps: IntArray) -> int:
-    """0 where no two rows share a stamp, or all do: then the clock has shown no step."""
-    steps_ps = np.diff(stamp_ps)
-    if steps_ps.all() or not steps_ps.any():
-        return 0
-    return int(steps_ps[steps_ps > 0].min())
-
-
-def _spread_evenly(stamp_ps: IntArray, tick_ps: int) -> IntArray:
-    _, first, sharing = np.unique(stamp_ps, return_index=True, return_counts=True)
-    place = np.arange(len(stamp_ps)) - np.repeat(first, sharing)
-    return stamp_ps + place * np.repeat(tick_ps // sharing, sharing)
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    at_ps: int
+    line: int
+    text: str
