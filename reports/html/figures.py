@@ -20,7 +20,7 @@ def figures_of(summary: Summary) -> Iterator[Figure]:
         *time_figures(summary, rows, {}),
         distribution(rows, {}),
         not_served(rows),
-        attainment(rows, summary["facts"].get("slo") or {}),
+        attainment(summary, rows),
         forest(comparable(summary, rows), next(iter(variant_titles(summary).values())), {}),
         over_time(summary, {}),
     ]
