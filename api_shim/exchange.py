@@ -61,9 +61,12 @@ class Exchange:
         """As above, but the first token will do, or patience running out."""
         call, clock = self.call, self.call.clock
         patience_ps = clock.now_ps() + round(KEEP_ALIVE_S * PS_PER_S * clock.speed)
-        clock.call_at(patience_ps, call.wake)
-        while not call.has_begun() and clock.timeline.now < patience_ps:
-            await call.change()
+        patience = clock.call_at(patience_ps, call.wake)
+        try:
+            while not call.has_begun() and clock.timeline.now < patience_ps:
+                await call.change()
+        finally:
+            clock.timeline.cancel(patience)
         if call.has_begun():
             self.note_lateness(call.first_ps if call.first_ps >= 0 else call.ended_ps)
             if call.first_ps < 0 or call.gone:

@@ -94,12 +94,12 @@ class Node:
 
     def _arm(self, due_ps: int | None) -> None:
         if due_ps != self.due_ps:
+            if self._alarm is not None:
+                self.env.cancel(self._alarm)
             self.due_ps = due_ps
             self._alarm = None if due_ps is None else Alarm(self.env, due_ps, self._boundary, order=BOUNDARY)
 
-    def _boundary(self, alarm: Alarm) -> None:
-        if alarm is not self._alarm:
-            return  # a later call moved the boundary
+    def _boundary(self, _alarm: Alarm) -> None:
         self.due_ps = self._alarm = None
         boundary = self.kernel.boundary(self.env.now)
         self._arm(boundary.next_ps)

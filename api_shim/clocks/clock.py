@@ -36,8 +36,8 @@ class Clock(Protocol):
         """
         ...
 
-    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
-        """Cannot be taken back: a callback must bear that nobody waits for it any more."""
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
+        """`timeline.cancel` takes it back, as one must who asked for a time that is far ahead."""
         ...
 
     def unix_s(self) -> float:
@@ -45,7 +45,7 @@ class Clock(Protocol):
         ...
 
 
-def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> None:
+def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> Alarm:
     """An answer reaches its caller: without delay it is feedback, which joins the next step."""
     now_ps = timeline.now
     order = FEEDBACK if at_ps <= now_ps else ARRIVAL
@@ -53,4 +53,4 @@ def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> N
     def wake(_alarm: Alarm) -> None:
         callback()
 
-    Outside(timeline, max(at_ps, now_ps), wake, order=order)
+    return Outside(timeline, max(at_ps, now_ps), wake, order=order)

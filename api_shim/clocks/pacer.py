@@ -56,9 +56,10 @@ class Pacer:
             Outside(self.timeline, max(now_ps, self.timeline.now), _act, act)
         self._arm()
 
-    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
-        wake_at(self.timeline, at_ps, callback)
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
+        alarm = wake_at(self.timeline, at_ps, callback)
         self._arm()
+        return alarm
 
     def _ring(self) -> None:
         self._armed_ps = None

@@ -13,7 +13,7 @@ from math import ulp
 from typing import Any
 
 from api_shim.clocks.clock import wake_at
-from sim.time.timeline import Timeline
+from sim.time.timeline import Alarm, Timeline
 from sim.time.units import ps_of_s, s_of_ps
 
 EPOCH_UNIX_S = 1_767_225_600
@@ -145,8 +145,8 @@ class VirtualClock:
     def inject(self, act: Callable[[], object]) -> None:
         act()
 
-    def call_at(self, at_ps: int, callback: Callable[[], object]) -> None:
-        wake_at(self.timeline, at_ps, callback)
+    def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
+        return wake_at(self.timeline, at_ps, callback)
 
     def unix_s(self) -> float:
         return EPOCH_UNIX_S + s_of_ps(self.timeline.now)

@@ -59,7 +59,7 @@ class Platform:
         ticket = Ticket(self, request, sink, link, departure)
         self.inside[request.number] = ticket
         if request.deadline_ps is not None:
-            Alarm(self.env, request.deadline_ps, self._deadline, ticket)
+            ticket.deadline = Alarm(self.env, request.deadline_ps, self._deadline, ticket)
         if departure.arrived_ps == now:
             self.gateway.enter(ticket)
         else:
@@ -133,12 +133,20 @@ class Platform:
     def _end_early(self, ticket: Ticket, outcome: str) -> None:
         """The connection is closed with it, not released for others."""
         ticket.outcome, ticket.ended_ps = outcome, self.env.now
+        self._stop_waiting(ticket)
         _forget_unseen(ticket)
         ticket.sink.ended(ticket.ended_ps, outcome)
 
     def _close(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
         ticket.outcome, ticket.ended_ps = outcome, at_ps
+        self._stop_waiting(ticket)
         ticket.link.release(ticket.departure.connection, at_ps)
+
+    def _stop_waiting(self, ticket: Ticket) -> None:
+        """A deadline means nothing once the outcome is known, and must not be kept until it comes."""
+        if ticket.deadline is not None:
+            self.env.cancel(ticket.deadline)
+            ticket.deadline = None
 
     def record_unfinished(self) -> None:
         """The run is over: whatever is inside is recorded as it stands. Nothing can run after this."""

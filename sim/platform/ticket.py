@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from sim.kernel import Sequence
 from sim.network import Departure, Link
 from sim.platform.rate_limit import Grant, Headroom, Refusal
+from sim.time.timeline import Alarm
 from traffic.request import Request
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Ticket:
 
     __slots__ = (
         "admitted_ps",
+        "deadline",
         "departure",
         "ended_ps",
         "first_seen_ps",
@@ -78,6 +80,7 @@ class Ticket:
         self.sink = sink
         self.link = link
         self.departure = departure
+        self.deadline: Alarm | None = None
         self.admitted_ps = -1
         self.grant: Grant | None = None
         self.node: Node | None = None

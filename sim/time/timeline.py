@@ -1,12 +1,13 @@
 """Callbacks at absolute times on SimPy's event queue, and the order of things at one instant.
 
 This is the only module that touches what SimPy keeps private (`_now`, `_queue`, `_eid`, `_ok`): a bare
-callback costs a fifth of a process, and absolute times need no subtraction.
+callback costs a fifth of a process, and absolute times need no subtraction. SimPy cannot take an event back;
+`Timeline.cancel` can, so that deadlines which no longer matter do not pile up until they ring.
 `tests/sim/time/test_timeline.py` fails when SimPy changes one of them.
 """
 
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from simpy import Environment
@@ -20,13 +21,21 @@ FEEDBACK = 2
 """What an answer without delay sets off: it meets every node already in its next step."""
 
 
+CANCELLED_AT_LEAST = 1024
+"""Cancelled alarms between two sweeps of the queue, however short it is."""
+
+
 class Timeline(Environment):
     """SimPy's environment, with time as whole picoseconds from 0 on."""
 
     def __init__(self) -> None:
         super().__init__(initial_time=0)
         self.passed = 0
-        """Events of this instant that have happened, `Outside` ones left out; only `step` counts them."""
+        """Events of this instant that have happened; only `step` counts them.
+
+        Without `Outside` ones and cancelled ones, which a replay does not have or has swept at other times.
+        """
+        self._cancelled = 0  # since the last sweep: at most so many are still in the queue
 
     @property
     def now(self) -> int:
@@ -36,7 +45,28 @@ class Timeline(Environment):
     def next_ps(self) -> int | None:
         """When the next event is due, None without any."""
         queue: list[Any] = self._queue
+        while queue and not queue[0][3].callbacks:
+            heappop(queue)  # cancelled
         return queue[0][0] if queue else None
+
+    def cancel(self, alarm: "Alarm") -> None:
+        """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
+
+        at any time the queue holds at most half as many cancelled alarms as others, or CANCELLED_AT_LEAST.
+        """
+        if not alarm.callbacks:
+            return
+        alarm.callbacks, alarm.subject = (), None
+        self._cancelled += 1
+        if self._cancelled >= CANCELLED_AT_LEAST and 3 * self._cancelled >= len(self._queue):
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """The order in which the others come does not depend on how they lie in the heap."""
+        queue: list[Any] = self._queue
+        queue[:] = [entry for entry in queue if entry[3].callbacks]
+        heapify(queue)
+        self._cancelled = 0
 
     def run_before(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`, and stand there.
@@ -64,7 +94,7 @@ class Timeline(Environment):
         callbacks, event.callbacks = event.callbacks, None
         for callback in callbacks:
             callback(event)
-        if not isinstance(event, Outside):
+        if callbacks and not isinstance(event, Outside):
             self.passed += 1
 
     def skip_to(self, at_ps: int) -> None:
@@ -75,10 +105,7 @@ class Timeline(Environment):
 
 
 class Alarm:
-    """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event.
-
-    It cannot be cancelled: whoever sets it ignores one that is stale.
-    """
+    """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event."""
 
     __slots__ = ("callbacks", "subject")
     _ok = True
@@ -91,7 +118,8 @@ class Alarm:
         subject: object = None,
         order: int = ARRIVAL,
     ) -> None:
-        self.callbacks = [callback]
+        self.callbacks: Sequence[Callable[[Any], None]] | None = (callback,)
+        """Empty once it is cancelled, None once it has rung."""
         self.subject: Any = subject
         queue: list[Any] = env._queue  # noqa: SLF001
         heappush(queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001

@@ -264,6 +264,15 @@ def test_a_last_token_beats_a_cancel_of_the_same_instant() -> None:
     assert (row["outcome"], row["output_tokens"]) == ("completed", 1)
 
 
+@pytest.mark.parametrize("output", [3, 2000], ids=["answered", "refused"])
+def test_a_deadline_is_forgotten_when_the_outcome_is_known(output: int) -> None:
+    b = make_bench(way_ms=1)
+    tickets = b.submit_at(0, b.request(output=output, max_output_tokens=output, deadline_ps=10**18), Diary())
+    b.env.run_before(10**12)
+    assert tickets[0].outcome
+    assert b.env.next_ps is None
+
+
 @pytest.mark.parametrize(
     ("deadline_ms", "outcome", "ended_ms"), [(20, "timeout", 20), (44, "timeout", 44), (45, "completed", 45)]
 )

@@ -1,3 +1,8 @@
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sim.time.timeline import BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
 
 
@@ -54,3 +59,42 @@ def test_a_timeline_knows_how_much_of_an_instant_has_happened_wakers_of_outsider
     assert seen == [0, 1, 1, 0]
     env.run_before(10)
     assert env.passed == 0
+
+
+def test_a_cancelled_alarm_does_not_ring_and_lets_go_of_its_subject() -> None:
+    env = Timeline()
+    heard: list[object] = []
+    early, late = (Alarm(env, at_ps, lambda alarm: heard.append(alarm.subject), at_ps) for at_ps in (5, 9))
+    env.cancel(early)
+    assert early.subject is None
+    assert env.next_ps == 9
+    env.run_before(10)
+    env.cancel(late)  # it has rung
+    assert heard == [9]
+    assert env.next_ps is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=60), st.integers(1, 4))
+def test_those_that_are_not_cancelled_ring_in_the_order_in_which_they_would_have(
+    alarms: list[tuple[int, bool]], sweep_at: int
+) -> None:
+    env, heard = Timeline(), list[int]()
+    with patch("sim.time.timeline.CANCELLED_AT_LEAST", sweep_at):
+        for number, (at_ps, cancelled) in enumerate(alarms):
+            alarm = Alarm(env, at_ps, lambda alarm: heard.append(alarm.subject), number)
+            if cancelled:
+                env.cancel(alarm)
+    env.run()
+    kept = [(at_ps, number) for number, (at_ps, cancelled) in enumerate(alarms) if not cancelled]
+    assert heard == [number for _, number in sorted(kept)]
+
+
+def test_cancelled_alarms_do_not_pile_up_until_they_would_ring() -> None:
+    env = Timeline()
+    waiting = [Alarm(env, 10**15 + number, lambda _: None) for number in range(5000)]
+    most = 0
+    for number in range(50_000):
+        env.cancel(Alarm(env, 10**12 + number, lambda _: None))
+        most = max(most, len(env._queue))
+    assert most <= 5000 * 1.5 + 1
+    assert len(waiting) <= len(env._queue)
