@@ -3,13 +3,12 @@
 import asyncio
 import os
 import secrets
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mistakes import UserError, say
 from sim.time.units import PS_PER_MS
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     from api_shim.recording import Recorder
     from api_shim.shim import Shim
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
-USERS_MISTAKE = 2
 UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
 CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
 
@@ -31,7 +29,9 @@ def serve(
         list[str] | None, typer.Argument(metavar="[PLACE:PORT]...", help="more listeners, as after --listen")
     ] = None,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="the main port; 0 takes any that is free")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="the main port; 0 takes any that is free")
+    ] = 8080,
     listen: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,22 +78,14 @@ def serve(
     from sim.scenario.load import load
 
     if stream_chunks not in {"per_token", "coalesced"}:
-        _fail(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
-    try:
-        plan = load(scenario, settings or [])
-        chosen = variant or next(iter(plan.variants))
-        if chosen not in plan.variants:
-            _fail(f"--variant {chosen}: there are {', '.join(plan.variants)}")
-        wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
-        spec, settled = listeners.settle(plan.variants[chosen], wanted)
-        words = make_content(content, upstream_model)
-        if record is not None:
-            require_new(record, "--record")
-        sockets = [bind(host, listener.port) for listener in settled]
-    except ValueError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"cannot listen on {host}: {error.strerror}")
+        raise UserError(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
+    spec = load(scenario, settings or []).variant(variant)
+    wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
+    spec, settled = listeners.settle(spec, wanted)
+    words = make_content(content, upstream_model)
+    if record is not None:
+        require_new(record, "--record")
+    sockets = [bind(host, listener.port) for listener in settled]
     ports = [listening.getsockname()[1] for listening in sockets]
     behaviour = Settings(
         stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
@@ -109,30 +101,25 @@ def serve(
     def ready(shim: "Shim") -> None:
         for number in ports:
             place = behaviour.place_of_port.get(number) or shim.callers.default_place
-            _tell(f"http://{host}:{number}/v1 answers callers at {place}")
-        _tell(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
+            say(f"http://{host}:{number}/v1 answers callers at {place}")
+        say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
     journal = None if recorder is None else recorder.journal
     shim = asyncio.run(
         run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal)
     )
-    _tell(farewell(shim))
+    say(farewell(shim))
     if recorder is not None:
         _write(recorder, shim)
 
 
 def _write(recorder: "Recorder", shim: "Shim") -> None:
-    from reports.run_directory import RunDirectoryError
-
-    try:
-        written = recorder.write(shim)
-    except RunDirectoryError as error:
-        _fail(str(error))
-    _tell(f"recorded in {recorder.directory}" if written else "nothing to record")
+    written = recorder.write(shim)
+    say(f"recorded in {recorder.directory}" if written else "nothing to record")
 
 
 def make_content(text: str, upstream_model: str | None) -> "Content":
-    """Raises ValueError."""
+    """Raises UserError."""
     kind, _, rest = text.partition(":")
     if kind == "synthetic" and not rest:
         from api_shim.content.plan import Synthetic
@@ -150,7 +137,7 @@ def make_content(text: str, upstream_model: str | None) -> "Content":
         from api_shim.content.upstream import Upstream
 
         return Upstream(rest, upstream_model, os.environ.get(UPSTREAM_KEY))
-    raise ValueError(f"--content {text}: it is {CONTENTS}")
+    raise UserError(f"--content {text}: it is {CONTENTS}")
 
 
 def farewell(shim: "Shim") -> str:
@@ -164,14 +151,3 @@ def farewell(shim: "Shim") -> str:
         f"{shim.served} requests answered, late by {late[0] / PS_PER_MS:.3g} ms at p50 and "
         f"{late[1] / PS_PER_MS:.3g} ms at p99; {why_not}"
     )
-
-
-def _tell(line: str) -> None:
-    with suppress(OSError):  # whoever listened is gone; that is no reason to lose what is recorded
-        sys.stderr.write(f"e80sim: {line}\n")
-        sys.stderr.flush()
-
-
-def _fail(sentence: str) -> NoReturn:
-    _tell(sentence)
-    raise typer.Exit(USERS_MISTAKE)

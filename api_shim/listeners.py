@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from mistakes import UserError
 from sim.network.places import EdgePlace, RegionPlace
+from sim.network.regions import region_table
 from sim.scenario.schema import Scenario
 
 PORTS = range(65536)
@@ -17,17 +19,17 @@ class Listener(NamedTuple):
 
 
 def parse(text: str) -> Listener:
-    """Raises ValueError. Names of regions hold colons themselves, so the port is what follows the last."""
+    """Raises UserError. Names of regions hold colons themselves, so the port is what follows the last."""
     place, colon, port = text.rpartition(":")
     if not colon or not place or not port.isdecimal() or int(port) not in PORTS:
-        raise ValueError(f"--listen {text}: write it as PLACE:PORT, such as edge:8081 or aws:us-east-1:8082")
+        raise UserError(f"--listen {text}: write it as PLACE:PORT, such as edge:8081 or aws:us-east-1:8082")
     return Listener(place, int(port))
 
 
 def settle(scenario: Scenario, listeners: Iterable[Listener]) -> tuple[Scenario, list[Listener]]:
     """A scenario with a place for every listener, and the listeners by those places' names.
 
-    A listener may name a place of the scenario, a region (`aws:us-east-1`), or `edge`. Raises ValueError.
+    A listener may name a place of the scenario, a region (`aws:us-east-1`), or `edge`. Raises UserError.
     """
     places = dict(scenario.network.places)
     settled = []
@@ -41,11 +43,12 @@ def settle(scenario: Scenario, listeners: Iterable[Listener]) -> tuple[Scenario,
             places[name] = EdgePlace(kind="edge")
         elif ":" in wanted:
             name = wanted.replace(":", "_").replace("-", "_")
-            places[name] = RegionPlace(kind="region", region=wanted)
+            region = region_table().region(wanted).name
+            places[name] = RegionPlace(kind="region", region=region)
         else:
             close = get_close_matches(wanted, places, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(places)}"
-            raise ValueError(f"--listen {wanted}:{listener.port}: there is no place {wanted}; {hint}")
+            raise UserError(f"--listen {wanted}:{listener.port}: there is no place {wanted}; {hint}")
         settled.append(Listener(name, listener.port))
     network = scenario.network.model_copy(update={"places": places})
     return scenario.model_copy(update={"network": network}), settled

@@ -15,6 +15,7 @@ from api_shim.content.plan import Content
 from api_shim.settings import Settings
 from api_shim.shim import Shim
 from api_shim.wire.one_write import GatheringProtocol
+from mistakes import UserError
 from sim.run.journal import Journal
 from sim.run.world import World
 from traffic.tokens import vocabulary_of
@@ -40,15 +41,15 @@ def raise_file_limit() -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Raises OSError, before anything else is set up. Port 0 takes any that is free."""
+    """Raises UserError, before anything else is set up. Port 0 takes any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise UserError(f"cannot listen on {host} port {port}: {error.strerror}") from None
     return listening
 
 

@@ -10,6 +10,7 @@ from hwmodels.hardware import Hardware
 from hwmodels.llm import Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
 from hwmodels.value import Value
+from mistakes import UserError
 
 DECODES = ((1, 1024), (32, 1024), (128, 1024), (128, 8192))
 """Illustrative decode batches: (sequences, context of each)."""
@@ -106,7 +107,7 @@ def _build(name: str, llm: Llm, weights: str | None) -> NodeHardware:
     try:
         spec = TypeAdapter[Any](Hardware).validate_python(raw)
     except ValidationError as error:
-        raise ValueError(first_error(error)) from None
+        raise UserError(first_error(error)) from None
     node: NodeHardware = spec.build(llm)
     return node
 

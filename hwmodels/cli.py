@@ -23,9 +23,5 @@ def catalog(
         entries = index()
         typer.echo(json.dumps(entries, indent=2) if as_json else index_text(entries))
         return
-    try:
-        entry = page(name)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+    entry = page(name)
     typer.echo(json.dumps(entry, indent=2) if as_json else page_text(entry))

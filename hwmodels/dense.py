@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mistakes import UserError
+
 if TYPE_CHECKING:  # which imports the catalogue, which holds tables
     from hwmodels.llm import Llm
 
@@ -58,7 +60,7 @@ class DenseTable:
     def check_reach(self, max_num_batched_tokens: int) -> None:
         """ValueError where steps could be longer than anything that was measured."""
         if max_num_batched_tokens > self.tokens[-1]:
-            raise ValueError(
+            raise UserError(
                 f"the dense table ends at {self.tokens[-1]} tokens, and a step may have"
                 f" {max_num_batched_tokens}: lower max_num_batched_tokens, or measure longer steps"
             )

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from hwmodels.value import Value
+from mistakes import UserError
 
 DATA = Path(__file__).parent / "data"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -105,7 +106,7 @@ def load_entry(name: str, *kinds: Kind) -> Entry:
     what = "LLM" if kinds == ("llm",) else "catalogue entry" if not kinds else "hardware preset"
     entry = _validated(name, what, kinds)
     if kinds and entry.kind not in kinds:
-        raise ValueError(
+        raise UserError(
             f"{name} is of kind {entry.kind}, not {' or '.join(kinds)}:"
             f" choose from {', '.join(names(*kinds))}"
         )
@@ -116,15 +117,15 @@ def _validated(name: str, what: str, kinds: tuple[Kind, ...]) -> Entry:
     path = _path(name)
     if not path.is_file():
         if is_path(name):
-            raise ValueError(f"no {what} file at {name}")
-        raise ValueError(nearest(what, name, names(*kinds)))
+            raise UserError(f"no {what} file at {name}")
+        raise UserError(nearest(what, name, names(*kinds)))
     raw = _parse(path)
     base, without = raw.pop("extends", None), raw.pop("without", [])
     raw["name"] = path.name.removesuffix(".yaml")
     try:
         entry = Entry.model_validate(raw)
     except ValidationError as error:
-        raise ValueError(f"{path.name}: {first_error(error)}") from None
+        raise UserError(f"{path.name}: {first_error(error)}") from None
     return entry if base is None else _extended(entry, load_entry(base), without)
 
 
@@ -152,7 +153,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506  (LOADER is a safe loader)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
-        raise ValueError(f"{path.name} is not a catalogue entry: it holds no mapping")  # noqa: TRY004  (the user's mistake)
+        raise UserError(f"{path.name} is not a catalogue entry: it holds no mapping")
     return raw

@@ -11,6 +11,7 @@ from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
+from mistakes import UserError
 
 ROOFLINE_TERMS = ("t_weights_ms", "moe_dense_share", "ms_per_token", "p_norm")
 """Without effect beside a dense table."""
@@ -49,7 +50,7 @@ class GpuIteration(GpuSpec):
     def _a_table_stands_alone(self) -> Self:
         stated = [term for term in ROOFLINE_TERMS if getattr(self, term) is not None]
         if self.dense_ms_by_tokens is not None and stated:
-            raise ValueError(f"{stated[0]} has no effect with dense_ms_by_tokens: leave one of them out")
+            raise UserError(f"{stated[0]} has no effect with dense_ms_by_tokens: leave one of them out")
         return self
 
     def build(
@@ -79,7 +80,7 @@ class GpuIteration(GpuSpec):
             return _roofline(sheet, llm, weights)
         stated = [term for term in ROOFLINE_TERMS if getattr(self, term) is not None]
         if stated:
-            raise ValueError(f"{stated[0]} has no effect on {self.preset}, whose dense times are a table")
+            raise UserError(f"{stated[0]} has no effect on {self.preset}, whose dense times are a table")
         dense = DenseTable.of(table, sheet["dense_scale"])
         dense.check_reach(budget)
         return dense

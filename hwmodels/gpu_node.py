@@ -9,6 +9,7 @@ from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.spec import HardwareSpec
+from mistakes import UserError
 
 Weights = Literal["bf16", "fp8", "mxfp4"]
 
@@ -81,7 +82,7 @@ def _kv_pool_tokens(sheet: Sheet, llm: Llm, weights: str) -> int:
     tokens = (memory * utilization - reserve) * 1e9 - resident
     tokens /= llm.kv_bytes_per_token
     if tokens < 1:
-        raise ValueError(
+        raise UserError(
             f"{llm.name} in {weights} does not fit: its weights take {resident / 1e9:.1f} GB and activations"
             f" {reserve:g} GB, but {utilization:g} of {memory:g} GB is {memory * utilization:.1f} GB"
         )

@@ -9,6 +9,7 @@ from hwmodels.entry import HARDWARE_KINDS, is_path, load_entry
 from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.hardwired_asic import HardwiredAsic
 from hwmodels.roofline import Roofline
+from mistakes import UserError
 
 
 def _with_kind(raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  (whatever the YAML held)
@@ -25,7 +26,7 @@ def _with_kind(raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  (whateve
         return raw
     if not isinstance(preset, str):
         kinds = ", ".join(HARDWARE_KINDS)
-        raise ValueError(f"hardware needs a preset from the catalogue, or a kind: {kinds}")  # noqa: TRY004  (the user's mistake)
+        raise UserError(f"hardware needs a preset from the catalogue, or a kind: {kinds}")
     return {"kind": load_entry(preset, *HARDWARE_KINDS).kind, **raw}
 
 

@@ -9,6 +9,7 @@ from hwmodels.node_hardware import NodeHardware, ps
 from hwmodels.sheet import Sheet
 from hwmodels.spec import HardwareSpec
 from hwmodels.step_time import AffineStepTime
+from mistakes import UserError
 
 
 class HardwiredAsic(HardwareSpec):
@@ -97,12 +98,12 @@ def _exclusive(sheet: Sheet) -> AffineStepTime:
 
 def _pipelined(sheet: Sheet) -> AffineStepTime:
     if sheet.is_stated("prefill_ms_per_token"):
-        raise ValueError("prefill_ms_per_token has no effect with a pipeline_depth: leave one of them out")
+        raise UserError("prefill_ms_per_token has no effect with a pipeline_depth: leave one of them out")
     kv_ps = ps(sheet["decode_ms_per_kv_token"])
     return AffineStepTime(dense_ps=(ps(sheet["decode_step_ms"]),), kv_ps=kv_ps, mixed_kv_ps=kv_ps)
 
 
 def _within(what: str, asked: int | None, limit: int) -> int:
     if asked is not None and asked > limit:
-        raise ValueError(f"{what} {asked} is more than the chip has: at most {limit}")
+        raise UserError(f"{what} {asked} is more than the chip has: at most {limit}")
     return limit if asked is None else asked

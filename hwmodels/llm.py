@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hwmodels.entry import load_entry, nearest
+from mistakes import UserError
 
 
 class Precision(NamedTuple):
@@ -52,7 +53,7 @@ class Llm:
         if weights is None:
             return self.weights[0]
         if weights not in self.weights:
-            raise ValueError(nearest(f"weights of {self.name} in", weights, self.weights))
+            raise UserError(nearest(f"weights of {self.name} in", weights, self.weights))
         return weights
 
     # Parameters
@@ -143,4 +144,4 @@ def load_llm(name: str) -> Llm:
     try:
         return Llm(name=entry.name, title=entry.title, weights=entry.weights, **facts)
     except TypeError as error:  # a missing or unknown fact in a user's own file
-        raise ValueError(f"LLM {name}: {str(error).removeprefix('Llm.__init__() ')}") from None
+        raise UserError(f"LLM {name}: {str(error).removeprefix('Llm.__init__() ')}") from None

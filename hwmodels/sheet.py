@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from hwmodels.entry import DenseMs, Entry, load_entry, names
 from hwmodels.value import Value
+from mistakes import UserError
 
 
 class Sheet:
@@ -32,7 +33,7 @@ class Sheet:
         value = self.get(name)
         if value is None:
             others = self._presets_with(name)
-            raise ValueError(f"{self._entry.name} has no {name}: state it, or choose another preset{others}")
+            raise UserError(f"{self._entry.name} has no {name}: state it, or choose another preset{others}")
         return value
 
     def is_stated(self, name: str) -> bool:

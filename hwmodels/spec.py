@@ -9,6 +9,7 @@ from hwmodels.entry import Entry, Kind, first_error, load_entry, nearest
 from hwmodels.llm import Llm
 from hwmodels.sheet import Sheet
 from hwmodels.value import Value
+from mistakes import UserError
 
 SETTINGS = frozenset({"kind", "preset", "weights", "dense_ms_by_tokens"})
 """Fields that are no single values, or choose them."""
@@ -39,12 +40,12 @@ class HardwareSpec(BaseModel):
         known = (set(type(self).model_fields) - SETTINGS) | SCHEDULER
         for name in values:
             if name not in known:
-                raise ValueError(f"{self.preset}: {nearest(f'value of {self.kind} named', name, known)}")
+                raise UserError(f"{self.preset}: {nearest(f'value of {self.kind} named', name, known)}")
         bare = {name: value.value for name, value in values.items() if name not in SCHEDULER}
         try:
             type(self).model_validate(bare, context=_PRESET_ITSELF)
         except ValidationError as error:
-            raise ValueError(f"{self.preset}: {first_error(error)}") from None
+            raise UserError(f"{self.preset}: {first_error(error)}") from None
 
     def entry(self) -> Entry:
         return load_entry(self.preset, self.kind)
@@ -54,13 +55,13 @@ class HardwareSpec(BaseModel):
         entry = self.entry()
         if not entry.runs(llm.name):
             made_for = sorted({fit.llm for fit in entry.fits} | set(entry.llms))
-            raise ValueError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
+            raise UserError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
         values, notes, dense = dict(entry.values), [entry.note], None
         if entry.fits and weights is not None:
             fit = entry.fit(llm.name, weights)
             if fit is None:
                 fitted = [fit.weights for fit in entry.fits if fit.llm == llm.name]
-                raise ValueError(f"{self.preset}: {nearest(f'fit of {llm.name} in', weights, fitted)}")
+                raise UserError(f"{self.preset}: {nearest(f'fit of {llm.name} in', weights, fitted)}")
             values |= fit.values
             notes.append(fit.note)
             dense = fit.dense_ms_by_tokens

@@ -16,13 +16,7 @@ Out = Annotated[
 @app.command()
 def report(directory: Directory, out: Out = None) -> None:
     """Rebuild report.html of a run from what it left, and print its path."""
-    from reports.run_directory import RunDirectoryError
-
-    try:
-        typer.echo(str(build(directory, out)))
-    except RunDirectoryError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+    typer.echo(str(build(directory, out)))
 
 
 def build(directory: Path, out: Path | None = None) -> Path:
@@ -39,18 +33,5 @@ def build(directory: Path, out: Path | None = None) -> Path:
     if out is None:
         run_directory.write_report(directory, html)
         return directory / run_directory.REPORT
-    _replace(out, html)
+    run_directory.replace_file(out, html)
     return out
-
-
-def _replace(path: Path, text: str) -> None:
-    from reports.run_directory import RunDirectoryError
-
-    hidden = path.with_name(f".{path.name}.partial")
-    try:
-        hidden.write_text(text, encoding="utf-8", newline="\n")
-        hidden.replace(path)
-    except OSError as error:
-        raise RunDirectoryError(f"{path} could not be written: {error.strerror}.") from error
-    finally:
-        hidden.unlink(missing_ok=True)

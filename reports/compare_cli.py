@@ -9,9 +9,9 @@ import typer
 from reports import compared_runs
 from reports.compared_text import comparison_text
 from reports.html.compared import render_comparison
-from reports.run_directory import RunDirectoryError, replace_file
+from reports.run_directory import replace_file
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
 Directories = Annotated[
     list[Path], typer.Argument(metavar="DIR DIR...", help="run directories; the first is the baseline")
@@ -27,11 +27,7 @@ def compare(
     ] = None,
 ) -> None:
     """Show the headlines of finished runs side by side, and what changes from the first to the others."""
-    try:
-        found = compared_runs.compare(compared_runs.read_runs(directories))
-        if html is not None:
-            replace_file(html, render_comparison(found))
-    except RunDirectoryError as error:
-        typer.echo(f"e80sim: {error}", err=True)
-        raise typer.Exit(2) from error
+    found = compared_runs.compare(compared_runs.read_runs(directories))
+    if html is not None:
+        replace_file(html, render_comparison(found))
     typer.echo(json.dumps(found) if as_json else comparison_text(found))

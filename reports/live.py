@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from mistakes import UserError
 from reports.columns import Columns, Floats, Ints, by_variant
 from reports.group import stats_json
 from reports.record import PS_PER_S
@@ -41,7 +42,7 @@ class ClientRow(NamedTuple):
     stream: bool
 
 
-class ClientFileError(ValueError):
+class ClientFileError(UserError):
     """One sentence for the user: which line of which file, and what is wrong with it."""
 
 

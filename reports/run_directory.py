@@ -16,6 +16,7 @@ from typing import Any, Never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mistakes import UserError
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 from reports.tables import KEYS, RunTables
 
@@ -32,7 +33,7 @@ _TABLES: dict[str, Sequence[Column]] = {
 }
 
 
-class RunDirectoryError(ValueError):
+class RunDirectoryError(UserError):
     """One sentence for the user: which path, what is wrong with it."""
 
 

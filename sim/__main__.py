@@ -1,7 +1,13 @@
-"""`python -m sim` = `e80sim`. Knows the commands by name and loads only the one that was asked for."""
+"""`python -m sim` = `e80sim`. Knows the commands by name and loads only the one that was asked for.
+
+Whatever a command meets, people are told here, and nowhere else: a mistake of theirs is one sentence.
+"""
 
 import sys
 from importlib import import_module
+from typing import Any
+
+from mistakes import INTERRUPTED, USERS_MISTAKE, UserError, say
 
 COMMANDS = {
     "run": ("sim.run.cli", "simulate a scenario and write its run directory and report"),
@@ -19,15 +25,26 @@ COMMANDS = {
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 
-USAGE_ERROR = 2
-INTERRUPTED = 130
-
 
 def usage() -> str:
     lines = [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join(
-        ["usage: e80sim COMMAND [...]", "", *lines, "", "`e80sim COMMAND --help` tells the rest.", ""]
+        [
+            "usage: e80sim COMMAND [...]",
+            "",
+            *lines,
+            "",
+            "`e80sim COMMAND --help` tells the rest; `e80sim --version` which program this is.",
+            "",
+        ]
     )
+
+
+def _version() -> str:
+    import platform
+    from importlib.metadata import version
+
+    return f"e80sim {version('e80sim')} (Python {platform.python_version()})\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,19 +53,55 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in {"-h", "--help"}:
         sys.stdout.write(usage())
         return 0
-    if arguments[0] not in COMMANDS:
-        sys.stderr.write(f"e80sim: there is no command {arguments[0]!r}\n\n{usage()}")
-        return USAGE_ERROR
+    if arguments[0] == "--version":
+        sys.stdout.write(_version())
+        return 0
     try:
-        from typer.main import get_group
+        return _perform(arguments)
+    except UserError as mistake:
+        say(str(mistake))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:  # while the modules load; commands have their own way to stop
+        return INTERRUPTED
+    return USERS_MISTAKE
 
-        app = import_module(COMMANDS[arguments[0]][0]).app
-        status = get_group(app).main(args=arguments, prog_name="e80sim")
+
+def _perform(arguments: list[str]) -> int:
+    """Raises UserError, also for options and arguments that the command does not take."""
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {name!r}{_nearest(name)}")
+    import typer
+    from typer.main import get_group
+
+    usage_error: Any = typer.BadParameter.__base__  # click's own, wherever this typer keeps it
+    group = get_group(import_module(COMMANDS[name][0]).app)
+    try:
+        status = group.main(args=arguments, prog_name="e80sim", standalone_mode=False)
+    except usage_error as error:
+        called = error.ctx.command_path if error.ctx else f"e80sim {name}"
+        raise UserError(_sentence(error.format_message(), called)) from None
     except SystemExit as exit_:
         status = exit_.code
-    except KeyboardInterrupt:  # while the modules load; commands have their own way to stop
-        status = INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else f"; there are {', '.join(COMMANDS)}"
+
+
+def _sentence(message: str, called: str) -> str:
+    """Of click's words, such as `Missing argument 'SCENARIO'.`, or pydantic's, where typer asks that."""
+    words = " ".join(message.split()).rstrip(".")
+    words = words.replace("Value error, ", "").replace("Input should be", "it must be")
+    words = words.partition(", unable to parse")[0]
+    return f"{words[:1].lower()}{words[1:]}; see {called} --help"
 
 
 if __name__ == "__main__":

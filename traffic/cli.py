@@ -2,16 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-from traffic.traces import FORMATS, WRITABLE, Trace, TraceError, read_trace, write_trace
+from mistakes import UserError
+from traffic.traces import FORMATS, WRITABLE, Trace, read_trace, write_trace
 from traffic.traces.file import NAMES
 from traffic.traces.formats import AUTO
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-trace = typer.Typer(no_args_is_help=True, help="Look at a recorded trace, or rewrite it in another format.")
+app = typer.Typer(add_completion=False)
+trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another format.")
 app.add_typer(trace, name="trace")
 
 TraceFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"a trace: {', '.join(FORMATS)}")]
@@ -57,16 +58,13 @@ def convert(
     from traffic.traces.spread import spread_note
 
     if to not in WRITABLE:
-        _fail(f"--to {to}: there is no such format; there are {', '.join(WRITABLE)}")
+        raise UserError(f"--to {to}: there is no such format; there are {', '.join(WRITABLE)}")
     if not 0 < speed < float("inf"):
-        _fail(f"--speed {speed:g}: a speed is a number above 0")
+        raise UserError(f"--speed {speed:g}: a speed is a number above 0")
     read = _read(file, file_format, limit_rows)
     notes = [*read.notes, *([spread_note(read.arrival_ps, spread)] if spread != "none" else [])]
     made = spread_out(read) if spread == "even" else read
-    try:
-        notes += write_trace(made if speed == 1 else sped_up(made, speed), out, to)
-    except TraceError as error:
-        _fail(str(error))
+    notes += write_trace(made if speed == 1 else sped_up(made, speed), out, to)
     typer.echo(f"{out}: {read.rows:,} requests")
     for note in notes:
         typer.echo(note, err=True)
@@ -74,13 +72,5 @@ def convert(
 
 def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:
     if file_format not in NAMES:
-        _fail(f"--format {file_format}: there is no such format; there are {', '.join(NAMES)}")
-    try:
-        return read_trace(file, file_format, limit_rows)
-    except TraceError as error:
-        _fail(str(error))
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"e80sim: {sentence}", err=True)
-    raise typer.Exit(2)
+        raise UserError(f"--format {file_format}: there is no such format; there are {', '.join(NAMES)}")
+    return read_trace(file, file_format, limit_rows)

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from mistakes import UserError
 from traffic.arrivals import Arrivals
 from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
 from traffic.spec import Spec
@@ -54,7 +55,7 @@ class Kind(Spec):
     @model_validator(mode="after")
     def _a_trace_has_a_path(self) -> Self:
         if isinstance(self.lengths, TraceLengths) and self.lengths.path is None:
-            raise ValueError(f"the lengths of kind {self.name!r} are a trace's, and need its path")
+            raise UserError(f"the lengths of kind {self.name!r} are a trace's, and need its path")
         return self
 
 
@@ -78,18 +79,18 @@ class Mix(Spec):
 
 
 def read_mix(path: Path) -> Mix:
-    """YAML or JSON. Raises ValueError with a sentence."""
+    """YAML or JSON. Raises UserError with a sentence."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Mix.model_validate(data, context={"folder": path.parent})
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
     except yaml.YAMLError:
-        raise ValueError(f"{path} is not YAML") from None
+        raise UserError(f"{path} is not YAML") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise UserError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def prompt_of(tokens: int, rng: np.random.Generator) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from api_shim.content.plan import Ask, Plan, spoken
+from mistakes import UserError
 
 
 class Line(NamedTuple):
@@ -20,12 +21,12 @@ class Replay:
     paced = True
 
     def __init__(self, path: Path) -> None:
-        """Raises ValueError with a sentence that names file and line."""
+        """Raises UserError with a sentence that names file and line."""
         lines = read_lines(path)
         self._matching = [line for line in lines if line.match is not None]
         plain = [line for line in lines if line.match is None]
         if not plain:
-            raise ValueError(f"{path} needs a line without `match`, for the requests that no line matches")
+            raise UserError(f"{path} needs a line without `match`, for the requests that no line matches")
         self._plain = cycle(plain)
 
     async def plan(self, ask: Ask) -> Plan:
@@ -38,9 +39,9 @@ def read_lines(path: Path) -> list[Line]:
     try:
         texts = path.read_text(encoding="utf-8").splitlines()
     except OSError as problem:
-        raise ValueError(f"cannot read {path}: {problem.strerror}") from None
+        raise UserError(f"cannot read {path}: {problem.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file in UTF-8") from None
+        raise UserError(f"{path} is not a text file in UTF-8") from None
     lines = []
     for number, text in enumerate(texts, 1):
         if text.strip():
@@ -52,11 +53,9 @@ def _line(where: str, text: str) -> Line:
     try:
         row = json.loads(text)
     except json.JSONDecodeError as problem:
-        raise ValueError(f"{where}: not a JSON object ({problem.msg})") from None
+        raise UserError(f"{where}: not a JSON object ({problem.msg})") from None
     content, match = (row.get("content"), row.get("match")) if isinstance(row, dict) else (None, None)
     if not isinstance(content, str) or not isinstance(match, str | None):
         # The file is wrong, not a type in this program.
-        raise ValueError(  # noqa: TRY004
-            f'{where}: a line is {{"content": text}}, and may have "match": text'
-        )
+        raise UserError(f'{where}: a line is {{"content": text}}, and may have "match": text')
     return Line(match, content)

@@ -1,7 +1,6 @@
 """`e80sim load`: a scenario served and loaded by locust, and what was simulated beside what was seen."""
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -9,25 +8,24 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from api_shim.load.mix import mix_of, without_arrivals
 from api_shim.load.processes import LoadError, run_locust, server
+from mistakes import FAILED, INTERRUPTED, UserError, stop
 from reports.html import render
 from reports.live import CLIENT_FILE, ClientFileError, live_json, read_client
 from reports.live_text import live_text
 from reports.run_directory import REPORT, RunDirectoryError, read, replace_file, write_report, write_summary
 from reports.text import summary_table
 from sim.run.new_directory import new_directory, require_new
-from sim.scenario.load import Plan
 from sim.scenario.load import load as load_scenario
 from traffic.mix import Mix
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
-USERS_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 SENDERS = 12
 """Locust's users in an open loop: enough for each kind of request to have one."""
 SPAWN_PER_S = 100
@@ -75,16 +73,14 @@ def load(
     Without --users and --rate, requests come when the scenario's own sources send them.
     """
     if find_spec("locust") is None:
-        _fail("load needs locust, which is not installed: pip install 'e80sim[load]'")
+        raise UserError("load needs locust, which is not installed: pip install 'e80sim[load]'")
     if users is not None and rate is not None:
-        _fail("--users is a closed loop and --rate an open one: give one of them")
-    try:
-        plan = load_scenario(scenario, settings or [])
-        mix = _mix(plan, variant, own_arrivals=users is None and rate is None)
-        directory = new_directory(plan) if out is None else out
-        require_new(directory, "--out")
-    except ValueError as error:
-        _fail(str(error))
+        raise UserError("--users is a closed loop and --rate an open one: give one of them")
+    plan = load_scenario(scenario, settings or [])
+    mix = mix_of(plan.variant(variant))
+    mix = mix if users is None and rate is None else without_arrivals(mix)
+    directory = new_directory(plan) if out is None else out
+    require_new(directory, "--out")
     served = [str(scenario), "--port", "0", "--speed", str(speed), "--record", str(directory)]
     served += [part for text in settings or [] for part in ("--set", text)]
     served += [] if variant is None else ["--variant", variant]
@@ -93,15 +89,6 @@ def load(
         interrupted = _perform(served, asked, duration / speed + STOP_S + START_S)
         status = INTERRUPTED if interrupted else 0
         _finish(directory, Path(folder), status)
-
-
-def _mix(plan: Plan, variant: str | None, *, own_arrivals: bool) -> Mix:
-    """Raises ValueError."""
-    chosen = variant or next(iter(plan.variants))
-    if chosen not in plan.variants:
-        raise ValueError(f"--variant {chosen}: there are {', '.join(plan.variants)}")
-    mix = mix_of(plan.variants[chosen])
-    return mix if own_arrivals else without_arrivals(mix)
 
 
 def _locust_arguments(
@@ -137,7 +124,7 @@ def _perform(served: list[str], asked: list[str], patience_s: float) -> bool:
         with _terminated_like_interrupted(), server(served) as address:
             run_locust([*asked, "--host", address], patience_s)
     except LoadError as error:
-        _fail(str(error), FAILED)
+        stop(str(error), FAILED)
     except KeyboardInterrupt:
         return True
     return False
@@ -145,11 +132,11 @@ def _perform(served: list[str], asked: list[str], patience_s: float) -> bool:
 
 def _finish(directory: Path, folder: Path, status: int) -> None:
     if not directory.exists():
-        _fail("nothing was asked, so nothing was written", status or FAILED)
+        stop("nothing was asked, so nothing was written", status or FAILED)
     try:
         _add_client(directory, folder / "client")
     except (RunDirectoryError, ClientFileError) as error:
-        _fail(str(error), FAILED)
+        stop(str(error), FAILED)
     run = read(directory)
     assert run.summary is not None
     typer.echo(summary_table(run.summary))
@@ -182,8 +169,3 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
-    sys.stderr.write(f"e80sim: {sentence}\n")
-    raise typer.Exit(status)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api_shim.accounts.callers import SOURCE_KEY_PREFIX
+from mistakes import UserError
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from traffic.arrivals import PoissonArrivals, TraceArrivals
@@ -11,7 +12,7 @@ from traffic.sizes import TraceLengths
 
 
 def mix_of(scenario: Scenario) -> Mix:
-    """Raises ValueError where the rate of a source cannot be told."""
+    """Raises UserError where the rate of a source cannot be told."""
     return Mix(kinds=tuple(_kind(scenario, name, source) for name, source in scenario.traffic.items()))
 
 
@@ -20,7 +21,7 @@ def _kind(scenario: Scenario, name: str, source: Source) -> Kind:
     calls = 1 if app is None else app.calls
     rate_per_s = source.arrivals.mean_rate_per_s
     if rate_per_s is None:
-        raise ValueError(f"the arrivals of source {name} have no mean rate to weigh it by")
+        raise UserError(f"the arrivals of source {name} have no mean rate to weigh it by")
     # Who sends an app's calls is the app: they come as independent requests, not one after the other.
     arrivals = source.arrivals if app is None else PoissonArrivals(rate_per_s=rate_per_s * calls)
     return Kind(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BASE_URL = "http://e80sim.invalid/v1"
 FIRST_OPENAI_ON_HTTPX2 = 3
-OURS = ("sim", "traffic", "reports", "hwmodels")
+OURS = ("sim", "traffic", "reports", "hwmodels", "mistakes")
 
 
 def check_packages() -> None:
@@ -159,8 +159,4 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
 def _scenario(scenario: Scenario | Path | str, variant: str | None, overrides: Iterable[str]) -> Scenario:
     if isinstance(scenario, Scenario):
         return scenario
-    plan = load(Path(scenario), overrides)
-    chosen = variant or next(iter(plan.variants))
-    if chosen not in plan.variants:
-        raise ValueError(f"there is no variant {chosen!r}: there are {', '.join(plan.variants)}")
-    return plan.variants[chosen]
+    return load(Path(scenario), overrides).variant(variant)

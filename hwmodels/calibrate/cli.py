@@ -3,16 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mistakes import UserError
 
 if TYPE_CHECKING:
     from hwmodels.calibrate.fit import Calibration
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-USERS_MISTAKE = 2
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -57,13 +57,10 @@ def calibrate(
     from hwmodels.calibrate.text import as_data, as_text
     from hwmodels.llm import load_llm
 
-    try:
-        steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
-        calibration = fit(steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed)
-        if out is not None:
-            _write(calibration, out, name or table.stem, extends, host_ms)
-    except ValueError as error:
-        _fail(str(error))
+    steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
+    calibration = fit(steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed)
+    if out is not None:
+        _write(calibration, out, name or table.stem, extends, host_ms)
     typer.echo(json.dumps(as_data(calibration), indent=2) if as_json else as_text(calibration))
     if out is not None:
         sys.stderr.write(f"wrote {out}: use it as hardware: {{preset: ./{out.name}}}\n")
@@ -75,22 +72,17 @@ def _write(calibration: "Calibration", out: Path, name: str, extends: str, host_
 
     load_entry(extends, "gpu_iteration")
     if out.suffix != ".yaml":
-        raise ValueError(f"--out {out}: the name of a catalogue file ends in .yaml")
+        raise UserError(f"--out {out}: the name of a catalogue file ends in .yaml")
     title = f"{name}, fitted to {calibration.table.name}"
     try:
         out.write_text(entry_yaml(calibration, title, extends=extends, host_ms=host_ms), encoding="utf-8")
     except OSError as problem:
-        raise ValueError(f"cannot write {out}: {problem.strerror}") from None
+        raise UserError(f"cannot write {out}: {problem.strerror}") from None
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for (left, equals, _), text in zip(pairs, texts, strict=True):
         if not left or not equals:
-            raise ValueError(f"{option} {text}: write it as NAME=VALUE")
+            raise UserError(f"{option} {text}: write it as NAME=VALUE")
     return {left: right for left, _, right in pairs}
-
-
-def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"e80sim: {sentence}\n")
-    raise typer.Exit(USERS_MISTAKE)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from mistakes import UserError
+
 COLUMNS: dict[str, tuple[str, ...]] = {
     "iteration_ms": ("iteration_ms", "iteration_us", "latency_ms", "step_ms", "step_us"),
     "prefill_chunk": ("prefill_chunk",),
@@ -28,7 +30,7 @@ NEEDED = (
 MS_PER_UNIT = {"_ms": 1.0, "_us": 1e-3, "_s": 1e3}
 
 
-class TableError(ValueError):
+class TableError(UserError):
     """A sentence that names the file, and the line where there is one."""
 
 

@@ -11,6 +11,7 @@ from hwmodels.calibrate.step_table import FloatArray, IntArray, StepTable
 from hwmodels.entry import nearest
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
+from mistakes import UserError
 
 LEAST_STEPS_PER_COEFFICIENT = 2
 
@@ -62,7 +63,7 @@ def calibrate(
 ) -> Calibration:
     """Fit `form` to `table`; ValueError where the table is too short or the form unknown."""
     if form not in FORMS:
-        raise ValueError(nearest("form", form, FORMS))
+        raise UserError(nearest("form", form, FORMS))
     precision = llm.precision(weights)
     shape = FORMS[form](table, llm, precision)
     seen, unseen = _split(table, shape, hold_out, seed)
@@ -85,12 +86,12 @@ def calibrate(
 def _split(table: StepTable, form: Form, hold_out: float, seed: int) -> tuple[IntArray, IntArray]:
     """Indices of the steps to fit and of those held out."""
     if not 0 <= hold_out < 1:
-        raise ValueError(f"a share of {hold_out:g} cannot be held out: choose from 0 to below 1")
+        raise UserError(f"a share of {hold_out:g} cannot be held out: choose from 0 to below 1")
     shuffled = np.random.default_rng(seed).permutation(table.rows)
     held = int(hold_out * table.rows)
     least = LEAST_STEPS_PER_COEFFICIENT * len(form.coefficients)
     if table.rows - held < least:
-        raise ValueError(
+        raise UserError(
             f"{table.name} leaves {table.rows - held} steps to fit {len(form.coefficients)} coefficients to:"
             f" at least {least} are needed" + (", so hold out less" if table.rows >= least else "")
         )

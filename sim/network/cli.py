@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from mistakes import UserError
 from sim.network.keep_alive import Tls
 
 if TYPE_CHECKING:
     from sim.network.journey import Journey
     from sim.network.network import Settings
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
 FORMS = "a region such as aws:us-east-1, edge, internet:cable:aws:us-east-1, or a place of the scenario"
 
@@ -36,12 +37,8 @@ def path(
 ) -> None:
     """Show what a request pays from A to B, until the first byte of its answer is back at A."""
     from sim.network.journey import journey_text
-    from sim.scenario.source_map import ScenarioError
 
-    try:
-        found = _journey(a, b, prompt_tokens, _settings(scenario, site, tls), cold=cold)
-    except (ScenarioError, ValueError) as error:
-        _fail(str(error))
+    found = _journey(a, b, prompt_tokens, _settings(scenario, site, tls), cold=cold)
     typer.echo(json.dumps(found, indent=2) if as_json else journey_text(found))
 
 
@@ -52,7 +49,7 @@ def _settings(scenario: Path | None, site: str | None, tls: str | None) -> "Sett
     from sim.scenario.schema import Network
 
     if tls is not None and tls not in get_args(Tls):
-        raise ValueError(f"--tls {tls}: it can be {', '.join(get_args(Tls))}")
+        raise UserError(f"--tls {tls}: it can be {', '.join(get_args(Tls))}")
     stated = {"site": site and region_table().region(site).name, "tls": tls}
     network = Network.model_construct(places={}) if scenario is None else load(scenario).base.network
     return network.model_copy(update={key: value for key, value in stated.items() if value})
@@ -68,8 +65,3 @@ def _journey(a: str, b: str, prompt_tokens: int, settings: "Settings", *, cold: 
     dns_lookup_ms = None if isinstance(start, CustomPlace) else settings.dns_lookup_ms
     keep_alive = KeepAlive(tls=settings.tls, dns_lookup_ms=dns_lookup_ms)
     return journey(path_between(start, end, settings.site), prompt_tokens, keep_alive, cold=cold)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"e80sim: {sentence}", err=True)
-    raise typer.Exit(2)

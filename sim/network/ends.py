@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import get_args
 
+from mistakes import UserError
 from sim.network.places import (
     GATEWAY,
     CustomPlace,
@@ -33,16 +34,16 @@ def end_named(text: str, places: Mapping[str, EdgePlace | RegionPlace | Internet
     if kind == "internet":
         return _internet(text, rest)
     if not rest:
-        raise ValueError(_unknown(text, list(places)))
+        raise UserError(_unknown(text, list(places)))
     return RegionPlace.model_validate({"kind": "region", "region": region_table().region(text).name})
 
 
 def _internet(text: str, rest: str) -> InternetPlace:
     access, _, near = rest.partition(":")
     if access not in ACCESS:
-        raise ValueError(f"{text!r}: the access is {access!r}; it can be {', '.join(ACCESS)}")
+        raise UserError(f"{text!r}: the access is {access!r}; it can be {', '.join(ACCESS)}")
     if not near:
-        raise ValueError(f"{text!r} names no region; write it as internet:{access}:aws:us-east-1")
+        raise UserError(f"{text!r} names no region; write it as internet:{access}:aws:us-east-1")
     region = region_table().region(near).name
     return InternetPlace.model_validate({"kind": "internet", "access": access, "near": region})
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.value import Confidence
+from mistakes import UserError
 from sim.network.catalogue import DATA, network_facts
 
 Method = Literal["measured", "same_metro", "nearest_pair", "distance"]
@@ -54,14 +55,14 @@ class RegionTable:
     def region(self, name: str) -> Region:
         found = self.regions.get(name)
         if found is None:
-            raise ValueError(f"there is no region {name!r}; {_hint(name, self.regions)}")
+            raise UserError(f"there is no region {name!r}; {_hint(name, self.regions)}")
         return found
 
     def rtt_between(self, a: str, b: str) -> RttEstimate:
         """Measured, else of one metro, else from the nearest measured pair, else from a short distance."""
         start, end = self.region(a), self.region(b)
         if a == b:
-            raise ValueError(f"{a} to itself is a hop inside a region, not a pair of regions")
+            raise UserError(f"{a} to itself is a hop inside a region, not a pair of regions")
         measured = self.rtts.get(_pair(a, b))
         if measured is not None:
             return RttEstimate(measured, "measured", None, "measured", "region_rtt.csv")

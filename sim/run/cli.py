@@ -2,26 +2,25 @@
 
 import json
 import os
-import sys
 import time  # noqa: TID251 -- the run layer may look at the wall clock
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from mistakes import INTERRUPTED, UserError, say, stop
 from sim.scenario.load import Plan, load
-from sim.scenario.source_map import ScenarioError
+from sim.scenario.overrides import Setting
 
 if TYPE_CHECKING:
     from reports.uncertainty import Study
     from sim.run.replications import Results
     from sim.run.uncertainty import Draws
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
-USERS_MISTAKE = 2
-INTERRUPTED = 130
 WORKER_LOST = "a worker process was killed, perhaps for want of memory,"
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
@@ -65,7 +64,6 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object on stdout")] = False,
 ) -> None:
     """Simulate every variant of SCENARIO, write a run directory and print what came out."""
-    from reports.run_directory import RunDirectoryError
     from reports.words import plural
     from sim.run import interrupt
     from sim.run.progress import Progress
@@ -73,8 +71,8 @@ def run(
     from sim.run.stopping import run_until_precise
 
     began = time.perf_counter()
-    overrides = {"run.seed": seed, "run.replications": replications, "run.horizon_s": horizon}
-    plan = _plan(scenario, [*settings, *(f"{k}={v}" for k, v in overrides.items() if v is not None)])
+    overrides = {"seed": seed, "replications": replications, "horizon": horizon}
+    plan = load(scenario, [*settings, *_stated(overrides)])
     directory = _new_directory(plan, out)
     draws = None if uncertainty is None else _draws(plan, uncertainty)
     progress = Progress(plan.base.name, quiet=quiet)
@@ -89,13 +87,11 @@ def run(
             made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
         answer = Answer(results, remarks, made)
         summary = _write(plan, answer, directory, began, with_report=not no_report)
-    except RunDirectoryError as error:
-        _fail(str(error))
     except (NothingDoneError, KeyboardInterrupt):
         why = "interrupted" if interrupt.asked() else WORKER_LOST
-        _fail(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
+        stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
     if results.interrupted and not interrupt.asked():
-        _tell(f"{WORKER_LOST} and what was complete is kept")
+        say(f"{WORKER_LOST} and what was complete is kept")
     progress.finish(
         f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
         f"in {time.perf_counter() - began:.1f} s"
@@ -105,24 +101,29 @@ def run(
         raise typer.Exit(INTERRUPTED)
 
 
+def _stated(overrides: Mapping[str, float | None]) -> Iterator[Setting]:
+    """What options put over the scenario's section `run`."""
+    fields = {"horizon": "horizon_s"}
+    for name, value in overrides.items():
+        if value is not None:
+            yield Setting(f"run.{fields.get(name, name)}", value, f"--{name} {value}")
+
+
 def _draws(plan: Plan, draws: int) -> "Draws":
     from sim.run.uncertainty import draw
 
     try:
         return draw(plan, draws)
-    except ValueError as error:
-        _fail(f"--uncertainty {draws}: {error}")
+    except UserError as error:
+        raise UserError(f"--uncertainty {draws}: {error}") from None
 
 
 def _new_directory(plan: Plan, out: Path | None) -> Path:
     from sim.run.new_directory import new_directory, require_new
 
-    try:
-        if out is None:
-            return new_directory(plan)
-        require_new(out, "--out")
-    except ValueError as error:
-        _fail(str(error))
+    if out is None:
+        return new_directory(plan)
+    require_new(out, "--out")
     return out
 
 
@@ -165,7 +166,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     from reports.words import plural
     from sim.scenario.check import trace_notes
 
-    plan = _plan(scenario, settings)
+    plan = load(scenario, settings)
     base = plan.base
     variants = ", ".join(plan.variants)
     typer.echo(
@@ -182,19 +183,3 @@ def schema() -> None:
     from sim.scenario.schema import Scenario
 
     typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
-
-
-def _plan(scenario: Path, settings: list[str]) -> Plan:
-    try:
-        return load(scenario, settings)
-    except ScenarioError as error:
-        _fail(str(error))
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"e80sim: {sentence}\n")
-
-
-def _fail(sentence: str, status: int = USERS_MISTAKE) -> NoReturn:
-    _tell(sentence)
-    raise typer.Exit(status)

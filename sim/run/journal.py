@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
 
+from mistakes import UserError
 from sim.time.timeline import Timeline
 from traffic.request import Request
 
@@ -18,7 +19,7 @@ FILE = "arrivals.jsonl"
 DEFAULTS = Request._field_defaults
 
 
-class JournalError(ValueError):
+class JournalError(UserError):
     """One sentence for the user: which line of which file, and what is wrong with it."""
 
 

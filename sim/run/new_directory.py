@@ -6,11 +6,12 @@ from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
 
+from mistakes import UserError
 from sim.scenario.load import Plan
 
 
 def new_directory(plan: Plan) -> Path:
-    """`runs/<name>/<time>-<hash>`. Raises ValueError."""
+    """`runs/<name>/<time>-<hash>`. Raises UserError."""
     digest = sha256(plan.resolved().encode()).hexdigest()[:8]
     base = Path("runs") / plan.base.name / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest}"
     candidates = chain([base], (base.with_name(f"{base.name}-{n}") for n in count(2)))
@@ -19,9 +20,9 @@ def new_directory(plan: Plan) -> Path:
 
 
 def require_new(directory: Path, option: str) -> None:
-    """Raises ValueError where `directory` exists or cannot be made."""
+    """Raises UserError where `directory` exists or cannot be made."""
     if os.path.lexists(directory):
-        raise ValueError(f"{option} {directory} exists already: choose a directory that does not")
+        raise UserError(f"{option} {directory} exists already: choose a directory that does not")
     _require_writable(directory)
 
 
@@ -29,6 +30,6 @@ def _require_writable(directory: Path) -> None:
     # Path.exists raises where it may not look.
     around = next(path for path in directory.absolute().parents if os.path.exists(path))  # noqa: PTH110
     if not around.is_dir():
-        raise ValueError(f"{directory} cannot be made: {around} is not a directory")
+        raise UserError(f"{directory} cannot be made: {around} is not a directory")
     if not os.access(around, os.W_OK | os.X_OK):
-        raise ValueError(f"{directory} cannot be made: {around} cannot be written to")
+        raise UserError(f"{directory} cannot be made: {around} cannot be written to")

@@ -1,25 +1,24 @@
 """`e80sim replay DIR`: run what came into a live server again, offline, and compare the stamps."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from mistakes import UserError
 from reports.html import render
-from reports.run_directory import Run, RunDirectoryError, read, write
+from reports.run_directory import Run, read, write
 from reports.summary import summarise
 from reports.tables import RunTables
-from sim.run.journal import FILE, JournalError, read_journal
+from sim.run.journal import FILE, read_journal
 from sim.run.live import first_difference, live_tables, replayed
 from sim.scenario.load import load
-from sim.scenario.source_map import ScenarioError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
 DIFFERENT = 1
-USERS_MISTAKE = 2
+"""The exit status."""
 
 
 @app.command()
@@ -28,17 +27,14 @@ def replay(
     out: Annotated[Path | None, typer.Option(help="write a run directory of the replay, too")] = None,
 ) -> None:
     """Exit status 0: every stamp is equal, to the picosecond. 1: the first difference is told."""
-    try:
-        run = read(directory)
-        if not (directory / FILE).exists():
-            _fail(f"{directory} is not the directory of a live run: it has no {FILE}")
-        entries = read_journal(directory / FILE)
-        plan = load(directory / "scenario.yaml")
-        tables = live_tables(replayed(next(iter(plan.variants.values())), entries))
-        if out is not None:
-            _write(out, run, tables, directory)
-    except (RunDirectoryError, JournalError, ScenarioError) as error:
-        _fail(str(error))
+    run = read(directory)
+    if not (directory / FILE).exists():
+        raise UserError(f"{directory} is not the directory of a live run: it has no {FILE}")
+    entries = read_journal(directory / FILE)
+    plan = load(directory / "scenario.yaml")
+    tables = live_tables(replayed(next(iter(plan.variants.values())), entries))
+    if out is not None:
+        _write(out, run, tables, directory)
     difference = first_difference(run.tables, tables)
     if difference is not None:
         typer.echo(f"{directory}: the replay differs. {difference}")
@@ -57,8 +53,3 @@ def _write(out: Path, run: Run, tables: RunTables, directory: Path) -> None:
     summary = summarise(tables, manifest)
     again = replace(run, tables=tables, manifest=manifest, summary=summary)
     write(out, again, render(summary, manifest=manifest))
-
-
-def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"e80sim: {sentence}\n")
-    raise typer.Exit(USERS_MISTAKE)

@@ -14,6 +14,7 @@ from numpy.random import Generator
 
 from hwmodels.spec import HardwareSpec
 from hwmodels.value import Value
+from mistakes import UserError
 from reports.columns import Floats
 from reports.headlines import Headlines, headlines
 from reports.metrics import Window
@@ -116,7 +117,7 @@ def perturbed(scenario: Scenario, drawn: Mapping[Uncertain, float]) -> Scenario:
 
 
 def draw(plan: Plan, draws: int) -> Draws:
-    """Raises ValueError where a range reaches to values with which a variant cannot run."""
+    """Raises UserError where a range reaches to values with which a variant cannot run."""
     ranges = ranges_of(plan.variants)
     shares = latin_hypercube(stream(plan.base.run.seed, 0, STREAM), draws, len(ranges.uncertain))
     columns = [
@@ -175,7 +176,7 @@ def _require_runnable(variants: Mapping[str, Scenario]) -> None:
     for name, scenario in variants.items():
         wrong = next(problems(scenario), None)
         if wrong is not None:
-            raise ValueError(
+            raise UserError(
                 f"the range of a value reaches to where {name} cannot run: {wrong.sentence}; "
                 "or state that value in the scenario"
             )

@@ -1,18 +1,19 @@
 """From a file to checked scenarios, one per variant. Errors are sentences with file and line."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from mistakes import UserError
 from sim.scenario.check import Problem, problems
-from sim.scenario.nearest import nearest
-from sim.scenario.overrides import apply_setting, apply_text
-from sim.scenario.schema import Scenario
+from sim.scenario.nearest import nearest, unknown
+from sim.scenario.overrides import Setting, apply_setting, option
+from sim.scenario.schema import Scenario, Variant
 from sim.scenario.sentences import sentence
 from sim.scenario.source_map import ScenarioError, SourceMap, read_yaml
 
@@ -23,6 +24,9 @@ COMMON = {
     "question": "all variants answer one question",
 }
 """Sections that no variant can have for itself, and why."""
+
+T = TypeVar("T")
+
 BASE = "base"
 """The name of the only variant of a scenario that has none."""
 
@@ -34,33 +38,96 @@ class Plan:
     base: Scenario
     variants: dict[str, Scenario]
 
+    def variant(self, name: str | None) -> Scenario:
+        """The one of that name, or the first. Raises UserError."""
+        if name is None:
+            return next(iter(self.variants.values()))
+        if name not in self.variants:
+            raise UserError(unknown("variant", name, self.variants))
+        return self.variants[name]
+
     def resolved(self) -> str:
         """The scenario as it ran, `--set` included and paths absolute: running it again gives the same."""
         data = self.base.model_dump(mode="json", exclude_unset=True)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
 
-def load(path: Path, settings: Iterable[str] = ()) -> Plan:
-    """Read `path`, put the `a.b.c=value` settings over it, expand and check every variant.
+def load(path: Path, settings: Iterable[str | Setting] = ()) -> Plan:
+    """Read `path`, put the settings over it (`a.b.c=value` as after `--set`), expand and check every variant.
 
     Raises:
         ScenarioError: the file, a setting or what they say together is wrong.
 
     """
-    data, source_map = read_yaml(path)
-    for setting in settings:
-        apply_text(data, source_map, setting)
-    folder = path.resolve().parent
-    base = _validated(data, source_map, folder, "")
-    variants = {}
-    for name, variant in base.variants.items():
-        own, own_map = deepcopy(data), deepcopy(source_map)
+    file = _File(*read_yaml(path), path.resolve().parent)
+    stated = [setting if isinstance(setting, Setting) else option(setting) for setting in settings]
+    return _blaming(file.plan, stated)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What stands in a file, and where."""
+
+    data: dict[str, Any]
+    source_map: SourceMap
+    folder: Path
+
+    def plan(self, settings: Sequence[Setting]) -> Plan:
+        file = self.under(settings)
+        base = file.scenario("")
+        variants = {name: file.variant(name, variant) for name, variant in base.variants.items()}
+        return Plan(base, variants or {BASE: base})
+
+    def under(self, settings: Iterable[Setting]) -> "_File":
+        file = replace(self, data=deepcopy(self.data), source_map=deepcopy(self.source_map))
+        for setting in settings:
+            apply_setting(file.data, file.source_map, setting)
+        return file
+
+    def variant(self, name: str, variant: Variant) -> Scenario:
+        settings = []
         for dotted, value in variant.set.items():
-            place = source_map.where(("variants", name, "set", dotted))
+            place = self.source_map.where(("variants", name, "set", dotted))
             _require_own(dotted, place, name)
-            apply_setting(own, own_map, dotted, value, place)
-        variants[name] = _validated(own, own_map, folder, f"in variant `{name}`, ")
-    return Plan(base, variants or {BASE: base})
+            settings.append(Setting(dotted, value, place))
+        return _blaming(lambda some: self.under(some).scenario(f"in variant `{name}`, "), settings)
+
+    def scenario(self, prefix: str) -> Scenario:
+        try:
+            scenario = Scenario.model_validate(self.data, context={"folder": self.folder})
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            raise ScenarioError(sentence(errors, self.data, self.source_map, prefix)) from None
+        found: Problem | None = next(iter(problems(scenario)), None)
+        if found is not None:
+            raise ScenarioError(f"{self.source_map.where(found.location)}: {prefix}{found.sentence}")
+        return scenario
+
+
+def _blaming(attempt: Callable[[Sequence[Setting]], T], settings: Sequence[Setting]) -> T:
+    """`attempt(settings)`. Where it fails for a setting, that is named and not the line that it clashes with.
+
+    Guilty is the last setting without which the same would not be said.
+    """
+    try:
+        return attempt(settings)
+    except ScenarioError as error:
+        said = str(error)
+        for i in reversed(range(len(settings))):
+            if said.startswith(f"{settings[i].place}: "):
+                break
+            if _said(attempt, [*settings[:i], *settings[i + 1 :]]) != said:
+                _, _, words = said.partition(": ")
+                raise ScenarioError(f"{settings[i].place}: {words}") from None
+        raise
+
+
+def _said(attempt: Callable[[Sequence[Setting]], object], settings: Sequence[Setting]) -> str | None:
+    try:
+        attempt(settings)
+    except ScenarioError as error:
+        return str(error)
+    return None
 
 
 def _require_own(dotted: str, place: str, variant: str) -> None:
@@ -70,15 +137,3 @@ def _require_own(dotted: str, place: str, variant: str) -> None:
     if head not in allowed:
         why = f": {COMMON[head]}" if head in COMMON else nearest(head, allowed)
         raise ScenarioError(f"{place}: variant `{variant}` cannot set `{dotted}`{why}")
-
-
-def _validated(data: dict[str, Any], source_map: SourceMap, folder: Path, prefix: str) -> Scenario:
-    try:
-        scenario = Scenario.model_validate(data, context={"folder": folder})
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        raise ScenarioError(sentence(errors, data, source_map, prefix)) from None
-    found: Problem | None = next(iter(problems(scenario)), None)
-    if found is not None:
-        raise ScenarioError(f"{source_map.where(found.location)}: {prefix}{found.sentence}")
-    return scenario

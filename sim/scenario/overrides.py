@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 from sim.scenario.nearest import unknown
 from sim.scenario.source_map import ScenarioError, SourceMap, parse_value
@@ -20,22 +20,26 @@ LONGEST = 100
 """Characters of a setting that an error repeats."""
 
 
-def apply_text(data: dict[str, Any], source_map: SourceMap, setting: str) -> None:
-    """Put `a.b.c=value` over the data, the value written as in a file."""
-    place = f"--set {setting if len(setting) <= LONGEST else f'{setting[: LONGEST - 3]}...'}"
-    dotted, equals, text = setting.partition("=")
+class Setting(NamedTuple):
+    dotted: str
+    """A path such as `models.llama.nodes`."""
+    value: object
+    place: str
+    """Where the user said so: the beginning of any error about it."""
+
+
+def option(text: str) -> Setting:
+    """`a.b.c=value` as after `--set`, the value written as in a file. Raises ScenarioError."""
+    place = f"--set {text if len(text) <= LONGEST else f'{text[: LONGEST - 3]}...'}"
+    dotted, equals, value = text.partition("=")
     if not equals or not dotted:
         raise ScenarioError(f"{place}: write it as path=value, such as models.llama.nodes=4")
-    apply_setting(data, source_map, dotted, parse_value(text, place), place)
+    return Setting(dotted, parse_value(value, place), place)
 
 
-def apply_setting(
-    data: dict[str, Any], source_map: SourceMap, dotted: str, value: object, place: str
-) -> None:
-    """Put `value` at a path such as `models.llama.nodes`, making the mappings on the way.
-
-    `place` is where the user said so, and the beginning of any error about it.
-    """
+def apply_setting(data: dict[str, Any], source_map: SourceMap, setting: Setting) -> None:
+    """Put its value at its path, making the mappings on the way."""
+    dotted, value, place = setting
     keys = _keys(dotted)
     if not all(keys):
         raise ScenarioError(f"{place}: `{dotted}` is not a path such as models.llama.nodes")

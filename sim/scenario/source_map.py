@@ -2,17 +2,23 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
+
+from mistakes import UserError
 
 Location = tuple[str | int, ...]
 
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """`1e6` is a number to everybody but YAML 1.1, which wants `1.0e+6`."""
 
+MOST_VALUES = 100_000
+DEEPEST = 50
+"""Bounds far above any scenario, for files that are none."""
 
-class ScenarioError(Exception):
+
+class ScenarioError(UserError):
     """The user's mistake, in one sentence that names file and line where it can."""
 
 
@@ -65,15 +71,15 @@ def parse_yaml(text: str, file: str) -> tuple[dict[str, Any], SourceMap]:
 def parse_value(text: str, place: str) -> Any:  # noqa: ANN401 -- plain data
     """What `text` would be as a value in a file; empty text is None."""
     try:
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        root = _compose(text)
+    except (yaml.YAMLError, UnicodeError):
         raise ScenarioError(f"{place}: {text!r} is not a YAML value") from None
     return None if root is None else _Builder(place).value(root, ())
 
 
 def _composed(text: str, file: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.CSafeLoader)
+        return _compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -82,10 +88,23 @@ def _composed(text: str, file: str) -> yaml.Node | None:
         raise ScenarioError(f"{file}: this is not YAML: {error.reason}") from None
 
 
+def _compose(text: str) -> yaml.Node | None:
+    """Raises yaml.YAMLError, also for what is nested so deep that building it would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            deep = f"more than {DEEPEST} lists and mappings, each inside the other"
+            mark = cast("yaml.error.Mark", event.start_mark)  # libyaml's own, with the same fields
+            raise yaml.MarkedYAMLError(problem=deep, problem_mark=mark)
+    return yaml.compose(text, Loader=yaml.CSafeLoader)
+
+
 def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     """The parser's words, and what mostly lies behind them."""
     problem, mark = str(error.problem or error.context), error.problem_mark
-    line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") + 1 and text else ""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""  # else behind the end
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a line starts with a tab; indent with spaces"
     if "another document" in problem:
@@ -93,8 +112,9 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     if "expected key" in problem or "block end" in problem:
         return f"{problem}; mostly that is a line indented by too much or too little"
     opened = error.context_mark
-    if "flow" in str(error.context) and opened is not None:
-        return f"{problem}; the bracket opens in line {opened.line + 1}"
+    if opened is not None and ("flow" in str(error.context) or "quoted" in str(error.context)):
+        what = "quote" if "quoted" in str(error.context) else "bracket"
+        return f"{problem}; the {what} opens in line {opened.line + 1}"
     return problem
 
 
@@ -104,9 +124,13 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.source_map = SourceMap(file)
         self._open: list[yaml.Node] = []
+        self._built = 0
 
     def value(self, node: yaml.Node, location: Location) -> Any:  # noqa: ANN401 -- plain data
         self.source_map.note(location, _line(node))
+        self._built += 1  # with each alias once more, so that aliases of aliases end here
+        if self._built > MOST_VALUES:
+            raise self._error(node, f"more than {MOST_VALUES:,} values, those of aliases (*) included")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if any(node is outer for outer in self._open):

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hwmodels.entry import first_error
+from mistakes import UserError
 from sim.scenario.check import problems
 from sim.scenario.schema import Scenario
 
@@ -36,10 +37,10 @@ def bare_node(
     try:
         scenario = Scenario.model_validate(raw)
     except ValidationError as error:
-        raise ValueError(first_error(error)) from None
+        raise UserError(first_error(error)) from None
     problem = next(iter(problems(scenario)), None)
     if problem is not None:
-        raise ValueError(problem.sentence)
+        raise UserError(problem.sentence)
     return scenario
 
 

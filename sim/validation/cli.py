@@ -1,20 +1,20 @@
 """`e80sim validate`: recorded requests of a real server against the model of it."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mistakes import UserError
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
     from sim.validation.recorded import RecordedRequests
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False)
 
-USERS_MISTAKE = 2
 NODE = "one node, callers 0 ms away"
 """The help panel of what describes the server without a scenario."""
 
@@ -58,23 +58,20 @@ def validate(
     from sim.validation.recorded import read_recorded
     from sim.validation.replay import replay
 
-    try:
-        recorded = read_recorded(requests)
-        if (scenario is None) == (hardware is None):
-            _fail("the server is either --scenario FILE or --hardware ENTRY")
-        if scenario is not None:
-            server = _from_file(scenario, settings)
-        else:
-            spec = {"weights": weights, "kv_pool_tokens": kv_pool_tokens, "t_host_ms": host_ms}
-            batching = {
-                "max_num_seqs": max_num_seqs,
-                "max_num_batched_tokens": max_num_batched_tokens,
-                "block_size": block_size,
-            }
-            server = _bare(recorded, {"preset": hardware} | _stated(spec), llm, _stated(batching))
-        rows = compare(replay(server, recorded, model=model, place=place))
-    except ValueError as error:
-        _fail(str(error))
+    recorded = read_recorded(requests)
+    if (scenario is None) == (hardware is None):
+        raise UserError("the server is either --scenario FILE or --hardware ENTRY")
+    if scenario is not None:
+        server = _from_file(scenario, settings)
+    else:
+        spec = {"weights": weights, "kv_pool_tokens": kv_pool_tokens, "t_host_ms": host_ms}
+        batching = {
+            "max_num_seqs": max_num_seqs,
+            "max_num_batched_tokens": max_num_batched_tokens,
+            "block_size": block_size,
+        }
+        server = _bare(recorded, {"preset": hardware} | _stated(spec), llm, _stated(batching))
+    rows = compare(replay(server, recorded, model=model, place=place))
     if as_json:
         data = {
             "requests": recorded.name,
@@ -99,14 +96,5 @@ def _bare(
 
 def _from_file(path: Path, settings: list[str]) -> "Scenario":
     from sim.scenario.load import load
-    from sim.scenario.source_map import ScenarioError
 
-    try:
-        return load(path, settings).base
-    except ScenarioError as error:
-        _fail(str(error))
-
-
-def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"e80sim: {sentence}\n")
-    raise typer.Exit(USERS_MISTAKE)
+    return load(path, settings).base

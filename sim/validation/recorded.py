@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mistakes import UserError
 from sim.time.units import PS_PER_MS
 
 FloatArray = NDArray[np.float64]
@@ -24,7 +25,7 @@ METRICS = ("ttft", "tpot", "e2e")
 """Measured columns, each with its unit behind it (`ttft_ms`); at least one."""
 
 
-class RecordedError(ValueError):
+class RecordedError(UserError):
     """A sentence that names the file, and the line where there is one."""
 
 

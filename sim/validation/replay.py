@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mistakes import UserError
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.run.world import World
 from sim.scenario.schema import Scenario
@@ -76,7 +77,7 @@ def replay(
     world.env.run()
     for number, answer in enumerate(answers):
         if answer.ended_ps < 0:
-            raise ValueError(f"request {number} of {recorded.name} was {answer.reason or 'never answered'}")
+            raise UserError(f"request {number} of {recorded.name} was {answer.reason or 'never answered'}")
     return Replayed(
         recorded,
         np.array([answer.first_ps for answer in answers]),
@@ -119,4 +120,4 @@ def _the_only(what: str, name: str | None, known: Mapping[str, object]) -> str:
     if name is not None and name in known:
         return name
     which = f"which {what} is meant?" if name is None else f"there is no {what} {name!r}:"
-    raise ValueError(f"{which} choose from {', '.join(known)}")
+    raise UserError(f"{which} choose from {', '.join(known)}")

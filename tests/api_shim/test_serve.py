@@ -176,7 +176,7 @@ def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) 
         (["--content", "poetry"], "it is synthetic, echo, replay:FILE or upstream:URL"),
         (["--content", "replay:/no/such/file"], "cannot read /no/such/file"),
         (["--stream-chunks", "letters"], "per_token or coalesced"),
-        (["--variant", "other"], "there are base"),
+        (["--variant", "other"], "there is no variant `other`; there are `base`"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:

@@ -1,6 +1,7 @@
 """`e80sim` as a script sees it: exit codes, what goes to which stream, and what is left on the disk."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,22 +160,43 @@ def test_a_mistake_in_the_scenario_is_one_sentence(capsys: pytest.CaptureFixture
 def test_a_mistake_in_an_option_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, "run", "tiny.yaml", "--set", "models.lama.nodes=4")
     assert said == "--set models.lama.nodes=4: there is no model `lama`; did you mean `llama`?"
-    assert "it must be 1 or more" in fails(capsys, "run", "tiny.yaml", "--replications", "0")
-    assert "it must be more than 0" in fails(capsys, "run", "tiny.yaml", "--horizon", "-3")
+    said = fails(capsys, "run", "tiny.yaml", "--replications", "0")
+    assert said == "--replications 0: `run.replications` is 0: it must be 1 or more"
+    said = fails(capsys, "run", "tiny.yaml", "--horizon", "-3")
+    assert said == "--horizon -3.0: `run.horizon_s` is -3: it must be more than 0"
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["run"], ["run", "tiny.yaml", "--sed", "4"], ["run", "tiny.yaml", "--engine", "steam"], ["fly"]],
+    ("arguments", "sentence"),
+    [
+        ("run", "missing argument 'SCENARIO'; see e80sim run --help"),
+        (
+            "run tiny.yaml --sed 4",
+            "no such option: --sed (Possible options: --seed, --set); see e80sim run --help",
+        ),
+        (
+            "run tiny.yaml --engine steam",
+            "invalid value for '--engine': 'steam' is not one of 'fast', 'step'; see",
+        ),
+        (
+            "run tiny.yaml --jobs 0",
+            "invalid value for '--jobs': it must be greater than or equal to 1; see e80sim run --help",
+        ),
+        ("trace", "missing command; see e80sim trace --help"),
+        ("trace look x.csv", "no such command 'look'; see e80sim trace --help"),
+        ("fly", "there is no command 'fly'; there are run, check,"),
+        ("chekc", "there is no command 'chekc'; did you mean `check`?"),
+    ],
 )
-def test_a_command_that_is_wrong_itself_exits_2_with_usage_on_stderr(
-    capsys: pytest.CaptureFixture[str], arguments: list[str]
+def test_a_command_that_is_wrong_itself_is_told_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: str, sentence: str
 ) -> None:
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "sage" in err
-    assert "Traceback" not in err
+    assert fails(capsys, *arguments.split()).startswith(sentence)
+
+
+def test_the_version_names_the_program_and_its_python(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"e80sim \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+\)\n", capsys.readouterr().out)
 
 
 def test_without_a_command_the_menu_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -315,7 +315,7 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(scenario: Path) -> None:
         port = str(taken.getsockname()[1])
         with (
             pytest.raises(
-                LoadError, match=r"the server did not start: cannot listen on 127\.0\.0\.1: Address"
+                LoadError, match=r"the server did not start: cannot listen on 127\.0\.0\.1 port \d+: Address"
             ),
             server([str(scenario), "--port", port]),
         ):

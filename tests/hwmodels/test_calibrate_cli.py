@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import TypeAdapter
-from typer.testing import CliRunner
 
-from hwmodels.calibrate.cli import app
 from hwmodels.entry import load_entry
 from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.step_time import AffineStepTime
+from tests.support.cli import e80sim
 
-RUN = CliRunner()
 LLAMA = load_llm("llama3.1-8b")
 # 5 ms whatever it holds, 0.02 ms a token, 1e-6 ms a pair, 1e-4 ms a KV token (half as much again when mixed)
 LAW = AffineStepTime(
@@ -50,8 +48,8 @@ def _ms(new: int, past: int, decodes: int, context: int) -> float:
 @pytest.mark.parametrize("form", ["r6b", "table"])
 def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str) -> None:
     out = table.with_name(f"{form}.yaml")
-    result = RUN.invoke(
-        app, [str(table), "--form", form, "--out", str(out), "--host-ms", "0", "--holdout", "0.2"]
+    result = e80sim(
+        "calibrate", [str(table), "--form", form, "--out", str(out), "--host-ms", "0", "--holdout", "0.2"]
     )
     assert result.exit_code == 0, result.stderr
     spec = GpuIteration.model_validate({"preset": str(out), "memory_gb": 96.0})
@@ -62,7 +60,7 @@ def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str
 
 
 def test_a_scenario_finds_the_entry_beside_itself(table: Path) -> None:
-    assert RUN.invoke(app, [str(table), "--out", str(table.with_name("card.yaml"))]).exit_code == 0
+    assert e80sim("calibrate", [str(table), "--out", str(table.with_name("card.yaml"))]).exit_code == 0
     context = {"folder": table.parent}
     hardware = TypeAdapter[Any](Hardware).validate_python({"preset": "./card.yaml"}, context=context)
     assert isinstance(hardware, GpuIteration)
@@ -71,7 +69,7 @@ def test_a_scenario_finds_the_entry_beside_itself(table: Path) -> None:
 
 def test_every_fitted_value_has_a_source_and_is_derived(table: Path) -> None:
     out = table.with_name("card.yaml")
-    assert RUN.invoke(app, [str(table), "--out", str(out), "--name", "My card"]).exit_code == 0
+    assert e80sim("calibrate", [str(table), "--out", str(out), "--name", "My card"]).exit_code == 0
     entry = load_entry(str(out))
     assert entry.title == "My card, fitted to card.csv"
     assert entry.note is not None
@@ -88,7 +86,7 @@ def test_every_fitted_value_has_a_source_and_is_derived(table: Path) -> None:
 
 def test_terms_that_trade_off_get_the_range_of_each_alone(table: Path) -> None:
     out = table.with_name("card.yaml")
-    result = RUN.invoke(app, [str(table), "--out", str(out), "--json"])
+    result = e80sim("calibrate", [str(table), "--out", str(out), "--json"])
     told = {c["name"]: c for c in json.loads(result.stdout)["coefficients"]}
     values = yaml.safe_load(out.read_text("utf-8"))["fits"][0]["values"]
     for name, coefficient in told.items():
@@ -100,7 +98,7 @@ def test_terms_that_trade_off_get_the_range_of_each_alone(table: Path) -> None:
 
 
 def test_the_report_shows_coefficients_intervals_and_errors(table: Path) -> None:
-    result = RUN.invoke(app, [str(table)])
+    result = e80sim("calibrate", [str(table)])
     assert result.exit_code == 0
     assert "card.csv: 54 steps of llama3.1-8b in bf16, form r6b" in result.stdout
     assert "95 % interval" in result.stdout
@@ -113,7 +111,7 @@ def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> 
     decodes = [f"0,0,{n},{c},{_ms(0, 0, n, c)}" for n in (1, 2, 4, 8, 16, 64) for c in (10, 500, 2000)]
     table.write_text("\n".join([lines[0], *decodes]), "utf-8")
     out = table.with_name("decodes.yaml")
-    result = RUN.invoke(app, [str(table), "--out", str(out), "--holdout", "0"])
+    result = e80sim("calibrate", [str(table), "--out", str(out), "--holdout", "0"])
     assert result.exit_code == 0, result.stderr
     assert "Warning: ms_per_attn_pair has no effect on any step" in result.stdout
     with pytest.raises(ValueError, match=r"decodes has no ms_per_attn_pair: state it"):
@@ -133,7 +131,7 @@ def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> 
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(table: Path, options: list[str], sentence: str) -> None:
-    result = RUN.invoke(app, [str(table), *options])
+    result = e80sim("calibrate", [str(table), *options])
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith(sentence)

@@ -6,11 +6,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from typer.testing import CliRunner
 
-from reports.compare_cli import app
 from reports.compared_runs import DIFF_LINES, compare, read_runs
 from reports.run_directory import Run, write
+from tests.support.cli import e80sim
 from tests.support.synthetic import synthetic_run
 
 LATER_PS = 10**10
@@ -120,7 +119,7 @@ def test_a_variant_that_only_one_run_has_is_left_out_and_named(tmp_path: Path, r
 
 
 def cli(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return e80sim("compare", [str(argument) for argument in arguments])
 
 
 def test_the_command_prints_a_table_or_json_and_writes_a_page(tmp_path: Path, run: Run) -> None:

@@ -2,11 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from reports.cli import app, build
+from reports.cli import build
 from reports.run_directory import Run, RunDirectoryError, write
 from reports.summary import summarise
+from tests.support.cli import e80sim
 from tests.support.synthetic import synthetic_run
 
 
@@ -18,7 +18,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_report_replaces_the_report_and_prints_its_path(run: Path) -> None:
-    done = CliRunner().invoke(app, [str(run)])
+    done = e80sim("report", [str(run)])
     assert done.exit_code == 0, done.output
     assert done.output.strip() == str(run / "report.html")
     assert "Where should the assistant run?" in (run / "report.html").read_text(encoding="utf-8")
@@ -46,9 +46,12 @@ def test_a_summary_of_another_format_is_not_believed(run: Path) -> None:
 
 
 def test_an_unknown_directory_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, [str(tmp_path / "nowhere")])
+    done = e80sim("report", [str(tmp_path / "nowhere")])
     assert done.exit_code == 2
-    assert done.stderr.strip() == f"{tmp_path / 'nowhere'} is not a directory: give the directory of a run."
+    assert (
+        done.stderr.strip()
+        == f"e80sim: {tmp_path / 'nowhere'} is not a directory: give the directory of a run."
+    )
 
 
 def test_a_report_that_cannot_be_written_says_where(run: Path, tmp_path: Path) -> None:

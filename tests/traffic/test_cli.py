@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from traffic.cli import app
+from tests.support.cli import e80sim
 from traffic.traces import WRITABLE, read_trace
 
-RUN = CliRunner()
 ROWS = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,100,10\n1.0,200,20\n4.0,300,30\n"
 
 
@@ -21,7 +19,7 @@ def file(tmp_path: Path) -> str:
 
 
 def test_describe_prints_a_page(file: str) -> None:
-    result = RUN.invoke(app, ["trace", "describe", file])
+    result = e80sim("trace", ["describe", file])
     assert result.exit_code == 0
     assert "three.csv: 3 requests in 4.0 s" in result.stdout
     assert "mean rate                      0.5  requests per second" in result.stdout
@@ -29,22 +27,22 @@ def test_describe_prints_a_page(file: str) -> None:
 
 
 def test_describe_prints_json_for_scripts(file: str) -> None:
-    about = json.loads(RUN.invoke(app, ["trace", "describe", file, "--json", "--limit-rows", "2"]).stdout)
+    about = json.loads(e80sim("trace", ["describe", file, "--json", "--limit-rows", "2"]).stdout)
     assert (about["rows"], about["mean_rate_per_s"], about["cv_of_gaps"]) == (2, 1, 0)
 
 
 @pytest.mark.parametrize("name", WRITABLE)
 def test_convert_goes_there_and_back_through_every_format(file: str, tmp_path: Path, name: str) -> None:
     there, back = str(tmp_path / "there"), str(tmp_path / "back.csv")
-    assert RUN.invoke(app, ["trace", "convert", file, there, "--to", name]).exit_code == 0
-    result = RUN.invoke(app, ["trace", "convert", there, back, "--to", "vidur_csv"])
+    assert e80sim("trace", ["convert", file, there, "--to", name]).exit_code == 0
+    result = e80sim("trace", ["convert", there, back, "--to", "vidur_csv"])
     assert result.stdout == f"{back}: 3 requests\n"
     assert Path(back).read_text() == ROWS
 
 
 def test_convert_takes_the_first_rows_at_another_speed(file: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    RUN.invoke(app, ["trace", "convert", file, str(out), "--limit-rows", "2", "--speed", "3"])
+    e80sim("trace", ["convert", file, str(out), "--limit-rows", "2", "--speed", "3"])
     assert read_trace(out).arrival_ps.tolist() == [0, 333_333_333_333]
 
 
@@ -66,7 +64,7 @@ def test_convert_takes_the_first_rows_at_another_speed(file: str, tmp_path: Path
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(file: str, arguments: list[str], sentence: str) -> None:
-    result = RUN.invoke(app, ["trace", *(file if word == "FILE" else word for word in arguments)])
+    result = e80sim("trace", [*(file if word == "FILE" else word for word in arguments)])
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert result.stderr.startswith("e80sim: ")
     assert sentence in result.stderr

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mistakes import UserError
 from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
 from traffic.units import PS_PER_S, IntArray
 
 MAX_SPAN_PS = 2**63 - 1
 
 
-class TraceError(ValueError):
+class TraceError(UserError):
     """A sentence that names the file, the line and the offending value."""
 
 

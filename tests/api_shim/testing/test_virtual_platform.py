@@ -65,7 +65,7 @@ def test_the_fixture_makes_platforms_from_files_and_closes_them(
 
 
 def test_an_unknown_variant_is_told() -> None:
-    with pytest.raises(ValueError, match="there is no variant 'other'"):
+    with pytest.raises(ValueError, match="there is no variant `other`"):
         VirtualPlatform(Path("scenarios/edge-vs-cloud.yaml"), variant="other")
 
 

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from sim.network.cli import app
+from tests.support.cli import e80sim
 
-RUN = CliRunner()
 SCENARIO = Path(__file__).resolve().parents[3] / "scenarios" / "edge-vs-cloud.yaml"
 
 
 def path(*arguments: str) -> dict[str, Any]:
-    result = RUN.invoke(app, [*arguments, "--json"])
+    result = e80sim("path", [*arguments, "--json"])
     assert result.exit_code == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -59,13 +57,13 @@ def test_a_predicted_pair_says_how_and_how_wrong() -> None:
     found = path("gcp:europe-north1", "aws:ap-southeast-5")
     hop = found["hops"][0]
     assert (hop["method"], hop["error_ms"]) == ("nearest_pair", 9.5)
-    text = RUN.invoke(app, ["gcp:europe-north1", "aws:ap-southeast-5"]).stdout
+    text = e80sim("path", ["gcp:europe-north1", "aws:ap-southeast-5"]).stdout
     assert "nearest_pair: gcp:europe-north1 to aws:ap-southeast-1" in text
     assert "is predicted, wrong by 9.5 ms on the mean" in " ".join(text.split())
 
 
 def test_the_text_adds_up_to_its_last_line() -> None:
-    lines = RUN.invoke(app, ["aws:eu-west-1", "--prompt-tokens", "25000"]).stdout.splitlines()
+    lines = e80sim("path", ["aws:eu-west-1", "--prompt-tokens", "25000"]).stdout.splitlines()
     table = lines[next(i for i, line in enumerate(lines) if line.startswith("step")) + 1 :]
     rows = [line.split()[-2:] for line in table[: table.index("")]]
     assert rows[-1] == ["6", "444.609"]
@@ -112,6 +110,6 @@ def test_the_way_back_is_the_same_with_up_and_down_exchanged() -> None:
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(arguments: list[str], sentence: str) -> None:
-    result = RUN.invoke(app, arguments)
+    result = e80sim("path", arguments)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert sentence in result.stderr

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.scenario.load import Plan, load
-from sim.scenario.source_map import ScenarioError
+from sim.scenario.source_map import ScenarioError, parse_yaml
 
 GOOD = """\
 name: tiny
@@ -332,9 +334,125 @@ def test_a_bad_setting_is_told_with_what_was_typed(tmp_path: Path, setting: str,
     assert complaint(tmp_path, GOOD, [setting]) == f"--set {setting}: {sentence}"
 
 
-def test_a_setting_that_collides_with_the_file_shows_the_line_there(tmp_path: Path) -> None:
-    told = complaint(tmp_path, GOOD, ["run.horizon_s=5"])
-    assert told.startswith("study.yaml:26: `run`: warm_up_s (10) leaves nothing of horizon_s (5)")
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            ["run.seed=3", "run.horizon_s=5"],
+            "--set run.horizon_s=5: `run`: warm_up_s (10) leaves nothing of horizon_s (5) to measure",
+        ),
+        (
+            ["models.llama.hardware.kv_pool_tokens=9000", "run.seed=3"],
+            "--set models.llama.hardware.kv_pool_tokens=9000: a context of 25,000 tokens does not fit",
+        ),
+        (  # good for the file, and bad for a variant
+            [
+                "models.llama.hardware.kv_pool_tokens=26000",
+                "variants.one.set.models.llama.context_tokens=27000",
+            ],
+            "--set variants.one.set.models.llama.context_tokens=27000: in variant `one`, a context of 27,000",
+        ),
+    ],
+)
+def test_of_a_setting_and_the_line_that_it_collides_with_the_setting_is_named(
+    tmp_path: Path, settings: Sequence[str], sentence: str
+) -> None:
+    assert complaint(tmp_path, GOOD, settings).startswith(sentence)
+
+
+def test_a_mistake_of_the_file_is_not_put_on_a_setting(tmp_path: Path) -> None:
+    bad = GOOD.replace("context_tokens: 25000", "context_tokens: 26000")
+    told = complaint(tmp_path, bad, ["run.seed=3", "models.llama.nodes=3"])
+    assert told.startswith("study.yaml:8: a context of 26,000 tokens does not fit the KV pool")
+
+
+def test_what_a_variant_sets_is_named_and_not_the_line_that_it_collides_with(tmp_path: Path) -> None:
+    small = "models.llama.nodes: 1, models.llama.hardware.kv_pool_tokens: 9000"
+    told = complaint(tmp_path, GOOD.replace("models.llama.nodes: 1", small))
+    assert told.startswith("study.yaml:31: in variant `one`, a context of 25,000 tokens does not fit")
+
+
+SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
+FLOW = """name: 'a "quoted" one'
+models: {a: [1, "two\\n", {b: &x c}], d: *x}
+text: |
+  so
+   far
+  # no comment
+more: !!str "and
+  on" # a comment
+? key
+: [value,
+]
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_file_that_ends_anywhere_is_read_or_refused_with_its_line(newline: str) -> None:
+    for end in range(len(FLOW) + 1):
+        _read_or_refused(FLOW[:end].replace("\n", newline))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+@given(data=st.data())
+def test_a_shipped_scenario_that_is_cut_or_garbled_is_read_or_refused_with_its_line(
+    file: Path, data: st.DataObject
+) -> None:
+    text = file.read_text(encoding="utf-8")
+    start = data.draw(st.integers(0, len(text)))
+    inserted = data.draw(
+        st.text(st.sampled_from("[]{}'\"|>&*!%@`#:,-? \t\n\r\x85\u2028\x00\ufeffa1"), max_size=4)
+    )
+    end = data.draw(st.sampled_from([start, len(text)]))
+    _read_or_refused(text[:start] + inserted + text[end:])
+
+
+def _read_or_refused(text: str) -> None:
+    try:
+        parse_yaml(text, "cut.yaml")
+    except ScenarioError as refused:
+        said = str(refused)
+    else:
+        return
+    found = re.match(r"cut\.yaml(?::(\d+))?: ", said)
+    assert found, said
+    assert 1 <= int(found[1] or 1) <= len(text.splitlines()) + 1, said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "name: [unclosed",
+            "cut.yaml:2: this is not YAML: did not find expected ',' or ']'; the bracket opens in line 1",
+        ),
+        (
+            "name: [unclosed\n",
+            "cut.yaml:2: this is not YAML: did not find expected ',' or ']'; the bracket opens in line 1",
+        ),
+        (
+            "name: 'unclosed\n",
+            "cut.yaml:2: this is not YAML: found unexpected end of stream; the quote opens in line 1",
+        ),
+        (
+            "a: " + "[" * 60 + "]" * 60,
+            "cut.yaml:1: this is not YAML: more than 50 lists and mappings, each inside the other",
+        ),
+        ("a: " + "[" * 100_000, "cut.yaml:1: this is not YAML: more than 50 lists"),
+    ],
+)
+def test_the_end_of_a_file_inside_a_bracket_or_a_quote_is_told(text: str, sentence: str) -> None:
+    with pytest.raises(ScenarioError) as refused:
+        parse_yaml(text, "cut.yaml")
+    assert str(refused.value).startswith(sentence)
+
+
+def test_aliases_of_aliases_do_not_grow_without_bound() -> None:
+    laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    with pytest.raises(ScenarioError, match=r"^cut.yaml:\d+: more than 100,000 values"):
+        parse_yaml(laughs, "cut.yaml")
 
 
 def test_settings_reach_sections_that_the_file_leaves_out_and_single_items_of_lists(tmp_path: Path) -> None:

@@ -8,19 +8,17 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from sim.kernel import BatchLimits, Sequence
 from sim.scenario.schema import Scenario
 from sim.step_engine import StepEngine
 from sim.validation.bare_node import bare_node
 from sim.validation.checks import Evidence, gather
-from sim.validation.cli import app
 from sim.validation.compare import compare, comparison_text
 from sim.validation.recorded import RecordedError, RecordedRequests, read_recorded
 from sim.validation.replay import Replayed, replay
+from tests.support.cli import e80sim
 
-RUN = CliRunner()
 MS = 10**9
 # Chunks of at most 100 tokens; 10 ms a step and 0.1 ms a token.
 CARD = {
@@ -198,7 +196,7 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
 def test_the_command_prints_a_row_per_metric(tmp_path: Path) -> None:
     path = recorded_file(tmp_path, HEADER + "500,20,0,50,20,400\n300,30,0.1,60,20,700\n")
     options = [str(path), "--hardware", "rtx_pro_6000_vllm", "--host-ms", "0", "--max-num-seqs", "8"]
-    text, data = RUN.invoke(app, options), RUN.invoke(app, [*options, "--json"])
+    text, data = e80sim("validate", options), e80sim("validate", [*options, "--json"])
     assert (text.exit_code, data.exit_code) == (0, 0), text.stderr
     assert [line.split()[0] for line in text.stdout.splitlines()] == ["metric", "TTFT", "TPOT", "E2E"]
     metrics = json.loads(data.stdout)["metrics"]
@@ -208,7 +206,7 @@ def test_the_command_prints_a_row_per_metric(tmp_path: Path) -> None:
 def test_the_command_takes_a_scenario(tmp_path: Path) -> None:
     path = recorded_file(tmp_path, HEADER + "100,20,0,20,0.07,25\n")
     scenario = Path(__file__).parents[3] / "scenarios" / "rate-limits.yaml"
-    result = RUN.invoke(app, [str(path), "--scenario", str(scenario)])
+    result = e80sim("validate", [str(path), "--scenario", str(scenario)])
     assert result.exit_code == 0, result.stderr
     assert "TPOT" in result.stdout
 
@@ -228,7 +226,7 @@ def test_the_command_takes_a_scenario(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path, options: list[str], sentence: str) -> None:
     path = recorded_file(tmp_path, HEADER + "500,20,0,50,20,400\n")
-    result = RUN.invoke(app, [str(path), *options])
+    result = e80sim("validate", [str(path), *options])
     assert result.exit_code == 2
     assert result.stderr.startswith(f"e80sim: {sentence}")
     assert result.stderr.count("\n") == 1
