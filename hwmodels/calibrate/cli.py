@@ -3,14 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mistakes import UserError
-
-if TYPE_CHECKING:
-    from hwmodels.calibrate.fit import Calibration
 
 app = typer.Typer(add_completion=False)
 
@@ -33,6 +30,10 @@ def calibrate(
         str,
         typer.Option(help="gpu_iteration entry for all that step times do not tell: memory, power, price"),
     ] = "generic_vllm",
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="of the device, in 1e9 bytes; default: that of the entry it extends"),
+    ] = None,
     host_ms: Annotated[
         float | None,
         typer.Option(min=0, help="host time between steps that the table leaves out; 0 if it is in"),
@@ -54,30 +55,17 @@ def calibrate(
     """
     from hwmodels.calibrate.fit import calibrate as fit
     from hwmodels.calibrate.read import read_step_table
+    from hwmodels.calibrate.target import Target
     from hwmodels.calibrate.text import as_data, as_text
     from hwmodels.llm import load_llm
 
+    target = None if out is None else Target(out, extends, memory_gb, host_ms)
     steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
     calibration = fit(steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed)
-    if out is not None:
-        _write(calibration, out, name or table.stem, extends, host_ms)
+    usage = None if target is None else target.write(calibration, name or table.stem)
     typer.echo(json.dumps(as_data(calibration), indent=2) if as_json else as_text(calibration))
-    if out is not None:
-        sys.stderr.write(f"wrote {out}: use it as hardware: {{preset: ./{out.name}}}\n")
-
-
-def _write(calibration: "Calibration", out: Path, name: str, extends: str, host_ms: float | None) -> None:
-    from hwmodels.calibrate.entry_file import entry_yaml
-    from hwmodels.entry import load_entry
-
-    load_entry(extends, "gpu_iteration")
-    if out.suffix != ".yaml":
-        raise UserError(f"--out {out}: the name of a catalogue file ends in .yaml")
-    title = f"{name}, fitted to {calibration.table.name}"
-    try:
-        out.write_text(entry_yaml(calibration, title, extends=extends, host_ms=host_ms), encoding="utf-8")
-    except OSError as problem:
-        raise UserError(f"cannot write {out}: {problem.strerror}") from None
+    if usage is not None:
+        sys.stderr.write(f"wrote {out}: {usage}\n")
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -16,28 +16,43 @@ WHOLE = frozenset({"prefill_tile_tokens"})
 DEFAULT_BUDGET = 8192
 
 
-def entry_yaml(calibration: Calibration, title: str, *, extends: str, host_ms: float | None) -> str:
-    """`extends` is the entry with everything that no step time tells; `host_ms` None keeps its host time."""
+STATED = "stated when the table was fitted"
+
+
+def entry_yaml(
+    calibration: Calibration,
+    title: str,
+    *,
+    extends: str,
+    host_ms: float | None,
+    memory_gb: float | None = None,
+) -> str:
+    """`extends` is the entry with everything that no step time tells.
+
+    Its host time stays where `host_ms` is None, its memory where `memory_gb` is.
+    """
     values = dict(_values(calibration))
     if host_ms is not None:
-        values["t_host_ms"] = {
-            "value": host_ms,
-            "source": "stated when the table was fitted: host time between steps that its times leave out",
-            "confidence": "assumed",
-        }
+        source = f"{STATED}: host time between steps that its times leave out"
+        values["t_host_ms"] = {"value": host_ms, "source": source, "confidence": "assumed"}
     fit: dict[str, Any] = {"llm": calibration.llm.name, "weights": calibration.weights}
     if calibration.warnings:
         fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
     fit["values"] = values
     entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": _reach(calibration.table)}
     entry["extends"] = extends
+    card: dict[str, Any] = {}
+    if memory_gb is not None:
+        card["memory_gb"] = {"value": memory_gb, "source": STATED, "confidence": "assumed"}
     dense = calibration.step.dense
     if isinstance(dense, DenseTable):
         fit["dense_ms_by_tokens"] = {
             tokens: _rounded(ms) for tokens, ms in zip(dense.tokens, dense.times_ms, strict=True)
         }
         if dense.tokens[-1] < DEFAULT_BUDGET:
-            entry["values"] = {"max_num_batched_tokens": _longest_step(calibration, dense.tokens[-1])}
+            card["max_num_batched_tokens"] = _longest_step(calibration, dense.tokens[-1])
+    if card:
+        entry["values"] = card
     entry["fits"] = [fit]
     return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
 

@@ -1,6 +1,7 @@
 """`e80sim validate`: recorded requests of a real server against the model of it."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +55,7 @@ def validate(
     Columns: input_toks, output_toks, arrival_s, and of ttft_ms, tpot_ms and e2e_ms what was measured, from
     the arrival on. Errors are shares of the measured value: of the mean, then request by request.
     """
-    from sim.validation.compare import compare, comparison_text
+    from sim.validation.compare import compare, comparison_text, left_out
     from sim.validation.recorded import read_recorded
     from sim.validation.replay import replay
 
@@ -71,7 +72,12 @@ def validate(
             "block_size": block_size,
         }
         server = _bare(recorded, {"preset": hardware} | _stated(spec), llm, _stated(batching))
-    rows = compare(replay(server, recorded, model=model, place=place))
+    replayed = replay(server, recorded, model=model, place=place)
+    rows, missing = compare(replayed), "; ".join(left_out(replayed))
+    if not rows:
+        raise UserError(f"{requests}: nothing to compare: {missing}")
+    if missing:
+        sys.stderr.write(f"not compared: {missing}\n")
     if as_json:
         data = {
             "requests": recorded.name,

@@ -30,12 +30,27 @@ class Comparison:
 
 
 def compare(replayed: Replayed) -> list[Comparison]:
+    """A comparison for each metric that some request has on both sides; `left_out` names the others."""
     simulated, measured = replayed.simulated_ms, replayed.recorded.measured_ms
     return [
         _comparison(metric, simulated[metric], measured[metric])
         for metric in METRICS
         if metric in measured and bool(np.isfinite(measured[metric] + simulated[metric]).any())
     ]
+
+
+def left_out(replayed: Replayed) -> list[str]:
+    """Why a metric that the file has a column for is not compared, a clause for each."""
+    simulated, measured = replayed.simulated_ms, replayed.recorded.measured_ms
+    told = []
+    for metric in METRICS:
+        if metric not in measured or np.isfinite(measured[metric] + simulated[metric]).any():
+            continue
+        if not np.isfinite(measured[metric]).any():
+            told.append(f"no request has a measured {TITLES[metric]} above 0")
+        else:
+            told.append(f"no request with a measured {TITLES[metric]} has an answer of two tokens or more")
+    return told
 
 
 def _comparison(metric: str, simulated: FloatArray, measured: FloatArray) -> Comparison:

@@ -13,8 +13,11 @@ from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.step_time import AffineStepTime
+from sim.validation.bare_node import bare_node
 from tests.support.cli import e80sim
 
+CARD = ["--memory-gb", "96"]
+OF = "of a model with llm: llama3.1-8b"
 LLAMA = load_llm("llama3.1-8b")
 # 5 ms whatever it holds, 0.02 ms a token, 1e-6 ms a pair, 1e-4 ms a KV token (half as much again when mixed)
 LAW = AffineStepTime(
@@ -49,10 +52,11 @@ def _ms(new: int, past: int, decodes: int, context: int) -> float:
 def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str) -> None:
     out = table.with_name(f"{form}.yaml")
     result = e80sim(
-        "calibrate", [str(table), "--form", form, "--out", str(out), "--host-ms", "0", "--holdout", "0.2"]
+        "calibrate",
+        [str(table), "--form", form, "--out", str(out), "--host-ms", "0", "--holdout", "0.2", *CARD],
     )
     assert result.exit_code == 0, result.stderr
-    spec = GpuIteration.model_validate({"preset": str(out), "memory_gb": 96.0})
+    spec = GpuIteration.model_validate({"preset": str(out)})
     node = spec.build(LLAMA, max_num_batched_tokens=2048)
     for new, past, decodes, context in ((0, 0, 32, 3000), (2048, 0, 0, 0), (256, 4096, 1, 100)):
         step_ms = node.step_time.step_ps([(new, past)] if new else [], decodes, decodes * context) / 1e9
@@ -60,7 +64,7 @@ def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str
 
 
 def test_a_scenario_finds_the_entry_beside_itself(table: Path) -> None:
-    assert e80sim("calibrate", [str(table), "--out", str(table.with_name("card.yaml"))]).exit_code == 0
+    assert e80sim("calibrate", [str(table), "--out", str(table.with_name("card.yaml")), *CARD]).exit_code == 0
     context = {"folder": table.parent}
     hardware = TypeAdapter[Any](Hardware).validate_python({"preset": "./card.yaml"}, context=context)
     assert isinstance(hardware, GpuIteration)
@@ -69,7 +73,7 @@ def test_a_scenario_finds_the_entry_beside_itself(table: Path) -> None:
 
 def test_every_fitted_value_has_a_source_and_is_derived(table: Path) -> None:
     out = table.with_name("card.yaml")
-    assert e80sim("calibrate", [str(table), "--out", str(out), "--name", "My card"]).exit_code == 0
+    assert e80sim("calibrate", [str(table), "--out", str(out), "--name", "My card", *CARD]).exit_code == 0
     entry = load_entry(str(out))
     assert entry.title == "My card, fitted to card.csv"
     assert entry.note is not None
@@ -86,7 +90,7 @@ def test_every_fitted_value_has_a_source_and_is_derived(table: Path) -> None:
 
 def test_terms_that_trade_off_get_the_range_of_each_alone(table: Path) -> None:
     out = table.with_name("card.yaml")
-    result = e80sim("calibrate", [str(table), "--out", str(out), "--json"])
+    result = e80sim("calibrate", [str(table), "--out", str(out), "--json", *CARD])
     told = {c["name"]: c for c in json.loads(result.stdout)["coefficients"]}
     values = yaml.safe_load(out.read_text("utf-8"))["fits"][0]["values"]
     for name, coefficient in told.items():
@@ -111,11 +115,54 @@ def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> 
     decodes = [f"0,0,{n},{c},{_ms(0, 0, n, c)}" for n in (1, 2, 4, 8, 16, 64) for c in (10, 500, 2000)]
     table.write_text("\n".join([lines[0], *decodes]), "utf-8")
     out = table.with_name("decodes.yaml")
-    result = e80sim("calibrate", [str(table), "--out", str(out), "--holdout", "0"])
+    result = e80sim("calibrate", [str(table), "--out", str(out), "--holdout", "0", *CARD])
     assert result.exit_code == 0, result.stderr
     assert "Warning: ms_per_attn_pair has no effect on any step" in result.stdout
     with pytest.raises(ValueError, match=r"decodes has no ms_per_attn_pair: state it"):
-        GpuIteration(preset=str(out), memory_gb=96.0).build(LLAMA)
+        GpuIteration(preset=str(out)).build(LLAMA)
+    assert "no step of the table shows ms_per_attn_pair, so state what it is and use it as" in result.stderr
+    assert "hardware: {preset: ./decodes.yaml, ms_per_attn_pair: YOURS}" in result.stderr
+    GpuIteration(preset=str(out), ms_per_attn_pair=1e-6).build(LLAMA)
+
+
+@pytest.mark.parametrize(
+    ("options", "use", "hardware"),
+    [
+        (CARD, f"{{preset: ./card.yaml}} {OF}\n", {}),
+        (
+            ["--extends", "h100_vllm"],
+            f"{{preset: ./card.yaml}} {OF}; its memory is that of h100_vllm, 80 GB\n",
+            {},
+        ),
+        (
+            [*CARD, "--weights", "fp8"],
+            f"{{preset: ./card.yaml, weights: fp8}} {OF}\n",
+            {"weights": "fp8"},
+        ),
+    ],
+    ids=["memory", "extends", "weights"],
+)
+def test_what_it_says_about_use_is_true(
+    table: Path, options: list[str], use: str, hardware: dict[str, str]
+) -> None:
+    out = table.with_name("card.yaml")
+    result = e80sim("calibrate", [str(table), "--out", str(out), *options])
+    assert result.stderr == f"wrote {out}: use it as hardware: {use}"
+    requests = table.with_name("requests.csv")
+    requests.write_text("input_toks,output_toks,arrival_s,ttft_ms\n500,20,0,50\n")
+    stated = [word for name, value in hardware.items() for word in (f"--{name}", value)]
+    validated = e80sim("validate", [str(requests), "--hardware", str(out), *stated])
+    assert validated.exit_code == 0, validated.stderr
+    server = bare_node({"preset": str(out), **hardware}, context_tokens=4096)
+    assert server.models["model"].build_hardware().kv_pool_tokens > 4096
+
+
+def test_a_card_too_small_for_the_llm_leaves_no_file(table: Path) -> None:
+    out = table.with_name("card.yaml")
+    result = e80sim("calibrate", [str(table), "--out", str(out), "--memory-gb", "8"])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "llama3.1-8b in bf16 does not fit" in result.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +173,11 @@ def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> 
         (["--form", "r7"], "e80sim: no form 'r7'; "),
         (["--where", "gpu"], "e80sim: --where gpu: write it as NAME=VALUE"),
         (["--out", "x.yml"], "e80sim: --out x.yml: the name of a catalogue file ends in .yaml"),
-        (["--out", "/nowhere/x.yaml"], "e80sim: cannot write /nowhere/x.yaml: No such file"),
+        (["--out", "/nowhere/x.yaml", *CARD], "e80sim: cannot write /nowhere/x.yaml: No such file"),
+        (
+            ["--out", "x.yaml"],
+            "e80sim: generic_vllm states no memory, and no step time tells of it: give --memory-gb, or",
+        ),
         (["--out", "x.yaml", "--extends", "h100"], "e80sim: h100 is of kind roofline"),
     ],
 )

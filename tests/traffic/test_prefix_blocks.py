@@ -6,12 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from traffic.cli import app
+from tests.support.cli import e80sim
 from traffic.traces import read_trace, write_trace
-
-RUN = CliRunner()
 
 
 def written(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -33,7 +30,7 @@ def bailian(tokens: int, ids: list[int]) -> dict[str, object]:
 
 def convert(source: Path, to: str = "mooncake_jsonl") -> tuple[Path, str]:
     out = source.with_name(f"{source.stem}.{to}")
-    result = RUN.invoke(app, ["trace", "convert", str(source), str(out), "--to", to])
+    result = e80sim("trace", ["convert", str(source), str(out), "--to", to])
     assert result.exit_code == 0, result.stderr
     return out, result.stderr
 
@@ -124,6 +121,6 @@ def test_a_format_without_a_place_for_ids_says_that_they_are_left_out(tmp_path: 
 def test_our_own_rows_have_blocks_of_one_size(tmp_path: Path, second: dict[str, int], sentence: str) -> None:
     row = {"arrival_ps": 0, "prompt_tokens": 5, "output_tokens": 1, "hash_ids": [1]}
     path = written(tmp_path / "a", [row | {"hash_block_tokens": 16}, row | second])
-    result = RUN.invoke(app, ["trace", "describe", str(path)])
+    result = e80sim("trace", ["describe", str(path)])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert sentence in result.stderr

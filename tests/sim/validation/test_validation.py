@@ -212,6 +212,31 @@ def test_the_command_takes_a_scenario(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ("500,20,0,,,\n", ["TTFT above 0", "TPOT above 0", "E2E above 0"]),
+        ("500,20,0,0,0,0\n", ["TTFT above 0", "TPOT above 0", "E2E above 0"]),
+        ("500,1,0,,20,\n", ["TTFT above 0", "TPOT has an answer of two tokens or more", "E2E above 0"]),
+    ],
+    ids=["empty", "zero", "one token"],
+)
+def test_nothing_to_compare_is_a_mistake(tmp_path: Path, rows: str, reasons: list[str]) -> None:
+    path = recorded_file(tmp_path, HEADER + rows)
+    result = e80sim("validate", [str(path), "--hardware", "rtx_pro_6000_vllm"])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"e80sim: {path}: nothing to compare: ")
+    for reason in reasons:
+        assert reason in result.stderr
+
+
+def test_a_metric_that_no_request_has_is_told_beside_the_others(tmp_path: Path) -> None:
+    path = recorded_file(tmp_path, HEADER + "500,20,0,50,,400\n")
+    result = e80sim("validate", [str(path), "--hardware", "rtx_pro_6000_vllm"])
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["metric", "TTFT", "E2E"]
+    assert result.stderr == "not compared: no request has a measured TPOT above 0\n"
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ([], "the server is either --scenario FILE or --hardware ENTRY"),

@@ -1,0 +1,81 @@
+"""Where a calibration goes: a catalogue file that a scenario can use, or a sentence about what it lacks."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+
+from hwmodels.calibrate.entry_file import entry_yaml
+from hwmodels.calibrate.fit import Calibration
+from hwmodels.entry import first_error, load_entry, names
+from hwmodels.gpu_iteration import GpuIteration
+from mistakes import UserError
+
+MEMORY = ("memory_gb", "kv_pool_tokens")
+"""No step time tells of it, and without it nobody knows how many sequences fit."""
+
+
+class Target:
+    """Checked before the fit, which takes longer."""
+
+    def __init__(self, out: Path, extends: str, memory_gb: float | None, host_ms: float | None) -> None:
+        """UserError where the file would be none of the catalogue's, or nothing states the memory."""
+        base = load_entry(extends, "gpu_iteration")
+        if out.suffix != ".yaml":
+            raise UserError(f"--out {out}: the name of a catalogue file ends in .yaml")
+        if memory_gb is None and not any(name in base.values for name in MEMORY):
+            able = [name for name in names(base.kind) if "memory_gb" in load_entry(name).values]
+            raise UserError(
+                f"{extends} states no memory, and no step time tells of it: give --memory-gb, "
+                f"or --extends {' or '.join(able)}"
+            )
+        self._out = out
+        self._base = base
+        self._extends = extends
+        self._memory_gb = memory_gb
+        self._host_ms = host_ms
+
+    def write(self, calibration: Calibration, name: str) -> str:
+        """Write the entry and tell how it is used; UserError, and no file, where nobody could use it."""
+        text = entry_yaml(
+            calibration,
+            f"{name}, fitted to {calibration.table.name}",
+            extends=self._extends,
+            host_ms=self._host_ms,
+            memory_gb=self._memory_gb,
+        )
+        lacking = [
+            estimate.name
+            for estimate in calibration.estimates
+            if estimate.state == "unseen" and estimate.name not in self._base.values
+        ]
+        self._try_out(calibration, text, lacking)
+        try:
+            self._out.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise UserError(f"cannot write {self._out}: {problem.strerror}") from None
+        return self._usage(calibration, lacking)
+
+    def _try_out(self, calibration: Calibration, text: str, lacking: list[str]) -> None:
+        """Build a node from the entry as a scenario would; what a user has to state is taken for 1."""
+        with TemporaryDirectory() as folder:
+            trial = Path(folder, self._out.name)
+            trial.write_text(text, encoding="utf-8")
+            stated = {"preset": str(trial), "weights": calibration.weights, **dict.fromkeys(lacking, 1)}
+            try:
+                GpuIteration.model_validate(stated).build(calibration.llm)
+            except ValidationError as error:
+                raise UserError(first_error(error)) from None
+
+    def _usage(self, calibration: Calibration, lacking: list[str]) -> str:
+        settings = [f"preset: ./{self._out.name}", *(f"{name}: YOURS" for name in lacking)]
+        if calibration.weights != calibration.llm.precision():
+            settings.append(f"weights: {calibration.weights}")
+        asked = (
+            f"no step of the table shows {' and '.join(lacking)}, so state what it is and " if lacking else ""
+        )
+        memory = ""
+        if self._memory_gb is None and "memory_gb" in self._base.values:
+            memory = f"; its memory is that of {self._extends}, {self._base.values['memory_gb'].value:g} GB"
+        use = f"use it as hardware: {{{', '.join(settings)}}} of a model with llm: {calibration.llm.name}"
+        return f"{asked}{use}{memory}"
