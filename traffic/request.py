@@ -1,6 +1,8 @@
 """What is asked of the platform: sizes and places, never text."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+CallerKind = Literal["source", "app", "key"]
 
 
 class Request(NamedTuple):
@@ -23,7 +25,7 @@ class Request(NamedTuple):
     place: str
     """Where the caller of the model is."""
     caller: str
-    """Whose connections carry it: a source, an app, an API key."""
+    """Whose connections carry it, as `caller_named` writes it."""
     project: str
     key: str
     source: str
@@ -35,3 +37,8 @@ class Request(NamedTuple):
     """The caller gives up at this time."""
     parent: int = -1
     """Number of the user request that this call serves, -1 for none."""
+
+
+def caller_named(kind: CallerKind, name: str) -> str:
+    """A source, an app and an API key of one name are three callers, with connections of their own."""
+    return f"{kind}/{name}"

@@ -16,6 +16,8 @@ from traffic.units import BLOCK, IntArray
 
 SizePair = tuple[int, int]
 """(prompt tokens, output tokens) of one model request."""
+FEWEST_ARRIVALS = 64
+"""Sizes are drawn for so many at a time, even of a thousand calls each."""
 
 
 class Workload(Spec):
@@ -57,16 +59,24 @@ class Workload(Spec):
     ) -> Iterator[list[SizePair]]:
         """For arrival 0, 1, 2 ... without end: the sizes of its `calls` model requests.
 
-        Whoever takes one item per arrival gets sizes that do not depend on when the calls are made. Rows in
-        order stay with their arrival: all its calls have the lengths of its row. To follow a resampled trace
-        takes `arrivals_rng`, a generator in the state of the one that the arrivals were made with.
+        Call k of arrival i has the same sizes whatever `calls` is and whenever the calls are made, for each k
+        has generators of its own. Rows in order stay with their arrival: all its calls have the lengths of
+        its row. To follow a resampled trace takes `arrivals_rng`, a generator in the state of the one that
+        the arrivals were made with.
         """
-        arrivals_per_block = max(1, BLOCK // calls)
+        generators = list(
+            zip(_for_each_call(prompt_rng, calls), _for_each_call(output_rng, calls), strict=True)
+        )
+        arrivals_per_block = max(FEWEST_ARRIVALS, BLOCK // calls)
         for rows in self._rows_of_arrivals(arrivals_per_block, arrivals_rng):
-            sizes = self.size_source.sizes(np.repeat(rows, calls), prompt_rng, output_rng)
-            pairs = list(zip(sizes.prompt_tokens.tolist(), sizes.output_tokens.tolist(), strict=True))
-            for at in range(0, len(pairs), calls):
-                yield pairs[at : at + calls]
+            by_call = [self._pairs(rows, *of_call) for of_call in generators]
+            yield from map(list, zip(*by_call, strict=True))
+
+    def _pairs(
+        self, rows: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator
+    ) -> Iterator[SizePair]:
+        sizes = self.size_source.sizes(rows, prompt_rng, output_rng)
+        return zip(sizes.prompt_tokens.tolist(), sizes.output_tokens.tolist(), strict=True)
 
     def _rows_of_arrivals(self, size: int, arrivals_rng: np.random.Generator | None) -> Iterator[IntArray]:
         """The number that stands for each arrival, `size` at a time: of its row, or simply its own."""
@@ -97,3 +107,8 @@ class Workload(Spec):
 
 def _same_rows(lengths: TraceLengths, arrivals: TraceArrivals) -> bool:
     return lengths.path in (None, arrivals.path) and lengths.limit_rows in (None, arrivals.limit_rows)
+
+
+def _for_each_call(rng: np.random.Generator, calls: int) -> list[np.random.Generator]:
+    """Child k of a generator is the same however many there are; a lone call draws from the parent itself."""
+    return [rng, *rng.spawn(calls - 1)]

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from api_shim.wire.errors import ApiError, bad_value
 from sim.scenario.schema import ApiKey, Scenario
+from traffic.request import caller_named
 
 PLACE_HEADER = "x-sim-place"
 SOURCE_KEY_PREFIX = "sk-"
@@ -81,7 +82,8 @@ class Callers:
     def _holder(self, key: str, holder: ApiKey) -> Caller:
         if holder.source is None:
             name = _name_of(key)
-            return Caller(name, holder.project, holder.project, LIVE_SOURCE, name, holder.place)
+            connections = caller_named("key", name)
+            return Caller(name, holder.project, holder.project, LIVE_SOURCE, connections, holder.place)
         source = self._scenario.traffic[holder.source]
         app = None if source.app is None else self._scenario.apps[source.app]
         own_project = "project" in holder.model_fields_set
@@ -90,12 +92,16 @@ class Callers:
             project=holder.project if own_project else source.tenant,
             tenant=source.tenant,
             source=holder.source,
-            connections=holder.source if source.app is None else source.app,
+            connections=(
+                caller_named("source", holder.source)
+                if source.app is None
+                else caller_named("app", source.app)
+            ),
             place=holder.place or (source.place if app is None else app.place),
         )
 
     def _stranger(self, name: str) -> Caller:
-        return Caller(name, name, name, LIVE_SOURCE, name, None)
+        return Caller(name, name, name, LIVE_SOURCE, caller_named("key", name), None)
 
 
 def _name_of(key: str) -> str:

@@ -38,12 +38,14 @@ class Lengths:
 
     def _drawn(self, name: str | None) -> list[int]:
         """Of the source of this name, or of `serve.output`."""
-        rng = stream(self._seed, 0, f"serve/{name}/output")
         if name is None:
+            rng = stream(self._seed, 0, "serve/output")
             output = self._scenario.serve.output
             assert output is not None
             return _from_distribution(output, rng)
-        return _from_source(self._scenario.traffic[name], rng)
+        return _from_source(
+            self._scenario.traffic[name], stream(self._seed, 0, f"serve/source/{name}/output")
+        )
 
 
 def _from_distribution(lengths: LengthDistribution, rng: np.random.Generator) -> list[int]:

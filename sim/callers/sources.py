@@ -1,25 +1,9 @@
 """Open-loop traffic: one pending arrival per source, whatever the length of the run."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from sim.time.timeline import Alarm, Timeline
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """What all requests of one source have in common."""
-
-    source: str
-    tenant: str
-    project: str
-    key: str
-    place: str
-    model: str
-    stream: bool
-    max_output_tokens: int | None
-    timeout_ps: int | None
 
 
 class Numbers:

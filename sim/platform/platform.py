@@ -75,8 +75,10 @@ class Platform:
     # What happens to a request, in the order in which it can.
 
     def _reject(self, ticket: Ticket, refusal: Refusal) -> None:
-        self._close(ticket, self.env.now + ticket.departure.back_first_ps, REJECTED[refusal.cause])
-        ticket.sink.rejected(ticket.ended_ps, refusal)
+        at_ps = self.env.now + ticket.departure.back_first_ps
+        if not self._left_before(ticket, at_ps):
+            self._close(ticket, at_ps, REJECTED[refusal.cause])
+            ticket.sink.rejected(at_ps, refusal)
         self._record(ticket)
 
     def first_token(self, ticket: Ticket) -> None:
@@ -88,7 +90,7 @@ class Platform:
     def left_node(self, ticket: Ticket) -> None:
         if not ticket.outcome:
             if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
-                self._end_early(ticket, ticket.leaving)
+                self._end_early(ticket, self.env.now, ticket.leaving)
             else:
                 self._complete(ticket)
         if ticket.grant is not None:
@@ -101,10 +103,7 @@ class Platform:
         at_ps = max(self.env.now + ticket.departure.back_last_ps, ticket.first_seen_ps)
         if request.stream and request.samples == 1 and request.output_tokens == 1:
             at_ps = ticket.first_seen_ps  # the first token is the last one, in one message
-        if request.deadline_ps is not None and at_ps > request.deadline_ps:
-            self._close(ticket, request.deadline_ps, "timeout")
-            _forget_unseen(ticket)
-            ticket.sink.ended(request.deadline_ps, "timeout")
+        if self._left_before(ticket, at_ps):
             return
         if not request.stream:
             ticket.first_seen_ps = at_ps
@@ -121,21 +120,29 @@ class Platform:
         if ticket.outcome or ticket.leaving:
             return
         if ticket.node is None:
-            self._end_early(ticket, outcome)
+            self._end_early(ticket, self.env.now, outcome)
             self._record(ticket)
             return
         if ticket.sequences and ticket.node.due_ps == self.env.now:
             ticket.leaving = outcome  # a last token beats a cancel of the same instant
         else:
-            self._end_early(ticket, outcome)
+            self._end_early(ticket, self.env.now, outcome)
         ticket.node.cancel(ticket)
 
-    def _end_early(self, ticket: Ticket, outcome: str) -> None:
-        """The connection is closed with it, not released for others."""
-        ticket.outcome, ticket.ended_ps = outcome, self.env.now
+    def _left_before(self, ticket: Ticket, at_ps: int) -> bool:
+        """Whether the caller's patience ends while what would arrive at `at_ps` is still on its way."""
+        deadline_ps = ticket.request.deadline_ps
+        if deadline_ps is None or at_ps <= deadline_ps:
+            return False
+        self._end_early(ticket, deadline_ps, "timeout")
+        return True
+
+    def _end_early(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
+        """Whoever stops waiting closes the connection: it is not released for others."""
+        ticket.outcome, ticket.ended_ps = outcome, at_ps
         self._stop_waiting(ticket)
         _forget_unseen(ticket)
-        ticket.sink.ended(ticket.ended_ps, outcome)
+        ticket.sink.ended(at_ps, outcome)
 
     def _close(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
         ticket.outcome, ticket.ended_ps = outcome, at_ps

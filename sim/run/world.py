@@ -27,7 +27,7 @@ from sim.step_engine import StepEngine
 from sim.time.streams import stream
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
-from traffic.request import Request
+from traffic.request import Request, caller_named
 from traffic.workload import SizePair
 
 ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
@@ -137,11 +137,12 @@ class World:
 
     def _link_to_gateway(self, caller: str, place: str) -> Link:
         """A source has the connections that it states. An app pools its own, one pool for each copy of it."""
-        source = self.scenario.traffic.get(caller)
-        rng = self._stream_of(f"network/{caller}")
-        if source is None:
-            return self._network.link(place, None, rng, users=self._copies(caller, place))
-        return self._network.link(place, None, rng, connections=source.connections, users=source.users)
+        rng = self._stream_of(f"network/{caller}/{place}")
+        kind, _, name = caller.partition("/")
+        if kind == "source":
+            source = self.scenario.traffic[name]
+            return self._network.link(place, None, rng, connections=source.connections, users=source.users)
+        return self._network.link(place, None, rng, users=self._copies(name, place) if kind == "app" else 1)
 
     def _copies(self, app: str, place: str) -> int:
         """An app at its users' own place runs on each user's device; anywhere else it is one service."""
@@ -201,7 +202,7 @@ class World:
         link = self._network.link(
             source.place,
             spec.place,
-            self._stream_of(f"network/{name}"),
+            self._stream_of(f"network/user/{name}/{source.place}"),
             connections=source.connections,
             users=source.users,
         )
@@ -249,7 +250,8 @@ class Asks:
         self._stream = source.stream
         self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
         app = None if source.app is None else world.scenario.apps[source.app]
-        self._place, self._caller = (source.place, name) if app is None else (app.place, str(source.app))
+        self._place = source.place if app is None else app.place
+        self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
 
     def model(
         self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1

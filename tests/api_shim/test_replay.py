@@ -111,7 +111,8 @@ def test_an_arrival_reads_as_a_trace_and_keeps_what_a_replay_needs(tmp_path: Pat
     (line,) = map(json.loads, (tmp_path / "arrivals.jsonl").read_text().splitlines())
     assert line["arrival_ps"] == line["intended_ps"] == 7 * MS
     assert (line["prompt_tokens"], line["output_tokens"]) == (11, 5)
-    assert (line["place"], line["caller"], line["project"]) == ("away", line["key"], line["key"])
+    assert (line["place"], line["project"]) == ("away", line["key"])
+    assert line["caller"] == f"key/{line['key']}"
     assert line["stream"] is False
     assert line["left"] == {"at_ps": 10 * MS, "order": 2, "passed": 0}
 

@@ -178,7 +178,7 @@ def test_calls_in_a_row_are_a_network_of_product_form(tmp_path: Path) -> None:
         ),
         "models.m.hardware.prefill_ms_per_token=1",
         "models.m.hardware.decode_step_ms=1",
-        "run.horizon_s=4000",
+        "run.horizon_s=4500",
     ]
     (group,) = summary_of(SERIES, tmp_path, settings)["variants"]["base"]["groups"]
     assert_agrees(group["metrics"]["felt"]["mean"], 2.0, REPLICATIONS, precision=0.03)

@@ -82,11 +82,32 @@ def test_prompts_and_answers_draw_from_their_own_generators(folder: Path, length
     assert [output for _, output in one] != [output for _, output in other]
 
 
-def test_sizes_do_not_depend_on_how_draws_are_grouped_into_calls(folder: Path) -> None:
-    workload = make(folder, POISSON, DRAWN)
-    single = flat(sizes(workload, 9000))
-    assert flat(sizes(workload, 3000, calls=3)) == single
-    assert flat(sizes(workload, 1, calls=9000)) == single
+ANY_LENGTHS = [
+    DRAWN,
+    {"kind": "profile", "name": "azure-2023-conv"},
+    {"kind": "trace", "path": "four.csv", "draw": "together"},
+    {"kind": "trace", "path": "four.csv", "draw": "independently"},
+]
+
+
+@pytest.mark.parametrize("lengths", ANY_LENGTHS)
+@pytest.mark.parametrize(("fewer", "more"), [(1, 2), (10, 20), (7, 1000)])
+def test_a_call_has_the_same_sizes_however_many_calls_there_are(
+    folder: Path, lengths: dict[str, Any], fewer: int, more: int
+) -> None:
+    workload = make(folder, POISSON, lengths)
+    arrivals = 5000 if more < 100 else 200  # more than are drawn at a time
+    few, many = sizes(workload, arrivals, fewer), sizes(workload, arrivals, more)
+    assert [calls[:fewer] for calls in many] == few
+    assert {len(calls) for calls in many} == {more}
+
+
+def test_calls_of_one_arrival_and_arrivals_of_one_call_are_drawn_apart(folder: Path) -> None:
+    """Of 4,000 lengths of a hundred or more different ones, no two calls have all in common, nor nearly."""
+    calls = np.array(sizes(make(folder, POISSON, DRAWN), 4000, calls=3))[:, :, 0]
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert abs(np.corrcoef(np.log(calls[:, one]), np.log(calls[:, other]))[0, 1]) < 5 / np.sqrt(4000)
+    assert len(np.unique(calls[:, 2])) > 100
 
 
 def test_trace_lengths_need_a_trace(folder: Path) -> None:

@@ -285,6 +285,33 @@ def test_a_deadline_counts_at_the_callers_end(deadline_ms: int, outcome: str, en
     assert diary.words().count("ended") == 1
 
 
+# Prompt 15 ms, tokens at 20, 30 and 40 ms at the node, 5 ms of way: the last one arrives at 45 ms.
+@pytest.mark.parametrize("deadline_ms", [3, 20, 39, 42, 44])
+def test_whoever_times_out_closes_the_connection_wherever_the_answer_is(deadline_ms: int) -> None:
+    b = make_bench(way_ms=5)
+    b.submit_at(0, b.request(output=3, deadline_ps=deadline_ms * MS), Diary())
+    b.env.run()
+    assert [(row["outcome"], row["ended_ps"]) for row in b.rows()] == [("timeout", deadline_ms * MS)]
+    assert b.link.released == []
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "outcome", "ended_ms"),
+    [(3, "timeout", 3), (9, "timeout", 9), (10, "rejected_context", 10), (None, "rejected_context", 10)],
+)
+def test_a_refusal_that_comes_too_late_is_a_timeout(
+    deadline_ms: int | None, outcome: str, ended_ms: int
+) -> None:
+    b, diary = make_bench(way_ms=5, context=10), Diary()
+    deadline_ps = None if deadline_ms is None else deadline_ms * MS
+    b.submit_at(0, b.request(prompt=8, output=3, deadline_ps=deadline_ps), diary)
+    b.env.run()
+    (row,) = b.rows()
+    assert (row["outcome"], row["ended_ps"], row["admitted_ps"]) == (outcome, ended_ms * MS, -1)
+    assert diary.words() == ["ended" if outcome == "timeout" else "rejected"]
+    assert [free_ps for _, free_ps in b.link.released] == ([] if outcome == "timeout" else [10 * MS])
+
+
 def test_feedback_without_delay_joins_the_next_step() -> None:
     b = make_bench()
     b.submit_at(0, b.request(output=10), Diary())
