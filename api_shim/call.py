@@ -14,10 +14,17 @@ class Call:
     """A sink that writes down what it hears, and wakes whoever waits when it has reached the caller."""
 
     def __init__(
-        self, clock: Clock, platform: Platform, request: Request, journal: Journal | None = None
+        self,
+        clock: Clock,
+        platform: Platform,
+        request: Request,
+        request_id: str,
+        journal: Journal | None = None,
     ) -> None:
         self.clock = clock
         self.request = request
+        self.request_id = request_id
+        """The client's own, or the one that we gave it; several prompts of one body share it."""
         self.ticket: Ticket | None = None
         self.headroom: Headroom | None = None
         self.refusal: Refusal | None = None
@@ -39,7 +46,7 @@ class Call:
             now_ps = self.clock.timeline.now
             self.request = self.request._replace(intended_ps=now_ps)
             if self._journal is not None:
-                self._journal.arrived(self.request)
+                self._journal.arrived(self.request, self.request_id)
             self.ticket = self._platform.submit(self.request, self)
 
     def hang_up(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ app = typer.Typer(add_completion=False)
 
 UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
 CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
 
 @app.command()
@@ -53,6 +55,17 @@ def serve(
         str | None, typer.Option(help="model to ask upstream for; default: that of the request")
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="requests need no API key")] = False,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="a page's origin (https://host:port, or * for all) whose scripts may ask from a browser; "
+            "may be given several times; default: none",
+        ),
+    ] = None,
+    no_sim_comment: Annotated[
+        bool, typer.Option("--no-sim-comment", help="streams end without the comment that holds their stamps")
+    ] = False,
     variant: Annotated[str | None, typer.Option(help="a variant of the scenario; default: the first")] = None,
     settings: Annotated[
         list[str] | None,
@@ -83,6 +96,7 @@ def serve(
     wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
     spec, settled = listeners.settle(spec, wanted)
     words = make_content(content, upstream_model)
+    origins = tuple(_origin(text) for text in cors or [])
     if record is not None:
         require_new(record, "--record")
     sockets = [bind(host, listener.port) for listener in settled]
@@ -91,6 +105,8 @@ def serve(
         stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
         flush_ms=flush_ms,
         need_key=not no_auth,
+        sim_comment=not no_sim_comment,
+        cors_origins=origins,
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
         instance=secrets.token_hex(4),
     )
@@ -140,14 +156,26 @@ def make_content(text: str, upstream_model: str | None) -> "Content":
     raise UserError(f"--content {text}: it is {CONTENTS}")
 
 
+def _origin(text: str) -> str:
+    """As browsers send it: without a path, not even a slash."""
+    if text != "*" and not ORIGIN.fullmatch(text):
+        raise UserError(
+            f"--cors {text}: write it as SCHEME://HOST[:PORT], such as http://localhost:3000, or *"
+        )
+    return text
+
+
 def farewell(shim: "Shim") -> str:
     """What a run on the wall clock must say about itself."""
     pacing = shim.pacing
     late = [pacing.lateness.quantile(share) for share in (0.5, 0.99)]
-    if late[0] is None or late[1] is None:
-        return "nothing was asked"
+    if not shim.served:
+        return f"none of {shim.unanswered} requests was answered" if shim.unanswered else "nothing was asked"
+    assert late[0] is not None
+    assert late[1] is not None
     why_not = pacing.why_not() or "paced: wall times can be trusted"
+    others = f", {shim.unanswered} not" if shim.unanswered else ""
     return (
-        f"{shim.served} requests answered, late by {late[0] / PS_PER_MS:.3g} ms at p50 and "
+        f"{shim.served} requests answered{others}, late by {late[0] / PS_PER_MS:.3g} ms at p50 and "
         f"{late[1] / PS_PER_MS:.3g} ms at p99; {why_not}"
     )

@@ -1,5 +1,6 @@
 """The first to see a request: it checks the key before anything is read, and signs every answer."""
 
+import re
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,6 +12,9 @@ from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
 
 GUARDED = "/v1"
+REQUEST_ID_HEADER = "x-request-id"
+REQUEST_ID = re.compile(r"[!-~]{1,128}")
+"""What is taken for a client's own: visible ASCII, so that it can go back in a header and into a file."""
 
 
 class Door:
@@ -25,7 +29,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         shim, began_ps = self._shim, self._shim.clock.now_ps()
-        request_id = shim.new_id("req_")
+        request_id = self._request_id(scope)
         started = False
 
         async def signed(message: Message) -> None:
@@ -33,7 +37,7 @@ class Door:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                headers[REQUEST_ID_HEADER] = request_id
                 now_ps = shim.clock.now_ps()
                 headers["x-sim-now-ps"] = str(now_ps)
                 headers.setdefault("openai-processing-ms", str((now_ps - began_ps) // PS_PER_MS))
@@ -51,8 +55,20 @@ class Door:
                 await crashed().response()(scope, receive, signed)
             raise
 
+    def _request_id(self, scope: Scope) -> str:
+        """The client's own where it has one that will do: it is how people join their rows with ours."""
+        theirs = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = theirs if REQUEST_ID.fullmatch(theirs) else self._shim.new_id("req_")
+        _state(scope)["request_id"] = request_id
+        return request_id
+
     def _admit(self, scope: Scope) -> None:
         path: str = scope["path"]
         if path == GUARDED or path.startswith(GUARDED + "/"):
-            state: dict[str, Any] = scope.setdefault("state", {})
-            state["caller"] = self._shim.callers.caller(Headers(scope=scope).get("authorization"))
+            _state(scope)["caller"] = self._shim.callers.caller(Headers(scope=scope).get("authorization"))
+
+
+def _state(scope: Scope) -> dict[str, Any]:
+    """What Starlette shows as `request.state`."""
+    state: dict[str, Any] = scope.setdefault("state", {})
+    return state

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import resource
 import socket
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
 from api_shim.settings import Settings
 from api_shim.shim import Shim
-from api_shim.wire.one_write import GatheringProtocol
+from api_shim.wire.http_protocol import HttpProtocol
 from mistakes import UserError
 from sim.run.journal import Journal
 from sim.run.world import World
@@ -25,6 +26,11 @@ KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections (5 s in httpx), so that they close them and not the server."""
 
 
+SIGNAL_LOOK_S = 0.05
+HASTE_S = 1.0
+"""What clients' leaving may take to be dealt with when somebody asks twice for the end."""
+
+
 class _Server(uvicorn.Server):
     """Ends by itself: uvicorn would send itself the signal again and die of it."""
 
@@ -32,6 +38,26 @@ class _Server(uvicorn.Server):
         del sig, frame
         self.force_exit = self.should_exit  # the second signal does not wait
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        hasty = asyncio.create_task(self._hang_up_when_forced())
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await hasty
+        hasty.cancel()
+
+    async def _hang_up_when_forced(self) -> None:
+        """As if all clients had left: what they waited for ends as it does then, and nothing has failed."""
+        while not self.force_exit:  # noqa: ASYNC110 -- a signal handler can set no event of the loop
+            await asyncio.sleep(SIGNAL_LOOK_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=HASTE_S)
+        if self.server_state.tasks:  # they wait for somebody else, such as a server upstream
+            logging.getLogger("uvicorn.error").disabled = True  # it would tell of each that it was cancelled
+            for task in self.server_state.tasks:
+                task.cancel()
 
 
 def raise_file_limit() -> None:
@@ -72,7 +98,7 @@ async def serve(
         shim: Shim = app.state.shim
         config = uvicorn.Config(
             app,
-            http=GatheringProtocol,
+            http=HttpProtocol,
             lifespan="off",
             log_level="warning",
             access_log=False,

@@ -21,6 +21,10 @@ class Settings:
     body_limit_bytes: int = 4 * 2**20
     """Ten times what fills the largest context."""
     need_key: bool = True
+    sim_comment: bool = True
+    """Whether streams end with a comment that holds their stamps; a request may say otherwise."""
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may read the answers in a browser; `*` is everybody's."""
     place_of_port: dict[int, str] = field(default_factory=dict)
     """Where the callers of a listener are."""
     instance: str = "00000000"

@@ -64,6 +64,10 @@ class Shim:
         self.exchanges: set[Exchange] = set()
         self.served = 0
         """Requests answered, whole."""
+        self.unanswered = 0
+        """Refused, lost, or left by their callers."""
+        self.fingerprint = f"fp_{blake2b(scenario.model_dump_json().encode(), digest_size=5).hexdigest()}"
+        """The same for the same platform, whichever server simulates it."""
         self._ids = 0
         self._until_forgetting = REQUESTS_PER_FORGETTING
 
@@ -114,9 +118,8 @@ class Shim:
             stream=stream,
             samples=ask.samples,
         )
-        exchange = Exchange(
-            self, Call(self.clock, self.world.platform, request, self.journal), plan, model.id
-        )
+        call = Call(self.clock, self.world.platform, request, http.state.request_id, self.journal)
+        exchange = Exchange(self, call, plan, model.id)
         self.exchanges.add(exchange)
         exchange.begin(http.receive)
         return exchange
@@ -124,6 +127,7 @@ class Shim:
     def closed(self, exchange: Exchange) -> None:
         self.exchanges.discard(exchange)
         self.served += exchange.answered
+        self.unanswered += not exchange.answered
         self.metrics.observe(exchange)
         self._until_forgetting -= 1
         if not self._until_forgetting:

@@ -9,25 +9,28 @@ from starlette.routing import Route
 from api_shim.content.chat_template import template_of
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
+    StreamOptions,
     answer_headers,
     ask_of,
+    envelope,
+    event_stream,
     nobody_there,
+    running_usage,
     shim_of,
-    wants_usage_unasked,
+    stream_options,
 )
 from api_shim.shim import ServedModel
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import ChatBody
 from api_shim.wire.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.wire.errors import bad_value
-from api_shim.wire.event_stream import EventStream
 from api_shim.wire.stamps import usage
 
 Json = dict[str, Any]
 
 
 async def create_chat_completion(request: Request) -> Response:
-    shim = shim_of(request)
+    shim, asked = shim_of(request), stream_options(request)
     body = await read(request, ChatBody, shim.settings.body_limit_bytes)
     model = shim.model(body.model)
     _refuse_what_is_not_simulated(body)
@@ -38,7 +41,7 @@ async def create_chat_completion(request: Request) -> Response:
     try:
         if body.stream:
             await exchange.until_begun("messages")
-            return _stream(request, exchange, body)
+            return _stream(exchange, body, asked)
         await exchange.until_over("messages")
         answer: Response = JSONResponse(_completion(exchange, body), headers=answer_headers(exchange))
     except ClientGoneError:
@@ -83,26 +86,21 @@ def _function_name(choice: Json) -> object:
     return function.get("name") if isinstance(function, dict) else None
 
 
-def _stream(request: Request, exchange: Exchange, body: ChatBody) -> Response:
-    envelope = {
-        "id": exchange.shim.new_id("chatcmpl-"),
-        "object": "chat.completion.chunk",
-        "created": exchange.created,
-        "model": exchange.model_id,
-    }
+def _stream(exchange: Exchange, body: ChatBody, asked: StreamOptions) -> Response:
     logprobs = chat_logprobs(body.top_logprobs or 0) if body.logprobs else None
-    writer = ChatWriter(envelope, logprobs, with_usage=body.include_usage)
-    with_usage = body.include_usage or wants_usage_unasked(request)
-    return EventStream(exchange, writer, answer_headers(exchange), with_usage=with_usage)
+    writer = ChatWriter(
+        envelope(exchange, "chatcmpl-", "chat.completion.chunk"),
+        logprobs,
+        with_usage=body.include_usage,
+        running=running_usage(exchange, body),
+    )
+    return event_stream(exchange, writer, body, asked)
 
 
 def _completion(exchange: Exchange, body: ChatBody) -> Json:
     entries = chat_logprobs(body.top_logprobs or 0)
     return {
-        "id": exchange.shim.new_id("chatcmpl-"),
-        "object": "chat.completion",
-        "created": exchange.created,
-        "model": exchange.model_id,
+        **envelope(exchange, "chatcmpl-", "chat.completion"),
         "choices": [
             {
                 "index": index,
@@ -114,7 +112,6 @@ def _completion(exchange: Exchange, body: ChatBody) -> Json:
         ],
         "usage": usage(exchange.call),
         "service_tier": None,
-        "system_fingerprint": None,
     }
 
 

@@ -1,6 +1,6 @@
 """What the endpoints that generate text share."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,10 +9,14 @@ from api_shim.content.plan import Ask
 from api_shim.exchange import Exchange
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
 from api_shim.wire.chat_body import Sampling
-from api_shim.wire.errors import bad_value
+from api_shim.wire.chunk_writer import ChunkWriter, RunningUsage
+from api_shim.wire.errors import LONGEST_ECHO, bad_value
+from api_shim.wire.event_stream import EventStream
 from api_shim.wire.stamps import limit_headers, processing_ms, stamp_headers
 
 Json = dict[str, Any]
+COMMENT_HEADER = "x-sim-comment"
+ON_OR_OFF = {"on": True, "off": False}
 CLIENT_CLOSED_REQUEST = 499
 """nginx's; nobody is left to see it."""
 
@@ -68,10 +72,53 @@ def answer_headers(exchange: Exchange) -> dict[str, str]:
     }
 
 
+def envelope(exchange: Exchange, prefix: str, kind: str) -> Json:
+    """What an answer, and each chunk of a stream, begins with. `kind` is OpenAI's name of the object."""
+    return {
+        "id": exchange.shim.new_id(prefix),
+        "object": kind,
+        "created": exchange.created,
+        "model": exchange.model_id,
+        "system_fingerprint": exchange.shim.fingerprint,
+    }
+
+
+def running_usage(exchange: Exchange, body: Sampling) -> RunningUsage | None:
+    """None where the client has not asked for the usage on every chunk."""
+    return RunningUsage(exchange.call.request.prompt_tokens) if body.continuous_usage else None
+
+
 def nobody_there() -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-def wants_usage_unasked(request: Request) -> bool:
+class StreamOptions(NamedTuple):
+    """What a client says of a stream in its headers."""
+
+    usage_unasked: bool
     """8080's own SDK needs the usage of a stream and cannot ask for it; its user agent is plain httpx's."""
-    return request.headers.get("user-agent", "").startswith("python-httpx/")
+    stamps: bool
+    """Whether the stream ends with a comment that holds them."""
+
+
+def stream_options(request: Request) -> StreamOptions:
+    """Raises ApiError, before anything is asked of the model."""
+    usage_unasked = request.headers.get("user-agent", "").startswith("python-httpx/")
+    wanted = request.headers.get(COMMENT_HEADER)
+    if wanted is None:
+        return StreamOptions(usage_unasked, shim_of(request).settings.sim_comment)
+    if wanted not in ON_OR_OFF:
+        raise bad_value(COMMENT_HEADER, f"{COMMENT_HEADER} is 'on' or 'off', not {wanted[:LONGEST_ECHO]!r}")
+    return StreamOptions(usage_unasked, ON_OR_OFF[wanted])
+
+
+def event_stream(
+    exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamOptions
+) -> EventStream:
+    return EventStream(
+        exchange,
+        writer,
+        answer_headers(exchange),
+        with_usage=body.include_usage or asked.usage_unasked,
+        with_stamps=asked.stamps,
+    )

@@ -8,25 +8,28 @@ from starlette.routing import Route
 
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
+    StreamOptions,
     answer_headers,
     ask_of,
+    envelope,
+    event_stream,
     nobody_there,
+    running_usage,
     shim_of,
-    wants_usage_unasked,
+    stream_options,
 )
 from api_shim.shim import ServedModel
 from api_shim.wire.body import read
 from api_shim.wire.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.wire.completions_body import CompletionsBody, Prompt
 from api_shim.wire.errors import bad_value
-from api_shim.wire.event_stream import EventStream
 from api_shim.wire.stamps import added_usage, usage
 
 Json = dict[str, Any]
 
 
 async def create_completion(request: Request) -> Response:
-    shim = shim_of(request)
+    shim, asked = shim_of(request), stream_options(request)
     body = await read(request, CompletionsBody, shim.settings.body_limit_bytes)
     model = shim.model(body.model)
     texts = [_text(model, prompt) for prompt in body.prompt]
@@ -36,7 +39,7 @@ async def create_completion(request: Request) -> Response:
             exchanges.append(await _open(request, body, model, prompt, text))
         if body.stream:
             await exchanges[0].until_begun("prompt")
-            return _stream(request, exchanges[0], body, texts[0])
+            return _stream(exchanges[0], body, texts[0], asked)
         for exchange in exchanges:
             await exchange.until_over("prompt")
         answer: Response = JSONResponse(
@@ -74,18 +77,17 @@ async def _open(
     return await shim_of(request).open(request, model, ask, tokens, stream=bool(body.stream))
 
 
-def _stream(request: Request, exchange: Exchange, body: CompletionsBody, prompt: str) -> Response:
-    envelope = {
-        "id": exchange.shim.new_id("cmpl-"),
-        "object": "text_completion",
-        "created": exchange.created,
-        "model": exchange.model_id,
-    }
+def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: StreamOptions) -> Response:
     logprobs = None if body.logprobs is None else text_logprobs(body.logprobs)
     echo = prompt if body.echo else ""
-    writer = CompletionWriter(envelope, logprobs, with_usage=body.include_usage, echo=echo)
-    with_usage = body.include_usage or wants_usage_unasked(request)
-    return EventStream(exchange, writer, answer_headers(exchange), with_usage=with_usage)
+    writer = CompletionWriter(
+        envelope(exchange, "cmpl-", "text_completion"),
+        logprobs,
+        with_usage=body.include_usage,
+        running=running_usage(exchange, body),
+        echo=echo,
+    )
+    return event_stream(exchange, writer, body, asked)
 
 
 def _completion(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str]) -> Json:
@@ -102,13 +104,9 @@ def _completion(exchanges: list[Exchange], body: CompletionsBody, prompts: list[
                 }
             )
     return {
-        "id": first.shim.new_id("cmpl-"),
-        "object": "text_completion",
-        "created": first.created,
-        "model": first.model_id,
+        **envelope(first, "cmpl-", "text_completion"),
         "choices": choices,
         "usage": added_usage([usage(exchange.call) for exchange in exchanges]),
-        "system_fingerprint": None,
     }
 
 

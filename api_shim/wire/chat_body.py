@@ -29,7 +29,7 @@ Cap = Annotated[int, Field(ge=1)]
 class StreamOptions(Body):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
-    continuous_usage_stats: bool | None = None
+    continuous_usage_stats: bool | None = Field(None, description="as in vLLM: usage so far on every chunk")
 
 
 Metadata = Annotated[
@@ -72,6 +72,10 @@ class Sampling(Body):
     @property
     def include_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def continuous_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.continuous_usage_stats)
 
 
 def _at(param: str, message: str) -> PydanticCustomError:

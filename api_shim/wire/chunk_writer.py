@@ -1,7 +1,7 @@
 """The frames of a token stream as bytes, made from templates: a stream may carry 17,000 tokens per second."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -47,37 +47,70 @@ class ChunkWriter(Protocol):
     def usage(self, usage: Json) -> bytes: ...
 
 
-class _Writer:
-    """`envelope` is what all chunks share; `with_usage` puts `usage: null` on all but the last."""
+class RunningUsage:
+    """What the tokens of all choices so far come to, for the chunks of a client that wants it on each."""
 
-    def __init__(self, envelope: Json, logprobs: LogprobsOf | None, *, with_usage: bool) -> None:
+    def __init__(self, prompt_tokens: int) -> None:
+        self._prompt_tokens = prompt_tokens
+        self._completion_tokens = 0
+
+    def grow(self, tokens: int) -> None:
+        self._completion_tokens += tokens
+
+    def json(self) -> Json:
+        prompt, output = self._prompt_tokens, self._completion_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+
+
+class _Writer:
+    """`envelope` is what all chunks share; `with_usage` puts `usage: null` on all but the last.
+
+    With a `running` usage each chunk has that instead.
+    """
+
+    def __init__(
+        self,
+        envelope: Json,
+        logprobs: LogprobsOf | None,
+        *,
+        with_usage: bool,
+        running: RunningUsage | None = None,
+    ) -> None:
         self._envelope = envelope
         self._logprobs = logprobs
+        self._running = running
         self._null_usage: Json = {"usage": None} if with_usage else {}
         self._templates: dict[int, tuple[str, str]] = {}
 
     def _choice(self, choice: Json) -> bytes:
-        return frame({**self._envelope, "choices": [choice], **self._null_usage})
+        usage = self._null_usage if self._running is None else {"usage": self._running.json()}
+        return frame({**self._envelope, "choices": [choice], **usage})
 
     def _content_choice(self, choice: int, text: str, logprobs: Json | None) -> Json:
         raise NotImplementedError
 
     def content(self, choice: int, pieces: Sequence[str], letters_before: int, *, one_by_one: bool) -> bytes:
-        if self._logprobs is not None:
+        if self._logprobs is not None or self._running is not None:
             groups = [[piece] for piece in pieces] if one_by_one else [list(pieces)]
-            chunks = []
-            for group in groups:
-                text = "".join(group)
-                chunks.append(
-                    self._choice(self._content_choice(choice, text, self._logprobs(group, letters_before)))
-                )
-                letters_before += len(text)
-            return b"".join(chunks)
+            return b"".join(self._told_in_full(choice, groups, letters_before))
         before, after = self._template(choice)
         if one_by_one:
             return "".join(before + _quoted(piece) + after for piece in pieces if piece).encode()
         text = "".join(pieces)
         return (before + json.dumps(text) + after).encode() if text else b""
+
+    def _told_in_full(
+        self, choice: int, groups: Iterable[Sequence[str]], letters_before: int
+    ) -> Iterator[bytes]:
+        """Chunks that no template fits, because more than their text changes."""
+        for group in groups:
+            if self._running is not None:
+                self._running.grow(len(group))
+            text = "".join(group)
+            if text or self._logprobs is not None:
+                logprobs = None if self._logprobs is None else self._logprobs(group, letters_before)
+                yield self._choice(self._content_choice(choice, text, logprobs))
+            letters_before += len(text)
 
     def _template(self, choice: int) -> tuple[str, str]:
         """A content frame, split where its text stands."""
@@ -113,9 +146,15 @@ class ChatWriter(_Writer):
 
 class CompletionWriter(_Writer):
     def __init__(
-        self, envelope: Json, logprobs: LogprobsOf | None, *, with_usage: bool, echo: str = ""
+        self,
+        envelope: Json,
+        logprobs: LogprobsOf | None,
+        *,
+        with_usage: bool,
+        running: RunningUsage | None = None,
+        echo: str = "",
     ) -> None:
-        super().__init__(envelope, logprobs, with_usage=with_usage)
+        super().__init__(envelope, logprobs, with_usage=with_usage, running=running)
         self._echo = echo
 
     def opening(self, choice: int) -> bytes:

@@ -12,7 +12,7 @@ from api_shim.settings import KEEP_ALIVE_S
 from api_shim.wire.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
 from api_shim.wire.refusals import refusal_of
 from api_shim.wire.stamps import stamps, usage
-from sim.time.units import PS_PER_S
+from sim.time.units import PS_PER_MS, PS_PER_S
 
 
 class EventStream(Response):
@@ -21,7 +21,13 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, exchange: Exchange, writer: ChunkWriter, headers: dict[str, str], *, with_usage: bool
+        self,
+        exchange: Exchange,
+        writer: ChunkWriter,
+        headers: dict[str, str],
+        *,
+        with_usage: bool,
+        with_stamps: bool,
     ) -> None:
         self.status_code = HTTPStatus.OK
         self.background = None
@@ -29,6 +35,7 @@ class EventStream(Response):
         self._exchange = exchange
         self._writer = writer
         self._with_usage = with_usage
+        self._with_stamps = with_stamps
         self._sent = [0] * exchange.call.request.samples
         self._letters = [0] * exchange.call.request.samples
 
@@ -79,9 +86,9 @@ class EventStream(Response):
         chunks += [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
         if self._with_usage:
             chunks.append(self._writer.usage(usage(call)))
-        chunks.append(
-            comment("x-sim", {**stamps(call), "lateness_ms": round(exchange.lateness_ps / 10**9, 3)})
-        )
+        if self._with_stamps:
+            lateness_ms = round(exchange.lateness_ps / PS_PER_MS, 3)
+            chunks.append(comment("x-sim", {**stamps(call), "lateness_ms": lateness_ms}))
         return b"".join([*chunks, DONE])
 
     def _content(self, due: list[int]) -> bytes:

@@ -4,9 +4,7 @@ What is written to a connection in one round of the loop goes out together, at t
 """
 
 import asyncio
-from typing import Any, cast
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import Any
 
 
 class OneWrite:
@@ -34,8 +32,3 @@ class OneWrite:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the transport has
         return getattr(self._transport, name)
-
-
-class GatheringProtocol(HttpToolsProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))

@@ -3,6 +3,7 @@
 A line is a request, and reads as a trace of ours (`arrival_ps`, `prompt_tokens`, `output_tokens`) that says
 more: all fields of the request, the `order` among everything that came in, and how much of the instant had
 `passed` by then, so that a replay cuts it at the same place. A caller who left is part of the request's line.
+`request_id` is the `x-request-id` of the answer; by `number` it joins the rows of `requests.parquet`.
 """
 
 import json
@@ -51,9 +52,10 @@ class Journal:
     def left(self) -> int:
         return len(self._left)
 
-    def arrived(self, request: Request) -> None:
-        """At this instant, right before it is submitted."""
-        self._lines.write(json.dumps(_line(request, self._stamp("arrival_ps"))) + "\n")
+    def arrived(self, request: Request, request_id: str) -> None:
+        """At this instant, right before it is submitted. `request_id` is what its client calls it."""
+        line = _line(request, self._stamp("arrival_ps")) | {"request_id": request_id}
+        self._lines.write(json.dumps(line) + "\n")
         self.arrivals += 1
         self.last_ps = self._timeline.now
         if self.first_ps is None:

@@ -128,6 +128,37 @@ def test_sigterm_lets_answers_end_and_then_exits_cleanly(tmp_path: Path) -> None
     assert "1 requests answered" in server.lines[-1]
 
 
+def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Path) -> None:
+    """Five answers of 19 s each, one of them not streamed; their clients are hung up on."""
+    server = Served(tmp_path)
+    url = httpx.URL(server.urls[0])
+    clients = [socket.create_connection((url.host, url.port)) for _ in range(5)]
+    for number, client in enumerate(clients):
+        body = json.dumps(chat(stream=number > 0, max_tokens=1900, ignore_eos=True)).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+        client.sendall(head.encode() + b"authorization: Bearer k\r\n\r\n" + body)
+    for client in clients[1:]:
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    server.process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(0.5)  # it lets answers end
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end(10) == 0
+    for client in clients:
+        client.close()
+    assert server.lines[-1] == "e80sim: none of 5 requests was answered"
+    assert len(server.lines) == 3, server.lines
+
+
+def test_a_page_may_be_allowed_by_its_origin_and_streams_may_end_without_stamps(tmp_path: Path) -> None:
+    server = Served(tmp_path, "--cors", "http://localhost:3000", "--no-sim-comment")
+    with httpx.Client(base_url=server.urls[0], headers=KEY | {"origin": "http://localhost:3000"}) as client:
+        reply = client.post("/v1/chat/completions", json=chat(stream=True, max_tokens=2))
+    assert reply.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "x-sim" not in reply.text
+    assert server.end() == 0
+
+
 def test_a_client_that_vanishes_mid_stream_frees_its_node(served: Served) -> None:
     url = httpx.URL(served.urls[0])
     body = json.dumps(chat(stream=True, max_tokens=1900, ignore_eos=True)).encode()
@@ -177,6 +208,7 @@ def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) 
         (["--content", "replay:/no/such/file"], "cannot read /no/such/file"),
         (["--stream-chunks", "letters"], "per_token or coalesced"),
         (["--variant", "other"], "there is no variant `other`; there are `base`"),
+        (["--cors", "http://localhost:3000/"], "write it as SCHEME://HOST[:PORT]"),
     ],
 )
 def test_a_users_mistake_is_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from api_shim.settings import Settings
+from api_shim.settings import Settings, StreamChunks
 from tests.support.live import LLAMA, MS, MakeWire, Wire, chat
 
 
@@ -31,6 +31,35 @@ def test_text_and_usage_equal_those_of_the_same_request_unstreamed(wire: Wire) -
     assert last["choices"] == []
     assert last["usage"] == whole["usage"]
     assert all(frame["usage"] is None for frame in others)
+
+
+@pytest.mark.parametrize("chunks", ["coalesced", "per_token"])
+@pytest.mark.parametrize("logprobs", [False, True])
+def test_usage_so_far_stands_on_every_chunk_where_a_client_asks(
+    make: MakeWire, chunks: StreamChunks, logprobs: bool
+) -> None:
+    """Seven tokens to 11 of prompt, looked at every 25 ms: 1, 3 and 6 are there, and then all."""
+    wire = make(settings=Settings(flush_ms=25.0, stream_chunks=chunks))
+    asked = {"include_usage": True, "continuous_usage_stats": True}
+    body = chat(stream=True, max_tokens=7, ignore_eos=True, stream_options=asked, logprobs=logprobs)
+    *chunked, last = wire.ask(body=body).frames
+    counts = [0, 1, 3, 6, 7, 7] if chunks == "coalesced" else [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    assert [frame["usage"] for frame in chunked] == [
+        {"prompt_tokens": 11, "completion_tokens": count, "total_tokens": 11 + count} for count in counts
+    ]
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] == 7
+    texts = [frame["choices"][0]["delta"].get("content") for frame in chunked]
+    assert "".join(text or "" for text in texts) == wire.ask(body={**body, "stream_options": None}).text
+
+
+def test_usage_so_far_counts_all_choices_and_needs_no_include_usage(wire: Wire) -> None:
+    asked = {"continuous_usage_stats": True}
+    frames = wire.ask(body=chat(stream=True, n=2, max_tokens=3, ignore_eos=True, stream_options=asked)).frames
+    counts = [frame["usage"]["completion_tokens"] for frame in frames]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 6)
+    assert all(frame["choices"] for frame in frames)
 
 
 def test_tokens_arrive_when_the_model_has_them(make: MakeWire) -> None:
@@ -70,6 +99,27 @@ def test_the_last_comment_carries_the_simulated_stamps(wire: Wire) -> None:
     assert stamps["ended_ps"] == 31 * MS
     assert stamps["place"] == "here"
     assert stamps["lateness_ms"] == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "header", "told"),
+    [(True, None, True), (True, "off", False), (False, None, False), (False, "on", True)],
+)
+def test_the_comment_with_the_stamps_can_be_left_out(
+    make: MakeWire, server: bool, header: str | None, told: bool
+) -> None:
+    wire = make(settings=Settings(sim_comment=server))
+    headers = {} if header is None else {"x-sim-comment": header}
+    reply = wire.ask(body=chat(stream=True, max_tokens=3), headers=headers)
+    assert (b": x-sim " in reply.body) is told
+    assert reply.frames
+    assert "x-sim-sent-ps" in reply.headers
+
+
+def test_a_comment_header_that_says_neither_is_refused_before_the_model_is_asked(wire: Wire) -> None:
+    reply = wire.ask(body=chat(stream=True), headers={"x-sim-comment": "maybe"})
+    assert (reply.status, reply.error["param"]) == (400, "x-sim-comment")
+    assert len(wire.platform.world.platform.records.arrays("number")["number"]) == 0
 
 
 def test_every_choice_opens_and_closes_once(wire: Wire) -> None:
