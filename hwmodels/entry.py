@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from hwmodels.value import Value
 from mistakes import UserError
+from plain_yaml import Loader
 
 DATA = Path(__file__).parent / "data"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Kind = Literal["llm", "hardwired_asic", "gpu_iteration", "roofline"]
 HARDWARE_KINDS: tuple[Kind, ...] = ("hardwired_asic", "gpu_iteration", "roofline")
@@ -151,7 +151,7 @@ def _path(name: str) -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506  (LOADER is a safe loader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):

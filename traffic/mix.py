@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from mistakes import UserError
+from plain_yaml import Loader
 from traffic.arrivals import Arrivals
 from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
 from traffic.spec import Spec
@@ -81,7 +82,7 @@ class Mix(Spec):
 def read_mix(path: Path) -> Mix:
     """YAML or JSON. Raises UserError with a sentence."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 -- a safe loader
         return Mix.model_validate(data, context={"folder": path.parent})
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None

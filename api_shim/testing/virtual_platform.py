@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BASE_URL = "http://e80sim.invalid/v1"
 FIRST_OPENAI_ON_HTTPX2 = 3
-OURS = ("sim", "traffic", "reports", "hwmodels", "mistakes")
+OURS = ("sim", "traffic", "reports", "hwmodels", "mistakes", "plain_yaml")
 
 
 def check_packages() -> None:

@@ -10,6 +10,7 @@ from hwmodels.calibrate.fit import Calibration, Errors
 from hwmodels.calibrate.intervals import Estimate
 from hwmodels.calibrate.step_table import StepTable
 from hwmodels.dense import DenseTable
+from plain_yaml import Dumper
 
 DIGITS = 6
 WHOLE = frozenset({"prefill_tile_tokens"})
@@ -54,7 +55,7 @@ def entry_yaml(
     if card:
         entry["values"] = card
     entry["fits"] = [fit]
-    return yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(entry, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _reach(table: StepTable) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from mistakes import UserError
+from plain_yaml import Dumper
 from sim.scenario.check import Problem, problems
 from sim.scenario.nearest import nearest, unknown
 from sim.scenario.overrides import Setting, apply_setting, option
@@ -49,7 +50,7 @@ class Plan:
     def resolved(self) -> str:
         """The scenario as it ran, `--set` included and paths absolute: running it again gives the same."""
         data = self.base.model_dump(mode="json", exclude_unset=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+        return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def load(path: Path, settings: Iterable[str | Setting] = ()) -> Plan:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date
 from typing import Any
 
 import yaml
 from pydantic_core import ErrorDetails
 
+from plain_yaml import Dumper
 from sim.scenario.nearest import listed, nearest
 from sim.scenario.schema_walk import fields_at, kinds_at
 from sim.scenario.source_map import Location, SourceMap
@@ -140,8 +140,8 @@ def shown(value: object) -> str:
     """As it stands in the file, or nearly so."""
     if value is None:
         return "empty"
-    if isinstance(value, bool | dict | list | date):
-        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    if isinstance(value, bool | dict | list):
+        text = yaml.dump(value, Dumper=Dumper, default_flow_style=True, sort_keys=False, width=10_000)
         text = text.removesuffix("\n").removesuffix("\n...")
     else:
         text = f"{value:.12g}" if isinstance(value, float) else repr(value)

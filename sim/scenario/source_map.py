@@ -1,17 +1,14 @@
 """Strict YAML into plain data, remembering on which line each value stands."""
 
-import re
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
 from mistakes import UserError
+from plain_yaml import Loader
 
 Location = tuple[str | int, ...]
-
-EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-"""`1e6` is a number to everybody but YAML 1.1, which wants `1.0e+6`."""
 
 MOST_VALUES = 100_000
 DEEPEST = 50
@@ -91,13 +88,13 @@ def _composed(text: str, file: str) -> yaml.Node | None:
 def _compose(text: str) -> yaml.Node | None:
     """Raises yaml.YAMLError, also for what is nested so deep that building it would exhaust the stack."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in yaml.parse(text, Loader=Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             deep = f"more than {DEEPEST} lists and mappings, each inside the other"
             mark = cast("yaml.error.Mark", event.start_mark)  # libyaml's own, with the same fields
             raise yaml.MarkedYAMLError(problem=deep, problem_mark=mark)
-    return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=Loader)
 
 
 def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -163,14 +160,12 @@ class _Builder:
         return str(node.value)
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 -- plain data
-        if not node.style and EXPONENT.fullmatch(node.value):
-            return float(node.value)
-        loader = yaml.CSafeLoader("")
+        loader = Loader("")
         try:
             return loader.construct_object(node)
         except yaml.MarkedYAMLError as error:
             raise self._error(node, f"this is not YAML: {error.problem}") from None
-        except ValueError as error:  # such as a date without that day
+        except ValueError as error:  # such as a number of 5,000 digits
             raise self._error(node, f"{node.value!r} cannot be read: {error}") from None
         finally:
             loader.dispose()

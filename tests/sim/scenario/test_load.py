@@ -134,7 +134,8 @@ SLIPS = [
     ("horizon_s: 100", "horizon_s: 100s", 27, "`run.horizon_s` is '100s': it must be a number"),
     ("warm_up_s: 10", "warm_up_s: soon", 28, "`run.warm_up_s` is 'soon': it must be a number"),
     ("name: tiny", "name: 5", 1, "`name` is 5: it must be text, in quotes"),
-    ("name: tiny", "name: 2026-01-01", 1, "`name` is 2026-01-01: it must be text, in quotes"),
+    ("nodes: 2", "nodes: 1:30", 7, "`models.llama.nodes` is '1:30': it must be a whole number"),
+    ("nodes: 2", "nodes: yes", 7, "`models.llama.nodes` is 'yes': it must be a whole number"),
     (
         "edge: {kind: edge}",
         "edge: edge",
@@ -244,7 +245,7 @@ SLIPS = [
     ("nodes: 2", "nodes: &n [*n]", 7, "an anchor (&) that holds its own alias (*)"),
     ("name: tiny", "? [a, b]\n: 3\nname: tiny", 1, "a list or a mapping cannot be a name"),
     ("name: tiny", "<<: {title: x}\nname: tiny", 1, "`<<` is not known here"),
-    ("id: llama\n", "id: 2026-13-45\n", 4, "'2026-13-45' cannot be read: month must be in 1..12"),
+    ("nodes: 2", f"nodes: {'9' * 5000}", 7, "cannot be read: Exceeds the limit"),
     ("run:", "---\nrun:", 26, "a scenario is one document, and a second one starts here"),
 ]
 
@@ -527,3 +528,18 @@ def test_a_trace_that_ends_before_enough_requests_came_cannot_be_waited_for(tmp_
 def test_percentiles_lie_between_0_and_100(tmp_path: Path, value: str, sentence: str) -> None:
     setting = f"run.percentiles={value}"
     assert complaint(tmp_path, GOOD, [setting]) == f"--set {setting}: {sentence}"
+
+
+def test_a_number_means_the_same_in_the_file_after_set_and_in_a_variant(tmp_path: Path) -> None:
+    variants = """
+variants:
+  a: {set: {models.llama.context_tokens: 0250}}
+  b: {set: {models.llama.nodes: 07}}
+"""
+    file = tmp_path / "study.yaml"
+    text = GOOD[: GOOD.index("variants:")].replace("nodes: 2", "nodes: 012") + variants
+    file.write_text(text, encoding="utf-8")
+    plan = load(file, ["run.seed=010"])
+    assert (plan.base.models["llama"].nodes, plan.base.run.seed) == (12, 10)
+    assert plan.variants["a"].models["llama"].context_tokens == 250
+    assert plan.variants["b"].models["llama"].nodes == 7
