@@ -70,8 +70,7 @@ class Call:
 
     def rejected(self, at_ps: int, refusal: Refusal) -> None:
         self.refusal = refusal
-        pool = self._platform.pools[self.request.model]
-        limiter = pool.limiter(self.request)
+        limiter = self._platform.gateway.admissions[self.request.model].limiter(self.request)
         self.headroom = None if limiter is None else limiter.headroom(self.clock.timeline.now)
         self.ended(at_ps, "rejected")
 

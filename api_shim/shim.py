@@ -138,7 +138,7 @@ class Shim:
         """Streams ask how many tokens have reached them by now, so only what is on its way back is needed."""
         on_the_way_ps = max((exchange.way_back_ps for exchange in self.exchanges), default=0)
         needed_ps = self.clock.timeline.now - on_the_way_ps
-        for nodes in self.world.platform.nodes.values():
-            for node in nodes:
+        for pool in self.world.platform.pools.values():
+            for node in pool.nodes:
                 node.kernel.forget(needed_ps)
         self.world.tidy()

@@ -145,7 +145,7 @@ class Metrics(Collector):
         cache = GaugeMetricFamily("vllm:kv_cache_usage_perc", "Share of the KV blocks, 0 to 1.", labels=MODEL)
         preempted = CounterMetricFamily("vllm:num_preemptions", "Sequences preempted.", labels=MODEL)
         for model in self._shim.models.values():
-            nodes = world.platform.nodes[model.name]
+            nodes = world.platform.pools[model.name].nodes
             kernels = [node.kernel for node in nodes]
             blocks = world.kv_blocks[model.name] * len(kernels)
             batch = sum(kernel.running for kernel in kernels)

@@ -4,19 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heapreplace
 
+from sim.platform.pool import Pool
 from sim.platform.rate_limit import Limiter, Refusal
-from sim.platform.routing import Chooser
 from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
 
 @dataclass(slots=True)
-class Pool:
-    """The nodes of one model, and what the gateway must know to let a request at them."""
+class Admission:
+    """What the gateway must know of one model to let a request at its nodes."""
 
     context_tokens: int
-    choose: Chooser
     make_limiter: Callable[[], Limiter] | None = None
     limits_per_key: bool = False
     default_output_reservation_tokens: int = 0
@@ -42,7 +41,8 @@ class Pool:
 class Gateway:
     """Serves in order of arrival, `concurrency` requests at a time (None: any number), `overhead_ps` each.
 
-    What it lets pass goes to the pool's choice of node; what it does not comes back through `reject`.
+    What it lets pass goes to the model's pool; what it does not comes back through `reject`. `pools` and
+    `admissions` have an entry per model.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Gateway:
         concurrency: int | None = None,
     ) -> None:
         self.env = env
-        self.pools = pools
+        self.admissions: dict[str, Admission] = {}
+        self._pools = pools
         self._reject = reject
         self._overhead_ps = overhead_ps
         self._free_at = None if concurrency is None else [0] * concurrency
@@ -79,14 +80,14 @@ class Gateway:
         if ticket.outcome:
             return  # the caller left meanwhile
         request, now = ticket.request, self.env.now
-        pool = self.pools[request.model]
+        admission = self.admissions[request.model]
         tokens = request.prompt_tokens + (request.max_output_tokens or request.output_tokens)
-        if tokens > pool.context_tokens:
-            self._reject(ticket, Refusal("context", pool.context_tokens, 0, tokens, None))
+        if tokens > admission.context_tokens:
+            self._reject(ticket, Refusal("context", admission.context_tokens, 0, tokens, None))
             return
-        limiter = pool.limiter(request)
+        limiter = admission.limiter(request)
         if limiter is not None:
-            grant = limiter.reserve(now, pool.reservation(request))
+            grant = limiter.reserve(now, admission.reservation(request))
             if isinstance(grant, Refusal):
                 self._reject(ticket, grant)
                 return
@@ -95,4 +96,4 @@ class Gateway:
         if ticket.sink is not IGNORE:
             headroom = None if limiter is None else limiter.headroom(now)
             ticket.sink.admitted(now + ticket.departure.back_first_ps, headroom)
-        pool.choose().submit(ticket)
+        self._pools[request.model].serve(ticket)

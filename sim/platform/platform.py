@@ -6,8 +6,8 @@ from functools import cache
 from reports.record import REQUEST_COLUMNS
 from sim.kernel import Sequence
 from sim.network import Link
-from sim.node import Node
-from sim.platform.gateway import Gateway, Pool
+from sim.platform.gateway import Gateway
+from sim.platform.pool import Pool
 from sim.platform.rate_limit import Refusal
 from sim.platform.recorder import Recorder
 from sim.platform.ticket import IGNORE, Sink, Ticket
@@ -27,7 +27,7 @@ REJECTED = {
 class Platform:
     """Gateway, pools and the links of every caller.
 
-    `pools` and the nodes in them are wired after construction, since a node reports back to the platform.
+    `pools`, and `admissions` of the gateway, are wired after construction: nodes report to the platform.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class Platform:
     ) -> None:
         self.env = env
         self.pools: dict[str, Pool] = {}
-        self.nodes: dict[str, list[Node]] = {}
         self.gateway = Gateway(env, self.pools, self._reject, overhead_ps, concurrency)
         self.records = Recorder(REQUEST_COLUMNS)
         self.inside: dict[int, Ticket] = {}
@@ -88,15 +87,20 @@ class Platform:
             ticket.sink.first_token(ticket.first_seen_ps)
 
     def left_node(self, ticket: Ticket) -> None:
+        assert ticket.node is not None
+        self.pools[ticket.request.model].left(ticket.node)
         if not ticket.outcome:
             if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
                 self._end_early(ticket, self.env.now, ticket.leaving)
             else:
                 self._complete(ticket)
+        self._settle(ticket)
+        self._record(ticket)
+
+    def _settle(self, ticket: Ticket) -> None:
         if ticket.grant is not None:
             output = sum(sequence.generated for sequence in ticket.sequences)
             ticket.grant.settle(self.env.now, ticket.request.prompt_tokens + output)
-        self._record(ticket)
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request
@@ -121,6 +125,7 @@ class Platform:
             return
         if ticket.node is None:
             self._end_early(ticket, self.env.now, outcome)
+            self._settle(ticket)
             self._record(ticket)
             return
         if ticket.sequences and ticket.node.due_ps == self.env.now:
@@ -157,8 +162,8 @@ class Platform:
 
     def record_unfinished(self) -> None:
         """The run is over: whatever is inside is recorded as it stands. Nothing can run after this."""
-        for nodes in self.nodes.values():
-            for node in nodes:
+        for pool in self.pools.values():
+            for node in pool.nodes:
                 node.kernel.drain(self.env.now)
         for ticket in list(self.inside.values()):
             if not ticket.outcome:

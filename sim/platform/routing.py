@@ -1,29 +1,37 @@
 """Which node of a pool takes a request. A policy is a function that makes a chooser; add it to the table."""
 
-from collections.abc import Callable, Sequence
-from itertools import cycle
-from operator import attrgetter
+from collections.abc import Callable
 
 from numpy.random import Generator
 
 from sim.node import Node
+from sim.platform.members import Members
+from traffic.request import Request
 
-Chooser = Callable[[], Node]
-Routing = Callable[[Sequence[Node], Generator], Chooser]
+Chooser = Callable[[Request], Node]
+"""Called when there is at least one member."""
+Routing = Callable[[Members, Generator], Chooser]
 
 
-def least_outstanding(nodes: Sequence[Node], _rng: Generator) -> Chooser:
+def least_outstanding(members: Members, _rng: Generator) -> Chooser:
     """The node with the fewest requests inside, queued ones included; the first of equals."""
-    outstanding = attrgetter("outstanding")
-    return lambda: min(nodes, key=outstanding)
+    return lambda _request: members.least_outstanding()
 
 
-def round_robin(nodes: Sequence[Node], _rng: Generator) -> Chooser:
-    return cycle(nodes).__next__
+def round_robin(members: Members, _rng: Generator) -> Chooser:
+    latest = -1
+
+    def choose(_request: Request) -> Node:
+        nonlocal latest
+        node = members.after(latest)
+        latest = node.index
+        return node
+
+    return choose
 
 
-def random_node(nodes: Sequence[Node], rng: Generator) -> Chooser:
-    return lambda: nodes[int(rng.integers(len(nodes)))]
+def random_node(members: Members, rng: Generator) -> Chooser:
+    return lambda _request: members[int(rng.integers(len(members)))]
 
 
 ROUTING: dict[str, Routing] = {

@@ -15,8 +15,9 @@ from sim.gaps import GapCounts
 from sim.kernel import BatchLimits, NodeKernel
 from sim.network import Link, Network
 from sim.node import Node
-from sim.platform.gateway import Pool
+from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
+from sim.platform.pool import Pool
 from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Recorder
 from sim.platform.routing import ROUTING
@@ -113,13 +114,14 @@ class World:
         run = self.scenario.run
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
-        nodes = [self._make_node(index, hardware, limits, gaps) for index in range(model.nodes)]
         limits_of = model.limits
-        self.platform.nodes[name] = nodes
         self.kv_blocks[name] = limits.kv_blocks
-        self.platform.pools[name] = Pool(
+        pool = Pool(ROUTING[model.routing], self._stream_of(f"routing/{name}"))
+        for index in range(model.nodes):
+            pool.join(self._make_node(index, hardware, limits, gaps))
+        self.platform.pools[name] = pool
+        self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
-            choose=ROUTING[model.routing](nodes, self._stream_of(f"routing/{name}")),
             make_limiter=None if limits_of is None else lambda: _limiter(limits_of),
             limits_per_key=limits_of is not None and limits_of.scope == "key",
             default_output_reservation_tokens=(
@@ -210,8 +212,8 @@ class World:
 
     def _node_records(self) -> Recorder:
         recorder = Recorder(NODE_COLUMNS)
-        for model, nodes in self.platform.nodes.items():
-            for node in nodes:
+        for model, pool in self.platform.pools.items():
+            for node in pool.nodes:
                 kernel = node.kernel
                 recorder.add(
                     (

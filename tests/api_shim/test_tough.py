@@ -44,8 +44,8 @@ def nothing_is_left(wire: Wire) -> None:
     assert platform.inside == {}
     assert not shim.exchanges
     assert shim.streams == 0
-    for nodes in platform.nodes.values():
-        for node in nodes:
+    for pool in platform.pools.values():
+        for node in pool.nodes:
             assert node.kernel.free_blocks == 2000
             assert node.outstanding == node.kernel.running == node.kernel.waiting == 0
 

@@ -114,8 +114,8 @@ def _look_around(bench: Bench, stories: list[Story]) -> None:
     for story in stories:
         story.look(bench.env.now)
     at_nodes = [ticket for ticket in bench.platform.inside.values() if ticket.node is not None]
-    assert sum(node.outstanding for node in bench.platform.nodes["m"]) == len(at_nodes)
-    assert all(node.kernel.free_blocks >= 0 for node in bench.platform.nodes["m"])
+    assert sum(node.outstanding for node in bench.platform.pools["m"].nodes) == len(at_nodes)
+    assert all(node.kernel.free_blocks >= 0 for node in bench.platform.pools["m"].nodes)
 
 
 def assert_ends_once(story: Story, row: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def assert_in_order(row: dict[str, Any]) -> None:
 
 def assert_all_comes_back(bench: Bench, blocks: int) -> None:
     assert bench.platform.inside == {}
-    for node in bench.platform.nodes["m"]:
+    for node in bench.platform.pools["m"].nodes:
         kernel = node.kernel
         assert (kernel.free_blocks, kernel.running, kernel.waiting) == (blocks, 0, 0)
         assert (node.outstanding, node.due_ps) == (0, None)
@@ -157,7 +157,7 @@ def assert_settled(bench: Bench, stories: list[Story], algorithm: str) -> None:
         ticket.request.prompt_tokens + sum(sequence.generated for sequence in ticket.sequences)
         for ticket in granted
     )
-    limiters = bench.platform.pools["m"].limiters.values()
+    limiters = bench.platform.gateway.admissions["m"].limiters.values()
     used = sum(limiter.tokens.used(bench.env.now) for limiter in limiters)
     assert used <= processed if algorithm == "token_bucket" else used == processed
 

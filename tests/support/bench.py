@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from hwmodels.step_time import AffineStepTime
 from sim.kernel import BatchLimits
 from sim.node import Node
-from sim.platform.gateway import Pool
+from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
+from sim.platform.pool import Pool
 from sim.platform.rate_limit import Headroom, Limiter, Refusal
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Sink, Ticket
@@ -154,15 +155,12 @@ def make_bench(
     law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
     # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
     batch = BatchLimits(seqs, 1000, 1, kv_blocks)
-    platform.nodes["m"] = [
-        Node(
-            env, i, ENGINES[engine](batch, law, keep_schedule=True), platform, round(overhead_ms * MS), slots
-        )
-        for i in range(nodes)
-    ]
-    platform.pools["m"] = Pool(
+    pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
+    for index in range(nodes):
+        kernel = ENGINES[engine](batch, law, keep_schedule=True)
+        pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots))
+    platform.gateway.admissions["m"] = Admission(
         context,
-        ROUTING[routing](platform.nodes["m"], stream(1, 0, "routing")),
         None if limits is None else lambda: Limiter(algorithm, *limits),
         default_output_reservation_tokens=10,
     )

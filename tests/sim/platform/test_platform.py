@@ -79,7 +79,7 @@ def test_a_request_beyond_the_context_is_refused_before_any_limit_counts_it() ->
     (row,) = b.rows()
     assert row["outcome"] == "rejected_context"
     assert (row["node"], row["admitted_ps"], row["started_ps"]) == (-1, -1, -1)
-    assert b.platform.pools["m"].limiters == {}
+    assert b.platform.gateway.admissions["m"].limiters == {}
 
 
 def test_limits_reserve_prompt_and_cap_and_settle_to_what_was_made() -> None:
@@ -209,7 +209,7 @@ def test_a_caller_may_leave_at_any_stage_and_everything_comes_back(leave_ms: flo
     assert [row["outcome"] for row in b.rows()] == ["cancelled", "completed"]
     assert diary.words()[-1] == "ended"
     assert diary.words().count("ended") == 1
-    node = b.platform.nodes["m"][0]
+    node = b.platform.pools["m"].nodes[0]
     assert (node.outstanding, node.kernel.free_blocks, node.kernel.running) == (0, 2000, 0)
     assert b.platform.inside == {}
 

@@ -1,0 +1,68 @@
+"""The nodes of a pool that take requests, and how loaded each is: what routing policies choose from.
+
+Nothing here looks at all nodes, so a pool of 8,000 serves a request for about the price of a pool of 8.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+
+from sim.node import Node
+
+
+class Members:
+    """In order of their index, which is what "the first of equals" refers to."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Node] = {}
+        self._indexes: list[int] = []  # ascending
+        self._by_load: list[int] = [0]
+        """Entry k is a set of indexes, as the bits of an int: those of the nodes with k requests inside."""
+        self._least = 0  # entries below it are empty
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    def __getitem__(self, position: int) -> Node:
+        return self._nodes[self._indexes[position]]
+
+    def __contains__(self, node: Node) -> bool:
+        return node.index in self._nodes
+
+    def add(self, node: Node) -> None:
+        assert node.index not in self._nodes, node.index
+        self._nodes[node.index] = node
+        insort(self._indexes, node.index)
+        load = node.outstanding
+        self._by_load += [0] * (load + 1 - len(self._by_load))
+        self._by_load[load] |= 1 << node.index
+        self._least = min(self._least, load)
+
+    def remove(self, node: Node) -> None:
+        del self._nodes[node.index]
+        del self._indexes[bisect_left(self._indexes, node.index)]
+        self._by_load[node.outstanding] ^= 1 << node.index
+
+    def moved(self, node: Node, before: int) -> None:
+        """`node` had `before` requests inside and has one more or one less now; it need not be a member."""
+        by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
+        if before < len(by_load) and by_load[before] & bit:
+            by_load[before] ^= bit
+            if load == len(by_load):
+                by_load.append(bit)
+            else:
+                by_load[load] |= bit
+            if load < self._least:  # noqa: PLR1730 -- twice for every request, and min() costs thrice as much
+                self._least = load
+
+    def least_outstanding(self) -> Node:
+        """The node with the fewest requests inside, queued ones included; the first of equals."""
+        by_load, least = self._by_load, self._least
+        while not by_load[least]:
+            least += 1
+        self._least = least
+        bits = by_load[least]
+        return self._nodes[(bits & -bits).bit_length() - 1]  # the lowest bit
+
+    def after(self, index: int) -> Node:
+        """The next node behind `index`, round and round."""
+        position = bisect_right(self._indexes, index)
+        return self[position if position < len(self._indexes) else 0]
