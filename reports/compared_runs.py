@@ -76,7 +76,7 @@ def read_runs(paths: Sequence[Path]) -> list[ComparedRun]:
 
 
 def compare(runs: Sequence[ComparedRun]) -> dict[str, Any]:
-    """Raises RunDirectoryError where the runs have nothing in common."""
+    """Raises RunDirectoryError where the runs have nothing in common, or nothing to show for it."""
     first, others = runs[0], runs[1:]
     shared = [key for key in first.groups if any(key in other.groups for other in others)]
     if not shared:
@@ -85,12 +85,16 @@ def compare(runs: Sequence[ComparedRun]) -> dict[str, Any]:
             f"{others[0].path} has {_named(others[0])}."
         )
     apart = {other.letter: why_apart(first, other) for other in others}
+    rows = [row for key in shared for row in _rows(runs, key, apart)]
+    values = [value for row in rows for value in row["values"]]
+    if all("refused" in value for value in values):
+        raise RunDirectoryError(f"there is nothing to compare: {values[0]['refused']}")
     return {
         "runs": [one.as_json() for one in runs],
         "warnings": list(_warnings(runs)),
         "scenario_diff": {other.letter: _scenario_diff(first, other) for other in others},
         "paired": {letter: {"paired": not why, "why": why} for letter, why in apart.items()},
-        "rows": [row for key in shared for row in _rows(runs, key, apart)],
+        "rows": rows,
     }
 
 

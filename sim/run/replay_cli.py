@@ -31,6 +31,8 @@ def replay(
     if not (directory / FILE).exists():
         raise UserError(f"{directory} is not the directory of a live run: it has no {FILE}")
     entries = read_journal(directory / FILE)
+    if not entries:
+        raise UserError(f"nothing came in to replay: {directory / FILE} is empty")
     plan = load(directory / "scenario.yaml")
     tables = live_tables(replayed(next(iter(plan.variants.values())), entries))
     if out is not None:

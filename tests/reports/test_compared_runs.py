@@ -162,3 +162,13 @@ def test_runs_without_a_common_source_are_refused(tmp_path: Path, run: Run) -> N
     shown = cli(tmp_path / "a", tmp_path / "b")
     assert shown.exit_code == 2
     assert "no other run has the same variant and source" in shown.output
+
+
+def test_runs_that_measured_nothing_are_refused(tmp_path: Path, run: Run) -> None:
+    silent = replace(run, tables=replace(run.tables, requests=run.tables.requests.slice(0, 0)))
+    for name in ("one", "two"):
+        write(tmp_path / name, silent)
+    result = cli(tmp_path / "one", tmp_path / "two")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("e80sim: there is nothing to compare: ")
+    assert "no request" in result.stderr
