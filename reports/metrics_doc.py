@@ -34,13 +34,25 @@ none; where they are more than 1 % of the offered, a note says so: the latencies
 _VERDICT = """\
 ## Verdict
 
-- **overloaded**: over the second half of the window the platform completed fewer requests than asked for
-  service (offered, less those rejected or cancelled), beyond the interval of the difference and by 1 % or
-  more.
-- **backlogged**: it kept up within that, but the number in the system still grows at the horizon, from
-  quarter to quarter of the window.
-- **stable**: neither. Growth within the noise of the number itself, three times the root of (number + 1), or
-  by five requests or fewer, counts as none.
+Judged is each model, and the gateway where it has a service time; the worst one tells, and `models` in
+`summary.json` has the state of each. Comparisons leave out the sources whose model is overloaded. The
+measure is the age of the line: how long the request has waited that is next by order of arrival. Where c of
+a requests per second are served it grows by 1 - c/a seconds per second; a rate that rises alone does not
+make it grow.
+
+- **overloaded**: somebody waited 90 % or more of the second half, and over it the line aged by 1 % of the
+  time or more, beyond its interval and by more requests than noise explains; or 1 % or more of those let in
+  timed out or were cancelled after they had waited for a tenth of their time. Without a line, at a steady
+  rate: the batch grows unabated, by a tenth or more of the time, and every token takes longer.
+- **backlogged**: the line, or the batch, still grew from quarter to quarter of the window, but not like
+  that.
+- **stable**: neither. Growth within the noise of the number itself, three times the root of (number + 1),
+  or by five requests or fewer, counts as none. Refused requests and timeouts without waiting are no
+  overload; from 5 % on the sentence opens with them.
+
+Where the rate of arrivals changes by itself (`modulated`, `profile`, `trace`, live traffic), "stable" says
+that waiting did not grow to the end of the window, and no more; the sentence then tells the longest wait
+and when it was. Traffic that ends before the window does is judged over the time in which it came.
 """
 
 _TABLES = """\

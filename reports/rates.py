@@ -94,6 +94,15 @@ def little_json(columns: Columns, window: Window, replications: int) -> dict[str
     }
 
 
+def pools(nodes: Columns) -> dict[str, int]:
+    """How many nodes each model has."""
+    return {
+        model: len(np.unique(nodes["node"][nodes["model"] == code]))
+        for code, model in enumerate(nodes.names["model"])
+        if code in nodes["model"]
+    }
+
+
 def nodes_json(
     requests: Columns, nodes: Columns, window: Window, replications: Sequence[int]
 ) -> list[dict[str, Any]]:

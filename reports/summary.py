@@ -13,7 +13,7 @@ from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.metrics import Window
 from reports.objectives import stated
-from reports.rates import counts_json, little_json, nodes_json, rates_json
+from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
 from reports.timeseries import edges_json, series_json
@@ -36,7 +36,9 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
         most = max(most, len(replications))
         groups[name] = records.groups
         variants[name] = {
-            "verdict": verdict(requests, window, replications).as_json(),
+            "verdict": verdict(
+                requests, pools(records.nodes), _arrivals(facts, name), window, replications
+            ).as_json(),
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
             "little": little_json(requests, window, len(replications)),
@@ -61,6 +63,11 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             if name != baseline and baseline in groups
         },
     }
+
+
+def _arrivals(facts: Mapping[str, Any], variant: str) -> dict[str, str]:
+    """The kind of each source's arrivals."""
+    return {source["name"]: source["arrivals"] for source in of_variant(facts, "sources", variant)}
 
 
 def _notes(

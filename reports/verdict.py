@@ -1,196 +1,400 @@
-"""Did the platform keep up? Overloaded, backlogged or stable, with the numbers that say so.
+"""Did the platform keep up? Overloaded, backlogged or stable, model by model; the worst one tells.
 
-The flow through the second half of the window decides on overload, the number in the system on a backlog.
-Noise comes from the replications, or with fewer than five from the steps of the flow itself.
+What counts is waiting: a load that rises on a platform without a queue is no overload, however much more is
+in the system at the end. The noise comes from the replications, or with fewer than five from the steps of
+the line.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reports.columns import Columns, Floats, Ints, Mask
+from reports.busy import busy_share, left_node
+from reports.columns import Columns, Floats, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import PS_PER_S
 from reports.statistics import LEVEL
 from reports.student_t import t_quantile
+from reports.waiting_line import MIDDLE, POINTS, Line, Stays
+from reports.words import duration
 
-SAMPLES = 101
-"""Points of the window at which the flow is read, both edges and the quarters included."""
-MIDDLE = SAMPLES // 2
-FLOW_STEPS = 25
+STATES = ("stable", "backlogged", "overloaded")
+STEADY = ("constant", "poisson", "gamma")
+"""Kinds of arrivals whose rate stays the same, so that what holds for the run holds for a longer one."""
+STEPS = 10
+"""Of the second half, whose spread is the noise where there are few replications. Shorter ones would mostly
+see how an age falls whenever one is served and climbs until the next."""
 FEW_REPLICATIONS = 5
 """With fewer, Student's t over replications is too blunt to see a clear overload."""
 HANDFUL = 5
-"""Growth by fewer requests is never called a backlog."""
+"""Growth by fewer requests is no backlog, unless they are a large part of what was asked."""
+PAIR = 2
+"""Then it takes so many."""
+MATERIAL = 0.01
+"""Shortfall, as a share of what was asked: a smaller one cannot be told from a line that still settles."""
+LARGE = 0.1
+"""A shortfall that no settling explains."""
+ALL_THE_TIME = 0.9
+"""A line that is empty more often than the rest of the time catches up again."""
+GREW = 1.1
+"""From quarter to quarter of the window, by this factor at least."""
 MATERIAL_REFUSALS = 0.05
-"""Share of refused requests from which a verdict opens with it."""
-MATERIAL_DEFICIT = 0.01
-"""A smaller share cannot be told from a queue that is still settling."""
+"""Share of refused or failed requests from which a verdict opens with it."""
+SILENCE = 0.05
+"""Part of the window: traffic that ended longer than this before its end is judged while it came."""
 
 CAUSES = {
-    "rejected_requests_limit": "rejected by the requests limit",
-    "rejected_tokens_limit": "rejected by the tokens limit",
-    "rejected_context": "rejected because they exceed the context",
-    "cancelled": "cancelled by the caller",
+    "rejected_requests_limit": "were rejected by the requests limit",
+    "rejected_tokens_limit": "were rejected by the tokens limit",
+    "rejected_context": "were rejected because they exceed the context",
+    "cancelled": "were cancelled by the caller",
     "timeout": "timed out",
-    "node_lost": "lost with a node",
-    "path_lost": "lost on the network",
+    "node_lost": "were lost with a node",
+    "path_lost": "were lost on the network",
 }
+FAILED = ("timeout", "node_lost", "path_lost")
+
+
+class Opinion(NamedTuple):
+    """On one model, or on the gateway."""
+
+    state: str
+    why: str
+    shortfall: float = 0.0
+    """Share of what was asked that it fell behind by, to tell the worst of several."""
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        return STATES.index(self.state), self.shortfall
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     state: str
     why: str
+    models: Mapping[str, str]
+    """The state of each; a gateway that falls behind holds up all of them."""
 
-    def as_json(self) -> dict[str, str]:
-        return {"state": self.state, "why": self.why}
+    def as_json(self) -> dict[str, Any]:
+        return {"state": self.state, "why": self.why, "models": dict(self.models)}
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """Of one variant, a row per replication, a column per sample point of the window.
+def verdict(
+    requests: Columns,
+    pools: Mapping[str, int],
+    arrivals: Mapping[str, str],
+    window: Window,
+    replications: Sequence[int],
+) -> Verdict:
+    """Of one variant: `pools` are the nodes of each model, `arrivals` their kind for each source."""
+    offered = requests.take(window.offered(requests))
+    if not len(offered):
+        return Verdict(
+            "stable", "No request was offered in the measured window.", dict.fromkeys(pools, "stable")
+        )
+    asked = [model for model in pools if offered.labelled("model", model).any()]
+    steady = all(arrivals.get(name) in STEADY for name in _sources(requests))
+    opinions = {
+        model: _of_model(requests, model, pools[model], arrivals, window, replications) for model in asked
+    }
+    gateway = _of_gateway(requests, window, replications, steady=steady)
+    if gateway is not None:
+        opinions["the gateway"] = gateway
+    held_up = "stable" if gateway is None else gateway.state
+    states = {m: _worse(opinions[m].state if m in opinions else "stable", held_up) for m in pools}
+    worst = max(opinions, key=lambda name: opinions[name].rank)
+    why = " ".join([*_lead(offered), *_told(opinions, worst), *_fates(offered)])
+    return Verdict(opinions[worst].state, why, states)
 
-    Counts run from the start of the record; only their differences mean anything.
+
+def _worse(one: str, other: str) -> str:
+    return max(one, other, key=STATES.index)
+
+
+def _sources(requests: Columns) -> list[str]:
+    return [requests.names["source"][code] for code in np.unique(requests["source"]).tolist()]
+
+
+def _told(opinions: Mapping[str, Opinion], worst: str) -> Iterator[str]:
+    """The worst one, then in a word what the others are."""
+    if len(opinions) == 1:
+        yield opinions[worst].why
+        return
+    yield f"{_capital(worst)}: {opinions[worst].why}"
+    for state in reversed(STATES):
+        others = [name for name, one in opinions.items() if one.state == state and name != worst]
+        if others:
+            yield f"{_capital(state)}{' too' if state == opinions[worst].state else ''}: {', '.join(others)}."
+
+
+def _of_gateway(
+    requests: Columns, window: Window, replications: Sequence[int], *, steady: bool
+) -> Opinion | None:
+    """None where nobody waits for it."""
+    stays = Stays.for_the_gateway(requests)
+    if stays.mean_s(window) == 0.0:
+        return None
+    judged = window if steady else _while_it_came(stays, window)
+    line = Line.of(stays, judged, replications)
+    found = _Waiting(line, "the gateway")
+    if found.state == "stable":
+        return None
+    passed = line.in_second_half(line.left - line.gave_up).mean() / line.half_s
+    asked = line.in_second_half(line.joined).mean() / line.half_s
+    flow = f"It let {passed:.4g} of {asked:.4g} requests/s pass over {_half_named(judged, window)}."
+    return Opinion(found.state, " ".join([flow, *found.sentences()]), found.shortfall)
+
+
+def _of_model(
+    requests: Columns,
+    model: str,
+    nodes: int,
+    arrivals: Mapping[str, str],
+    window: Window,
+    replications: Sequence[int],
+) -> Opinion:
+    mine = requests.take(requests.labelled("model", model))
+    stays = Stays.for_a_node(mine)
+    if not len(stays.joined_ps):
+        return Opinion("stable", "No request was let in.")
+    kinds = sorted({arrivals.get(name, "unknown") for name in _sources(mine)} - set(STEADY))
+    judged = _while_it_came(stays, window) if kinds else window
+    line = Line.of(stays, judged, replications)
+    signs: list[_Waiting | _Slowing] = [_Waiting(line, "a node")]
+    if not kinds:
+        signs.append(_Slowing(mine, judged, replications))
+    found = max(signs, key=lambda sign: STATES.index(sign.state))
+    half = Window(judged.start_ps + (judged.end_ps - judged.start_ps) // 2, judged.end_ps)
+    busy = busy_share(requests, requests.labelled("model", model), nodes, half, replications).mean()
+    sentences = [
+        f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
+        *found.sentences(),
+        *([] if found.state != "stable" else [_waits(stays, window)]),
+        f"{'Its nodes were' if nodes > 1 else 'Its node was'} at work {_percent(float(busy))} of that time.",
+        *_what_was_judged(kinds, line, judged, window, found.state),
+    ]
+    return Opinion(found.state, " ".join(sentences), found.shortfall)
+
+
+class _Waiting:
+    """Of a line in which requests wait."""
+
+    def __init__(self, line: Line, awaited: str) -> None:
+        self._line, self._awaited = line, awaited
+        asked = line.in_second_half(line.joined).mean()
+        self._given_up = line.in_second_half(line.gave_up).mean() / asked if asked else 0.0
+        growth = _per_half(line.age_s, line.half_s)
+        self._growth = max(float(growth.mean()), 0.0)
+        self.shortfall = self._growth + self._given_up
+        grew = self._growth >= MATERIAL and _beyond_noise(growth, line.age_s, line.half_s)
+        behind = grew and _more_than_a_few(line, large=self._growth >= LARGE)
+        left = self._given_up >= MATERIAL and _is_many(line.in_second_half(line.gave_up))
+        if line.occupied >= ALL_THE_TIME and (behind or left):
+            self.state = "overloaded"
+        else:
+            self.state = "backlogged" if _still_growing(line) else "stable"
+
+    def sentences(self) -> Iterator[str]:
+        if self.state == "stable":
+            return
+        ages = ", ".join(duration(age) for age in self._line.quarters(self._line.age_s).mean(axis=0))
+        numbers = self._line.quarters(self._line.waiting).mean(axis=0)
+        still = "" if self.state == "overloaded" else " still"
+        yield (
+            f"Waiting for {self._awaited}{still} grew: by quarter, the next in line had waited {ages}, "
+            f"with {', '.join(f'{number:.3g}' for number in numbers)} in line."
+        )
+        if self._given_up >= MATERIAL:
+            yield f"{_percent(self._given_up)} of those let in gave up, having waited."
+
+
+class _Slowing:
+    """Of a batch with room left: it takes everybody in at once, and each token takes longer and longer.
+
+    Only where the rate is steady: with one that rises a fuller batch is no sign of falling behind.
     """
 
-    asked: Floats
-    """Requests that asked for service so far: neither rejected nor cancelled."""
-    carried: Floats
-    """Completed requests that ended so far."""
-    stays: Floats
-    """Request-seconds spent in the system so far."""
-    half_s: float
+    def __init__(self, requests: Columns, window: Window, replications: Sequence[int]) -> None:
+        line = Line.of(Stays.in_the_batch(requests), window, replications)
+        self.shortfall = max(float(_per_half(line.age_s, line.half_s).mean()), 0.0)
+        self._batch = line.quarters(line.waiting).mean(axis=0)
+        self._pace_s = _pace_s(requests, window)
+        self.state = "stable"
+        slower = self._pace_s[3] > GREW * self._pace_s[2]
+        if not (slower and all(self._pace_s[1:])) or not _still_growing(line):
+            return
+        growth, before = self._batch[3] - self._batch[2], self._batch[2] - self._batch[1]
+        unabated = growth > before / 2 and self._pace_s[3] > GREW * GREW * self._pace_s[1]
+        self.state = "overloaded" if unabated and self.shortfall >= LARGE else "backlogged"
 
-    @property
-    def deficits(self) -> Floats:
-        """Asked less carried in the second half, per replication."""
-        behind = self.asked - self.carried
-        short: Floats = behind[:, -1] - behind[:, MIDDLE]
-        return short
-
-    def quarters(self) -> Floats:
-        """Mean number in the system in each quarter of the window, per replication."""
-        edges = self.stays[:, :: (SAMPLES - 1) // 4]
-        means: Floats = np.diff(edges, axis=1) * 2 / self.half_s
-        return means
+    def sentences(self) -> Iterator[str]:
+        if self.state == "stable":
+            return
+        batch = ", ".join(f"{number:.3g}" for number in self._batch)
+        paces = ", ".join(duration(pace) for pace in self._pace_s)
+        yield f"The batch still grew: by quarter, it held {batch} requests and took {paces} for each token."
 
 
-def verdict(columns: Columns, window: Window, replications: Sequence[int]) -> Verdict:
-    """`columns` are the model requests of one variant."""
-    offered = columns.take(window.offered(columns))
-    if not len(offered):
-        return Verdict("stable", "No request was offered in the measured window.")
-    flow = flow_of(columns, window, replications)
-    asked, carried = (float((one[:, -1] - one[:, MIDDLE]).mean()) for one in (flow.asked, flow.carried))
-    refused = float(_refused(offered).mean())
-    let_in = " that were let in" if refused else ""
-    rates = (
-        f"carried {carried / flow.half_s:.4g} of {asked / flow.half_s:.4g} requests/s{let_in} "
-        f"over the second half"
+def _per_half(ages_s: Floats, half_s: float) -> Floats:
+    """By how much of the time that passes a line gets older in the second half, per replication.
+
+    A server that carries c of a requests per second adds 1 - c/a to the age of its line in every second.
+    """
+    growth: Floats = (ages_s[:, -1] - ages_s[:, MIDDLE]) / half_s
+    return growth
+
+
+def _beyond_noise(growth: Floats, ages_s: Floats, half_s: float) -> bool:
+    """The interval of the growth excludes none."""
+    if len(growth) >= FEW_REPLICATIONS:
+        return float(growth.mean()) > _half_width(growth)
+    steps = np.diff(ages_s[:, MIDDLE :: (POINTS - 1 - MIDDLE) // STEPS], axis=1) / half_s
+    variance = STEPS * float(steps.var(axis=1, ddof=1).mean()) / len(steps)
+    freedom = len(steps) * (STEPS - 1)
+    return float(growth.mean()) > t_quantile(LEVEL, freedom) * math.sqrt(variance)
+
+
+def _more_than_a_few(line: Line, *, large: bool) -> bool:
+    """In the second half; a large shortfall may count from the first quarter on."""
+    waiting = line.waiting
+    quarters = line.quarters(waiting)
+    if large and float((quarters[:, 3] - quarters[:, 0]).mean()) > max(PAIR, _natural(quarters[:, 0])):
+        return True
+    grew = float((waiting[:, -1] - waiting[:, MIDDLE]).mean())
+    return grew > max(HANDFUL, _natural(quarters[:, 1]))
+
+
+def _is_many(counts: Floats) -> bool:
+    return float(counts.mean()) >= max(PAIR, _natural(np.zeros(len(counts))))
+
+
+def _still_growing(line: Line) -> bool:
+    """More in line and an older line, from quarter to quarter of the window."""
+    ages, numbers = line.quarters(line.age_s), line.quarters(line.waiting)
+    age, number = ages.mean(axis=0), numbers.mean(axis=0)
+    if len(ages) < FEW_REPLICATIONS:
+        steady = bool((np.diff(age) > 0).all() and (np.diff(number) > 0).all())
+        grew = float(number[3] - number[0])
+        return steady and age[3] > 1.5 * age[0] and grew > max(HANDFUL, _natural(numbers[:, 0]))
+    last, older = numbers[:, 3] - numbers[:, 2], ages[:, 3] - ages[:, 2]
+    return (
+        float(last.mean()) > max(HANDFUL, _natural(numbers[:, 2]), _half_width(last))
+        and float(older.mean()) > _half_width(older)
+        and age[3] > GREW * age[2]
     )
-    quarters = flow.quarters().mean(axis=0)
-    growth = " to ".join(f"{number:.3g}" for number in quarters)
-    fate = _fates(offered)
-    if _overloaded(flow, asked):
-        deficit, half = _deficit(flow)
-        short = f"{deficit / flow.half_s:.3g} ± {half / flow.half_s:.2g} too few"
-        why = f"It {rates}, {short}, with {growth} in the system by quarter.{fate}"
-        return Verdict("overloaded", why)
-    if _backlogged(flow):
-        why = f"The number in the system still grew at the horizon: {growth} by quarter. It {rates}.{fate}"
-        return Verdict("backlogged", why)
-    # Limits that refuse keep a platform stable, which is no comfort to those refused: they come first.
-    lead = f"{_percent(refused)} of what was asked was refused. " if refused >= MATERIAL_REFUSALS else ""
-    why = f"{lead}It {rates}, with {quarters.mean():.3g} in the system on average.{fate}"
-    return Verdict("stable", why)
-
-
-def flow_of(columns: Columns, window: Window, replications: Sequence[int]) -> Flow:
-    points = np.linspace(window.start_ps, window.end_ps, SAMPLES)
-    served = ~_turned_away(columns)
-    done = columns.outcome("completed")
-    rows = []
-    for one in replications:
-        mine = columns["replication"] == one
-        came = np.sort(columns["intended_ps"][mine & served])
-        left = columns["ended_ps"][mine & served]
-        finished = np.sort(columns["ended_ps"][mine & done])
-        stays = _elapsed_s(came, points) - _elapsed_s(np.sort(left[left >= 0]), points)
-        rows.append((np.searchsorted(came, points), np.searchsorted(finished, points), stays))
-    asked, carried, stays = (np.array(part, np.float64) for part in zip(*rows, strict=True))
-    return Flow(asked, carried, stays, window.length_s / 2)
-
-
-def _elapsed_s(moments: Ints, points: Floats) -> Floats:
-    """At each point, the seconds since every earlier moment, summed."""
-    count = np.searchsorted(moments, points)
-    before = np.concatenate([[0.0], np.cumsum(moments / PS_PER_S)])[count]
-    elapsed: Floats = count * points / PS_PER_S - before
-    return elapsed
-
-
-def _refused(columns: Columns) -> Mask:
-    refused: Mask = np.zeros(len(columns), np.bool_)
-    for name in REJECTED:
-        refused |= columns.outcome(name)
-    return refused
-
-
-def _turned_away(columns: Columns) -> Mask:
-    return _refused(columns) | columns.outcome("cancelled")
-
-
-def _overloaded(flow: Flow, asked: float) -> bool:
-    deficit, half = _deficit(flow)
-    noise = _natural(flow.quarters()[:, 1])
-    return deficit > half and deficit > noise and deficit >= MATERIAL_DEFICIT * asked
-
-
-def _backlogged(flow: Flow) -> bool:
-    quarters = flow.quarters()
-    levels = quarters.mean(axis=0)
-    if len(quarters) < FEW_REPLICATIONS:
-        grew = levels[3] - levels[0]
-        steady = bool((np.diff(levels) > 0).all())
-        return steady and levels[3] > 1.5 * levels[0] and grew > _natural(quarters[:, 0])
-    last = quarters[:, 3] - quarters[:, 2]
-    grew = float(last.mean())
-    return grew > _half(last) and levels[3] > 1.1 * levels[2] and grew > _natural(quarters[:, 2])
 
 
 def _natural(numbers: Floats) -> float:
     """Three standard deviations of a mean of Poisson numbers: what a system that keeps up shows anyway."""
-    return max(HANDFUL, 3 * math.sqrt((float(numbers.mean()) + 1) / len(numbers)))
+    return 3 * math.sqrt((float(numbers.mean()) + 1) / len(numbers))
 
 
-def _deficit(flow: Flow) -> tuple[float, float]:
-    """Per replication, with the half-width of its interval."""
-    deficits = flow.deficits
-    if len(deficits) >= FEW_REPLICATIONS:
-        return float(deficits.mean()), _half(deficits)
-    behind = (flow.asked - flow.carried)[:, MIDDLE :: (SAMPLES - 1 - MIDDLE) // FLOW_STEPS]
-    steps = np.diff(behind, axis=1)
-    variance = FLOW_STEPS * float(steps.var(axis=1, ddof=1).mean()) / len(steps)
-    freedom = len(steps) * (FLOW_STEPS - 1)
-    return float(deficits.mean()), t_quantile(LEVEL, freedom) * math.sqrt(variance)
-
-
-def _half(values: Floats) -> float:
+def _half_width(values: Floats) -> float:
     return t_quantile(LEVEL, len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _fates(offered: Columns) -> str:
-    """What became of those that were turned away or lost, as sentences; empty when there were none."""
-    parts = []
-    for name, words in CAUSES.items():
-        count = int(offered.outcome(name).sum())
-        if count:
-            parts.append(f"{_percent(count / len(offered))} were {words}".replace("were timed", "timed"))
-    return f" {', '.join(parts)}." if parts else ""
+def _pace_s(requests: Columns, window: Window) -> list[float]:
+    """By quarter, the median time between two tokens of those who left the batch in it; 0 without any."""
+    gaps = requests["output_tokens"] / requests["samples"].clip(1) - 1
+    left = left_node(requests)
+    told = (gaps > 0) & (requests["first_ps"] >= 0) & (left > requests["first_ps"])
+    pace = (left - requests["first_ps"])[told] / gaps[told] / PS_PER_S
+    edges = np.linspace(window.start_ps, window.end_ps, 5)
+    quarter = np.searchsorted(edges, left[told], side="right") - 1
+    return [float(np.median(pace[quarter == q])) if (quarter == q).any() else 0.0 for q in range(4)]
+
+
+def _while_it_came(stays: Stays, window: Window) -> Window:
+    """Traffic of a changing rate may end before the window does, and not just pause: then up to its end."""
+    inside = stays.joined_ps[(stays.joined_ps >= window.start_ps) & (stays.joined_ps < window.end_ps)]
+    if len(inside) < 2:
+        return window
+    last_ps = int(inside.max()) + 1
+    longest_gap_ps = int(np.diff(np.sort(inside)).max())
+    silence_ps = window.end_ps - last_ps
+    ended = silence_ps > max(SILENCE * (window.end_ps - window.start_ps), 2 * longest_gap_ps)
+    return Window(window.start_ps, last_ps) if ended else window
+
+
+def _half_named(judged: Window, window: Window) -> str:
+    if judged == window:
+        return "the second half"
+    middle_s = (judged.start_ps + judged.end_ps) / 2 / PS_PER_S
+    return f"{middle_s:.4g} to {judged.end_ps / PS_PER_S:.4g} s"
+
+
+def _what_was_judged(
+    kinds: Sequence[str], line: Line, judged: Window, window: Window, state: str
+) -> Iterator[str]:
+    """Where the rate changes, that nothing follows for a longer run, and how bad it got."""
+    if not kinds:
+        return
+    if judged != window:
+        yield f"No request came after {judged.end_ps / PS_PER_S:.4g} s, so only the time before is judged."
+    changes = f"The rate changes by itself ({', '.join(kinds)})"
+    if state != "stable":
+        yield f"{changes}: this is about the time judged, not about a steady load."
+        return
+    worst_s, point = line.age_at_worst
+    at_s = (judged.start_ps + (judged.end_ps - judged.start_ps) * point / (POINTS - 1)) / PS_PER_S
+    worst = f"; at worst, at {at_s:.4g} s, the next in line had waited {duration(worst_s)}" if worst_s else ""
+    yield f"{changes}, so stable says no more than that waiting did not grow to the end{worst}."
+
+
+def _waits(stays: Stays, window: Window) -> str:
+    mean_s = stays.mean_s(window)
+    return (
+        f"Requests waited {duration(mean_s)} for a node on average."
+        if mean_s
+        else "No request waited for a node."
+    )
+
+
+def _carried(requests: Columns, half: Window, replications: Sequence[int]) -> str:
+    """Completed of asked per second; asked are those neither refused nor cancelled."""
+    refused = _any_of(requests, REJECTED)
+    asked = half.offered(requests) & ~refused & ~requests.outcome("cancelled")
+    done = (
+        requests.outcome("completed")
+        & (requests["ended_ps"] >= half.start_ps)
+        & (requests["ended_ps"] < half.end_ps)
+    )
+    seconds = half.length_s * len(replications)
+    let_in = " that were let in" if refused.any() else ""
+    return f"carried {done.sum() / seconds:.4g} of {asked.sum() / seconds:.4g} requests/s{let_in}"
+
+
+def _any_of(columns: Columns, outcomes: Sequence[str]) -> Mask:
+    found: Mask = np.zeros(len(columns), np.bool_)
+    for name in outcomes:
+        found |= columns.outcome(name)
+    return found
+
+
+def _lead(offered: Columns) -> Iterator[str]:
+    """Limits that refuse keep a platform stable, which is no comfort to those refused: they come first."""
+    for what, outcomes in (("refused", REJECTED), ("not answered in the end", FAILED)):
+        share = float(_any_of(offered, outcomes).mean())
+        if share >= MATERIAL_REFUSALS:
+            yield f"{_percent(share)} of what was asked was {what}."
+
+
+def _fates(offered: Columns) -> Iterator[str]:
+    """What became of those that were turned away or lost; nothing where there were none."""
+    counts = ((int(offered.outcome(name).sum()), words) for name, words in CAUSES.items())
+    parts = [f"{_percent(count / len(offered))} {words}" for count, words in counts if count]
+    if parts:
+        yield f"{', '.join(parts)}."
 
 
 def _percent(share: float) -> str:
+    if share == 0:
+        return "0 %"
     return f"{share:.1%}".replace("%", " %") if share >= 0.0005 else "under 0.1 %"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -41,17 +41,14 @@ def answer(summary: Summary) -> list[Statement]:
     rows = rows_of(summary)
     if not rows:
         return [Statement("", "", "Nothing ran, so there is no answer.")]
-    states = {name: str(v["verdict"]["state"]) for name, v in summary["variants"].items()}
     level = f"{summary['interval']['level'] * 100:g} %"
     several = len({row.variant for row in rows}) > 1
     if not several:
-        return [_one_variant(rows, states, level)]
+        return [_one_variant(rows, level)]
     felt = {d.row.key: {s: d.estimate("felt", s) for s in STATISTICS} for d in differences_of(summary, rows)}
     by_source = rows_by_source(rows)
     told = list(by_source.values())[:SOURCES_TOLD]
-    statements = [
-        _across_variants(of_source, felt, states, level, named=len(by_source) > 1) for of_source in told
-    ]
+    statements = [_across_variants(of_source, felt, level, named=len(by_source) > 1) for of_source in told]
     left = len(by_source) - len(told)
     if left:
         statements.append(
@@ -60,31 +57,29 @@ def answer(summary: Summary) -> list[Statement]:
     return statements
 
 
-def _one_variant(rows: Sequence[Row], states: Mapping[str, str], level: str) -> Statement:
+def _one_variant(rows: Sequence[Row], level: str) -> Statement:
     first, *others = rows
     points = tuple(Point(row.label, _beside(first, row, level)) for row in others[: 2 * SOURCES_TOLD])
-    return Statement("", first.label if others else "", _own(first, states, level), points)
+    return Statement("", first.label if others else "", _own(first, level), points)
 
 
-def _across_variants(
-    rows: Sequence[Row], felt: Differences, states: Mapping[str, str], level: str, *, named: bool
-) -> Statement:
+def _across_variants(rows: Sequence[Row], felt: Differences, level: str, *, named: bool) -> Statement:
     baseline, *others = rows
     told: dict[str, list[str]] = {}
     for row in others:
-        text = _against(baseline, row, felt.get(row.key, {}), states, level)
+        text = _against(baseline, row, felt.get(row.key, {}), level)
         told.setdefault(text, []).append(row.variant_title)
     points = tuple(Point(", ".join(titles), text) for text, titles in told.items())
     heading = baseline.source if named else ""
-    return Statement(heading, baseline.variant_title, _own(baseline, states, level), points)
+    return Statement(heading, baseline.variant_title, _own(baseline, level), points)
 
 
-def _own(row: Row, states: Mapping[str, str], level: str) -> str:
+def _own(row: Row, level: str) -> str:
     """A user (home fibre) waits 61.2 ms for the answer of 5 model calls in a row (p95, 95 % interval ...)."""
-    return " ".join(_sentences(row, states, level))
+    return " ".join(_sentences(row, level))
 
 
-def _sentences(row: Row, states: Mapping[str, str], level: str) -> Iterator[str]:
+def _sentences(row: Row, level: str) -> Iterator[str]:
     name, estimate = _told(row)
     place = row.place_label.replace("(", "[").replace(")", "]")
     who = f"{'A user' if row.has_app else 'A caller'} ({place})"
@@ -93,7 +88,7 @@ def _sentences(row: Row, states: Mapping[str, str], level: str) -> Iterator[str]
     else:
         yield f"{who} waits {_quoted(estimate, STATISTICS[name], level)} for {_what(row)}."
         yield from _without_p95(name, row.statistic("felt", "p95"))
-    yield from _caveats(row, states)
+    yield from _caveats(row)
 
 
 def _without_p95(told: str, p95: Estimate) -> Iterator[str]:
@@ -106,18 +101,16 @@ def _without_p95(told: str, p95: Estimate) -> Iterator[str]:
         yield _sentence(p95.note)
 
 
-def _against(
-    baseline: Row, row: Row, felt: Mapping[str, Estimate], states: Mapping[str, str], level: str
-) -> str:
+def _against(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: str) -> str:
     name, estimate = _told(row)
     quoted = "" if estimate.value is None else _quoted(estimate, STATISTICS[name], level)
-    if states[row.variant] == "overloaded":
+    if row.state == "overloaded":
         over_this_run = f" In this one they were {quoted}." if quoted else ""
         return f"Overloaded, so not compared: its waits grow with the length of the run.{over_this_run}"
-    if states[baseline.variant] == "overloaded":
+    if baseline.state == "overloaded":
         told = f"{quoted}. " if quoted else ""
-        return " ".join([f"{told}Not compared, since the baseline is overloaded.", *_caveats(row, states)])
-    return " ".join([*_difference(baseline, row, felt, level), *_caveats(row, states, baseline)])
+        return " ".join([f"{told}Not compared, since the baseline is overloaded.", *_caveats(row)])
+    return " ".join([*_difference(baseline, row, felt, level), *_caveats(row, baseline)])
 
 
 def _difference(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: str) -> Iterator[str]:
@@ -169,12 +162,11 @@ def _beside(first: Row, row: Row, level: str) -> str:
     return f"{told}: {'longer' if estimate.value > other.value else 'shorter'} than {first.label}."
 
 
-def _caveats(row: Row, states: Mapping[str, str], baseline: Row | None = None) -> Iterator[str]:
+def _caveats(row: Row, baseline: Row | None = None) -> Iterator[str]:
     """Failures are told again only where they are not those of the baseline."""
-    state = states[row.variant]
-    if state == "overloaded":
+    if row.state == "overloaded":
         yield "It is overloaded: waits grow with the length of the run, so this says “too slow” and no more."
-    if state == "backlogged":
+    if row.state == "backlogged":
         yield "The backlog still grew at the end, so a longer run may give other numbers."
     told_before = baseline.failed_share if baseline else 0.0
     if abs(row.failed_share - told_before) >= max(NOTEWORTHY_FAILURES, told_before / 10):

@@ -17,7 +17,7 @@ def figures_of(summary: Summary) -> Iterator[Figure]:
     """Those that have something to show, in the order of the page."""
     rows: list[Row] = rows_of(summary)
     drawn = [
-        *time_figures(summary, rows, {}),
+        *time_figures(rows, {}),
         distribution(rows, {}),
         not_served(rows),
         attainment(summary, rows),
@@ -27,10 +27,6 @@ def figures_of(summary: Summary) -> Iterator[Figure]:
     return (figure for figure in drawn if figure is not None)
 
 
-def time_figures(
-    summary: Summary, rows: Sequence[Row], definitions: Definitions
-) -> tuple[Figure | None, Figure | None]:
+def time_figures(rows: Sequence[Row], definitions: Definitions) -> tuple[Figure | None, Figure | None]:
     """Where the time goes, and what the number of calls does to it."""
-    states = {name: variant["verdict"]["state"] for name, variant in summary["variants"].items()}
-    overloaded = {name for name, state in states.items() if state == "overloaded"}
-    return where_the_time_goes(rows, overloaded, definitions), felt_by_calls(rows)
+    return where_the_time_goes(rows, definitions), felt_by_calls(rows)

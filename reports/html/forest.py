@@ -41,12 +41,12 @@ def differences_of(summary: Summary, rows: Sequence[Row]) -> list[Difference]:
 
 
 def comparable(summary: Summary, rows: Sequence[Row]) -> list[Difference]:
-    """Those between variants that keep up: the waits of an overloaded one depend on how long it ran."""
-    states = {name: variant["verdict"]["state"] for name, variant in summary["variants"].items()}
+    """Those between rows that keep up: the waits of an overloaded model depend on how long it ran."""
     baseline = next(iter(variant_titles(summary)))
-    if states.get(baseline) == "overloaded":
-        return []
-    return [d for d in differences_of(summary, rows) if states[d.row.variant] != "overloaded"]
+    kept_up = {row.source for row in rows if row.variant == baseline and row.state != "overloaded"}
+    return [
+        d for d in differences_of(summary, rows) if d.row.source in kept_up and d.row.state != "overloaded"
+    ]
 
 
 def forest(differences: Sequence[Difference], baseline: str, definitions: Definitions) -> Figure | None:

@@ -77,10 +77,7 @@ def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str,
         Section("answer", "Answer", "The answer", _answer(summary, manifest)),
         Section("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
         Section(
-            "time",
-            "Time",
-            "Where the time goes",
-            _figures(definitions, *time_figures(summary, rows, definitions)),
+            "time", "Time", "Where the time goes", _figures(definitions, *time_figures(rows, definitions))
         ),
         Section(
             "spread",

@@ -1,6 +1,6 @@
 """Where the time goes: the mean latency of each row, cut into its phases in the order in which they pass."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reports.html.bars import Segment, Stack, stacked_bars
@@ -45,17 +45,15 @@ FELT = Choice("felt", "Per user request")
 CALL = Choice("call", "Per model call")
 
 
-def where_the_time_goes(
-    rows: Sequence[Row], overloaded: Container[str], definitions: Definitions
-) -> Figure | None:
-    """None when nothing completed. Variants that are overloaded do not set the scale, unless all are."""
+def where_the_time_goes(rows: Sequence[Row], definitions: Definitions) -> Figure | None:
+    """None when nothing completed. Rows that are overloaded do not set the scale, unless all are."""
     views = {FELT: [row.felt_phases() for row in rows]}
     if any(r.has_app for r in rows):
         views[CALL] = [row.phases() for row in rows]
     totals = [max(_total(view[i]) for view in views.values()) for i in range(len(rows))]
     if not any(totals):
         return None
-    steady = [i for i, line in enumerate(rows) if line.variant not in overloaded and totals[i]]
+    steady = [i for i, line in enumerate(rows) if line.state != "overloaded" and totals[i]]
     setting_scale = steady or range(len(rows))
     used = [name for name in PHASES if any(_value(p, name) for view in views.values() for p in view)]
     scale = duration_scale(max(totals[i] for i in setting_scale))

@@ -19,6 +19,8 @@ class Row:
     """No longer than it takes to tell it from its neighbours."""
     place_label: str
     mode: str | None
+    state: str
+    """The verdict on the model that it asks."""
 
     @property
     def source(self) -> str:
@@ -77,7 +79,8 @@ def rows_of(summary: Summary) -> list[Row]:
                 named = [source] if len(sources) > 1 or len(titles) == 1 else []
                 label = " · ".join([*named, titles[variant]] if len(titles) > 1 else named)
                 place, mode = _place_label(summary, variant, group), _mode(summary, variant, source)
-                rows.append(Row(variant, titles[variant], group, label, place, mode))
+                state = _state(summary["variants"][variant]["verdict"], group)
+                rows.append(Row(variant, titles[variant], group, label, place, mode, state))
     return rows
 
 
@@ -86,6 +89,10 @@ def rows_by_source(rows: list[Row]) -> dict[str, list[Row]]:
     for row in rows:
         found.setdefault(row.source, []).append(row)
     return found
+
+
+def _state(verdict: Mapping[str, Any], group: Mapping[str, Any]) -> str:
+    return str(verdict.get("models", {}).get(group["model"], verdict["state"]))
 
 
 def _place_label(summary: Summary, variant: str, group: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from tests.support.summaries import (
 def figures(found: Json) -> Iterator[Figure]:
     rows = rows_of(found)
     drawn = [
-        where_the_time_goes(rows, set(), {}),
+        where_the_time_goes(rows, {}),
         felt_by_calls(rows),
         distribution(rows, {}),
         not_served(rows),
@@ -90,7 +90,7 @@ def test_every_trace_follows_a_choice_and_a_legend_that_exist() -> None:
 
 
 def test_bars_hold_the_mean_milliseconds_of_each_phase_in_their_order() -> None:
-    figure = where_the_time_goes(rows_of(edge_and_aws()), set(), {})
+    figure = where_the_time_goes(rows_of(edge_and_aws()), {})
     assert figure
     felt = [t for t in figure.plot["data"] if t["meta"]["choice"] == "felt" and t["type"] == "bar"]
     assert [(t["name"], t["x"]) for t in felt[:3]] == [
@@ -104,15 +104,15 @@ def test_bars_hold_the_mean_milliseconds_of_each_phase_in_their_order() -> None:
 
 
 def test_a_phase_that_took_no_time_anywhere_is_not_drawn() -> None:
-    figure = where_the_time_goes(rows_of(edge_and_aws()), set(), {})
+    figure = where_the_time_goes(rows_of(edge_and_aws()), {})
     assert figure
     assert "Overhead" not in {key.label for key in figure.keys}
 
 
 def test_an_overloaded_variant_runs_off_the_scale_and_says_so() -> None:
     slow = group(felt_phases=user_phases(queue=20.0))
-    rows = rows_of(summary({"edge": variant(group()), "aws": variant(slow)}))
-    figure = where_the_time_goes(rows, {"aws"}, {})
+    rows = rows_of(summary({"edge": variant(group()), "aws": variant(slow, state="overloaded")}))
+    figure = where_the_time_goes(rows, {})
     assert figure
     assert figure.plot["layout"]["xaxis"]["range"][1] == pytest.approx(43.8 * 1.18)
     felt = [t for t in figure.plot["data"] if t["meta"]["choice"] == "felt"]
@@ -120,7 +120,7 @@ def test_an_overloaded_variant_runs_off_the_scale_and_says_so() -> None:
 
 
 def test_each_view_of_the_bars_has_a_scale_of_its_own() -> None:
-    figure = where_the_time_goes(rows_of(edge_and_aws()), set(), {})
+    figure = where_the_time_goes(rows_of(edge_and_aws()), {})
     assert figure
     ends = {trace["meta"]["choice"]: trace["meta"]["end"] for trace in figure.plot["data"]}
     # 59.8 ms per user request and 30.8 ms per call, each with 18 % of room for its label.
@@ -195,7 +195,7 @@ def test_nothing_completed_means_no_figure() -> None:
     empty = group(app_place=None, phases={})
     empty["cdf"] = cdf({"x_s": [], "p": []})
     rows = rows_of(summary({"edge": variant(empty)}))
-    assert where_the_time_goes(rows, set(), {}) is None
+    assert where_the_time_goes(rows, {}) is None
     assert distribution(rows, {}) is None
 
 

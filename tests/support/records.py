@@ -78,7 +78,14 @@ def manifest(variants: Sequence[str] = ("edge",), replications: int = 1, **chang
     """A window of 10 s without warm-up, one source called chat, no objectives."""
     slo = {"ttft_s": None, "tpot_s": None, "e2e_s": None, "felt_s": None, **changes.pop("slo", {})}
     source: dict[str, Any] = {"name": "chat", "tenant": "acme", "place": "edge", "place_label": "Edge"}
-    source |= {"model": "llama", "app": None, "app_place": None, "calls": 1, "mode": None, "arrivals": "open"}
+    source |= {
+        "model": "llama",
+        "app": None,
+        "app_place": None,
+        "calls": 1,
+        "mode": None,
+        "arrivals": "poisson",
+    }
     source |= changes.pop("source", {})
     facts = {
         "variants": [{"name": name, "title": name} for name in variants],

@@ -199,7 +199,7 @@ def summary(
     titles = {"edge": "On the Edge", "aws": "In aws:us-east-1"}
     sources = {
         name: [
-            {"name": g["source"], "mode": "sequential" if g["app"] else None, "arrivals": "open"}
+            {"name": g["source"], "mode": "sequential" if g["app"] else None, "arrivals": "poisson"}
             for g in one["groups"]
         ]
         for name, one in variants.items()

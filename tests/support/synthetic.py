@@ -209,7 +209,7 @@ def _manifest(
                 "app_place": variant if source.app else None,
                 "calls": source.calls,
                 "mode": source.mode,
-                "arrivals": "open",
+                "arrivals": "poisson",
             }
             for source in sources
         ]
