@@ -70,8 +70,9 @@ class Call:
 
     def rejected(self, at_ps: int, refusal: Refusal) -> None:
         self.refusal = refusal
-        limiter = self._platform.gateway.admissions[self.request.model].limiter(self.request)
-        self.headroom = None if limiter is None else limiter.headroom(self.clock.timeline.now)
+        now_ps = self.clock.timeline.now
+        limiter = self._platform.gateway.admissions[self.request.model].limiter(self.request, now_ps)
+        self.headroom = None if limiter is None else limiter.headroom(now_ps)
         self.ended(at_ps, "rejected")
 
     def first_token(self, at_ps: int) -> None:

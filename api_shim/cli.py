@@ -76,7 +76,7 @@ def serve(
     record: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="at the end, write the run directory: records, report, arrivals to replay"
+            metavar="DIR", help="write the run directory at the end: records, report, arrivals to replay"
         ),
     ] = None,
 ) -> None:
@@ -86,6 +86,7 @@ def serve(
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
     from api_shim.settings import Settings
+    from sim.platform.recorder import RecentBlocks
     from sim.run.live import live_world
     from sim.run.new_directory import require_new
     from sim.scenario.load import load
@@ -111,8 +112,9 @@ def serve(
         instance=secrets.token_hex(4),
     )
     raise_file_limit()
-    world = live_world(spec)
-    recorder = None if record is None else Recorder(spec, world, content, record)
+    recorder = None if record is None else Recorder(spec, content, record)
+    world = live_world(spec, blocks=RecentBlocks() if recorder is None else recorder.blocks)
+    journal = None if recorder is None else recorder.begin(world)
 
     def ready(shim: "Shim") -> None:
         for number in ports:
@@ -120,7 +122,6 @@ def serve(
             say(f"http://{host}:{number}/v1 answers callers at {place}")
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
-    journal = None if recorder is None else recorder.journal
     shim = asyncio.run(
         run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal)
     )
@@ -130,7 +131,11 @@ def serve(
 
 
 def _write(recorder: "Recorder", shim: "Shim") -> None:
-    written = recorder.write(shim)
+    try:
+        written = recorder.write(shim)
+    except (UserError, KeyboardInterrupt):
+        say(f"what came in is kept in {recorder.folder}: `e80sim replay` with --out makes a run of it")
+        raise
     say(f"recorded in {recorder.directory}" if written else "nothing to record")
 
 

@@ -1,68 +1,87 @@
 """What a server leaves behind when it was asked to record: the run directory of any run, and its arrivals."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from api_shim.shim import Shim
 from api_shim.telemetry.histogram import Histogram
+from mistakes import UserError
 from reports.html import render
 from reports.live import live_json
 from reports.run_directory import Run, write
 from reports.summary import summarise
 from reports.tables import RunTables
+from sim.platform.recorder import SpooledBlocks
 from sim.run.journal import FILE, Journal
-from sim.run.live import VARIANT, live_tables, sources
-from sim.run.manifest import manifest
-from sim.run.replications import Results
+from sim.run.live import VARIANT, live_manifest, live_tables, measured_plan
 from sim.run.world import World
 from sim.scenario.load import Plan
-from sim.scenario.schema import RunPlan, Scenario
-from sim.time.units import PS_PER_MS, ps_of_s, s_of_ps
+from sim.scenario.schema import Scenario
+from sim.time.units import s_of_ps
 
 Json = dict[str, Any]
-SHORTEST_S = 1.0
-"""A rate over less than this says little."""
+SCENARIO = "scenario.yaml"
 
 
 class Recorder:
-    """Of one server, from before its first request until after its last."""
+    """Of one server, from before its first request until after its last.
 
-    def __init__(self, scenario: Scenario, world: World, content: str, directory: Path) -> None:
+    Meanwhile what comes in is written to `DIR.recording`, and `e80sim replay` makes a run of it where the
+    server did not end by itself. The records lie beside it on the disk, so that they cost no memory; only at
+    the end are they all read, since the report is made from them.
+    """
+
+    def __init__(self, scenario: Scenario, content: str, directory: Path) -> None:
+        """Raises UserError where nothing can be written."""
         self.directory = directory
-        self.journal = Journal(world.env)
+        self.folder = directory.with_name(f"{directory.name}.recording")
         self._scenario = scenario
         self._content = content
         self._created = datetime.now(UTC)
+        try:
+            self.folder.mkdir(parents=True)
+            text = Plan(scenario, {VARIANT: scenario}).resolved()
+            (self.folder / SCENARIO).write_text(text, encoding="utf-8", newline="\n")
+            self.blocks = SpooledBlocks(self.folder)
+        except OSError as error:
+            raise UserError(f"{self.folder} cannot be written to: {error.strerror}") from None
+        self.journal: Journal
+
+    def begin(self, world: World) -> Journal:
+        self.journal = Journal(world.env, self.folder / FILE)
+        return self.journal
 
     def write(self, shim: Shim) -> bool:
-        """Once the server has ended; False where nobody asked anything. Raises RunDirectoryError."""
+        """Once the server has ended; False where nobody asked anything. Raises UserError."""
+        problem = self.journal.problem or self.blocks.problem
+        if problem is not None:
+            raise UserError(f"the recording broke off: {problem.strerror}")
         if not self.journal.arrivals:
+            self._clear()
             return False
+        assert self.journal.first_ps is not None
+        assert self.journal.last_ps is not None
         tables = live_tables(shim.world)
-        plan = _measured(self._scenario, self.journal)
+        plan = measured_plan(self._scenario, self.journal.first_ps, self.journal.last_ps)
         made = self._manifest(plan, tables, shim)
         summary = summarise(tables, made) | {"live": live_json(made["live"])}
         run = Run(tables, made, plan.resolved(), summary)
         write(self.directory, run, render(summary, manifest=made), {FILE: self.journal.write})
-        self.journal.close()
+        self._clear()
         return True
 
+    def _clear(self) -> None:
+        self.journal.close()
+        self.blocks.close()
+        rmtree(self.folder, ignore_errors=True)
+
     def _manifest(self, plan: Plan, tables: RunTables, shim: Shim) -> Json:
-        measured_ps = ps_of_s(plan.base.run.horizon_s)
-        results = Results(tables, (VARIANT,), 1, measured_ps, interrupted=False)
         live = server_json(shim, self._content)
         remarks = [_sentence(live["why_not"])] if live["why_not"] else []
         wall_s = (datetime.now(UTC) - self._created).total_seconds()
-        made = manifest(plan, results, self._created, wall_s, remarks)
-        return made | {"facts": live_facts(made["facts"], tables), "live": live}
-
-
-def live_facts(facts: Mapping[str, Any], tables: RunTables) -> Json:
-    """Those of the scenario, with the traffic that came instead of the traffic it states."""
-    asked = sources(tables.requests)
-    return {**facts, "sources": asked, "sources_by_variant": {VARIANT: asked}}
+        return live_manifest(plan, tables, self._created, wall_s, remarks) | {"live": live}
 
 
 def server_json(shim: Shim, content: str) -> Json:
@@ -91,17 +110,6 @@ def _histogram_json(spans: Histogram) -> Json:
         "max_s": s_of_ps(spans.max),
         "bins": bins,
     }
-
-
-def _measured(scenario: Scenario, journal: Journal) -> Plan:
-    """From the first request to the last, in whole milliseconds: sources send until the horizon."""
-    assert journal.first_ps is not None
-    assert journal.last_ps is not None
-    begin_ms = journal.first_ps // PS_PER_MS
-    end_ms = max(journal.last_ps // PS_PER_MS + 1, begin_ms + round(SHORTEST_S * 1000))
-    run = RunPlan(horizon_s=end_ms / 1000, warm_up_s=begin_ms / 1000, replications=1, seed=scenario.run.seed)
-    spec = scenario.model_copy(update={"run": run, "variants": {}})
-    return Plan(spec, {VARIANT: spec})
 
 
 def _sentence(text: str) -> str:

@@ -24,6 +24,7 @@ FORMAT = 2
 """Of the tables and the manifest. 2: requests have `samples`."""
 ROWS_PER_GROUP = 1 << 17
 REPORT = "report.html"
+MANIFEST = "manifest.json"
 UNCERTAINTY = "uncertainty.parquet"
 _TABLES: dict[str, Sequence[Column]] = {
     "requests": REQUEST_COLUMNS,
@@ -92,9 +93,9 @@ def read(path: Path) -> Run:
     """Raises RunDirectoryError for anything but a complete run of this format."""
     if not path.is_dir():
         raise RunDirectoryError(f"{path} is not a directory: give the directory of a run.")
-    if not (path / "manifest.json").is_file():
+    if not (path / MANIFEST).is_file():
         raise RunDirectoryError(f"{path} is not the directory of a run: it has no manifest.json.")
-    manifest = _read_json(path / "manifest.json")
+    manifest = _read_json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise RunDirectoryError(
             f"{path} has format {manifest.get('format')!r}; this version of e80sim reads format {FORMAT}."
@@ -121,7 +122,7 @@ def json_text(document: Mapping[str, Any]) -> str:
 
 
 def _fill(folder: Path, run: Run, report_html: str | None) -> None:
-    texts = {"scenario.yaml": run.scenario_text, "manifest.json": json_text(run.manifest)}
+    texts = {"scenario.yaml": run.scenario_text, MANIFEST: json_text(run.manifest)}
     if run.summary is not None:
         texts["summary.json"] = json_text(run.summary)
     if report_html is not None:

@@ -1,7 +1,7 @@
 """Who is calling, and from where: API keys, the header `x-sim-place`, the port of a connection."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from hashlib import blake2b
 from http import HTTPStatus
@@ -15,6 +15,11 @@ SOURCE_KEY_PREFIX = "sk-"
 LIVE_SOURCE = "live"
 """In the records, the source of requests that stand for none of the scenario's."""
 REMEMBERED_KEYS = 10_000
+OTHER_TENANTS = "others"
+"""In the records, who holds the keys beyond those: tenants are labels, and all labels are kept.
+
+Limits and connections are of the key all the same.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Callers:
             known = self._stranger(_name_of(key))
             if len(self._known) < REMEMBERED_KEYS:
                 self._known[key] = known
+            else:
+                known = replace(known, tenant=OTHER_TENANTS)
         return known
 
     def place(self, caller: Caller, header: str | None, port: int | None) -> str:

@@ -10,6 +10,9 @@ from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
+FORGET_AT = 1024
+"""So many limiters are kept whether or not they matter."""
+
 
 @dataclass(slots=True)
 class Admission:
@@ -20,15 +23,27 @@ class Admission:
     limits_per_key: bool = False
     default_output_reservation_tokens: int = 0
     limiters: dict[str, Limiter] = field(default_factory=dict)
+    _forget_at: int = field(default=FORGET_AT, init=False)
 
-    def limiter(self, request: Request) -> Limiter | None:
+    def limiter(self, request: Request, now_ps: int) -> Limiter | None:
         if self.make_limiter is None:
             return None
         owner = request.key if self.limits_per_key else request.project
         limiter = self.limiters.get(owner)
         if limiter is None:
+            if len(self.limiters) >= self._forget_at:
+                self._forget(now_ps)
             limiter = self.limiters[owner] = self.make_limiter()
         return limiter
+
+    def _forget(self, now_ps: int) -> None:
+        """Keep those that matter: of owners who asked within the last minute, owe something, or wait.
+
+        When that happens changes no answer. There are never more than twice those that matter, or FORGET_AT.
+        """
+        kept = {owner: limiter for owner, limiter in self.limiters.items() if not limiter.is_as_new(now_ps)}
+        self.limiters = kept
+        self._forget_at = max(FORGET_AT, 2 * len(kept))
 
     def reservation(self, request: Request) -> int:
         """Tokens that the limits count until the request has ended."""
@@ -85,7 +100,7 @@ class Gateway:
         if tokens > admission.context_tokens:
             self._reject(ticket, Refusal("context", admission.context_tokens, 0, tokens, None))
             return
-        limiter = admission.limiter(request)
+        limiter = admission.limiter(request, now)
         if limiter is not None:
             grant = limiter.reserve(now, admission.reservation(request))
             if isinstance(grant, Refusal):

@@ -1,7 +1,7 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from reports.record import REQUEST_COLUMNS
 from sim.kernel import Sequence
@@ -9,7 +9,7 @@ from sim.network import Link
 from sim.platform.gateway import Gateway
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Refusal
-from sim.platform.recorder import Recorder
+from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
@@ -22,6 +22,8 @@ REJECTED = {
     "tokens": "rejected_tokens_limit",
     "context": "rejected_context",
 }
+
+REMEMBERED_ORIGINS = 10_000
 
 
 class Platform:
@@ -36,18 +38,22 @@ class Platform:
         make_link: MakeLink,
         overhead_ps: int = 0,
         concurrency: int | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
+        """`blocks` is where the records go; by default into memory."""
         self.env = env
         self.pools: dict[str, Pool] = {}
         self.gateway = Gateway(env, self.pools, self._reject, overhead_ps, concurrency)
-        self.records = Recorder(REQUEST_COLUMNS)
+        self.records = Recorder(REQUEST_COLUMNS, blocks)
         self.inside: dict[int, Ticket] = {}
         """Submitted and not recorded yet, by number."""
         self._make_link = make_link
         self._links: dict[tuple[str, str], Link] = {}
         labels = self.records.labels
-        # There are few different ones, and each request asks for two.
-        self._origin = cache(lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m))
+        # There are few different ones at a time, and each request asks for two.
+        self._origin = lru_cache(REMEMBERED_ORIGINS)(
+            lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m)
+        )
         self._ending = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
 
     def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:

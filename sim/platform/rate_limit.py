@@ -40,24 +40,30 @@ ALGORITHMS: dict[str, type[TokenBucket] | type[SlidingWindow] | type[FixedWindow
 class Grant(NamedTuple):
     """A request's tokens, reserved until it ends."""
 
-    meter: Meter[Any]
+    limiter: "Limiter"
     reservation: Any
     reserved: int
 
     def settle(self, now_ps: int, tokens: int) -> None:
         """Once; `tokens` is what was really processed: prompt and output."""
-        self.meter.settle(now_ps, self.reservation, max(0, self.reserved - tokens))
+        meter = self.limiter.tokens
+        meter.settle(now_ps, self.reservation, max(0, self.reserved - tokens))
         if tokens > self.reserved:
-            self.meter.take(now_ps, tokens - self.reserved)
+            meter.take(now_ps, tokens - self.reserved)
+        self.limiter.open -= 1
 
 
 class Limiter:
     """Both limits of one key or project on one model."""
 
+    __slots__ = ("open", "requests", "tokens")
+
     def __init__(self, algorithm: str, requests_per_minute: int, tokens_per_minute: int) -> None:
         meter = ALGORITHMS[algorithm]
         self.requests: Meter[Any] = meter(requests_per_minute)
         self.tokens: Meter[Any] = meter(tokens_per_minute)
+        self.open = 0
+        """Grants to be settled."""
 
     def reserve(self, now_ps: int, tokens: int) -> Grant | Refusal:
         """Take one request and `tokens` tokens, or nothing at all."""
@@ -69,7 +75,12 @@ class Limiter:
             wait_ps = None if None in waits else max(wait for wait in waits if wait is not None)
             return Refusal(cause, meter.limit, meter.used(now_ps), amount, wait_ps)
         self.requests.take(now_ps, 1)
-        return Grant(self.tokens, self.tokens.reserve(now_ps, tokens), tokens)
+        self.open += 1
+        return Grant(self, self.tokens.reserve(now_ps, tokens), tokens)
+
+    def is_as_new(self, now_ps: int) -> bool:
+        """Nothing is in use and nothing can come back: one made now would give the same answers for ever."""
+        return not (self.open or self.requests.used(now_ps) or self.tokens.used(now_ps))
 
     def headroom(self, now_ps: int) -> Headroom:
         return Headroom(*_headroom(self.requests, now_ps), *_headroom(self.tokens, now_ps))

@@ -1,7 +1,11 @@
 """Collects the rows of a run's tables as plain integers; text is stored as codes into lists of labels."""
 
+from collections import deque
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +34,84 @@ class Labels:
         return {column: list(codes) for column, codes in self._codes.items()}
 
 
+Block = NDArray[np.int64]
+"""Rows of a table."""
+
+
+class Blocks(Protocol):
+    """Where a table keeps the rows that it no longer holds as tuples."""
+
+    def append(self, block: Block) -> None: ...
+
+    def kept(self) -> list[Block]:
+        """In the order in which they came."""
+        ...
+
+
+class AllBlocks:
+    """In memory: what a run is summarised from."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+
+    def append(self, block: Block) -> None:
+        self._blocks.append(block)
+
+    def kept(self) -> list[Block]:
+        return self._blocks
+
+
+class RecentBlocks:
+    """The last few: a server that nobody asked to record stays as large as it is."""
+
+    def __init__(self, most: int = 1) -> None:
+        self._blocks: deque[Block] = deque(maxlen=most)
+
+    def append(self, block: Block) -> None:
+        self._blocks.append(block)
+
+    def kept(self) -> list[Block]:
+        return list(self._blocks)
+
+
+class SpooledBlocks:
+    """In a file without a name, on the disk of `folder`: it goes when the process does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.problem: OSError | None = None
+        """Why nothing more is kept, such as a full disk."""
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 -- lives as long as the table
+        self._rows = 0
+
+    def append(self, block: Block) -> None:
+        if self.problem is not None:
+            return
+        try:
+            self._file.write(block.data)
+            self._file.flush()
+        except OSError as error:  # the model goes on; whoever reads the table looks at `problem` first
+            self.problem = error
+        else:
+            self._rows += len(block)
+
+    def kept(self) -> list[Block]:
+        self._file.seek(0)
+        whole = np.frombuffer(self._file.read(), np.int64)
+        self._file.seek(0, 2)
+        return [whole.reshape(self._rows, -1)] if self._rows else []
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class Recorder:
     """One table. `add` takes a row in the order of `columns`, labels as their codes."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], blocks: Blocks | None = None) -> None:
         self.columns = columns
         self.labels = Labels(columns)
         self._rows: list[tuple[int, ...]] = []
-        self._blocks: list[NDArray[np.int64]] = []
+        self._blocks = blocks or AllBlocks()
 
     def add(self, row: tuple[int, ...]) -> None:
         self._rows.append(row)
@@ -45,15 +119,18 @@ class Recorder:
             self._flush()
 
     def _flush(self) -> None:
+        block = self._held()
+        self._rows.clear()
+        self._blocks.append(block)
+
+    def _held(self) -> Block:
         width = len(self.columns)
         flat = np.fromiter(chain.from_iterable(self._rows), np.int64, len(self._rows) * width)
-        self._blocks.append(flat.reshape(-1, width))
-        self._rows.clear()
+        return flat.reshape(-1, width)
 
     def arrays(self, order_by: str) -> dict[str, NDArray[np.int64]]:
-        """The columns by name, rows sorted by the column `order_by`."""
-        self._flush()
-        block = np.concatenate(self._blocks)
+        """The columns by name of the rows that are kept, sorted by the column `order_by`."""
+        block = np.concatenate([*self._blocks.kept(), self._held()])
         names = [column.name for column in self.columns]
         block = block[np.argsort(block[:, names.index(order_by)], kind="stable")]
         return {name: np.ascontiguousarray(block[:, i]) for i, name in enumerate(names)}

@@ -45,6 +45,8 @@ class TokenBucket:
     than those, and each is emptied once.
     """
 
+    __slots__ = ("_at_ps", "_ground", "_top", "_used", "limit")
+
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._used = 0  # in units of 1/PS_PER_MINUTE, so that a refill of `limit` per minute is an integer

@@ -26,6 +26,8 @@ class SlidingWindow:
     for each payment.
     """
 
+    __slots__ = ("_charged", "_charges", "_owed", "limit")
+
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._charges: deque[Charge] = deque()
@@ -102,6 +104,8 @@ class SlidingWindow:
 
 class FixedWindow:
     """At most `limit` in a minute of the clock; the next minute begins with what went beyond, not with 0."""
+
+    __slots__ = ("_minute", "_used", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

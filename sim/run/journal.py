@@ -4,10 +4,13 @@ A line is a request, and reads as a trace of ours (`arrival_ps`, `prompt_tokens`
 more: all fields of the request, the `order` among everything that came in, and how much of the instant had
 `passed` by then, so that a replay cuts it at the same place. A caller who left is part of the request's line.
 `request_id` is the `x-request-id` of the answer; by `number` it joins the rows of `requests.parquet`.
+
+While a server runs, whoever leaves is a line of its own, for the request's is on the disk already.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
@@ -35,27 +38,33 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """Kept in a temporary file while the server runs: a busy day does not fit into memory."""
+    """Written down line by line: a busy day does not fit into memory, and a killed server leaves its journal.
 
-    def __init__(self, timeline: Timeline) -> None:
+    When a line cannot be written, `problem` says why and nothing more is. The server itself goes on.
+    """
+
+    def __init__(self, timeline: Timeline, path: Path | None = None) -> None:
+        """Without `path` in a file that nobody else sees."""
         self.arrivals = 0
         self.first_ps: int | None = None
         self.last_ps: int | None = None
         """When the first and the last request came."""
+        self.problem: OSError | None = None
         self._timeline = timeline
         self._order = 0
-        self._left: dict[int, dict[str, int]] = {}
-        # Lives as long as the journal.
-        self._lines = cast("TextIO", TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115
-
-    @property
-    def left(self) -> int:
-        return len(self._left)
+        # Live as long as the journal.
+        self._lines = cast(
+            "TextIO",
+            TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+            if path is None
+            else path.open("x+", encoding="utf-8", buffering=1, newline="\n"),
+        )
 
     def arrived(self, request: Request, request_id: str) -> None:
         """At this instant, right before it is submitted. `request_id` is what its client calls it."""
-        line = _line(request, self._stamp("arrival_ps")) | {"request_id": request_id}
-        self._lines.write(json.dumps(line) + "\n")
+        self._append(_line(request, self._stamp("arrival_ps")) | {"request_id": request_id})
+        if self.problem is not None:
+            return
         self.arrivals += 1
         self.last_ps = self._timeline.now
         if self.first_ps is None:
@@ -63,38 +72,79 @@ class Journal:
 
     def gone(self, number: int) -> None:
         """The caller of request `number` leaves at this instant; only the first time counts."""
-        self._left.setdefault(number, self._stamp("at_ps"))
+        self._append({"number": number, "left": self._stamp("at_ps")})
 
     def write(self, path: Path) -> None:
-        self._lines.seek(0)
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            for text in self._lines:
-                line = json.loads(text)
-                left = self._left.get(line["number"])
-                file.write(text if left is None else json.dumps(line | {"left": left}) + "\n")
-        self._lines.seek(0, 2)
+        """A line for each request."""
+        write_whole(path, self._read)
 
     def close(self) -> None:
         self._lines.close()
+
+    def _append(self, line: dict[str, Any]) -> None:
+        if self.problem is None:
+            try:
+                self._lines.write(json.dumps(line) + "\n")
+            except OSError as error:
+                self.problem = error
+                with suppress(OSError):  # what could not be written cannot be written now either
+                    self._lines.close()
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        self._lines.seek(0)
+        yield from map(json.loads, self._lines)
+        self._lines.seek(0, 2)
 
     def _stamp(self, when: str) -> dict[str, int]:
         self._order += 1
         return {when: self._timeline.now, "order": self._order, "passed": self._timeline.passed}
 
 
-def read_journal(path: Path) -> list[Entry]:
-    """Everything that came in, in order. Raises JournalError."""
+def write_whole(path: Path, read: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    """The lines that `read` gives, each time it is asked, with departures as part of their requests."""
+    left: dict[int, dict[str, int]] = {}
+    for line in read():
+        if _is_departure(line):
+            left.setdefault(line["number"], line["left"])
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for line in read():
+            if not _is_departure(line):
+                of_request = left.get(line["number"])
+                whole = line if of_request is None else line | {"left": of_request}
+                file.write(json.dumps(whole) + "\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Of a recording; a last line that was cut off is none. Raises JournalError."""
     try:
-        texts = path.read_text(encoding="utf-8").splitlines()
+        texts = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise JournalError(f"{path} cannot be read: {error.strerror}") from None
-    entries: list[Entry] = []
     for number, text in enumerate(texts, 1):
         try:
-            entries += _entries(json.loads(text))
-        except (ValueError, TypeError, KeyError):
-            raise JournalError(f"{path} line {number} is not a recorded request") from None
+            line = json.loads(text) if text else None
+        except ValueError:
+            if number < len(texts):
+                raise _no_request(path, number) from None
+            return
+        if line is not None:
+            yield line
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """Everything that came in, in order. Raises JournalError."""
+    entries: list[Entry] = []
+    gone: set[int] = set()
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            entries += _entries(line, gone)
+        except (TypeError, KeyError):
+            raise _no_request(path, number) from None
     return sorted(entries)
+
+
+def _no_request(path: Path, number: int) -> JournalError:
+    return JournalError(f"{path} line {number} is not a recorded request")
 
 
 def _line(request: Request, stamp: dict[str, int]) -> dict[str, Any]:
@@ -104,9 +154,15 @@ def _line(request: Request, stamp: dict[str, int]) -> dict[str, Any]:
     return stamp | rest
 
 
-def _entries(line: dict[str, Any]) -> Iterator[Entry]:
-    request = Request(**{name: line[name] for name in Request._fields if name in line})
-    yield Entry(line["order"], line["arrival_ps"], line["passed"], request.number, request)
-    if "left" in line:
+def _is_departure(line: dict[str, Any]) -> bool:
+    return "arrival_ps" not in line
+
+
+def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[Entry]:
+    if not _is_departure(line):
+        request = Request(**{name: line[name] for name in Request._fields if name in line})
+        yield Entry(line["order"], line["arrival_ps"], line["passed"], request.number, request)
+    if "left" in line and line["number"] not in gone:
+        gone.add(line["number"])
         left = line["left"]
-        yield Entry(left["order"], left["at_ps"], left["passed"], request.number, None)
+        yield Entry(left["order"], left["at_ps"], left["passed"], line["number"], None)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,27 @@ import pyarrow as pa
 
 from reports import arrow
 from reports.tables import RunTables
+from sim.platform.recorder import Blocks
 from sim.platform.ticket import Ticket
 from sim.run.journal import Entry
+from sim.run.manifest import manifest
+from sim.run.replications import Results
 from sim.run.world import World
+from sim.scenario.load import Plan
 from sim.scenario.schema import RunPlan, Scenario
 from sim.time.timeline import Timeline
+from sim.time.units import PS_PER_MS, ps_of_s
 
 VARIANT = "live"
+SHORTEST_S = 1.0
+"""A rate over less than this says little."""
 LONGEST_S = 4_000_000
 """A live run has no horizon; this is the longest that a scenario may state."""
 Json = dict[str, Any]
 
 
-def live_world(scenario: Scenario, env: Timeline | None = None) -> World:
-    """The same for a server and for the replay of what it recorded."""
+def live_world(scenario: Scenario, env: Timeline | None = None, blocks: Blocks | None = None) -> World:
+    """The same for a server and for the replay of what it recorded, but for where the records go."""
     endless = RunPlan(horizon_s=LONGEST_S, replications=1, seed=scenario.run.seed)
     return World(
         scenario.model_copy(update={"run": endless}),
@@ -32,6 +40,7 @@ def live_world(scenario: Scenario, env: Timeline | None = None) -> World:
         keep_schedule=True,
         sources=False,
         env=env,
+        blocks=blocks,
     )
 
 
@@ -59,6 +68,27 @@ def live_tables(world: World) -> RunTables:
         world.env.step()
     tables = world.tables(VARIANT)
     return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps)
+
+
+def measured_plan(scenario: Scenario, first_ps: int, last_ps: int) -> Plan:
+    """From the first request to the last, in whole milliseconds: sources send until the horizon."""
+    begin_ms = first_ps // PS_PER_MS
+    end_ms = max(last_ps // PS_PER_MS + 1, begin_ms + round(SHORTEST_S * 1000))
+    run = RunPlan(horizon_s=end_ms / 1000, warm_up_s=begin_ms / 1000, replications=1, seed=scenario.run.seed)
+    spec = scenario.model_copy(update={"run": run, "variants": {}})
+    return Plan(spec, {VARIANT: spec})
+
+
+def live_manifest(
+    plan: Plan, tables: RunTables, created: datetime, wall_s: float, remarks: Sequence[str]
+) -> Json:
+    """With the traffic that came instead of the traffic that the scenario states."""
+    measured_ps = ps_of_s(plan.base.run.horizon_s)
+    results = Results(tables, (VARIANT,), 1, measured_ps, interrupted=False)
+    made = manifest(plan, results, created, wall_s, remarks)
+    asked = sources(tables.requests)
+    facts = {**made["facts"], "sources": asked, "sources_by_variant": {VARIANT: asked}}
+    return made | {"facts": facts}
 
 
 def sources(requests: pa.Table) -> list[Json]:

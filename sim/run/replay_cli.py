@@ -1,6 +1,9 @@
 """`e80sim replay DIR`: run what came into a live server again, offline, and compare the stamps."""
 
+import time  # noqa: TID251 -- the run layer may look at the wall clock
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +11,13 @@ import typer
 
 from mistakes import UserError
 from reports.html import render
-from reports.run_directory import Run, read, write
+from reports.run_directory import MANIFEST, Run, read, write
 from reports.summary import summarise
 from reports.tables import RunTables
-from sim.run.journal import FILE, read_journal
-from sim.run.live import first_difference, live_tables, replayed
+from reports.words import plural
+from sim.run.journal import FILE, read_journal, read_lines, write_whole
+from sim.run.live import first_difference, live_manifest, live_tables, measured_plan, replayed
+from sim.run.new_directory import require_new
 from sim.scenario.load import load
 
 app = typer.Typer(add_completion=False)
@@ -26,7 +31,16 @@ def replay(
     directory: Annotated[Path, typer.Argument(help="what `e80sim serve --record` or `e80sim load` left")],
     out: Annotated[Path | None, typer.Option(help="write a run directory of the replay, too")] = None,
 ) -> None:
-    """Exit status 0: every stamp is equal, to the picosecond. 1: the first difference is told."""
+    """Exit status 0: every stamp is equal, to the picosecond. 1: the first difference is told.
+
+    Of a server that did not end by itself DIR.recording is left: --out makes a run of what had come in.
+    """
+    if (directory / FILE).exists() and not (directory / MANIFEST).exists():
+        if out is None:
+            raise UserError(f"{directory} is a recording that broke off: --out makes a run of what it holds")
+        require_new(out, "--out")
+        typer.echo(f"{out}: {plural(_recover(directory, out), 'request')} recovered from {directory}.")
+        return
     run = read(directory)
     if not (directory / FILE).exists():
         raise UserError(f"{directory} is not the directory of a live run: it has no {FILE}")
@@ -46,6 +60,25 @@ def replay(
         f"{directory}: {len(entries) - left} requests replayed, of which {left} were left by their callers; "
         "every stamp is equal, to the picosecond."
     )
+
+
+def _recover(directory: Path, out: Path) -> int:
+    """Raises UserError; answers how many requests there are."""
+    entries = read_journal(directory / FILE)
+    arrived = [entry.at_ps for entry in entries if entry.request is not None]
+    if not arrived:
+        raise UserError(f"{directory} holds no request: there is nothing to make a run of")
+    began, created = time.perf_counter(), datetime.now(UTC)
+    scenario = next(iter(load(directory / "scenario.yaml").variants.values()))
+    tables = live_tables(replayed(scenario, entries))
+    plan = measured_plan(scenario, arrived[0], arrived[-1])
+    wall_s = time.perf_counter() - began
+    manifest = live_manifest(plan, tables, created, wall_s, [f"Recovered from {directory}, which broke off."])
+    summary = summarise(tables, manifest)
+    run = Run(tables, manifest, plan.resolved(), summary)
+    arrivals = partial(read_lines, directory / FILE)
+    write(out, run, render(summary, manifest=manifest), {FILE: partial(write_whole, read=arrivals)})
+    return len(arrived)
 
 
 def _write(out: Path, run: Run, tables: RunTables, directory: Path) -> None:

@@ -19,7 +19,7 @@ from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Limiter
-from sim.platform.recorder import Recorder
+from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink
 from sim.scenario.check import target_model
@@ -47,8 +47,12 @@ class World:
         keep_schedule: bool = False,
         sources: bool = True,
         env: Timeline | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
-        """Without `sources` nobody sends but who calls `platform.submit`; `env` is a timeline to live on."""
+        """Without `sources` nobody sends but who calls `platform.submit`; `env` is a timeline to live on.
+
+        `blocks` is where the records of requests go; by default into memory.
+        """
         self.scenario = scenario
         self.env = env or Timeline()
         self.numbers = Numbers()
@@ -61,7 +65,7 @@ class World:
         self._gaps: dict[str, GapCounts] = {}
         gateway = scenario.gateway
         self.platform = Platform(
-            self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency
+            self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency, blocks
         )
         for name, model in scenario.models.items():
             self._add_pool(name, model)

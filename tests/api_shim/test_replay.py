@@ -22,7 +22,9 @@ Step = dict[str, Any]
 def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunTables, list[Entry]]:
     """Agents that ask one thing after the other, without a pause between an answer and the next question."""
     wire = make_wire(spec)
-    journal = wire.platform.shim.journal = Journal(wire.platform.world.env)
+    spool = path.with_suffix(".spool")
+    spool.unlink(missing_ok=True)
+    journal = wire.platform.shim.journal = Journal(wire.platform.world.env, spool)
 
     async def ask(agent: list[Step]) -> None:
         for step in agent:
@@ -35,6 +37,7 @@ def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunT
     wire.platform.run(story())
     wire.platform.close()
     journal.write(path)
+    assert read_journal(spool) == read_journal(path), "what a killed server leaves says the same"
     tables = live_tables(wire.platform.world)
     journal.close()
     return tables, read_journal(path)
@@ -115,6 +118,34 @@ def test_an_arrival_reads_as_a_trace_and_keeps_what_a_replay_needs(tmp_path: Pat
     assert line["caller"] == f"key/{line['key']}"
     assert line["stream"] is False
     assert line["left"] == {"at_ps": 10 * MS, "order": 2, "passed": 0}
+
+
+def test_of_a_journal_that_was_cut_off_all_but_the_last_line_counts(tmp_path: Path) -> None:
+    steps = [crowd()[0][0] | {"leave_ms": 15}, crowd()[0][0]]
+    _, entries = recorded(scenario(run=ENDLESS), [steps], tmp_path / "arrivals.jsonl")
+    assert len(entries) == 3
+    cut_off = (tmp_path / "arrivals.spool").read_text()[:-5]
+    (tmp_path / "cut.jsonl").write_text(cut_off)
+    assert read_journal(tmp_path / "cut.jsonl") == entries[:2]
+
+
+def test_a_full_disk_ends_a_journal_and_not_the_server(tmp_path: Path) -> None:
+    wire = make_wire(scenario(run=ENDLESS))
+    journal = wire.platform.shim.journal = Journal(wire.platform.world.env, tmp_path / "arrivals.jsonl")
+    full = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115 -- the journal closes it
+
+    async def story() -> list[int]:
+        before = await wire.send("/v1/chat/completions", chat(max_tokens=2))
+        journal._lines, kept = full, journal._lines
+        after = [await wire.send("/v1/chat/completions", chat(max_tokens=2)) for _ in range(2)]
+        kept.close()
+        return [reply.status for reply in (before, *after)]
+
+    assert wire.platform.run(story()) == [200, 200, 200]
+    assert journal.problem is not None
+    assert journal.problem.strerror == "No space left on device"
+    assert len(read_journal(tmp_path / "arrivals.jsonl")) == journal.arrivals == 1
+    wire.platform.close()
 
 
 def test_a_file_that_is_no_journal_is_told_by_its_line(tmp_path: Path) -> None:

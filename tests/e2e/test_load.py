@@ -129,6 +129,7 @@ def test_two_hundred_requests_on_the_wall_clock_replay_offline_to_the_picosecond
         asyncio.run(crowd(("127.0.0.1", int(url.rpartition(":")[2]))))
     arrivals = lines_of(run / "arrivals.jsonl")
     assert len(arrivals) == 200
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".recording"] == []
     assert sum("left" in line for line in arrivals) > 20
     outcomes = read(run).tables.requests["outcome"].to_pylist()
     assert outcomes.count("cancelled") > 20
@@ -144,6 +145,33 @@ def test_two_hundred_requests_on_the_wall_clock_replay_offline_to_the_picosecond
     told = e80sim("replay", run)
     assert told.returncode == 1
     assert f"row {arrivals[100]['number']} has prompt_tokens" in told.stdout
+
+
+@pytest.mark.realtime
+def test_of_a_server_that_is_killed_what_came_in_makes_a_run(scenario: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "sim", "serve", str(scenario), "--port", "0", "--record", str(run)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as serve:
+        assert serve.stderr is not None
+        port = int(serve.stderr.readline().split("/v1")[0].rpartition(":")[2])
+        assert "models" in serve.stderr.readline()
+
+        async def crowd() -> None:
+            await asyncio.gather(*(ask(("127.0.0.1", port), number) for number in range(20)))
+
+        asyncio.run(crowd())
+        serve.kill()
+    assert not run.exists()
+    left = tmp_path / "run.recording"
+    assert sorted(path.name for path in left.iterdir()) == ["arrivals.jsonl", "scenario.yaml"]
+    told = e80sim("replay", left)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "--out makes a run of what it holds" in told.stderr
+    recovered = e80sim("replay", left, "--out", run)
+    assert (recovered.returncode, recovered.stderr) == (0, "")
+    assert recovered.stdout == f"{run}: 20 requests recovered from {left}.\n"
+    assert read(run).tables.requests.num_rows == 20
+    assert e80sim("replay", run).returncode == 0
 
 
 @pytest.mark.realtime
