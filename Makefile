@@ -15,10 +15,10 @@ demo: $(READY) ## run scenarios/edge-vs-cloud.yaml and write its report
 	$(BIN)/e80sim run scenarios/edge-vs-cloud.yaml
 
 serve: $(READY) ## answer OpenAI clients on http://127.0.0.1:8080/v1
-	$(BIN)/e80sim serve scenarios/live.yaml
+	$(BIN)/e80sim serve
 
 load: $(READY) ## run locust against the shim and write the latency report
-	$(BIN)/e80sim load scenarios/live.yaml --duration 60
+	$(BIN)/e80sim load --variant unlimited --duration 60
 
 test: system-packages $(READY) ## the test suite
 	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks

@@ -26,7 +26,10 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
 @app.command()
 def serve(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")],
+    scenario: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SCENARIO]", help="a scenario file (YAML); default: the documented platform"),
+    ] = None,
     more: Annotated[
         list[str] | None, typer.Argument(metavar="[PLACE:PORT]...", help="more listeners, as after --listen")
     ] = None,
@@ -90,11 +93,17 @@ def serve(
     from sim.run.live import live_world
     from sim.run.new_directory import require_new
     from sim.scenario.load import load
+    from sim.scenario.shipped import DOCUMENTED_PLATFORM
 
     if stream_chunks not in {"per_token", "coalesced"}:
         raise UserError(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
-    spec = load(scenario, settings or []).variant(variant)
-    wanted = [listeners.Listener(None, port), *map(listeners.parse, [*(listen or []), *(more or [])])]
+    further = [*(listen or []), *(more or [])]
+    if scenario is not None and listeners.is_listener(str(scenario)) and not scenario.exists():
+        scenario, further = None, [*further, str(scenario)]  # `serve --listen edge:1 home:2`
+    if scenario is None:
+        say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
+    spec = load(scenario or DOCUMENTED_PLATFORM, settings or []).variant(variant)
+    wanted = [listeners.Listener(None, port), *map(listeners.parse, further)]
     spec, settled = listeners.settle(spec, wanted)
     words = make_content(content, upstream_model)
     origins = tuple(_origin(text) for text in cors or [])

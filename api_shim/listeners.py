@@ -20,10 +20,15 @@ class Listener(NamedTuple):
 
 def parse(text: str) -> Listener:
     """Raises UserError. Names of regions hold colons themselves, so the port is what follows the last."""
-    place, colon, port = text.rpartition(":")
-    if not colon or not place or not port.isdecimal() or int(port) not in PORTS:
+    place, _, port = text.rpartition(":")
+    if not is_listener(text):
         raise UserError(f"--listen {text}: write it as PLACE:PORT, such as edge:8081 or aws:us-east-1:8082")
     return Listener(place, int(port))
+
+
+def is_listener(text: str) -> bool:
+    place, _, port = text.rpartition(":")
+    return bool(place) and port.isdecimal() and int(port) in PORTS
 
 
 def settle(scenario: Scenario, listeners: Iterable[Listener]) -> tuple[Scenario, list[Listener]]:

@@ -10,6 +10,7 @@ from typing import Any
 from mistakes import INTERRUPTED, USERS_MISTAKE, UserError, say
 
 COMMANDS = {
+    "init": ("sim.scenario.init_cli", "write a first scenario to change, and say what to do with it"),
     "run": ("sim.run.cli", "simulate a scenario and write its run directory and report"),
     "check": ("sim.run.cli", "validate a scenario without running it"),
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
@@ -24,6 +25,9 @@ COMMANDS = {
     "load": ("api_shim.load.cli", "serve a scenario, load it with locust and write the report of both"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
+
+EXTRAS = {"serve": "shim", "load": "load"}
+"""What a plain `pip install e80sim` leaves out."""
 
 
 def usage() -> str:
@@ -74,18 +78,26 @@ def _perform(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
+    from importlib.util import find_spec
+
     import typer
     from typer.main import get_group
 
     usage_error: Any = typer.BadParameter.__base__  # click's own, wherever this typer keeps it
-    group = get_group(import_module(COMMANDS[name][0]).app)
     try:
+        group = get_group(import_module(COMMANDS[name][0]).app)
         status = group.main(args=arguments, prog_name="e80sim", standalone_mode=False)
     except usage_error as error:
         called = error.ctx.command_path if error.ctx else f"e80sim {name}"
         raise UserError(_sentence(error.format_message(), called)) from None
     except SystemExit as exit_:
         status = exit_.code
+    except ModuleNotFoundError as error:
+        lacking = (error.name or name).partition(".")[0]
+        if name not in EXTRAS or lacking == name or find_spec(lacking) is not None:
+            raise
+        need = f"{name} needs {error.name}, which is not installed"
+        raise UserError(f"{need}: pip install 'e80sim[{EXTRAS[name]}]'") from None
     return status if isinstance(status, int) else 0
 
 

@@ -22,6 +22,7 @@ from reports.run_directory import REPORT, RunDirectoryError, read, replace_file,
 from reports.text import summary_table
 from sim.run.new_directory import new_directory, require_new
 from sim.scenario.load import load as load_scenario
+from sim.scenario.shipped import DOCUMENTED_PLATFORM
 from traffic.mix import Mix
 
 app = typer.Typer(add_completion=False)
@@ -39,7 +40,14 @@ START_S = 60
 
 @app.command()
 def load(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")],
+    scenario: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[SCENARIO]",
+            help="a scenario file (YAML); default: the documented platform",
+            show_default=False,
+        ),
+    ] = DOCUMENTED_PLATFORM,
     users: Annotated[
         int | None,
         typer.Option(

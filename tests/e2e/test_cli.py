@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def test_a_mistake_in_an_option_is_one_sentence(capsys: pytest.CaptureFixture[st
         ),
         ("trace", "missing command; see e80sim trace --help"),
         ("trace look x.csv", "no such command 'look'; see e80sim trace --help"),
-        ("fly", "there is no command 'fly'; there are run, check,"),
+        ("fly", "there is no command 'fly'; there are init, run, check,"),
         ("chekc", "there is no command 'chekc'; did you mean `check`?"),
     ],
 )
@@ -192,6 +193,18 @@ def test_a_command_that_is_wrong_itself_is_told_in_one_sentence(
     capsys: pytest.CaptureFixture[str], arguments: str, sentence: str
 ) -> None:
     assert fails(capsys, *arguments.split()).startswith(sentence)
+
+
+@pytest.mark.parametrize(("command", "extra"), [("serve", "shim"), ("load", "load")])
+def test_a_package_that_a_plain_installation_leaves_out_is_named_with_what_brings_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, extra: str
+) -> None:
+    missing = {"serve": "uvicorn", "load": "locust"}[command]
+    monkeypatch.setitem(sys.modules, missing, None)
+    for name in [name for name in sys.modules if name.startswith("api_shim.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    said = fails(capsys, command)
+    assert said == f"{command} needs {missing}, which is not installed: pip install 'e80sim[{extra}]'"
 
 
 def test_the_version_names_the_program_and_its_python(capsys: pytest.CaptureFixture[str]) -> None:
