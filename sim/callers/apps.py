@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from reports.record import USER_REQUEST_COLUMNS
 from sim.network import Departure, Link
-from sim.platform.platform import REJECTED
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.recorder import Recorder
+from sim.platform.ticket import REJECTED
 from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Timeline
 
 Call = Callable[["Visit"], None]

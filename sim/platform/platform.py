@@ -10,18 +10,12 @@ from sim.platform.gateway import Gateway
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Refusal
 from sim.platform.recorder import Blocks, Recorder
-from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
 MakeLink = Callable[[str, str], Link]
 """(caller, place) -> the caller's connections from there to the gateway."""
-
-REJECTED = {
-    "requests": "rejected_requests_limit",
-    "tokens": "rejected_tokens_limit",
-    "context": "rejected_context",
-}
 
 REMEMBERED_ORIGINS = 10_000
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from sim.platform.platform import Platform
 
 
+REJECTED = {
+    "requests": "rejected_requests_limit",
+    "tokens": "rejected_tokens_limit",
+    "context": "rejected_context",
+}
+"""Outcomes in the record, by the cause of a refusal."""
+
+
 class Sink(Protocol):
     """Hears what becomes of one request. Every time is at the caller's end and may lie ahead of `env.now`.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from simpy import Environment
+from simpy import Environment, Event
 from simpy.core import EmptySchedule
 
 ARRIVAL = 0
@@ -23,6 +23,10 @@ FEEDBACK = 2
 
 CANCELLED_AT_LEAST = 1024
 """Cancelled alarms between two sweeps of the queue, however short it is."""
+
+
+CANCELLED: Sequence[Callable[[Any], None]] = ()
+"""Unlike the empty list of an event that nobody waits for yet."""
 
 
 class Timeline(Environment):
@@ -45,9 +49,21 @@ class Timeline(Environment):
     def next_ps(self) -> int | None:
         """When the next event is due, None without any."""
         queue: list[Any] = self._queue
-        while queue and not queue[0][3].callbacks:
-            heappop(queue)  # cancelled
+        while queue and queue[0][3].callbacks == CANCELLED:
+            heappop(queue)
         return queue[0][0] if queue else None
+
+    def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
+        """`event` happens at `at_ps`, in that order among what is due then; SimPy itself knows delays alone."""
+        event._ok, event._value = True, value  # noqa: SLF001
+        queue: list[Any] = self._queue
+        heappush(queue, (at_ps, order, next(self._eid), event))
+
+    def schedule(self, event: Event, priority: int = BOUNDARY, delay: float = 0) -> None:
+        """SimPy's own way in. A process that fails while nobody waits for it is a fault of ours: it raises."""
+        if not event._ok and not event.callbacks:  # noqa: SLF001
+            raise event._value  # noqa: SLF001
+        super().schedule(event, priority, delay)  # type: ignore[arg-type]
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
@@ -56,7 +72,7 @@ class Timeline(Environment):
         """
         if not alarm.callbacks:
             return
-        alarm.callbacks, alarm.subject = (), None
+        alarm.callbacks, alarm.subject = CANCELLED, None
         self._cancelled += 1
         if self._cancelled >= CANCELLED_AT_LEAST and 3 * self._cancelled >= len(self._queue):
             self._sweep()
@@ -64,7 +80,7 @@ class Timeline(Environment):
     def _sweep(self) -> None:
         """The order in which the others come does not depend on how they lie in the heap."""
         queue: list[Any] = self._queue
-        queue[:] = [entry for entry in queue if entry[3].callbacks]
+        queue[:] = [entry for entry in queue if entry[3].callbacks != CANCELLED]
         heapify(queue)
         self._cancelled = 0
 
@@ -94,7 +110,7 @@ class Timeline(Environment):
         callbacks, event.callbacks = event.callbacks, None
         for callback in callbacks:
             callback(event)
-        if callbacks and not isinstance(event, Outside):
+        if callbacks != CANCELLED and not isinstance(event, Outside):
             self.passed += 1
 
     def skip_to(self, at_ps: int) -> None:

@@ -1,0 +1,101 @@
+"""A caller that waits for its answers, as a SimPy process.
+
+    def chat(session: Session) -> Generator[Event, Any, None]:
+        for prompt_tokens in (100, 300, 500):
+            answer = yield session.ask(prompt_tokens, 50)
+            if not answer.completed:
+                return
+            yield session.pause(think_ps)
+
+    env.process(chat(session))
+
+The process goes on when the last byte of the answer has reached the caller. Where that takes no time, it
+goes on after the boundaries of the instant: its next request meets every node already in its next step.
+Callers who wait for nothing (open-loop traffic) do without a process: `Platform.submit` alone costs a third.
+"""
+
+from collections.abc import Callable, Iterable
+
+from simpy import Event
+
+from sim.platform.rate_limit import Headroom, Refusal
+from sim.platform.ticket import REJECTED, Sink, Ticket
+from sim.time.timeline import ARRIVAL, FEEDBACK, Timeline
+from traffic.workload import SizePair
+
+Send = Callable[[SizePair, Sink], Ticket]
+"""Sends a request of these sizes, from whoever the session is, with this sink."""
+
+
+class Answer(Event):
+    """What became of one ask, or of several made at once: the value of the event is the answer itself.
+
+    A sink. Requests made at once are answered when the last of them is.
+    """
+
+    def __init__(self, env: Timeline, asked: int, work_ps: int) -> None:
+        super().__init__(env)
+        self.tickets: list[Ticket] = []
+        self.outcome = "completed"
+        """As in the record; of several, the first that was not completed."""
+        self.at_ps = 0
+        """When the last byte reached the caller."""
+        self._env = env
+        self._open = asked
+        self._work_ps = work_ps
+
+    @property
+    def completed(self) -> bool:
+        return self.outcome == "completed"
+
+    @property
+    def output_tokens(self) -> int:
+        """Of all of them together."""
+        return sum(sequence.generated for ticket in self.tickets for sequence in ticket.sequences)
+
+    def admitted(self, at_ps: int, headroom: Headroom | None) -> None: ...
+
+    def first_token(self, at_ps: int) -> None: ...
+
+    def rejected(self, at_ps: int, refusal: Refusal) -> None:
+        self._over(at_ps, REJECTED[refusal.cause])
+
+    def ended(self, at_ps: int, reason: str) -> None:
+        self._over(at_ps, "completed" if reason in {"stop", "length"} else reason)
+
+    def _over(self, at_ps: int, outcome: str) -> None:
+        if self.completed:
+            self.outcome = outcome
+        self.at_ps = max(self.at_ps, at_ps)
+        self._open -= 1
+        if not self._open:
+            ready_ps = self.at_ps + self._work_ps
+            order = FEEDBACK if ready_ps == self._env.now else ARRIVAL
+            self._env.succeed_at(self, self, ready_ps, order)
+
+
+class Session:
+    """One caller's conversation with the platform."""
+
+    def __init__(self, env: Timeline, send: Send) -> None:
+        self.env = env
+        self._send = send
+
+    def ask(self, prompt_tokens: int, output_tokens: int, work_ps: int = 0) -> Answer:
+        """Send a request now. The event comes when its answer is there and `work_ps` of work on it is done."""
+        return self.ask_at_once([(prompt_tokens, output_tokens)], work_ps)
+
+    def ask_at_once(self, sizes: Iterable[SizePair], work_ps: int = 0) -> Answer:
+        """Send several requests now, and go on when all of them are answered."""
+        wanted = list(sizes)
+        assert wanted, "nothing asked, nothing answered"
+        answer = Answer(self.env, len(wanted), work_ps)
+        for pair in wanted:
+            answer.tickets.append(self._send(pair, answer))
+        return answer
+
+    def pause(self, span_ps: int) -> Event:
+        """The caller thinks, or works, for so long."""
+        event = Event(self.env)
+        self.env.succeed_at(event, None, self.env.now + span_ps, ARRIVAL if span_ps else FEEDBACK)
+        return event
