@@ -82,7 +82,7 @@ class Session:
         self._send = send
 
     def ask(self, prompt_tokens: int, output_tokens: int, work_ps: int = 0) -> Answer:
-        """Send a request now. The event comes when its answer is there and `work_ps` of work on it is done."""
+        """Send a request now. The event comes when its answer is there and worked on for `work_ps`."""
         return self.ask_at_once([(prompt_tokens, output_tokens)], work_ps)
 
     def ask_at_once(self, sizes: Iterable[SizePair], work_ps: int = 0) -> Answer:

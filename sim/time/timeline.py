@@ -54,13 +54,13 @@ class Timeline(Environment):
         return queue[0][0] if queue else None
 
     def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
-        """`event` happens at `at_ps`, in that order among what is due then; SimPy itself knows delays alone."""
+        """`event` happens at `at_ps`, in that order among what is due then. SimPy alone knows delays."""
         event._ok, event._value = True, value  # noqa: SLF001
         queue: list[Any] = self._queue
         heappush(queue, (at_ps, order, next(self._eid), event))
 
     def schedule(self, event: Event, priority: int = BOUNDARY, delay: float = 0) -> None:
-        """SimPy's own way in. A process that fails while nobody waits for it is a fault of ours: it raises."""
+        """SimPy's own way in. A process that fails while nobody waits for it raises: the fault is ours."""
         if not event._ok and not event.callbacks:  # noqa: SLF001
             raise event._value  # noqa: SLF001
         super().schedule(event, priority, delay)  # type: ignore[arg-type]
