@@ -9,7 +9,7 @@ import typer
 from mistakes import UserError
 from traffic.traces import FORMATS, WRITABLE, Trace, read_trace, write_trace
 from traffic.traces.file import NAMES
-from traffic.traces.formats import AUTO
+from traffic.traces.formats.table import AUTO
 
 app = typer.Typer(add_completion=False)
 trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another format.")

@@ -12,7 +12,7 @@ from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec
 from traffic.traces import Trace
 from traffic.traces.file import FormatName, LimitRows
-from traffic.traces.formats import AUTO
+from traffic.traces.formats.table import AUTO
 from traffic.units import IntArray
 
 Draw = Literal["in_order", "together", "independently"]

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from traffic.spec import DataPath, Spec
-from traffic.traces.formats import AUTO, FORMATS, read_trace
+from traffic.traces.formats.table import AUTO, FORMATS, read_trace
 from traffic.traces.trace import Trace
 
 NAMES = [AUTO, *FORMATS]

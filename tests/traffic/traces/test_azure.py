@@ -1,4 +1,4 @@
-"""Trace files: every digit kept, every malformed row named."""
+"""Azure's format, and what holds for every file: every digit kept, every malformed row named."""
 
 import os
 from pathlib import Path

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from traffic.traces.azure import COLUMNS as AZURE
-from traffic.traces.azure import azure_csv, read_azure_csv
-from traffic.traces.csv_rows import header_names
-from traffic.traces.jsonl import KEYS as OURS
-from traffic.traces.jsonl import jsonl, read_jsonl
-from traffic.traces.mooncake import (
+from traffic.traces.formats.azure import COLUMNS as AZURE
+from traffic.traces.formats.azure import azure_csv, read_azure_csv
+from traffic.traces.formats.csv_rows import header_names
+from traffic.traces.formats.jsonl import KEYS as OURS
+from traffic.traces.formats.jsonl import jsonl, read_jsonl
+from traffic.traces.formats.mooncake import (
     mooncake_jsonl,
     mooncake_losses,
     read_bailian_jsonl,
     read_mooncake_jsonl,
 )
-from traffic.traces.seconds_csv import BURSTGPT, VIDUR
-from traffic.traces.text import open_text
+from traffic.traces.formats.seconds_csv import BURSTGPT, VIDUR
+from traffic.traces.formats.text import open_text
 from traffic.traces.trace import Trace, TraceError
 
 

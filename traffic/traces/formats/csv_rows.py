@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from traffic.traces.text import open_text
+from traffic.traces.formats.text import open_text
 from traffic.traces.trace import TraceError
 
 

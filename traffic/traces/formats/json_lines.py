@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from traffic.traces.fields import BadValueError, shortly
-from traffic.traces.text import open_text
+from traffic.traces.formats.fields import BadValueError, shortly
+from traffic.traces.formats.text import open_text
 from traffic.traces.trace import TraceError
 
 JsonRow = dict[str, object]

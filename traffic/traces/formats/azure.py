@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from traffic.traces.csv_rows import CsvRows
-from traffic.traces.fields import BadValueError, tokens
+from traffic.traces.formats.csv_rows import CsvRows
+from traffic.traces.formats.fields import BadValueError, tokens
 from traffic.traces.trace import Trace, TraceError, TraceRows
 from traffic.units import PS_PER_S
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from traffic.traces.fields import BadValueError, hash_ids, shortly, time_ps, tokens
-from traffic.traces.json_lines import JsonRow, required
+from traffic.traces.formats.fields import BadValueError, hash_ids, shortly, time_ps, tokens
+from traffic.traces.formats.json_lines import JsonRow, required
 
 
 class Clock(NamedTuple):

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from traffic.spec import MAX_TOKENS
-from traffic.traces.fields import BadValueError, hash_ids, integer, shortly, tokens
-from traffic.traces.json_lines import JsonRow, json_lines, required
+from traffic.traces.formats.fields import BadValueError, hash_ids, integer, shortly, tokens
+from traffic.traces.formats.json_lines import JsonRow, json_lines, required
 from traffic.traces.trace import Trace, TraceError, TraceRows
 
 KEYS = ("arrival_ps", "prompt_tokens", "output_tokens")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from traffic.traces.csv_rows import CsvRows
-from traffic.traces.fields import BadValueError, seconds_ps, tokens
+from traffic.traces.formats.csv_rows import CsvRows
+from traffic.traces.formats.fields import BadValueError, seconds_ps, tokens
 from traffic.traces.trace import Trace, TraceError, TraceRows
 from traffic.units import PS_PER_S
 

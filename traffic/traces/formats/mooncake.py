@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from traffic.traces.fields import BadValueError
-from traffic.traces.json_lines import json_lines
+from traffic.traces.formats.fields import BadValueError
+from traffic.traces.formats.json_lines import json_lines
+from traffic.traces.formats.sessions import Clock, Sessions
 from traffic.traces.prefix_blocks import (
     BAILIAN_BLOCK_TOKENS,
     MOONCAKE_BLOCK_TOKENS,
@@ -19,7 +20,6 @@ from traffic.traces.prefix_blocks import (
     mooncake_blocks,
     mooncake_ids,
 )
-from traffic.traces.sessions import Clock, Sessions
 from traffic.traces.trace import Trace, TraceError, TraceRows
 from traffic.units import PS_PER_S, nearest
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from traffic.traces import FORMATS, WRITABLE, Trace, TraceError, read_trace, write_trace
 from traffic.traces.convert import sped_up
-from traffic.traces.formats import recognised
+from traffic.traces.formats.table import recognised
 
 MOONCAKE = '{"timestamp": 3000, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2]}\n'
 VIDUR = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.052,3180,8\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from traffic.traces import Trace, TraceError, read_trace
-from traffic.traces.formats import recognised
+from traffic.traces.formats.table import recognised
 
 S, MS = 10**12, 10**9
 BURSTGPT = """\
