@@ -171,7 +171,9 @@ def test_an_unreadable_file_is_told_by_its_path(tmp_path: Path) -> None:
 
 def test_rows_beyond_the_limit_are_not_even_looked_at(tmp_path: Path) -> None:
     path = written(tmp_path, HEADER + GOOD + GOOD + "nonsense\n")
-    assert read_trace(path, limit_rows=2).rows == 2
+    trace = read_trace(path, limit_rows=2)
+    assert trace.rows == 2
+    assert trace.notes[0] == "Read as azure_csv, TIMESTAMP as a date, its first 2 rows and no more."
 
 
 @settings(deadline=None)  # it writes files

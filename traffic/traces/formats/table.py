@@ -86,7 +86,8 @@ def read_trace(path: Path, format: str = AUTO, limit_rows: int | None = None) ->
     """Read a file in one of `FORMATS`, or in the one that its first row tells of."""
     name = recognised(path) if format == AUTO else format
     trace = FORMATS[name].read(path, limit_rows)
-    return replace(trace, notes=(f"Read as {name}, {FORMATS[name].stamps}.", *trace.notes))
+    cut = "" if limit_rows is None else f", its first {limit_rows:,} rows and no more"
+    return replace(trace, notes=(f"Read as {name}, {FORMATS[name].stamps}{cut}.", *trace.notes))
 
 
 def write_trace(trace: Trace, path: Path, format: str) -> list[str]:  # noqa: A002 - as above
