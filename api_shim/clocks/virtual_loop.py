@@ -19,6 +19,11 @@ from sim.time.units import ps_of_s, s_of_ps
 EPOCH_UNIX_S = 1_767_225_600
 """Virtual time starts with the year 2026, in every run."""
 READY_ROUNDS_PER_POLL = 64
+READY_ROUNDS_PER_INSTANT = 1_000
+"""After so many a task that always has something to do is taken to poll, as `while not done: await sleep(0)`
+does: what it waits for lies ahead. Other chains of callbacks at one instant are far shorter."""
+LAST_ROUNDS = 1_000_000
+"""As many are left to such a task when nothing lies ahead."""
 
 
 class DeadlockError(RuntimeError):
@@ -32,20 +37,38 @@ class _NeverSleeps(selectors.DefaultSelector):
         super().__init__()
         self._advance = advance
         self._ready_rounds = 0
+        """Since the clock last moved."""
         self.jobs = 0
         """In threads. They report through the loop's own pipe, the one descriptor that is always there."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         outside = self.jobs or len(self.get_map()) > 1
         if timeout is not None and timeout <= 0:
-            self._ready_rounds += 1
-            return super().select(0) if outside or self._ready_rounds % READY_ROUNDS_PER_POLL == 0 else []
+            return self._among_busy(outside=outside)
         events = super().select(0) if outside else []
-        if events or (not self.jobs and self._advance()):
+        if events or (not self.jobs and self._moved()):
             return events
         if outside:
             return super().select(None)
         raise DeadlockError("every task waits, and neither the model nor a timer has anything left to do")
+
+    def _among_busy(self, *, outside: bool) -> list[tuple[selectors.SelectorKey, int]]:
+        self._ready_rounds += 1
+        events = super().select(0) if outside or self._ready_rounds % READY_ROUNDS_PER_POLL == 0 else []
+        if self._ready_rounds < READY_ROUNDS_PER_INSTANT or events or self.jobs or self._moved():
+            return events
+        if self._ready_rounds >= LAST_ROUNDS and not outside:
+            raise DeadlockError(
+                "a task polls with sleep(0), and neither the model nor a timer has anything left to do"
+            )
+        return events
+
+    def _moved(self) -> bool:
+        """Whether the clock, or the model, had something ahead to go on to."""
+        moved = self._advance()
+        if moved:
+            self._ready_rounds = 0
+        return moved
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -70,10 +93,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """What the base class believes is the machine's."""
 
     def _advance(self) -> bool:
-        """Go on until somebody has something to do; False if nobody ever will."""
+        """Go on until somebody has something to do; False if nobody ever will.
+
+        Past those who poll it goes one event at a time, since any may be what they wait for.
+        """
         timeline = self.timeline
         ready: Any = self._ready  # type: ignore[attr-defined]
-        while not ready:
+        while True:
             timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
             next_ps = timeline.next_ps
             if timers:
@@ -86,7 +112,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if next_ps is None:
                 return False
             timeline.step()
-        return True
+            if ready:
+                return True
 
     def run_in_executor(  # type: ignore[override]  # typeshed's signature takes type variables that 3.11 lacks
         self,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_shim.clocks import virtual_loop
 from api_shim.clocks.virtual_loop import DeadlockError, VirtualClock, VirtualLoop
 from sim.time.timeline import BOUNDARY, Alarm
 from sim.time.units import ps_of_s, s_of_ps
@@ -86,6 +87,50 @@ def test_when_everybody_waits_for_nothing_it_says_so(loop: VirtualLoop) -> None:
         await loop.create_future()
 
     with pytest.raises(DeadlockError, match="every task waits"):
+        loop.run_until_complete(story())
+
+
+def test_time_passes_while_a_task_polls(loop: VirtualLoop) -> None:
+    """It sees each event of the model at its very instant, and a sleeper beside it wakes in time."""
+    heard: list[tuple[str, float]] = []
+
+    async def sleeper() -> None:
+        await asyncio.sleep(0.0015)
+        heard.append(("sleeper", loop.time()))
+
+    async def story() -> None:
+        passed: list[int] = []
+        for at_ms in (1, 2, 3):
+            Alarm(loop.timeline, at_ms * MS, lambda alarm: passed.append(alarm.subject), at_ms)
+        sleeping = asyncio.create_task(sleeper())
+        for seen in (1, 2, 3):
+            while len(passed) < seen:  # noqa: ASYNC110 -- what people write
+                await asyncio.sleep(0)
+            heard.append((f"event {seen}", loop.time()))
+        await sleeping
+
+    loop.run_until_complete(story())
+    assert heard == [("event 1", 0.001), ("sleeper", 0.0015), ("event 2", 0.002), ("event 3", 0.003)]
+
+
+def test_a_chain_of_callbacks_at_one_instant_is_no_poll(loop: VirtualLoop) -> None:
+    async def story() -> float:
+        loop.call_later(1, lambda: None)
+        for _ in range(900):
+            await asyncio.sleep(0)
+        return loop.time()
+
+    assert loop.run_until_complete(story()) == 0
+
+
+def test_who_polls_for_what_never_comes_is_told(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_loop, "LAST_ROUNDS", 5_000)
+
+    async def story() -> None:
+        while True:  # noqa: ASYNC110 -- what people write
+            await asyncio.sleep(0)
+
+    with pytest.raises(DeadlockError, match=r"a task polls with sleep\(0\)"):
         loop.run_until_complete(story())
 
 
