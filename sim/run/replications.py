@@ -41,6 +41,8 @@ class Outcome(NamedTuple):
     tables: RunTables
     simulated_ps: int
     """The horizon, or less after an interrupt."""
+    complete: bool
+    """False also where an interrupt came while the last answers were waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,12 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
         if tell is not None:
             tell(part / SLICES, "")
         if part < SLICES and interrupt.asked():
-            return Outcome(world.tables(task.variant), horizon_ps * part // SLICES)
-    world.run_to(horizon_ps + ps_of_s(drain_s))
-    return Outcome(world.tables(task.variant), horizon_ps)
+            return Outcome(world.tables(task.variant), horizon_ps * part // SLICES, complete=False)
+    for part in range(1, SLICES + 1):
+        world.run_to(horizon_ps + ps_of_s(drain_s) * part // SLICES)
+        if part < SLICES and interrupt.asked():
+            return Outcome(world.tables(task.variant), horizon_ps, complete=False)
+    return Outcome(world.tables(task.variant), horizon_ps, complete=True)
 
 
 def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: range | None = None) -> Results:
@@ -108,7 +113,7 @@ def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: ran
     outcomes: list[Outcome] = []
     for outcome in perform(tasks, jobs, tell):
         outcomes.append(outcome)
-        if outcome.simulated_ps < ps_of_s(run.horizon_s):
+        if not outcome.complete:
             break
     return _gathered(outcomes, tuple(variants), len(replications), ps_of_s(run.horizon_s))
 
@@ -124,7 +129,7 @@ def perform(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
 def _gathered(
     outcomes: list[Outcome], variants: tuple[str, ...], replications: int, horizon_ps: int
 ) -> Results:
-    whole = [outcome for outcome in outcomes if outcome.simulated_ps >= horizon_ps]
+    whole = [outcome for outcome in outcomes if outcome.complete]
     rounds = len(whole) // len(variants)
     if rounds:
         tables = concat(outcome.tables for outcome in whole[: rounds * len(variants)])

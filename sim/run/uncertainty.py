@@ -28,7 +28,7 @@ from sim.scenario.check import problems
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
 from sim.time.streams import stream
-from sim.time.units import PS_PER_S, ps_of_s
+from sim.time.units import PS_PER_S
 
 STREAM = "uncertainty"
 UNCERTAIN = ("derived", "assumed")
@@ -185,10 +185,9 @@ def _require_runnable(variants: Mapping[str, Scenario]) -> None:
 def _headlines(
     plan: Plan, results: Results, outcomes: Iterator[Outcome], per_draw: int
 ) -> Iterator[Headlines]:
-    horizon_ps = ps_of_s(plan.base.run.horizon_s)
     window = Window.of(warm_up_of(plan, results).seconds, results.measured_ps / PS_PER_S)
     known = facts(plan, results.variants)
     while len(batch := list(islice(outcomes, per_draw))) == per_draw:
-        if any(outcome.simulated_ps < horizon_ps for outcome in batch):
+        if not all(outcome.complete for outcome in batch):
             return
         yield headlines(concat(outcome.tables for outcome in batch), known, window)
