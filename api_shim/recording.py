@@ -89,6 +89,7 @@ def server_json(shim: Shim, content: str) -> Json:
     why_not = shim.pacing.why_not()
     return {
         "speed": shim.clock.speed,
+        "answered": shim.served,
         "content": content,
         "paced": why_not is None,
         "why_not": why_not,

@@ -230,6 +230,19 @@ class FastForward:
     def forget(self, before_ps: int) -> None:
         self._log.forget(before_ps)
 
+    def blocks_in_use(self, at_ps: int) -> int:
+        assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
+        used = self._pool_tokens // self._block_size - self._free
+        if not self._stretch:
+            return used
+        # Of the stretch: the steps that ended before, and the one under way, which has its blocks already.
+        past = steps_within(max(0, at_ps - 1 - self._started_ps), self._first_ps, self._slope_ps)
+        past = min(past, self._stretch - 1)
+        used += blocks_in(self._demand, self.steps, past + 1, self._decodes) + self._chunk_blocks
+        return used + sum(
+            self._more_blocks(work.cached + work.new, work.new * past) for work in self._prefilling
+        )
+
     def _steps_by(self, at_ps: int) -> int:
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
         if self._stretch and at_ps >= self._started_ps:

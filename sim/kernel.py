@@ -142,6 +142,13 @@ class NodeKernel(Protocol):
         """Drop what only `tokens_by` at times before `before_ps` would need."""
         ...
 
+    def blocks_in_use(self, at_ps: int) -> int:
+        """KV blocks held by the step that is under way at `at_ps`, between the last boundary and the next.
+
+        At the instant at which a step ends it still counts.
+        """
+        ...
+
     @property
     def free_blocks(self) -> int:
         """As planned by the last `boundary`: blocks of the step that it started are taken."""

@@ -142,6 +142,10 @@ class StepEngine:
             work.earlier_tokens += past
             del work.token_ps[:past]
 
+    def blocks_in_use(self, at_ps: int) -> int:
+        self._due(at_ps)  # no later than the end of the step
+        return self._limits.kv_blocks - self.free_blocks
+
     def _due(self, now_ps: int) -> int | None:
         assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
         return self._next_ps

@@ -139,7 +139,7 @@ class Metrics(Collector):
         yield from (prompt, output, success, refused)
 
     def _nodes(self) -> Iterator[Metric]:
-        world = self._shim.world
+        world, now_ps = self._shim.world, self._shim.clock.reach()
         running = GaugeMetricFamily("vllm:num_requests_running", "Sequences in the batch.", labels=MODEL)
         waiting = GaugeMetricFamily("vllm:num_requests_waiting", "Sequences that wait.", labels=MODEL)
         cache = GaugeMetricFamily("vllm:kv_cache_usage_perc", "Share of the KV blocks, 0 to 1.", labels=MODEL)
@@ -151,7 +151,7 @@ class Metrics(Collector):
             batch = sum(kernel.running for kernel in kernels)
             running.add_metric([model.id], batch)
             waiting.add_metric([model.id], max(0, sum(node.outstanding for node in nodes) - batch))
-            cache.add_metric([model.id], 1 - sum(kernel.free_blocks for kernel in kernels) / blocks)
+            cache.add_metric([model.id], sum(kernel.blocks_in_use(now_ps) for kernel in kernels) / blocks)
             preempted.add_metric([model.id], sum(kernel.preemptions for kernel in kernels))
         yield from (running, waiting, cache, preempted)
 

@@ -38,6 +38,7 @@ def assert_kernels_agree(workload: Workload) -> Course:
     assert fast.stamps() == plain.stamps()
     assert fast.counters == plain.counters
     assert fast.answers == plain.answers
+    assert fast.blocks == plain.blocks
     assert fast.occupancy == plain.occupancy
     assert fast.free_blocks.items() <= plain.free_blocks.items()  # it has fewer boundaries, at the same times
     assert (kernel.waiting, kernel.running, kernel.free_blocks) == (0, 0, limits.kv_blocks)

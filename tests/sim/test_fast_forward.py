@@ -108,6 +108,35 @@ def test_without_a_schedule_the_past_cannot_be_asked_for() -> None:
         kernel.tokens_by(sequence, 0)
 
 
+def test_blocks_in_use_grow_step_by_step_within_a_stretch() -> None:
+    """Blocks of 4 tokens: the prompt of 6 has two from the first step on; tokens 9, 13, 17 each open another.
+
+    The step that ends at 100 * k caches token 5 + k, and has room for it while it is under way.
+    """
+    kernel = FastForward(BatchLimits(8, 1000, block_size=4, kv_blocks=100), FLAT)
+    kernel.add(0, Sequence(0, 6, 12))
+    assert kernel.blocks_in_use(0) == 0
+    kernel.boundary(0)
+    assert kernel.blocks_in_use(50) == 2
+    assert kernel.boundary(100).next_ps == 1200
+    cached = {at_ps: 6 + -(-(at_ps - 100) // 100) for at_ps in (101, 200, 201, 300, 301, 400, 700, 701, 1200)}
+    assert cached[300] == 8
+    assert cached[301] == 9
+    assert {at_ps: kernel.blocks_in_use(at_ps) for at_ps in cached} == {
+        at_ps: -(-tokens // 4) for at_ps, tokens in cached.items()
+    }
+    assert [kernel.blocks_in_use(at_ps) for at_ps in (300, 301, 700, 701)] == [2, 3, 3, 4]
+    kernel.boundary(1200)
+    assert kernel.blocks_in_use(1300) == 0
+
+
+def test_blocks_in_use_grow_with_the_chunks_of_a_long_prompt() -> None:
+    kernel = FastForward(BatchLimits(8, 8, block_size=4, kv_blocks=100), FLAT)
+    kernel.add(0, Sequence(0, 36, 1))
+    assert kernel.boundary(0).next_ps == 400  # four chunks of 8; the rest comes after
+    assert [kernel.blocks_in_use(at_ps) for at_ps in (1, 100, 101, 200, 201, 400)] == [2, 2, 4, 4, 6, 8]
+
+
 class OtherStepTime:
     def step_ps(self, chunks: object, decodes: int, kv_tokens: int) -> int:
         return 100 + (decodes + kv_tokens) * (chunks is None)

@@ -76,6 +76,7 @@ class Course:
     )  # (time, number, generated, preemptions)
     answers: list[tuple[int, int, int]] = field(default_factory=list)  # (time, number, tokens)
     occupancy: list[tuple[int, int]] = field(default_factory=list)  # (waiting, running) at every event
+    blocks: list[tuple[int, int]] = field(default_factory=list)  # (time, blocks in use) whenever asked
     free_blocks: dict[int, int] = field(default_factory=dict)  # after each boundary, by time
     counters: tuple[int, ...] = ()
 
@@ -163,6 +164,7 @@ class Driver:
 
     def _ask(self, now_ps: int, ask: Ask) -> None:
         assert ask.next_ps is not None
+        self.course.blocks.append((now_ps, self.kernel.blocks_in_use(now_ps)))
         times = [int(fraction * now_ps) for fraction in ask.fractions]
         for at_ps in (*times, now_ps, ask.next_ps):
             for number, sequence in self.course.sequences.items():
