@@ -15,6 +15,8 @@ def live_text(live: Mapping[str, Any]) -> str:
 
 
 def _lines(live: Mapping[str, Any]) -> Iterator[str]:
+    if live["client"] is not None:
+        yield _counts(live["client"])
     if not live["groups"]:
         return
     rows = [["source", "", *COLUMNS]]
@@ -24,9 +26,14 @@ def _lines(live: Mapping[str, Any]) -> Iterator[str]:
             cells = [" / ".join(latency(_bare(found[name][q])) for q in QUANTILES) for name in COLUMNS]
             rows.append([group["source"] if number == 0 else "", title, *cells])
     widths = [max(len(line[i]) for line in rows) for i in range(len(rows[0]))]
-    yield f"Simulated, seen by the client, and the lag between: {' / '.join(QUANTILES)} in ms"
+    yield f"Answered requests, simulated, seen by the client, and the lag: {' / '.join(QUANTILES)} in ms"
     for line in rows:
         yield ("  " + "  ".join(cell(line[i], widths[i], left=i < 2) for i in range(len(line)))).rstrip()
+
+
+def _counts(client: Mapping[str, Any]) -> str:
+    ends = [f"{client[name]} {name}" for name in ("answered", "refused", "lost") if client[name]]
+    return f"Of the client's {client['requests']} requests {', '.join(ends)}"
 
 
 def _bare(estimate: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -36,7 +43,7 @@ def _bare(estimate: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _trust(live: Mapping[str, Any]) -> str:
     late = live["lateness"]
-    if not late["n"]:
+    if not live.get("answered", late["n"]):
         return "Nothing was answered."
     verdict = "paced, wall times can be trusted" if live["paced"] else "not paced"
     late_ms = [f"{late[name] * 1e3:.3g} ms" for name in ("p50_s", "p99_s")]

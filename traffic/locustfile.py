@@ -7,7 +7,11 @@ With `--e80-rate` (or arrivals in `--e80-mix`) requests go out when a schedule s
 answers or not, and every latency counts from there: a server that freezes for a second shows it. Users are
 then only senders. Without, each user asks, waits for the answer, thinks, and asks again.
 
-One entry per request in locust's tables: its end-to-end time. Everything else is in the file of `--e80-log`.
+One entry per request in locust's tables: its end-to-end time if it was answered, a failure without a time if
+not. Everything else is in the file of `--e80-log`.
+
+It runs in the environment that e80sim is installed in, since it draws arrivals and lengths as the simulator
+does.
 """
 
 import json
@@ -19,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]  # its stubs would be one more dependency
-import numpy as np
 from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPParseError
 from locust import User, events, task
@@ -27,10 +30,18 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from traffic.agenda import ARRIVALS, Share, agenda
-from traffic.lengths import FixedLength
-from traffic.mix import Kind, Mix, prompt_of, read_mix
-from traffic.sizes import ProfileLengths, PromptAndOutput
+try:
+    import numpy as np
+
+    from traffic.agenda import ARRIVALS, Share, agenda
+    from traffic.lengths import FixedLength
+    from traffic.mix import Kind, Mix, prompt_of, read_mix
+    from traffic.sizes import ProfileLengths, PromptAndOutput
+except ImportError as missing:
+    raise SystemExit(
+        f"{__file__} needs the environment that e80sim is installed in (pip install 'e80sim[load]'): run "
+        f"that environment's locust, as `e80sim load` does ({missing})"
+    ) from None
 
 SHARE_MESSAGE = "e80_share"
 HEAD_START_NS = 500_000_000
@@ -168,11 +179,12 @@ class Load:
     def note(self, row: Row) -> None:
         if self._file is not None:
             self._file.write(json.dumps(row) + "\n")
-        ended_ns = now_ns() if row["last_ns"] == NEVER else row["last_ns"]
+        # A refusal comes fast: without a time of its own it counts as a failure and leaves percentiles alone.
+        answered_ms = None if row["error"] else (row["last_ns"] - row["intended_ns"]) / 1e6
         self.environment.events.request.fire(  # type: ignore[no-untyped-call]  # locust's
             request_type="E2E",
             name=row["kind"],
-            response_time=(ended_ns - row["intended_ns"]) / 1e6,
+            response_time=answered_ms,
             response_length=row["output_tokens"],
             exception=None if not row["error"] else RuntimeError(row["error"]),
             context={},

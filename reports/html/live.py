@@ -21,7 +21,9 @@ def live(summary: Summary, definitions: Definitions) -> Html:
 
 
 def _trust(found: Mapping[str, Any]) -> Html:
-    if found["paced"]:
+    if not found.get("answered", found["lateness"]["n"]):
+        said = "Nothing was answered."
+    elif found["paced"]:
         said = "Paced: the server kept up, so wall times can be trusted."
     else:
         said = f"{found['why_not'][0].upper()}{found['why_not'][1:]}."

@@ -102,6 +102,22 @@ def test_refused_lost_and_unknown_requests_are_counted_and_left_out_of_latencies
     assert found["groups"][0]["requests"] == 20
 
 
+def test_the_terminal_counts_refusals_apart_from_the_answers_whose_times_it_shows() -> None:
+    """19 refusals after 1 ms beside one answer of 31 ms."""
+    refused = [row(k, 1, 1, status=429) for k in range(1, 20)]
+    found = live_json(SERVER, requests(["edge"] * 20), [row(0, 12, 31), *refused])
+    assert live_text(found).startswith("Of the client's 20 requests 1 answered, 19 refused\n")
+    assert found["groups"][0]["requests"] == 1
+
+
+def test_a_server_that_answered_nothing_is_not_called_paced() -> None:
+    nothing = live_json({**SERVER, "answered": 0})
+    assert live_text(nothing) == "Nothing was answered.\n"
+    tables, manifest = synthetic_run(100, variants=1, replications=1)
+    summary = summarise(tables, manifest) | {"live": nothing}
+    assert "Paced" not in render(summary, manifest=manifest)
+
+
 def test_without_a_client_there_are_no_columns_but_what_the_server_knows_of_itself() -> None:
     found = live_json(SERVER)
     assert (found["client"], found["groups"]) == (None, [])
