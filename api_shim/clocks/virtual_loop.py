@@ -42,7 +42,7 @@ class _NeverSleeps(selectors.DefaultSelector):
         """In threads. They report through the loop's own pipe, the one descriptor that is always there."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        outside = self.jobs or len(self.get_map()) > 1
+        outside = self.jobs > 0 or len(self.get_map()) > 1
         if timeout is not None and timeout <= 0:
             return self._among_busy(outside=outside)
         events = super().select(0) if outside else []

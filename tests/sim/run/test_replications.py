@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.run import replications
+from sim.run import interrupt
 from sim.run.replications import SLICES, Task, run_all, simulate
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
@@ -58,7 +58,7 @@ def test_an_interrupt_during_the_drain_is_heard_between_two_slices(monkeypatch: 
     spec = scenario()
     task = Task("base", spec, 1, 0, "fast")
     whole = simulate(task)
-    monkeypatch.setattr(replications.interrupt, "asked", asked_at(SLICES - 1 + 11))
+    monkeypatch.setattr(interrupt, "asked", asked_at(SLICES - 1 + 11))
     cut = simulate(task)
     assert (whole.complete, cut.complete) == (True, False)
     assert whole.simulated_ps == cut.simulated_ps == HORIZON_PS
@@ -71,7 +71,7 @@ def test_a_replication_cut_in_its_drain_does_not_count_as_whole(monkeypatch: pyt
     spec = scenario(2)
     # Before each replication is a look, after all slices but the last of horizon and drain another.
     looks = 1 + 2 * (SLICES - 1) + 1 + (SLICES - 1) + 11
-    monkeypatch.setattr(replications.interrupt, "asked", asked_at(looks))
+    monkeypatch.setattr(interrupt, "asked", asked_at(looks))
     plan = Plan(spec, {"base": spec})
     results = run_all(plan, jobs=1, engine="fast", tell=lambda _share, _note: None)
     assert (results.replications, results.interrupted, results.measured_ps) == (1, True, HORIZON_PS)
@@ -83,7 +83,7 @@ def test_where_no_replication_is_whole_the_one_cut_in_its_drain_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = scenario()
-    monkeypatch.setattr(replications.interrupt, "asked", asked_at(1 + SLICES - 1 + 11))
+    monkeypatch.setattr(interrupt, "asked", asked_at(1 + SLICES - 1 + 11))
     results = run_all(Plan(spec, {"base": spec}), jobs=1, engine="fast", tell=lambda _share, _note: None)
     assert (results.replications, results.interrupted, results.measured_ps) == (1, True, HORIZON_PS)
     assert results.tables.requests.num_rows == 9
