@@ -61,7 +61,7 @@ def write(
     """
     if path.exists():
         raise RunDirectoryError(f"{path} exists already: choose another directory for the run.")
-    hidden = path.parent / f".{path.name}.{os.getpid()}.partial"
+    hidden = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(hidden, ignore_errors=True)
@@ -77,6 +77,11 @@ def write(
         raise RunDirectoryError(f"The run could not be written to {path}: {_reason(error)}.") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def partial_of(path: Path) -> Path:
+    """What `path` is called until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def write_report(path: Path, report_html: str) -> None:
@@ -158,7 +163,7 @@ def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None
 
 def replace_file(path: Path, text: str) -> None:
     """Put `text` at `path`, whole or not at all. Raises RunDirectoryError."""
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    hidden = partial_of(path)
     try:
         hidden.write_text(text, encoding="utf-8", newline="\n")
         _sync(hidden)

@@ -3,11 +3,13 @@
 Whatever a command meets, people are told here, and nowhere else: a mistake of theirs is one sentence.
 """
 
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from mistakes import INTERRUPTED, USERS_MISTAKE, UserError, say
+from mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
 COMMANDS = {
     "init": ("sim.scenario.init_cli", "write a first scenario to change, and say what to do with it"),
@@ -61,16 +63,39 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(_version())
         return 0
     try:
-        return _perform(arguments)
+        status = _perform(arguments)
+        sys.stdout.flush()
     except UserError as mistake:
         say(str(mistake))
+    except BrokenPipeError:  # such as `e80sim run ... | head`: who has read enough wants no complaint
+        _give_stdout_up()
+        return FAILED
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and not _stdout_is_full():
             raise
-        say(f"{error.filename}: {error.strerror}")
+        say(f"{error.filename or 'stdout'}: {error.strerror}")
     except KeyboardInterrupt:  # while the modules load; commands have their own way to stop
         return INTERRUPTED
+    else:
+        return status
     return USERS_MISTAKE
+
+
+def _stdout_is_full() -> bool:
+    """What could not be written is forgotten already, so that only another attempt can tell."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _give_stdout_up()
+        return True
+    return False
+
+
+def _give_stdout_up() -> None:
+    """Else Python would try again at its end, and print what it thinks of it."""
+    with suppress(OSError, ValueError):  # not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _perform(arguments: list[str]) -> int:

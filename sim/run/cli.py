@@ -6,6 +6,7 @@ import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -15,6 +16,7 @@ from sim.scenario.load import Plan, load
 from sim.scenario.overrides import Setting
 
 if TYPE_CHECKING:
+    from reports.run_directory import Run
     from reports.uncertainty import Study
     from sim.run.replications import Results
     from sim.run.uncertainty import Draws
@@ -62,10 +64,17 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress and no table")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object on stdout")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what the run would take, and run nothing")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="run although it may not fit into memory or onto the disk")
+    ] = False,
 ) -> None:
     """Simulate every variant of SCENARIO, write a run directory and print what came out."""
     from reports.words import plural
     from sim.run import interrupt
+    from sim.run.estimate import estimate, require_fitting, require_room
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
@@ -74,9 +83,18 @@ def run(
     overrides = {"seed": seed, "replications": replications, "horizon": horizon}
     plan = load(scenario, [*settings, *_stated(overrides)])
     directory = _new_directory(plan, out)
+    jobs = jobs or os.cpu_count() or 1
+    expected = estimate(plan, jobs)
+    if not force:
+        require_fitting(expected)
+        require_room(expected, directory)
+    if dry_run:
+        typer.echo(f"{expected.sentence()}; {directory} can be written")
+        return
+    if not quiet:
+        say(expected.sentence())
     draws = None if uncertainty is None else _draws(plan, uncertainty)
     progress = Progress(plan.base.name, quiet=quiet)
-    jobs = jobs or os.cpu_count() or 1
     interrupt.listen()
     try:
         results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
@@ -86,7 +104,8 @@ def run(
 
             made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
         answer = Answer(results, remarks, made)
-        summary = _write(plan, answer, directory, began, with_report=not no_report)
+        done, html = _finished(plan, answer, began, with_report=not no_report)
+        summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, html)
     except (NothingDoneError, KeyboardInterrupt):
         why = "interrupted" if interrupt.asked() else WORKER_LOST
         stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
@@ -96,7 +115,9 @@ def run(
         f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
         f"in {time.perf_counter() - began:.1f} s"
     )
-    _present(summary, directory, as_json=as_json, quiet=quiet)
+    _present(summary, kept, as_json=as_json, quiet=quiet)
+    if problem is not None:
+        raise problem
     if results.interrupted or (made is not None and made.draws < made.asked):
         raise typer.Exit(INTERRUPTED)
 
@@ -127,9 +148,9 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
     return out
 
 
-def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_report: bool) -> dict[str, Any]:
-    """Everything at once; answers the summary."""
-    from reports.run_directory import Run, write
+def _finished(plan: Plan, answer: Answer, began: float, *, with_report: bool) -> tuple["Run", str | None]:
+    """What is to be written, and the report."""
+    from reports.run_directory import Run
     from reports.summary import summarise
     from sim.run.manifest import manifest
 
@@ -144,11 +165,29 @@ def _write(plan: Plan, answer: Answer, directory: Path, began: float, *, with_re
         from reports.html import render
 
         html = render(summary, manifest=made)
-    write(directory, Run(results.tables, made, plan.resolved(), summary, draws), html)
-    return summary
+    return Run(results.tables, made, plan.resolved(), summary, draws), html
 
 
-def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: bool) -> None:
+def _keep(directory: Path, run: "Run", html: str | None) -> tuple[Path | None, UserError | None]:
+    """Where it is, and what went wrong: a disk that filled up meanwhile must not lose the work of hours."""
+    from reports.run_directory import RunDirectoryError, write
+
+    try:
+        write(directory, run, html)
+    except RunDirectoryError as error:
+        elsewhere = Path(mkdtemp(prefix="e80sim-"))
+        try:
+            write(elsewhere / directory.name, run, html)
+        except RunDirectoryError:
+            elsewhere.rmdir()
+            return None, error
+        return elsewhere / directory.name, UserError(
+            f"{error} It is in {elsewhere / directory.name} instead."
+        )
+    return directory, None
+
+
+def _present(summary: dict[str, Any], directory: Path | None, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary))
         return
@@ -156,23 +195,28 @@ def _present(summary: dict[str, Any], directory: Path, *, as_json: bool, quiet: 
         from reports.text import summary_table
 
         typer.echo(summary_table(summary))
-    report = directory / "report.html"
-    typer.echo(report if report.exists() else directory)
+    if directory is not None:
+        report = directory / "report.html"
+        typer.echo(report if report.exists() else directory)
 
 
 @app.command()
 def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
-    """Validate SCENARIO and all its variants without running anything."""
+    """Validate SCENARIO and all its variants without running anything, and say what a run would take."""
     from reports.words import plural
+    from sim.run.estimate import estimate, require_fitting
     from sim.scenario.check import trace_notes
 
     plan = load(scenario, settings)
     base = plan.base
+    expected = estimate(plan, os.cpu_count() or 1)
+    require_fitting(expected)
     variants = ", ".join(plan.variants)
     typer.echo(
         f"{scenario}: ok. {base.name}: {plural(len(plan.variants), 'variant')} ({variants}), "
         f"{base.run.replications} replications of {base.run.horizon_s:g} s."
     )
+    typer.echo(f"{expected.sentence()}.")
     for note in dict.fromkeys(note for variant in plan.variants.values() for note in trace_notes(variant)):
         typer.echo(f"Note: {note}")
 

@@ -1,12 +1,14 @@
 """Where a run is written: a directory that does not exist yet and can be made, told before the run."""
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
 
 from mistakes import UserError
+from reports.run_directory import partial_of
 from sim.scenario.load import Plan
 
 
@@ -33,3 +35,20 @@ def _require_writable(directory: Path) -> None:
         raise UserError(f"{directory} cannot be made: {around} is not a directory")
     if not os.access(around, os.W_OK | os.X_OK):
         raise UserError(f"{directory} cannot be made: {around} cannot be written to")
+    _make_and_remove(directory)
+
+
+def _make_and_remove(directory: Path) -> None:
+    """What `reports.run_directory.write` will do after the work: only doing it proves that it can be done."""
+    made: list[Path] = []
+    try:
+        for path in (*reversed(directory.absolute().parents), partial_of(directory.absolute())):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be made: {error.strerror}") from None
+    finally:
+        for path in reversed(made):
+            with suppress(OSError):  # somebody else has put something there
+                path.rmdir()

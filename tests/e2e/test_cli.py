@@ -71,7 +71,9 @@ def test_a_run_prints_a_table_and_the_path_of_what_it_left(capsys: pytest.Captur
     assert any("chat" in line for line in table)
     assert Path(path).parent == Path("runs/tiny")
     assert names_in(path) >= FILES
-    assert err.startswith("tiny: 2 replications in ")
+    about, done = err.splitlines()
+    assert about == "e80sim: tiny: about 400 requests in 20 simulated seconds, 126 MB of memory"
+    assert done.startswith("tiny: 2 replications in ")
     assert not read(Path(path)).manifest["interrupted"]
 
 
@@ -223,10 +225,36 @@ def test_help_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--replications" in capsys.readouterr().out
 
 
-def test_check_answers_in_one_line_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_where_it_would_write_and_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--out", "deep/down/out", "--dry-run") == 0
+    out, err = capsys.readouterr()
+    assert out == (
+        "tiny: about 400 requests in 20 simulated seconds, 126 MB of memory; deep/down/out can be written\n"
+    )
+    assert err == ""
+    assert not Path("deep").exists()
+
+
+def test_what_cannot_fit_is_refused_by_check_and_run_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    too_much = ["--set", "traffic.chat.arrivals.rate_per_s=1e9"]
+    assert run(*too_much) == main(["check", "tiny.yaml", *too_much]) == 2
+    one, other = capsys.readouterr().err.splitlines()
+    assert one == other
+    assert "about 20,000,000,000 requests are more than the 1,000,000,000 that one run may have" in one
+    assert not Path("runs").exists()
+
+
+def test_a_name_too_long_for_the_disk_is_told_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--out", "x" * 250) == 2
+    assert capsys.readouterr().err == f"e80sim: {'x' * 250} cannot be made: File name too long\n"
+
+
+def test_check_says_what_a_run_would_take_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "tiny.yaml", "--set", "run.horizon_s=30"]) == 0
     out, err = capsys.readouterr()
-    assert out == "tiny.yaml: ok. tiny: 2 variants (one, two), 2 replications of 30 s.\n"
+    ok, about = out.splitlines()
+    assert ok == "tiny.yaml: ok. tiny: 2 variants (one, two), 2 replications of 30 s."
+    assert about.startswith("tiny: about 2,400 requests in 120 simulated seconds, ")
     assert err == ""
     assert not Path("runs").exists()
 

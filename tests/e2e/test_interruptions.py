@@ -12,6 +12,7 @@ import time  # noqa: TID251 -- to give up on a child that hangs
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -133,7 +134,7 @@ class Child:
 @contextmanager
 def child(folder: Path, study: str, *options: str) -> Iterator[Child]:
     (folder / "study.yaml").write_text(study, encoding="utf-8")
-    running = Child(folder, "run", "study.yaml", "--out", "out", "--no-report", *options)
+    running = Child(folder, "run", "study.yaml", "--out", "out", "--no-report", "--force", *options)
     try:
         yield running
     finally:
@@ -240,12 +241,14 @@ def test_a_worker_that_is_killed_does_not_take_what_is_complete_with_it(tmp_path
 # Disks
 
 
-def finished(folder: Path, *options: str, prepare: Callable[[], None] | None = None) -> tuple[int, str, str]:
+def finished(
+    folder: Path, *options: str, prepare: Callable[[], None] | None = None, **environment: str
+) -> tuple[int, str, str]:
     (folder / "study.yaml").write_text(STUDY.format(horizon_s=20, replications=2), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "sim", "run", "study.yaml", "--jobs", "1", "--quiet", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -269,12 +272,30 @@ def disk(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_disk_that_is_too_small_is_told_before_the_run(tmp_path: Path) -> None:
     with disk(tmp_path / "disk", "size=32k") as small:
         status, out, err = finished(tmp_path, "--out", "disk/out")
         assert left_behind(small) == []
     assert (status, out) == (2, "")
-    assert err == "e80sim: The run could not be written to disk/out: No space left on device.\n"
+    assert err == (
+        "e80sim: disk/out needs about 3.24 MB, and 32.8 kB are free on its disk: choose another with --out, "
+        "or run it with --force\n"
+    )
+
+
+def test_a_disk_that_fills_up_meanwhile_does_not_lose_the_run(tmp_path: Path) -> None:
+    (tmp_path / "spare").mkdir()
+    with disk(tmp_path / "disk", "size=32k") as small:
+        status, out, err = finished(tmp_path, "--out", "disk/out", "--force", TMPDIR=str(tmp_path / "spare"))
+        assert left_behind(small) == []
+    assert status == 2
+    (kept,) = (tmp_path / "spare").glob("*/out")
+    assert out == f"{kept / 'report.html'}\n"
+    assert read(kept).summary is not None
+    assert err == (
+        "e80sim: The run could not be written to disk/out: No space left on device. "
+        f"It is in {kept} instead.\n"
+    )
 
 
 def test_a_file_that_may_not_grow_leaves_nothing_half_written(tmp_path: Path) -> None:
@@ -296,3 +317,58 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_the_run(tmp_path: Pa
         locked.mkdir(mode=0o555)
         told = finished(tmp_path, "--out", "locked/out")
     assert told == (2, "", f"e80sim: locked/out cannot be made: {locked} cannot be written to\n")
+
+
+# Whoever reads
+
+
+@pytest.mark.parametrize(
+    "command", [["check", "study.yaml"], ["schema"], ["run", "study.yaml", "--out", "out"]]
+)
+def test_a_full_disk_behind_stdout_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.format(horizon_s=2, replications=2), encoding="utf-8")
+    with Path("/dev/full").open("w") as full:
+        status, err = told(tmp_path, command, full)
+    assert status == 2
+    assert err.splitlines()[-1] == "e80sim: stdout: No space left on device"
+    assert command[0] != "run" or read(tmp_path / "out").summary is not None
+
+
+def test_a_reader_who_has_read_enough_hears_no_complaint(tmp_path: Path) -> None:
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with os.fdopen(ours, "w") as closed:
+        assert told(tmp_path, ["schema"], closed) == (1, "")
+
+
+def told(folder: Path, command: list[str], stdout: IO[str]) -> tuple[int, str]:
+    """Exit status and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_run_goes_on_when_nobody_listens_to_its_progress(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.format(horizon_s=2, replications=2), encoding="utf-8")
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with os.fdopen(ours, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "sim", "run", "study.yaml", "--out", "out"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=closed,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert read(tmp_path / "out").summary is not None

@@ -1,0 +1,159 @@
+"""What a run will take, told before it starts: requests, simulated seconds, memory, and room on the disk."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import disk_usage
+from typing import NamedTuple
+
+from mistakes import UserError
+from reports.words import plural
+from sim.scenario.load import Plan
+from sim.scenario.schema import Scenario, Source
+from traffic.replay import TraceArrivals
+
+MAX_REQUESTS = 10**9
+"""Of one run: hours of work, and more rows than any report can use."""
+
+# Measured on runs of 10,000 to 200,000 requests (CPython 3.11, Linux); `tests/benchmarks/test_memory.py`
+# measures them again.
+PROCESS_BYTES = 125 * 10**6
+"""Of a process with everything that a run loads."""
+ROW_BYTES = 1450
+"""Of a request, at the end of a run: its row in the tables, and what a summary makes of the columns."""
+WORKER_ROW_BYTES = 1050
+"""While the replication that it belongs to is simulated by a process of its own."""
+TABLE_ROW_BYTES = 250
+"""While other replications are simulated."""
+DISK_ROW_BYTES = 60
+DISK_BYTES = 3 * 10**6
+"""Of a run directory without any request: mostly the report."""
+
+MEMINFO = Path("/proc/meminfo")
+CGROUPS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+
+
+class Estimate(NamedTuple):
+    """Of all variants and replications together; a search for precision may add to the latter."""
+
+    name: str
+    requests: int
+    """Rows of the records, calls of apps and the user requests that set them off included."""
+    simulated_s: float
+    memory_bytes: int
+    disk_bytes: int
+    most_from: str
+    """The source that sends the most."""
+
+    def sentence(self) -> str:
+        return (
+            f"{self.name}: about {plural(self.requests, 'request')} in {self.simulated_s:,.10g} simulated "
+            f"seconds, {size(self.memory_bytes)} of memory"
+        )
+
+
+def estimate(plan: Plan, jobs: int) -> Estimate:
+    run = plan.base.run
+    by_source = [found for scenario in plan.variants.values() for found in _requests(scenario)]
+    of_each_round = sum(requests for _, requests in by_source)
+    largest = max(_requests_of_variant(scenario) for scenario in plan.variants.values())
+    rows = of_each_round * run.replications
+    workers = min(jobs, run.replications * len(plan.variants))
+    together = PROCESS_BYTES + ROW_BYTES * rows
+    if workers > 1:
+        at_work = workers * (PROCESS_BYTES + WORKER_ROW_BYTES * largest)
+        together = max(together, at_work + PROCESS_BYTES + TABLE_ROW_BYTES * rows)
+    return Estimate(
+        plan.base.name,
+        math.ceil(rows),
+        run.horizon_s * run.replications * len(plan.variants),
+        math.ceil(together),
+        math.ceil(DISK_BYTES + DISK_ROW_BYTES * rows),
+        max(by_source, key=lambda found: found[1])[0],
+    )
+
+
+def require_fitting(expected: Estimate) -> None:
+    """Raises UserError for more requests than a run may have, or more than this machine can hold."""
+    about = f"{expected.name}: about {expected.requests:,} requests"
+    fix = f"lower traffic.{expected.most_from}.arrivals, run.horizon_s or run.replications"
+    if expected.requests > MAX_REQUESTS:
+        raise UserError(f"{about} are more than the {MAX_REQUESTS:,} that one run may have: {fix}")
+    free = available_bytes()
+    if free is not None and expected.memory_bytes > free:
+        raise UserError(
+            f"{about} need {size(expected.memory_bytes)} of memory, and {size(free)} are available here: "
+            f"{fix}, or run it with --force"
+        )
+
+
+def require_room(expected: Estimate, directory: Path) -> None:
+    """Raises UserError where the disk of `directory` is too full for the run."""
+    around = next(path for path in directory.absolute().parents if path.exists())
+    free = disk_usage(around).free
+    if expected.disk_bytes > free:
+        raise UserError(
+            f"{directory} needs about {size(expected.disk_bytes)}, and {size(free)} are free on its disk: "
+            "choose another with --out, or run it with --force"
+        )
+
+
+def _requests_of_variant(scenario: Scenario) -> float:
+    return sum(requests for _, requests in _requests(scenario))
+
+
+def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
+    """Expected in one replication, by source."""
+    for name, source in scenario.traffic.items():
+        rows_per_arrival = 1 if source.app is None else 1 + scenario.apps[source.app].calls
+        yield name, rows_per_arrival * _arrivals(source, scenario.run.horizon_s)
+
+
+def _arrivals(source: Source, horizon_s: float) -> float:
+    arrivals = source.arrivals
+    rate_per_s = arrivals.mean_rate_per_s
+    expected = math.inf if rate_per_s is None else rate_per_s * horizon_s
+    if isinstance(arrivals, TraceArrivals) and arrivals.last_ps is not None:
+        expected = min(expected, arrivals.trace.rows)
+    return expected if expected < math.inf else 0.0
+
+
+def available_bytes() -> int | None:
+    """What this process may still take, None where the system does not tell."""
+    found = [_of_cgroup(*files) for files in CGROUPS]
+    try:
+        lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="ascii").splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):
+        found.append(_of_machine())
+    return min((free for free in found if free is not None), default=None)
+
+
+def _of_cgroup(most: Path, used: Path) -> int | None:
+    try:
+        return max(0, int(most.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no such group, or `max`
+        return None
+
+
+def _of_machine() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def size(count: float) -> str:
+    """In decimal units, as disks are sold and parsed by people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
