@@ -17,7 +17,7 @@ from sim.kv_demand import blocks_in, steps_with
 from sim.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
 
 _by_number = attrgetter("number")
-_by_time_and_number = itemgetter(0, 1)
+_by_entry = itemgetter(0, 1, 2)
 
 _NOT_DECODING = 0
 _GONE = -1
@@ -116,7 +116,8 @@ class FastForward:
         self._gaps = gaps
         self._log = StretchLog()
 
-        self._arrived: list[tuple[int, int, _Work]] = []  # (time, number, work) since the last boundary
+        # Since the last boundary: time, whether that instant's boundary was over, number, work.
+        self._arrived: list[tuple[int, bool, int, _Work]] = []
         self._waiting: deque[_Work] = deque()  # its head is never gone
         self._gone_waiting = 0  # those in it that are gone
         self._running: dict[_Work, None] = {}  # in admission order
@@ -153,7 +154,15 @@ class FastForward:
             return self._free
         return self._free - self._demand[self.steps % self._block_size] - self._chunk_blocks
 
-    def add(self, now_ps: int, sequence: Sequence, computed: int = 0, generated: int = 0) -> int | None:
+    def add(
+        self,
+        now_ps: int,
+        sequence: Sequence,
+        computed: int = 0,
+        generated: int = 0,
+        *,
+        after_boundary: bool = False,
+    ) -> int | None:
         assert 0 <= generated < sequence.output_tokens, (sequence, generated)
         assert 0 <= computed < sequence.prompt_tokens + generated, (sequence, computed, generated)
         assert sequence.prompt_tokens + sequence.output_tokens <= self._pool_tokens, (
@@ -162,24 +171,24 @@ class FastForward:
         )
         sequence.generated = generated
         sequence.scratch = work = _Work(sequence, computed)
-        self._arrived.append((now_ps, sequence.number, work))
+        self._arrived.append((now_ps, after_boundary, sequence.number, work))
         if self._open:
-            self._cut(now_ps)
+            self._cut(now_ps, after_boundary)
             self._open = False  # who comes after this one enters then or later
         elif self._next_ps is None:
             self._next_ps = now_ps
         return self._next_ps
 
-    def remove(self, now_ps: int, sequence: Sequence) -> int | None:
+    def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         work = _work_of(sequence)
         assert work.ticket != _GONE, sequence
         self._leaving.append(work)
-        self._cut(now_ps)
+        self._cut(now_ps, after_boundary)
         return self._next_ps
 
-    def change_law(self, now_ps: int, law: StepTime) -> int | None:
+    def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
         self._law = _affine(law)  # the stretch in progress has its durations already
-        self._cut(now_ps)
+        self._cut(now_ps, after_boundary)
         return self._next_ps
 
     def boundary(self, now_ps: int) -> Boundary:
@@ -254,11 +263,16 @@ class FastForward:
 
     # --- the end of a stretch
 
-    def _cut(self, now_ps: int) -> None:
-        """Ends the stretch with the first step that ends at or after now."""
-        assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
+    def _cut(self, now_ps: int, after_boundary: bool) -> None:
+        """Ends the stretch with the first step that ends at or after now; after now if that one is over."""
+        earliest_ps = now_ps + after_boundary
+        assert not self._stretch or self._next_ps is None or earliest_ps <= self._next_ps, (
+            now_ps,
+            after_boundary,
+            self._next_ps,
+        )
         if self._stretch > 1:
-            steps = steps_to_reach(now_ps - self._started_ps, self._first_ps, self._slope_ps)
+            steps = steps_to_reach(earliest_ps - self._started_ps, self._first_ps, self._slope_ps)
             if steps < self._stretch:
                 self._stretch = steps
                 self._next_ps = self._started_ps + lasting(steps, self._first_ps, self._slope_ps)
@@ -354,7 +368,16 @@ class FastForward:
             cached = work.cached
             if work is self._partial:
                 self._partial = None
-        self._free += -(-cached // self._block_size)
+        blocks = -(-cached // self._block_size)
+        prompt = work.sequence.shared_prompt
+        if prompt is not None and blocks:
+            prompt.holders -= 1
+            if prompt.holders:
+                blocks -= self._shareable(work)
+        self._free += blocks
+
+    def _shareable(self, work: _Work) -> int:
+        return (work.sequence.prompt_tokens - 1) // self._block_size
 
     def _break_off(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         """Ends the stretch with the last step that ended by now and loses the step in progress."""
@@ -366,6 +389,8 @@ class FastForward:
         for work in self._prefilling:
             if work is not self._partial:
                 work.cached = 0  # it was to take its blocks with the step that is lost
+                if work.sequence.shared_prompt is not None:
+                    work.sequence.shared_prompt.holders -= 1
         self._prefilling = []
         self._chunk_blocks = 0
 
@@ -374,8 +399,10 @@ class FastForward:
     def _take_in(self) -> None:
         arrived = self._arrived
         if len(arrived) > 1:
-            arrived.sort(key=_by_time_and_number)
-        for _, _, work in arrived:
+            # By number within an instant, those after its boundary last: had there been a boundary call, as a
+            # plain kernel has one per step, the earlier ones would have been taken in by it.
+            arrived.sort(key=_by_entry)
+        for *_, work in arrived:
             self._waiting.append(work)
         arrived.clear()
 
@@ -466,10 +493,18 @@ class FastForward:
             sequence = work.sequence
             past = work.cached
             work.goal = goal = sequence.prompt_tokens + sequence.generated
+            prompt, found = sequence.shared_prompt, 0
+            if prompt is not None and prompt.holders:
+                # Complete, since a leader whose prefill is cut leaves no tokens in the budget for a sibling.
+                found = self._shareable(work)
+                past = max(past, found * self._block_size)
             work.new = new = min(goal - past, left)
-            blocks = -(-(past + new) // self._block_size)
+            blocks = -(-(past + new) // self._block_size) - found
             if blocks > free:
                 break  # nobody overtakes the head of the queue
+            work.cached = past
+            if prompt is not None:
+                prompt.holders += 1
             waiting.popleft()
             if self._gone_waiting:
                 self._drop_gone()

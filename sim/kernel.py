@@ -26,6 +26,26 @@ class BatchLimits:
         """KV blocks that hold `tokens` of one sequence."""
         return -(-tokens // self.block_size)
 
+    def shareable(self, prompt_tokens: int) -> int:
+        """KV blocks of a prompt that siblings can share: full ones, without the last token's."""
+        return (prompt_tokens - 1) // self.block_size
+
+
+class SharedPrompt:
+    """The prompt that several completions of one request have in common, all of them in one kernel.
+
+    As under vLLM's prefix caching, its full KV blocks are computed once and held together: while one sequence
+    holds them, another is admitted with them in its cache, and they come free with the last that lets go. At
+    least the prompt's last token is left to compute for everybody, since its logits start each completion; so
+    the block of that token is nobody else's, full or not.
+    """
+
+    __slots__ = ("holders",)
+
+    def __init__(self) -> None:
+        self.holders = 0
+        """Running sequences; the kernel counts. The first takes the blocks when its prefill is planned."""
+
 
 class Sequence:
     """One prompt and its completion inside one kernel. The kernel stamps it; the owner reads it."""
@@ -40,16 +60,25 @@ class Sequence:
         "preemptions",
         "prompt_tokens",
         "scratch",
+        "shared_prompt",
         "started_ps",
     )
 
-    def __init__(self, number: int, prompt_tokens: int, output_tokens: int, owner: object = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        prompt_tokens: int,
+        output_tokens: int,
+        owner: object = None,
+        shared_prompt: SharedPrompt | None = None,
+    ) -> None:
         assert prompt_tokens >= 1, prompt_tokens
         assert output_tokens >= 1, output_tokens
         self.number = number
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens
         self.owner = owner
+        self.shared_prompt = shared_prompt
         self.started_ps = -1  # start of the first step that holds a part of it
         self.first_ps = (
             -1
@@ -83,8 +112,9 @@ class NodeKernel(Protocol):
 
     `add`, `remove` and `change_law` answer the time at which `boundary` must be called next, or None while
     the kernel is idle. The answer is never later than the one before it, so a caller re-arms when it moved.
-    Tell the kernel all that happens at one instant before that instant's `boundary`; what comes after it (the
-    caller's reaction to the boundary) waits for the next one.
+    Tell the kernel all that happens at one instant before that instant's `boundary`. What comes after it
+    waits for the next one, and says so by `after_boundary`: a kernel that plans several steps at once has no
+    `boundary` call at each of their ends, so it cannot know whether this instant's is over.
     """
 
     steps: int
@@ -98,7 +128,15 @@ class NodeKernel(Protocol):
     """Tokens prefilled, those computed again after a preemption included."""
     output_tokens_done: int
 
-    def add(self, now_ps: int, sequence: Sequence, computed: int = 0, generated: int = 0) -> int | None:
+    def add(
+        self,
+        now_ps: int,
+        sequence: Sequence,
+        computed: int = 0,
+        generated: int = 0,
+        *,
+        after_boundary: bool = False,
+    ) -> int | None:
         """Queue `sequence`, which enters at the first boundary at or after now.
 
         `computed` tokens are already in the cache: they take KV blocks on admission but no prefill work.
@@ -107,14 +145,14 @@ class NodeKernel(Protocol):
         """
         ...
 
-    def remove(self, now_ps: int, sequence: Sequence) -> int | None:
+    def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         """Take `sequence` out at the first boundary at or after now; a last token due then still counts.
 
         It comes back in that boundary's `ended`. Unknown or already ended sequences are the caller's bug.
         """
         ...
 
-    def change_law(self, now_ps: int, law: StepTime) -> int | None:
+    def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
         """Steps that start at or after the next boundary follow `law`."""
         ...
 

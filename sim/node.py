@@ -3,9 +3,9 @@
 from collections import deque
 from typing import Any, Protocol
 
-from sim.kernel import NodeKernel, Sequence
+from sim.kernel import NodeKernel, Sequence, SharedPrompt
 from sim.platform.ticket import Ticket
-from sim.time.timeline import BOUNDARY, Alarm, Timeline
+from sim.time.timeline import Alarm, Timeline
 
 
 class Progress(Protocol):
@@ -44,6 +44,7 @@ class Node:
         self._slots = slots
         self._slots_free = slots or 0
         self._waiting: deque[Ticket] = deque()
+        self._order = env.boundary_order()
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
         """When the step in progress ends, None while the node is idle."""
@@ -59,15 +60,19 @@ class Node:
 
     def cancel(self, ticket: Ticket) -> None:
         """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
-        now = self.env.now
+        now, after_boundary = self.env.now, self._after_boundary()
         for sequence in ticket.sequences:
             if sequence.last_ps < 0:
-                self._arm(self.kernel.remove(now, sequence))
+                self._arm(self.kernel.remove(now, sequence, after_boundary=after_boundary))
         if not ticket.sequences and ticket.overhead_ps < 0:
             self._waiting.remove(ticket)
             self._leave(ticket)
             if self._slots is not None:
                 self._let_in(self._slots)
+
+    def _after_boundary(self) -> bool:
+        """Whether the step that ended at this instant, if one did, is over."""
+        return self.env.reached >= self._order
 
     def _prepare(self, ticket: Ticket) -> None:
         ticket.overhead_ps = self.overhead_ps
@@ -85,11 +90,12 @@ class Node:
             self._enter(ticket)
 
     def _enter(self, ticket: Ticket) -> None:
-        request, now = ticket.request, self.env.now
+        request, now, after_boundary = ticket.request, self.env.now, self._after_boundary()
+        prompt = SharedPrompt() if request.samples > 1 else None
         for _ in range(request.samples):
-            sequence = Sequence(request.number, request.prompt_tokens, request.output_tokens, ticket)
+            sequence = Sequence(request.number, request.prompt_tokens, request.output_tokens, ticket, prompt)
             ticket.sequences.append(sequence)
-            self._arm(self.kernel.add(now, sequence))
+            self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))
         ticket.unfinished = request.samples
 
     def _arm(self, due_ps: int | None) -> None:
@@ -97,7 +103,9 @@ class Node:
             if self._alarm is not None:
                 self.env.cancel(self._alarm)
             self.due_ps = due_ps
-            self._alarm = None if due_ps is None else Alarm(self.env, due_ps, self._boundary, order=BOUNDARY)
+            self._alarm = (
+                None if due_ps is None else Alarm(self.env, due_ps, self._boundary, order=self._order)
+            )
 
     def _boundary(self, _alarm: Alarm) -> None:
         self.due_ps = self._alarm = None

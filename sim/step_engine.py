@@ -65,7 +65,7 @@ class StepEngine:
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
-        self._arrived: list[tuple[int, int, _Work]] = []  # (time, number, work) since the last boundary
+        self._arrived: list[tuple[int, bool, int, _Work]] = []  # since the last boundary, see `add`
         self._waiting: deque[_Work] = deque()
         self._running: list[_Work] = []  # in admission order
         self._leaving: list[_Work] = []  # to be taken out at the next boundary
@@ -81,7 +81,15 @@ class StepEngine:
     def running(self) -> int:
         return len(self._running)
 
-    def add(self, now_ps: int, sequence: Sequence, computed: int = 0, generated: int = 0) -> int | None:
+    def add(
+        self,
+        now_ps: int,
+        sequence: Sequence,
+        computed: int = 0,
+        generated: int = 0,
+        *,
+        after_boundary: bool = False,
+    ) -> int | None:
         assert 0 <= generated < sequence.output_tokens, (sequence, generated)
         assert 0 <= computed < sequence.prompt_tokens + generated, (sequence, computed, generated)
         assert (
@@ -89,20 +97,22 @@ class StepEngine:
         ), sequence
         sequence.generated = generated
         sequence.scratch = work = _Work(sequence, computed)
-        self._arrived.append((now_ps, sequence.number, work))
+        self._arrived.append((now_ps, after_boundary, sequence.number, work))
         if self._next_ps is None:
             self._next_ps = now_ps
         return self._due(now_ps)
 
-    def remove(self, now_ps: int, sequence: Sequence) -> int | None:
+    def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
+        assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
         work = _work_of(sequence)
-        assert (
-            work in self._running or work in self._waiting or any(w is work for _, _, w in self._arrived)
-        ), sequence
+        assert work in self._running or work in self._waiting or any(w is work for *_, w in self._arrived), (
+            sequence
+        )
         self._leaving.append(work)
         return self._due(now_ps)
 
-    def change_law(self, now_ps: int, law: StepTime) -> int | None:
+    def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
+        assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
         self._law = law  # the step in progress has its duration already
         return self._due(now_ps)
 
@@ -196,8 +206,8 @@ class StepEngine:
                 gaps.add_one(work.latest_ps, now_ps)
 
     def _take_in(self) -> None:
-        self._arrived.sort(key=lambda arrival: arrival[:2])
-        self._waiting.extend(work for _, _, work in self._arrived)
+        self._arrived.sort(key=lambda arrival: arrival[:3])
+        self._waiting.extend(work for *_, work in self._arrived)
         self._arrived.clear()
 
     def _take_out(self, work: _Work, now_ps: int) -> None:
@@ -254,11 +264,16 @@ class StepEngine:
     def _admit(self, now_ps: int, left: int) -> None:
         while self._waiting and len(self._running) < self._limits.max_num_seqs and left > 0:
             work = self._waiting[0]
-            new = min(work.lacking, left)
-            if self._blocks_for(work, new) > self.free_blocks:
+            found = self._blocks_of_siblings(work)
+            cached = max(work.cached, found * self._limits.block_size)
+            new = min(work.lacking + work.cached - cached, left)
+            if self._limits.blocks(cached + new) - found > self.free_blocks:
                 return  # nobody overtakes the head of the queue
             self._waiting.popleft()
             self._running.append(work)
+            work.cached, work.blocks = cached, found
+            if work.sequence.shared_prompt is not None:
+                work.sequence.shared_prompt.holders += 1
             self._share(work, new)
             left -= new
             if work.sequence.started_ps < 0:
@@ -273,8 +288,24 @@ class StepEngine:
     def _blocks_for(self, work: _Work, new: int) -> int:
         return self._limits.blocks(work.cached + new) - work.blocks
 
+    def _blocks_of_siblings(self, work: _Work) -> int:
+        """Blocks of its prompt that are there already.
+
+        All that can be shared, or none: only the budget cuts a prefill short, and then the step has no tokens
+        left to admit a sibling.
+        """
+        prompt = work.sequence.shared_prompt
+        if prompt is None or not prompt.holders:
+            return 0
+        return self._limits.shareable(work.sequence.prompt_tokens)
+
     def _release_blocks(self, work: _Work) -> None:
-        self.free_blocks += work.blocks
+        if not work.blocks:
+            return  # it was waiting
+        prompt = work.sequence.shared_prompt
+        if prompt is not None:
+            prompt.holders -= 1
+        self.free_blocks += work.blocks - self._blocks_of_siblings(work)
         work.blocks = 0
 
 

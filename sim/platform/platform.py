@@ -128,11 +128,15 @@ class Platform:
             self._settle(ticket)
             self._record(ticket)
             return
-        if ticket.sequences and ticket.node.due_ps == self.env.now:
+        if not ticket.sequences:
+            self._end_early(ticket, self.env.now, outcome)
+            ticket.node.cancel(ticket)
+            return
+        ticket.node.cancel(ticket)
+        if ticket.node.due_ps == self.env.now:
             ticket.leaving = outcome  # a last token beats a cancel of the same instant
         else:
             self._end_early(ticket, self.env.now, outcome)
-        ticket.node.cancel(ticket)
 
     def _left_before(self, ticket: Ticket, at_ps: int) -> bool:
         """Whether the caller's patience ends while what would arrive at `at_ps` is still on its way."""

@@ -1,9 +1,10 @@
 """What came into a live model from outside, in order: requests, and callers who left. `arrivals.jsonl`.
 
 A line is a request, and reads as a trace of ours (`arrival_ps`, `prompt_tokens`, `output_tokens`) that says
-more: all fields of the request, the `order` among everything that came in, and how much of the instant had
-`passed` by then, so that a replay cuts it at the same place. A caller who left is part of the request's line.
-`request_id` is the `x-request-id` of the answer; by `number` it joins the rows of `requests.parquet`.
+more: all fields of the request, the `order` among everything that came in, how much of the instant had
+`passed` by then, and the order that it had `reached`, so that a replay cuts it at the same place. A caller
+who left is part of the request's line. `request_id` is the `x-request-id` of the answer; by `number` it joins
+the rows of `requests.parquet`.
 
 While a server runs, whoever leaves is a line of its own, for the request's is on the disk already.
 """
@@ -16,7 +17,7 @@ from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
 
 from mistakes import UserError
-from sim.time.timeline import Timeline
+from sim.time.timeline import ARRIVAL, Timeline
 from traffic.request import Request
 
 FILE = "arrivals.jsonl"
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     order: int
     at_ps: int
     passed: int
+    reached: int
     number: int
     request: Request | None
 
@@ -97,7 +99,9 @@ class Journal:
 
     def _stamp(self, when: str) -> dict[str, int]:
         self._order += 1
-        return {when: self._timeline.now, "order": self._order, "passed": self._timeline.passed}
+        timeline = self._timeline
+        stamp = {when: timeline.now, "order": self._order, "passed": timeline.passed}
+        return stamp | {"reached": timeline.reached} if timeline.reached else stamp
 
 
 def write_whole(path: Path, read: Callable[[], Iterable[dict[str, Any]]]) -> None:
@@ -161,8 +165,11 @@ def _is_departure(line: dict[str, Any]) -> bool:
 def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[Entry]:
     if not _is_departure(line):
         request = Request(**{name: line[name] for name in Request._fields if name in line})
-        yield Entry(line["order"], line["arrival_ps"], line["passed"], request.number, request)
+        yield Entry(*_moment(line, "arrival_ps"), request.number, request)
     if "left" in line and line["number"] not in gone:
         gone.add(line["number"])
-        left = line["left"]
-        yield Entry(left["order"], left["at_ps"], left["passed"], line["number"], None)
+        yield Entry(*_moment(line["left"], "at_ps"), line["number"], None)
+
+
+def _moment(stamp: dict[str, Any], when: str) -> tuple[int, int, int, int]:
+    return stamp["order"], stamp[when], stamp["passed"], stamp.get("reached", ARRIVAL)

@@ -53,6 +53,7 @@ def replayed(scenario: Scenario, entries: Sequence[Entry]) -> World:
         env.run_before(entry.at_ps)
         while env.passed < entry.passed and env.next_ps == entry.at_ps:
             env.step()
+        env.reached = entry.reached  # what woke the outsider is not part of the replay
         if entry.request is not None:
             ticket = world.platform.submit(entry.request)
             if entry.number in leaving:

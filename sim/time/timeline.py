@@ -8,16 +8,18 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Any
 
 from simpy import Environment, Event
 from simpy.core import EmptySchedule
+from simpy.events import NORMAL
 
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
 BOUNDARY = 1
-"""A node's step ends."""
-FEEDBACK = 2
+"""The first node's step ends; the others follow, each with an order of its own (`boundary_order`)."""
+FEEDBACK = 1 << 62
 """What an answer without delay sets off: it meets every node already in its next step."""
 
 
@@ -39,6 +41,10 @@ class Timeline(Environment):
 
         Without `Outside` ones and cancelled ones, which a replay does not have or has swept at other times.
         """
+        self.reached = ARRIVAL
+        """The highest order that this instant has come to. A node's boundary at this instant is over once its
+        order is reached, whether it was an event of its own or lay inside a stretch of steps."""
+        self._boundary_orders = count(BOUNDARY)
         self._cancelled = 0  # since the last sweep: at most so many are still in the queue
 
     @property
@@ -53,17 +59,31 @@ class Timeline(Environment):
             heappop(queue)
         return queue[0][0] if queue else None
 
+    def boundary_order(self) -> int:
+        """An order for the boundaries of one more node.
+
+        Nodes whose steps end together take turns in the order in which they were made, however long ago each
+        of these ends was set: what the answers set off comes in the same order under any kernel.
+        """
+        return next(self._boundary_orders)
+
     def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
         """`event` happens at `at_ps`, in that order among what is due then. SimPy alone knows delays."""
         event._ok, event._value = True, value  # noqa: SLF001
         queue: list[Any] = self._queue
         heappush(queue, (at_ps, order, next(self._eid), event))
 
-    def schedule(self, event: Event, priority: int = BOUNDARY, delay: float = 0) -> None:
-        """SimPy's own way in. A process that fails while nobody waits for it raises: the fault is ours."""
+    def schedule(self, event: Event, priority: int = NORMAL, delay: float = 0) -> None:
+        """SimPy's own way in: arrivals, or feedback when boundaries of this instant have begun.
+
+        A process that fails while nobody waits for it raises: the fault is ours.
+        """
+        del priority  # SimPy's order within an instant gives way to ours
         if not event._ok and not event.callbacks:  # noqa: SLF001
             raise event._value  # noqa: SLF001
-        super().schedule(event, priority, delay)  # type: ignore[arg-type]
+        order = FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL
+        queue: list[Any] = self._queue
+        heappush(queue, (self._now + delay, order, next(self._eid), event))
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
@@ -93,20 +113,27 @@ class Timeline(Environment):
         if self._now != at_ps:
             self.passed = 0
         while queue and queue[0][0] < at_ps:
-            self._now, _, _, event = heappop(queue)
+            now_ps, order, _, event = heappop(queue)
+            if now_ps != self._now:
+                self._now, self.reached = now_ps, order
+            elif order > self.reached:
+                self.reached = order
             callbacks, event.callbacks = event.callbacks, None
             for callback in callbacks:
                 callback(event)
-        self._now = at_ps
+        if self._now != at_ps:
+            self._now, self.reached = at_ps, ARRIVAL
 
     def step(self) -> None:
         """Let the next event happen. Raises EmptySchedule without any."""
         queue: list[Any] = self._queue
         if not queue:
             raise EmptySchedule
-        at_ps, _, _, event = heappop(queue)
+        at_ps, order, _, event = heappop(queue)
         if self._now != at_ps:
-            self._now, self.passed = at_ps, 0
+            self._now, self.passed, self.reached = at_ps, 0, order
+        elif order > self.reached:
+            self.reached = order
         callbacks, event.callbacks = event.callbacks, None
         for callback in callbacks:
             callback(event)
@@ -117,7 +144,7 @@ class Timeline(Environment):
         """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
         assert self._now <= at_ps <= self.peek(), (self._now, at_ps, self.peek())
         if self._now != at_ps:
-            self._now, self.passed = at_ps, 0
+            self._now, self.passed, self.reached = at_ps, 0, ARRIVAL
 
 
 class Alarm:

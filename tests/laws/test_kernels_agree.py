@@ -1,6 +1,7 @@
 """The fast kernel does what the plain one does, to the picosecond, on whatever comes."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,8 +61,10 @@ laws = st.builds(
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, number: int, follower: Arrive | None = None) -> Arrive:
-    prompt, output = draw(st.integers(1, 20)), draw(st.integers(1, 12))
+def arrivals(
+    draw: st.DrawFn, number: int, follower: Arrive | None = None, prompt: int | None = None
+) -> Arrive:
+    prompt, output = prompt or draw(st.integers(1, 20)), draw(st.integers(1, 12))
     generated = draw(st.just(0) | st.integers(0, output - 1))
     computed = draw(st.just(0) | st.integers(0, prompt + generated - 1))
     return Arrive(number, prompt, output, computed, generated, draw(st.booleans()), follower)
@@ -74,15 +77,21 @@ def small_workloads(draw: st.DrawFn) -> Workload:
     actions: list[Action] = []
     for number in range(count):
         follower = draw(st.none() | arrivals(number=number + count))
-        actions.append(draw(arrivals(number=number, follower=follower)))
+        arrival = draw(arrivals(number=number, follower=follower))
+        numbers = range((2 + number) * 10, (2 + number) * 10 + draw(st.sampled_from([0, 0, 1, 3])))
+        siblings = (draw(arrivals(number=other, prompt=arrival.prompt_tokens)) for other in numbers)
+        actions.append(replace(arrival, siblings=tuple(siblings)))
     others: st.SearchStrategy[Action] = st.one_of(
-        st.builds(Cancel, st.integers(0, 2 * count - 1)),
+        st.builds(Cancel, st.integers(0, 2 * count - 1) | st.integers(20, 20 + 10 * count)),
         st.builds(ChangeLaw, laws),
         st.builds(Drain, st.booleans()),
         st.builds(Ask, st.tuples(st.floats(0, 1)), st.none() | st.floats(0, 1)),
     )
     actions += draw(st.lists(others, max_size=6))
-    events = [Event(draw(st.integers(0, 300)), action, draw(st.booleans())) for action in actions]
+    events = [
+        Event(draw(st.integers(0, 300)), action, draw(st.booleans()), draw(st.booleans()))
+        for action in actions
+    ]
     block_size = draw(st.sampled_from([1, 2, 4]))
     limits = BatchLimits(
         max_num_seqs=draw(st.integers(1, 6)),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime, Chunk
 from sim.fast_forward import FastForward
-from sim.kernel import BatchLimits, NodeKernel, Sequence
+from sim.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
 from sim.step_engine import StepEngine
 from tests.support.kernel_driver import Driver
 from tests.support.kernel_workload import random_workload
@@ -143,6 +143,41 @@ def test_a_partly_computed_prompt_that_lacks_blocks_starts_over(make_kernel: Mak
     assert prompt.preemptions == 1
 
 
+def test_completions_of_one_prompt_compute_it_once_and_hold_its_full_blocks_together(
+    make_kernel: MakeKernel,
+) -> None:
+    kernel = make_kernel(block_size=4, blocks=10)
+    prompt = SharedPrompt()
+    long, short = Sequence(0, 11, 6, None, prompt), Sequence(0, 11, 2, None, prompt)
+    kernel.add(0, long)
+    next_ps = run(kernel, kernel.add(0, short), before_ps=1)
+    # 11 tokens of the first; of the second 3, as two blocks of 4 are there: 114 ps, and 3 + 1 blocks.
+    assert (next_ps, kernel.free_blocks) == (114, 6)
+    next_ps = run(kernel, next_ps, before_ps=115)
+    assert (next_ps, kernel.free_blocks) == (
+        234,
+        6,
+    )  # both decode, the twelfth token is in the block of its own
+    assert long.first_ps == short.first_ps == 114
+    next_ps = run(kernel, next_ps, before_ps=235)
+    assert short.last_ps == 234
+    assert kernel.free_blocks == 6  # `short` gave one back, `long` took its fourth
+    assert run(kernel, next_ps) is None
+    assert (long.last_ps, kernel.free_blocks, kernel.prompt_tokens_done) == (674, 10, 14)
+
+
+def test_a_completion_admitted_later_finds_the_prompt_of_those_before_it(make_kernel: MakeKernel) -> None:
+    kernel = make_kernel(budget=6, block_size=4)
+    prompt = SharedPrompt()
+    first, second = Sequence(0, 9, 2, None, prompt), Sequence(0, 9, 1, None, prompt)
+    kernel.add(0, first)
+    run(kernel, kernel.add(0, second))
+    # 6 tokens in 106 ps; 3 of the first and, after its two full blocks, the last one of the second in 104 ps;
+    # one decode step.
+    assert stamps(second) == (106, 210, 210)
+    assert stamps(first) == (0, 210, 320)
+
+
 def test_an_arrival_on_a_boundary_joins_the_step_that_starts_there(make_kernel: MakeKernel) -> None:
     kernel = make_kernel()
     early, late = Sequence(0, 10, 3), Sequence(1, 5, 1)
@@ -177,6 +212,28 @@ def test_a_reaction_to_a_boundary_joins_the_next_step(make_kernel: MakeKernel) -
     assert kernel.add(240, reaction) == after.next_ps == 350
     run(kernel, 350)
     assert stamps(reaction) == (350, 455, 455)
+
+
+@pytest.mark.parametrize("what", ["add", "remove", "change_law"])
+def test_what_comes_after_a_boundary_inside_a_stretch_waits_for_the_next(
+    make_kernel: MakeKernel, what: str
+) -> None:
+    kernel = make_kernel()
+    sequence, late = Sequence(0, 10, 9), Sequence(1, 5, 1)
+    run(kernel, kernel.add(0, sequence), before_ps=221)  # steps end at 110, 220, 330
+    match what:
+        case "add":
+            next_ps = kernel.add(220, late, after_boundary=True)
+        case "remove":
+            next_ps = kernel.remove(220, sequence, after_boundary=True)
+        case _:
+            next_ps = kernel.change_law(220, FLAT, after_boundary=True)
+    assert next_ps == 330
+    run(kernel, 330)
+    if what == "add":
+        assert stamps(late) == (330, 445, 445)
+    else:
+        assert sequence.last_ps == (330 if what == "remove" else 330 + 6 * 100)
 
 
 def test_a_reaction_that_finds_the_kernel_idle_starts_at_once(make_kernel: MakeKernel) -> None:
@@ -411,6 +468,11 @@ class WatchedEngine(StepEngine):
     def _start_step(self, now_ps: int) -> int:
         next_ps = super()._start_step(now_ps)
         held = sum(work.blocks for work in self._running)
+        for work in {work.sequence.shared_prompt: work for work in self._running}.values():
+            prompt = work.sequence.shared_prompt
+            if prompt is not None:  # its blocks are one each, however many hold them
+                assert prompt.holders == sum(w.sequence.shared_prompt is prompt for w in self._running)
+                held -= (prompt.holders - 1) * self._limits.shareable(work.sequence.prompt_tokens)
         assert self.free_blocks + held == self._limits.kv_blocks
         assert all(work.blocks == 0 for work in self._waiting)
         assert len(self._running) <= min(self._limits.max_num_seqs, self._limits.max_num_batched_tokens)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from hwmodels.step_time import AffineStepTime
-from sim.kernel import BatchLimits, NodeKernel, Sequence
+from sim.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Arrive:
     """Its caller takes it out in reaction to its first token."""
     follower: "Arrive | None" = None
     """Added in reaction to its end, at the same instant."""
+    siblings: "tuple[Arrive, ...]" = ()
+    """Other completions of its prompt, added with it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Event:
     action: Action
     on_boundary: bool = False
     """Put it off to the next boundary of the kernel, so that both fall on the same instant."""
+    after: bool = False
+    """At that instant it comes when the boundary is over, as what another node's answer sets off."""
 
 
 @dataclass
@@ -91,12 +95,12 @@ class Course:
 
 
 class Driver:
-    """Events first, then the boundary of the same instant, then what its result provokes."""
+    """Events first, then the boundary of the same instant and what its result provokes, then late events."""
 
     def __init__(self, kernel: NodeKernel, events: list[Event]) -> None:
         self.kernel = kernel
         self.course = Course()
-        self._events = [(event.at_ps, order, event) for order, event in enumerate(events)]
+        self._events = [(event.at_ps, event.after, order, event) for order, event in enumerate(events)]
         heapify(self._events)
         self._next_ps: int | None = None
         self._inside: dict[int, Arrive] = {}
@@ -104,7 +108,8 @@ class Driver:
 
     def run(self) -> Course:
         while self._events or self._next_ps is not None:
-            if self._events and (self._next_ps is None or self._events[0][0] <= self._next_ps):
+            # As tuples: the boundary of an instant lies between its early and its late events.
+            if self._events and (self._next_ps is None or self._events[0][:2] < (self._next_ps, True)):
                 self._take_event()
             else:
                 self._take_boundary()
@@ -120,37 +125,43 @@ class Driver:
         return self.course
 
     def _take_event(self) -> None:
-        at_ps, order, event = heappop(self._events)
+        at_ps, after, order, event = heappop(self._events)
         if event.on_boundary and self._next_ps is not None and at_ps < self._next_ps:
-            heappush(self._events, (self._next_ps, order, replace(event, at_ps=self._next_ps)))
+            put_off = replace(event, at_ps=self._next_ps, on_boundary=False)
+            heappush(self._events, (self._next_ps, after, order, put_off))
             return
         if isinstance(event.action, Ask) and event.action.next_ps is None:
             event = replace(event, action=replace(event.action, next_ps=self._next_ps or at_ps))
         self.course.events.append(replace(event, on_boundary=False))
-        self._act(at_ps, event.action)
+        self._act(at_ps, event.action, after)
         self.course.occupancy.append((self.kernel.waiting, self.kernel.running))
 
-    def _act(self, now_ps: int, action: Action) -> None:
+    def _act(self, now_ps: int, action: Action, after: bool) -> None:
         match action:
             case Arrive():
-                self._add(now_ps, action)
+                self._add(now_ps, action, after)
             case Cancel(number):
                 if number in self._inside:
-                    self._next_ps = self.kernel.remove(now_ps, self.course.sequences[number])
+                    sequence = self.course.sequences[number]
+                    self._next_ps = self.kernel.remove(now_ps, sequence, after_boundary=after)
             case ChangeLaw(law):
-                self._next_ps = self.kernel.change_law(now_ps, law)
+                self._next_ps = self.kernel.change_law(now_ps, law, after_boundary=after)
             case Drain(comes_back):
-                self._drain(now_ps, comes_back)
+                self._drain(now_ps, comes_back, after)
             case Ask():
                 self._ask(now_ps, action)
 
-    def _add(self, now_ps: int, arrive: Arrive) -> None:
-        sequence = Sequence(arrive.number, arrive.prompt_tokens, arrive.output_tokens, owner=arrive)
-        self.course.sequences[arrive.number] = sequence
-        self._inside[arrive.number] = arrive
-        self._next_ps = self.kernel.add(now_ps, sequence, arrive.computed, arrive.generated)
+    def _add(self, now_ps: int, arrive: Arrive, after: bool) -> None:
+        prompt = SharedPrompt() if arrive.siblings else None
+        for one in (arrive, *arrive.siblings):
+            sequence = Sequence(one.number, one.prompt_tokens, one.output_tokens, one, prompt)
+            self.course.sequences[one.number] = sequence
+            self._inside[one.number] = one
+            self._next_ps = self.kernel.add(
+                now_ps, sequence, one.computed, one.generated, after_boundary=after
+            )
 
-    def _drain(self, now_ps: int, comes_back: bool) -> None:
+    def _drain(self, now_ps: int, comes_back: bool, after: bool) -> None:
         _, firsts, ended = self.kernel.drain(now_ps)
         self._next_ps = None
         assert self.kernel.waiting == self.kernel.running == 0
@@ -160,7 +171,9 @@ class Driver:
             if comes_back and sequence.generated < sequence.output_tokens:
                 self._inside[sequence.number] = arrive
                 half = (sequence.prompt_tokens + sequence.generated) // 2
-                self._next_ps = self.kernel.add(now_ps, sequence, half, sequence.generated)
+                self._next_ps = self.kernel.add(
+                    now_ps, sequence, half, sequence.generated, after_boundary=after
+                )
 
     def _ask(self, now_ps: int, ask: Ask) -> None:
         assert ask.next_ps is not None
@@ -184,10 +197,10 @@ class Driver:
         followers = [self._inside.pop(sequence.number).follower for sequence in ended]
         for sequence in firsts:
             if sequence.number in self._inside and self._inside[sequence.number].hangs_up:
-                self._next_ps = self.kernel.remove(now_ps, sequence)
+                self._next_ps = self.kernel.remove(now_ps, sequence, after_boundary=True)
         for follower in followers:
             if follower is not None:
-                self._add(now_ps, follower)
+                self._add(now_ps, follower, after=True)
 
     def _note(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         self.course.firsts += [(now_ps, s.number) for s in firsts]

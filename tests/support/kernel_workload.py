@@ -9,6 +9,9 @@ from hwmodels.step_time import AffineStepTime
 from sim.kernel import BatchLimits
 from tests.support.kernel_driver import Action, Arrive, Ask, Cancel, ChangeLaw, Drain, Event, Workload
 
+SIBLINGS = 3
+"""Completions of one prompt beside the first, at most."""
+
 
 def random_law(rng: np.random.Generator) -> AffineStepTime:
     base_ps = int(rng.integers(1, 6_000_000))
@@ -46,17 +49,26 @@ def random_workload(rng: np.random.Generator, most: int = 80) -> Workload:
         _random_arrival(rng, number, int(prompts[number]), int(outputs[number]))
         for number in range(2 * count)
     ]
-    followed = rng.random() * 0.5
-    tie = float(rng.choice([0.0, 0.1, 0.6]))
+    followed, shared = rng.random() * 0.5, float(rng.choice([0.0, 0.0, 0.3, 1.0]))
+    tie, late = float(rng.choice([0.0, 0.1, 0.6])), float(rng.choice([0.0, 0.5]))
     numbers = rng.permutation(count)  # numbers need not grow with time
     events = []
     for at_ps, number in zip(times, numbers, strict=True):
         arrival = arrivals[number]
         if rng.random() < followed:
             arrival = replace(arrival, follower=arrivals[count + number])
-        events.append(Event(int(at_ps), arrival, bool(rng.random() < tie)))
-    events += _random_disturbances(rng, times, count, tie)
+        if rng.random() < shared:
+            others = range(int(rng.integers(1, SIBLINGS + 1)))
+            arrival = replace(arrival, siblings=tuple(_sibling(rng, arrival, count, i) for i in others))
+        events.append(Event(int(at_ps), arrival, bool(rng.random() < tie), bool(rng.random() < late)))
+    events += _random_disturbances(rng, times, count, tie, late)
     return Workload(limits, random_law(rng), events)
+
+
+def _sibling(rng: np.random.Generator, arrival: Arrive, count: int, index: int) -> Arrive:
+    number = 2 * count + SIBLINGS * arrival.number + index
+    output = max(1, int(arrival.output_tokens * rng.choice([0.1, 0.6, 1.0])))
+    return _random_arrival(rng, number, arrival.prompt_tokens, output)
 
 
 def _random_arrival(rng: np.random.Generator, number: int, prompt: int, output: int) -> Arrive:
@@ -66,7 +78,7 @@ def _random_arrival(rng: np.random.Generator, number: int, prompt: int, output: 
 
 
 def _random_disturbances(
-    rng: np.random.Generator, times: NDArray[np.int64], count: int, tie: float
+    rng: np.random.Generator, times: NDArray[np.int64], count: int, tie: float, late: float
 ) -> list[Event]:
     span_ps = float(times[-1]) * float(rng.choice([1.0, 1.5])) + 1e8
     number_of = {
@@ -79,7 +91,7 @@ def _random_disturbances(
     def action(kind: str) -> Action:
         match kind:
             case "cancel":
-                return Cancel(int(rng.integers(0, 2 * count)))
+                return Cancel(int(rng.integers(0, (2 + SIBLINGS * int(rng.integers(2))) * count)))
             case "law":
                 return ChangeLaw(random_law(rng))
             case "drain":
@@ -88,7 +100,12 @@ def _random_disturbances(
         return Ask(tuple(rng.random(3).tolist()), forget)
 
     return [
-        Event(int(rng.random() * span_ps), action(kind), bool(rng.random() < max(tie, 0.3)))
+        Event(
+            int(rng.random() * span_ps),
+            action(kind),
+            bool(rng.random() < max(tie, 0.3)),
+            bool(rng.random() < late),
+        )
         for kind, n in number_of.items()
         for _ in range(n)
     ]

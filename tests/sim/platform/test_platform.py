@@ -167,8 +167,9 @@ def test_a_request_with_more_samples_than_slots_takes_all_of_them() -> None:
     b.submit_at(0, b.request(prompt=5, output=1, samples=3), Diary())
     b.submit_at(1, b.request(prompt=5, output=1), Diary())
     b.env.run()
-    # Two samples share the step to 5 + 10 + 10 ms and the third ends 15 ms later; then come 5 ms and 15 ms.
-    assert [ms(row, "last")[0] for row in b.rows()] == [40, 60]
+    # Five tokens of the first sample and the last one of the second, 16 ms from 5 on. They take the prompt's
+    # blocks with them, so the third computes it anew in 15 ms; then come 5 ms and 15 ms.
+    assert [ms(row, "last")[0] for row in b.rows()] == [36, 56]
 
 
 def test_a_place_in_the_queue_that_is_given_up_lets_a_smaller_request_in() -> None:

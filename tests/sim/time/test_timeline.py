@@ -1,9 +1,11 @@
+from collections.abc import Generator
 from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
+from simpy.events import Event
 
-from sim.time.timeline import BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
+from sim.time.timeline import ARRIVAL, BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
 
 
 def test_simpy_still_has_the_private_names_that_the_calendar_uses() -> None:
@@ -28,6 +30,64 @@ def test_at_one_instant_arrivals_precede_boundaries_and_feedback_comes_last() ->
     Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "second arrival")
     env.run()
     assert heard == ["first arrival", "second arrival", "boundary", "feedback"]
+
+
+def test_nodes_have_their_boundaries_in_the_order_in_which_they_were_made_not_in_which_these_were_set() -> (
+    None
+):
+    env = Timeline()
+    first, second = env.boundary_order(), env.boundary_order()
+    heard: list[str] = []
+    Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "second", second)
+    Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "first", first)
+    env.run()
+    assert heard == ["first", "second"]
+
+
+def test_a_timeline_knows_which_order_an_instant_has_reached() -> None:
+    env = Timeline()
+    first, second = env.boundary_order(), env.boundary_order()
+    seen: list[int] = []
+
+    def look(_alarm: Alarm) -> None:
+        seen.append(env.reached)
+
+    def look_and_set(_alarm: Alarm) -> None:
+        seen.append(env.reached)
+        Alarm(env, 5, look)  # an arrival amid the boundaries: before the second node's, after the first's
+        Alarm(env, 5, look, order=FEEDBACK)
+
+    Alarm(env, 5, look)
+    Alarm(env, 5, look_and_set, order=first)
+    Alarm(env, 5, look, order=second)
+    Alarm(env, 6, look)
+    env.run_before(6)
+    assert seen == [ARRIVAL, first, first, second, FEEDBACK]
+    assert env.reached == ARRIVAL
+    env.step()
+    assert seen[-1] == ARRIVAL
+    Alarm(env, 6, look, order=second)
+    env.step()
+    assert seen[-1] == env.reached == second
+    env.skip_to(7)
+    assert env.reached == ARRIVAL
+
+
+def test_an_event_of_simpy_at_an_instant_whose_boundaries_have_begun_is_feedback() -> None:
+    env = Timeline()
+    first, second = env.boundary_order(), env.boundary_order()
+    heard: list[str] = []
+    answer = env.event()
+
+    def caller() -> Generator[Event, object, None]:
+        yield answer
+        heard.append("caller")
+
+    env.process(caller())
+    Alarm(env, 5, lambda alarm: alarm.subject.succeed(), answer, order=first)
+    Alarm(env, 5, lambda _: heard.append("second node"), order=second)
+    env.run()
+    assert heard == ["second node", "caller"]
 
 
 def test_times_beyond_float_precision_stay_exact() -> None:
