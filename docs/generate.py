@@ -59,13 +59,43 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 -- an
 
 def _section(model: type[BaseModel]) -> str:
     fields = model.model_fields
+    bounds = _bounds(model)
     rows = [
-        f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
+        f"| `{name}` | {_type(field.annotation)} | {bounds.get(name, '')} | {_default(field)} "
+        f"| {_escaped(field.description or '')} |"
         for name, field in fields.items()
     ]
     about = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", "\n")
-    table = ["| key | type | default | meaning |", "|---|---|---|---|", *rows]
+    table = ["| key | type | bounds | default | meaning |", "|---|---|---|---|---|", *rows]
     return "\n".join([f"## {_title(model)}\n", *([f"{about}\n"] if about else []), *table, ""])
+
+
+def _bounds(model: type[BaseModel]) -> dict[str, str]:
+    """By setting, of those that are numbers or hold them."""
+    properties = model.model_json_schema().get("properties", {})
+    found = {name: next(_numeric(schema), None) for name, schema in properties.items()}
+    return {name: _range(schema) for name, schema in found.items() if schema is not None}
+
+
+def _numeric(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if schema.get("type") in {"number", "integer"}:
+        yield schema
+    inside = (schema.get("items"), schema.get("additionalProperties"))
+    for part in (*schema.get("anyOf", ()), *(part for part in inside if isinstance(part, dict))):
+        yield from _numeric(part)
+
+
+def _range(schema: dict[str, Any]) -> str:
+    if "maximum" not in schema:
+        return ""
+    high = _figure(schema["maximum"])
+    if "minimum" in schema:
+        return f"{_figure(schema['minimum'])} to {high}"
+    return f"more than {_figure(schema['exclusiveMinimum'])} to {high}"
+
+
+def _figure(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:,.10g}"
 
 
 def _title(model: type[BaseModel]) -> str:

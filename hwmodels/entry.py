@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hwmodels.value import Value
 from mistakes import UserError
@@ -22,7 +22,10 @@ HARDWARE_KINDS: tuple[Kind, ...] = ("hardwired_asic", "gpu_iteration", "roofline
 Values = dict[str, Value]
 DenseMs = Annotated[
     # Keys are text where a scenario went through JSON, as in the one that a run leaves behind.
-    dict[Annotated[int, Field(strict=False, ge=1)], PositiveFloat],
+    dict[
+        Annotated[int, Field(strict=False, ge=1)],
+        Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)],
+    ],
     Field(min_length=1),
 ]
 """Tokens of a step -> ms of its dense part."""

@@ -11,6 +11,7 @@ from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
+from hwmodels.spec import MOST_MS
 from mistakes import UserError
 
 ROOFLINE_TERMS = ("t_weights_ms", "moe_dense_share", "ms_per_token", "p_norm")
@@ -23,28 +24,34 @@ class GpuIteration(GpuSpec):
     kind: Literal["gpu_iteration"] = "gpu_iteration"
     preset: str = Field(default="generic_vllm", description="catalogue entry (or path of one) to start from")
     t_fixed_ms: float | None = Field(
-        default=None, ge=0, description="device time of a step whatever it holds"
+        default=None, ge=0, le=MOST_MS, description="device time of a step whatever it holds"
     )
-    t_host_ms: float | None = Field(default=None, ge=0, description="host time between two steps")
-    t_weights_ms: float | None = Field(default=None, ge=0, description="to read all weights once")
+    t_host_ms: float | None = Field(default=None, ge=0, le=MOST_MS, description="host time between two steps")
+    t_weights_ms: float | None = Field(default=None, ge=0, le=MOST_MS, description="to read all weights once")
     moe_dense_share: float | None = Field(
         default=None,
         ge=0,
         le=1,
         description="part of the weights that every step of an MoE reads; absent: by bytes",
     )
-    ms_per_token: float | None = Field(default=None, ge=0, description="matrix products of one token")
+    ms_per_token: float | None = Field(
+        default=None, ge=0, le=MOST_MS, description="matrix products of one token"
+    )
     dense_ms_by_tokens: DenseMs | None = Field(
         default=None,
         description="measured dense time of a step by its tokens, linear in between;"
         " instead of t_weights_ms, ms_per_token and p_norm",
     )
-    dense_scale: float | None = Field(default=None, gt=0, description="multiplies the dense table")
+    dense_scale: float | None = Field(default=None, gt=0, le=1000, description="multiplies the dense table")
     ms_per_attn_pair: float | None = Field(
-        default=None, ge=0, description="one new token looking at one token"
+        default=None, ge=0, le=MOST_MS, description="one new token looking at one token"
     )
-    ms_per_kv_token: float | None = Field(default=None, ge=0, description="cache read of a decoding sequence")
-    ms_per_sequence: float | None = Field(default=None, ge=0, description="per sequence in the step")
+    ms_per_kv_token: float | None = Field(
+        default=None, ge=0, le=MOST_MS, description="cache read of a decoding sequence"
+    )
+    ms_per_sequence: float | None = Field(
+        default=None, ge=0, le=MOST_MS, description="per sequence in the step"
+    )
 
     @model_validator(mode="after")
     def _a_table_stands_alone(self) -> Self:

@@ -8,7 +8,7 @@ from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
-from hwmodels.spec import HardwareSpec
+from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 from mistakes import UserError
 
 Weights = Literal["bf16", "fp8", "mxfp4"]
@@ -21,28 +21,31 @@ class GpuSpec(HardwareSpec):
     prefill_tile_tokens: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_SEQUENCES,
         description="attention reads the past of a chunk in tiles of at least so many rows",
     )
     mixed_kv_multiplier: float | None = Field(
-        default=None, ge=1, description="price of a KV token in a step that also holds prompt tokens"
+        default=None, ge=1, le=1000, description="price of a KV token in a step that also holds prompt tokens"
     )
     p_norm: float | None = Field(
         default=None, ge=1, le=10, description="exponent of the smooth maximum, 1 adds"
     )
-    memory_gb: float | None = Field(default=None, gt=0, description="device memory, in 1e9 bytes")
+    memory_gb: float | None = Field(default=None, gt=0, le=MOST, description="device memory, in 1e9 bytes")
     gpu_memory_utilization: float | None = Field(
         default=None, gt=0, le=1, description="the part of the memory that the engine takes"
     )
     activation_reserve_gb: float | None = Field(
-        default=None, ge=0, description="kept free of weights and KV: activations, graphs, workspace"
+        default=None, ge=0, le=MOST, description="kept free of weights and KV: activations, graphs, workspace"
     )
     kv_pool_tokens: int | None = Field(
-        default=None, ge=1, description="instead of working it out from the memory"
+        default=None, ge=1, le=MOST_TOKENS, description="instead of working it out from the memory"
     )
-    idle_w: float | None = Field(default=None, ge=0, description="power without work")
-    busy_w: float | None = Field(default=None, ge=0, description="power at full load")
-    usd_per_hour: float | None = Field(default=None, ge=0, description="price of a node")
-    usd_per_1m_tokens: float | None = Field(default=None, ge=0, description="price of a million tokens")
+    idle_w: float | None = Field(default=None, ge=0, le=MOST, description="power without work")
+    busy_w: float | None = Field(default=None, ge=0, le=MOST, description="power at full load")
+    usd_per_hour: float | None = Field(default=None, ge=0, le=MOST, description="price of a node")
+    usd_per_1m_tokens: float | None = Field(
+        default=None, ge=0, le=MOST, description="price of a million tokens"
+    )
 
 
 def gpu_node(

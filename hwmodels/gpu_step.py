@@ -11,6 +11,10 @@ from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
 from hwmodels.step_time import AffineStepTime
+from mistakes import UserError
+
+LONGEST_STEP_MS = 4e9
+"""46 days, as long as a run can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,13 @@ class GpuStep:
 
     def _dense_ps(self, llm: Llm, max_tokens: int) -> tuple[int, ...]:
         tokens = np.arange(max_tokens + 1, dtype=np.float64)
-        table = np.rint((self.fixed_ms + self.dense.ms(tokens, llm)) * 1e9).astype(np.int64)
+        times_ms = self.fixed_ms + self.dense.ms(tokens, llm)
+        if times_ms.max() > LONGEST_STEP_MS:
+            raise UserError(
+                f"a step of {max_tokens:,} tokens would take {times_ms.max() / 86_400_000:,.0f} days: one of "
+                f"its times is too long, or max_num_batched_tokens too large"
+            )
+        table = np.rint(times_ms * 1e9).astype(np.int64)
         if isinstance(self.dense, SmoothRoofline):
             # Rounding of log and exp must not make a larger step the shorter one. A measured one may be:
             # kernels change with the size of their matrices.

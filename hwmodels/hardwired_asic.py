@@ -7,7 +7,7 @@ from pydantic import Field
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware, ps
 from hwmodels.sheet import Sheet
-from hwmodels.spec import HardwareSpec
+from hwmodels.spec import MOST, MOST_MS, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 from hwmodels.step_time import AffineStepTime
 from mistakes import UserError
 
@@ -24,33 +24,43 @@ class HardwiredAsic(HardwareSpec):
 
     kind: Literal["hardwired_asic"] = "hardwired_asic"
     preset: str = Field(default="generic_asic", description="catalogue entry (or path of one) to start from")
-    decode_step_ms: float | None = Field(default=None, gt=0, description="one output token of one sequence")
+    decode_step_ms: float | None = Field(
+        default=None, gt=0, le=MOST_MS, description="one output token of one sequence"
+    )
     decode_ms_per_kv_token: float | None = Field(
         default=None,
         ge=0,
+        le=MOST_MS,
         description="added to a step per token that its decoding sequences hold in the cache",
     )
     prefill_ms_per_token: float | None = Field(
-        default=None, ge=0, description="exclusive mode: per prompt token"
+        default=None, ge=0, le=MOST_MS, description="exclusive mode: per prompt token"
     )
     prefill_fixed_ms: float | None = Field(
-        default=None, ge=0, description="per request, before its first step"
+        default=None, ge=0, le=MOST_MS, description="per request, before its first step"
     )
     request_overhead_ms: float | None = Field(
-        default=None, ge=0, description="host work per request, before its first step"
+        default=None, ge=0, le=MOST_MS, description="host work per request, before its first step"
     )
     overhead_holds_slot: bool | None = Field(
         default=None, description="whether a request occupies its slot while the overhead passes"
     )
     pipeline_depth: int | None = Field(
-        default=None, ge=1, description="tokens in flight, hence per step; absent means exclusive"
+        default=None,
+        ge=1,
+        le=MOST_SEQUENCES,
+        description="tokens in flight, hence per step; absent means exclusive",
     )
-    max_concurrent_sequences: int | None = Field(default=None, ge=1, description="slots")
-    kv_pool_tokens: int | None = Field(default=None, ge=1, description="tokens that all slots hold together")
-    idle_w: float | None = Field(default=None, ge=0, description="power without work")
-    busy_w: float | None = Field(default=None, ge=0, description="power at full load")
-    usd_per_hour: float | None = Field(default=None, ge=0, description="price of a node")
-    usd_per_1m_tokens: float | None = Field(default=None, ge=0, description="price of a million tokens")
+    max_concurrent_sequences: int | None = Field(default=None, ge=1, le=MOST_SEQUENCES, description="slots")
+    kv_pool_tokens: int | None = Field(
+        default=None, ge=1, le=MOST_TOKENS, description="tokens that all slots hold together"
+    )
+    idle_w: float | None = Field(default=None, ge=0, le=MOST, description="power without work")
+    busy_w: float | None = Field(default=None, ge=0, le=MOST, description="power at full load")
+    usd_per_hour: float | None = Field(default=None, ge=0, le=MOST, description="price of a node")
+    usd_per_1m_tokens: float | None = Field(
+        default=None, ge=0, le=MOST, description="price of a million tokens"
+    )
 
     def build(
         self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None

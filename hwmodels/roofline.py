@@ -10,6 +10,11 @@ from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
+from hwmodels.spec import MOST, MOST_MS
+
+LEAST_RATE = 0.1
+"""TFLOPS or GB/s: a hundredth of a telephone's."""
+LEAST_SHARE = 0.001
 
 
 class Roofline(GpuSpec):
@@ -17,22 +22,26 @@ class Roofline(GpuSpec):
 
     kind: Literal["roofline"] = "roofline"
     preset: str = Field(default="generic_gpu", description="catalogue entry (or path of one) to start from")
-    peak_bf16_tflops: float | None = Field(default=None, gt=0, description="dense peak, without sparsity")
-    peak_fp8_tflops: float | None = Field(default=None, gt=0, description="dense peak, without sparsity")
+    peak_bf16_tflops: float | None = Field(
+        default=None, ge=LEAST_RATE, le=MOST, description="dense peak, without sparsity"
+    )
+    peak_fp8_tflops: float | None = Field(
+        default=None, ge=LEAST_RATE, le=MOST, description="dense peak, without sparsity"
+    )
     memory_bandwidth_gb_per_s: float | None = Field(
-        default=None, gt=0, description="peak of the device memory"
+        default=None, ge=LEAST_RATE, le=MOST, description="peak of the device memory"
     )
     mfu_prefill: float | None = Field(
-        default=None, gt=0, le=1, description="part of the compute peak reached"
+        default=None, ge=LEAST_SHARE, le=1, description="part of the compute peak reached"
     )
     mbu_weights: float | None = Field(
-        default=None, gt=0, le=1, description="part of the bandwidth, for weights"
+        default=None, ge=LEAST_SHARE, le=1, description="part of the bandwidth, for weights"
     )
     mbu_kv: float | None = Field(
-        default=None, gt=0, le=1, description="part of the bandwidth, for the KV cache"
+        default=None, ge=LEAST_SHARE, le=1, description="part of the bandwidth, for the KV cache"
     )
     per_step_overhead_ms: float | None = Field(
-        default=None, ge=0, description="launch and host time of a step"
+        default=None, ge=0, le=MOST_MS, description="launch and host time of a step"
     )
 
     def build(

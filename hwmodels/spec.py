@@ -11,6 +11,13 @@ from hwmodels.sheet import Sheet
 from hwmodels.value import Value
 from mistakes import UserError
 
+MOST_MS = 3_600_000
+"""An hour: a time per token or step beyond it is a slip."""
+MOST_TOKENS = 1_000_000_000
+MOST_SEQUENCES = 1_000_000
+MOST = 1e9
+"""Of watts, dollars, gigabytes and the like: far above anything, and safe to reckon with."""
+
 SETTINGS = frozenset({"kind", "preset", "weights", "dense_ms_by_tokens"})
 """Fields that are no single values, or choose them."""
 SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens"})

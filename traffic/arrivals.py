@@ -15,7 +15,7 @@ from traffic.blocks import accumulated, until
 from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
 from traffic.renewal import gamma_gaps
 from traffic.replay import TraceArrivals
-from traffic.spec import RatePerS, Spec
+from traffic.spec import MAX_S, RatePerS, Spec
 from traffic.units import BLOCK, PS_PER_S, FloatArray, as_written, nearest
 
 __all__ = [
@@ -47,7 +47,10 @@ class ConstantArrivals(Spec):
     kind: Literal["constant"] = "constant"
     rate_per_s: RatePerS
     offset_s: float | None = Field(
-        default=None, ge=0, description="time of the first arrival; default: one gap after the start"
+        default=None,
+        ge=0,
+        le=MAX_S,
+        description="time of the first arrival; default: one gap after the start",
     )
 
     def blocks(self, rng: np.random.Generator, horizon_ps: int, size: int = BLOCK) -> Iterator[list[int]]:

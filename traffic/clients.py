@@ -23,6 +23,7 @@ class Clients(Spec):
     busiest_half: int | None = Field(
         default=None,
         ge=1,
+        le=500_000,
         description="so many of them make half of the requests; absent: all send alike",
     )
 

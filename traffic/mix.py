@@ -14,7 +14,7 @@ from mistakes import UserError
 from plain_yaml import Loader
 from traffic.arrivals import Arrivals
 from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
-from traffic.spec import Spec
+from traffic.spec import MAX_TOKENS, Spec
 from traffic.traces import read_trace
 
 SIZES_AT_ONCE = 256
@@ -28,12 +28,12 @@ problem fact water room mother area money story month lot right study book word 
 
 class Kind(Spec):
     name: str = Field(strict=False, min_length=1)
-    weight: float = Field(1.0, gt=0, description="its share, where arrivals do not tell it")
+    weight: float = Field(1.0, gt=0, le=1e9, description="its share, where arrivals do not tell it")
     key: str = "sk-load"
     model: str | None = Field(None, description="on the wire; absent: the first that the server lists")
     place: str | None = Field(None, description="sent as x-sim-place; absent: as the key or the port says")
     stream: bool = True
-    max_tokens: int | None = Field(None, ge=1, description="the cap that a request states")
+    max_tokens: int | None = Field(None, ge=1, le=MAX_TOKENS, description="the cap that a request states")
     lengths: Lengths
     arrivals: Arrivals | None = Field(None, description="absent: shares the rate of the whole load")
 

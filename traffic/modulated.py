@@ -20,7 +20,9 @@ from traffic.units import BLOCK, PS_PER_S, IntArray
 
 Cv = Annotated[
     float,
-    Field(gt=0, le=100, description="coefficient of variation of the gaps; 1 is Poisson, more is burstier"),
+    Field(
+        ge=0.01, le=100, description="coefficient of variation of the gaps; 1 is Poisson, more is burstier"
+    ),
 ]
 
 

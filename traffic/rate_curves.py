@@ -12,11 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
-from traffic.spec import MAX_RATE_PER_S, RatePerS, Spec
+from traffic.spec import MAX_RATE_PER_S, MAX_S, MIN_S, RatePerS, Spec
 from traffic.units import PS_PER_S, FloatArray, IntArray, as_written, nearest
 
-MAX_S = 4_000_000
-"""46 days, as long as a run can be."""
 PIECES = 512
 """Made at once, where they are short."""
 STRETCH_PS = 10**18
@@ -51,8 +49,8 @@ class OnOffCurve(Spec):
     """Two rates by turns, each for an exponential time; in which of the two a run starts is drawn too."""
 
     kind: Literal["on_off"] = "on_off"
-    on_s: float = Field(gt=0, le=86_400, description="mean time at the first rate")
-    off_s: float = Field(gt=0, le=86_400, description="mean time at the second")
+    on_s: float = Field(ge=MIN_S, le=86_400, description="mean time at the first rate")
+    off_s: float = Field(ge=MIN_S, le=86_400, description="mean time at the second")
     on_rate_per_s: RatePerS
     off_rate_per_s: RateOrZero = 0.0
 
@@ -77,7 +75,7 @@ class OnOffCurve(Spec):
 
 
 class Segment(Spec):
-    until_s: float = Field(gt=0, le=MAX_S, description="its end, counted from the start of the curve")
+    until_s: float = Field(ge=MIN_S, le=MAX_S, description="its end, counted from the start of the curve")
     rate_per_s: RateOrZero
 
 
@@ -133,8 +131,8 @@ class WindowsCurve(Spec):
 
     kind: Literal["windows"] = "windows"
     rate_per_s: RatePerS
-    window_s: float = Field(gt=0, le=MAX_S)
-    factors: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+    window_s: float = Field(ge=MIN_S, le=MAX_S)
+    factors: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
         strict=False,
         min_length=1,
         description="one per window, relative to each other: they are scaled to a mean of 1",
@@ -177,7 +175,7 @@ class DiurnalCurve(Spec):
     amplitude: float = Field(ge=0, le=1, description="0.35: between 65 % and 135 % of the mean rate")
     period_s: float = Field(default=86_400.0, ge=1, le=MAX_S)
     peak_at_s: float | None = Field(
-        default=None, ge=0, description="a time of highest rate; absent: a quarter of the period"
+        default=None, ge=0, le=MAX_S, description="a time of highest rate; absent: a quarter of the period"
     )
 
     def pieces(self, rng: Generator) -> Iterator[Pieces]:

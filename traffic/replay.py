@@ -10,7 +10,7 @@ from numpy.random import Generator
 from pydantic import Field, model_validator
 
 from traffic.blocks import until
-from traffic.spec import Spec
+from traffic.spec import MAX_S, Spec
 from traffic.traces import TraceError
 from traffic.traces.file import TraceFile
 from traffic.traces.spread import Spread, spread_at_random, spread_evenly, spread_note
@@ -24,7 +24,9 @@ class Resample(Spec):
     """The circular block bootstrap: what happens within `block_s` stays together."""
 
     block_s: float = Field(
-        gt=0, description="in the trace's own time; longer than its bursts, much shorter than the trace"
+        gt=0,
+        le=MAX_S,
+        description="in the trace's own time; longer than its bursts, much shorter than the trace",
     )
 
 
@@ -39,7 +41,7 @@ class TraceArrivals(TraceFile):
     """The recorded times of a trace, its first row at time 0."""
 
     kind: Literal["trace"] = "trace"
-    speed: float = Field(default=1.0, gt=0, description="2 replays the trace in half its time")
+    speed: float = Field(default=1.0, ge=1e-6, le=1e6, description="2 replays the trace in half its time")
     loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
     spread: Spread = Field(
         default="none",

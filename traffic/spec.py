@@ -10,6 +10,11 @@ MAX_TOKENS = 10_000_000
 
 MAX_RATE_PER_S = 1e9
 
+MAX_S = 4_000_000
+"""46 days, as long as a run can be; a run and its drain fit an integer of 64 bits in picoseconds."""
+MIN_S = 0.001
+"""The shortest stretch of time that repeats: shorter ones would pile up without end."""
+
 RatePerS = Annotated[
     float,
     Field(gt=0, le=MAX_RATE_PER_S, description="requests per second; above 1e9 the picoseconds would show"),

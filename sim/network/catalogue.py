@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,24 @@ from hwmodels.value import CONFIDENCES, Confidence, Value
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
-POSITIVE = ("mbit_per_s", "_bytes", "_segments", "_per_round_trip")
-"""Endings of the names of values that are divided by."""
-MOST = {"loss_per_segment": 0.5, "noise_share": 1.0, "jitter_sigma": 3.0}
+LEAST_MBIT_PER_S = 0.001
+"""A kilobit: below it the largest prompt would be on its way for longer than a run."""
+MOST_MBIT_PER_S = 1e9
+BOUNDS = {
+    "_ms": (0.0, 60_000.0),
+    "jitter_shape": (0.01, 100.0),
+    "jitter_sigma": (0.0, 3.0),
+    "loss_per_segment": (0.0, 0.5),
+    "mbit_per_s": (LEAST_MBIT_PER_S, MOST_MBIT_PER_S),
+    "mss_bytes": (64.0, 1e6),
+    "_bytes": (1.0, 1e6),
+    "_segments": (1.0, 1e6),
+    "_token": (0.0, 1000.0),
+    "noise_share": (0.0, 1.0),
+    "share_of_floor": (0.0, 10.0),
+    "megabytes_per_round_trip": (0.001, 1e6),
+}
+"""(least, most) of values that a scenario may state, by the ending of their names; the first that fits."""
 
 Values = Mapping[str, Value]
 
@@ -86,11 +100,16 @@ def _values(owner: str, raw: Mapping[str, Mapping[str, Any]]) -> Values:
 
 
 def _require_possible(name: str, value: float) -> None:
-    least = "more than 0" if name.endswith(POSITIVE) else "at least 0"
-    most = next((most for ending, most in MOST.items() if name.endswith(ending)), inf)
-    if value < 0 or value > most or (value == 0 and name.endswith(POSITIVE)):
-        limit = "" if most == inf else f" and at most {most:g}"
-        raise ValueError(f"network value {name} is {value:g}; it must be {least}{limit}")
+    least, most = bounds_of(name)
+    if not least <= value <= most:
+        raise ValueError(
+            f"network value {name} is {value:g}; it must be at least {least:g} and at most {most:g}"
+        )
+
+
+def bounds_of(name: str) -> tuple[float, float]:
+    """(least, most) of the value of this name."""
+    return next(bounds for ending, bounds in BOUNDS.items() if name.endswith(ending))
 
 
 def _restated(values: Values, stated: Mapping[str, float]) -> Values:

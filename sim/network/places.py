@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from sim.network.catalogue import NetworkFacts, network_facts
+from sim.network.catalogue import LEAST_MBIT_PER_S, MOST_MBIT_PER_S, NetworkFacts, network_facts
 from sim.network.hops import Atlas, Hop, catalogued, inter_region, metro
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.path import Path
@@ -21,7 +21,7 @@ RegionName = Annotated[str, AfterValidator(_known)]
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class EdgePlace(_Spec):
@@ -84,8 +84,8 @@ class NoJitter(_Spec):
 
 class GammaJitter(_Spec):
     kind: Literal["gamma"]
-    shape: float = Field(1.0, gt=0, description="1 is exponential")
-    scale_ms: float = Field(gt=0, allow_inf_nan=False)
+    shape: float = Field(1.0, ge=0.01, le=100, description="1 is exponential")
+    scale_ms: float = Field(gt=0, le=60_000)
 
     @property
     def jitter(self) -> Jitter | None:
@@ -94,7 +94,7 @@ class GammaJitter(_Spec):
 
 class LognormalJitter(_Spec):
     kind: Literal["lognormal"]
-    median_ms: float = Field(gt=0, allow_inf_nan=False)
+    median_ms: float = Field(gt=0, le=60_000)
     sigma: float = Field(gt=0, le=3)
 
     @property
@@ -111,8 +111,12 @@ class CustomPlace(_Spec):
         kind="none"
     )
     loss_per_segment: float = Field(0.0, ge=0, le=0.5)
-    up_mbit_per_s: float | None = Field(None, gt=0, description="absent: no limit")
-    down_mbit_per_s: float | None = Field(None, gt=0, description="absent: no limit")
+    up_mbit_per_s: float | None = Field(
+        None, ge=LEAST_MBIT_PER_S, le=MOST_MBIT_PER_S, description="absent: no limit"
+    )
+    down_mbit_per_s: float | None = Field(
+        None, ge=LEAST_MBIT_PER_S, le=MOST_MBIT_PER_S, description="absent: no limit"
+    )
     dns_lookup_ms: float = Field(0.0, ge=0, le=60_000, description="per new connection")
 
     @property

@@ -23,43 +23,54 @@ from sim.network.keep_alive import Tls
 from sim.network.places import Place, RegionName
 from traffic.clients import Clients
 from traffic.lengths import Length
+from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
 from traffic.workload import Workload
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+Text = Annotated[str, StringConstraints(max_length=1000)]
+
+MAX_MS = 86_400_000
+"""A day: longer than anybody computes on one request, or waits for it."""
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Batching(Section):
     """vLLM's settings; what is left out comes from the hardware."""
 
-    max_num_seqs: int | None = Field(None, ge=1, description="sequences in the batch at most")
+    max_num_seqs: int | None = Field(None, ge=1, le=1_000_000, description="sequences in the batch at most")
     max_num_batched_tokens: int | None = Field(
-        None, ge=1, description="tokens of one step at most, prompt chunks and decodes together"
+        None, ge=1, le=1_048_576, description="tokens of one step at most, prompt chunks and decodes together"
     )
     block_size: int | None = Field(
-        None, ge=1, description="tokens of one KV block; absent: 16 on GPUs as in vLLM, 1 on an ASIC"
+        None,
+        ge=1,
+        le=MAX_TOKENS,
+        description="tokens of one KV block; absent: 16 on GPUs as in vLLM, 1 on an ASIC",
     )
 
 
 class Limits(Section):
-    requests_per_minute: int = Field(ge=1)
-    tokens_per_minute: int = Field(ge=1)
+    requests_per_minute: int = Field(ge=1, le=1_000_000_000)
+    tokens_per_minute: int = Field(ge=1, le=1_000_000_000_000)
     algorithm: Literal["token_bucket", "sliding_window", "fixed_window"] = "token_bucket"
     scope: Literal["project", "key"] = Field("project", description="who shares one limit")
     default_output_reservation_tokens: int = Field(
-        512, ge=0, description="reserved for the output of a request that states no maximum (assumed)"
+        512,
+        ge=0,
+        le=MAX_TOKENS,
+        description="reserved for the output of a request that states no maximum (assumed)",
     )
 
 
 class Model(Section):
-    id: str = Field(description="the model's name on the wire")
+    id: str = Field(min_length=1, max_length=200, description="the model's name on the wire")
     llm: str = Field(description="the catalogue's facts of the LLM, such as llama3.1-8b")
     hardware: Hardware
     nodes: int = Field(1, ge=1, le=10_000)
-    context_tokens: int = Field(ge=2, description="prompt and output of one request at most")
+    context_tokens: int = Field(ge=2, le=MAX_TOKENS, description="prompt and output of one request at most")
     batching: Batching = Batching()
     routing: Literal["least_outstanding", "round_robin", "random"] = "least_outstanding"
     limits: Limits | None = Field(None, description="absent: no limits")
@@ -79,8 +90,10 @@ class Model(Section):
 
 
 class Gateway(Section):
-    overhead_ms: float = Field(0.0, ge=0, description="service time of one request")
-    concurrency: int | None = Field(None, ge=1, description="requests in service at once; absent: any number")
+    overhead_ms: float = Field(0.0, ge=0, le=MAX_MS, description="service time of one request")
+    concurrency: int | None = Field(
+        None, ge=1, le=1_000_000, description="requests in service at once; absent: any number"
+    )
 
 
 class Network(Section):
@@ -89,9 +102,11 @@ class Network(Section):
     )
     tls: Annotated[Tls, BeforeValidator(lambda v: str(v) if isinstance(v, float) else v)] = "1.3"
     dns_lookup_ms: float | None = Field(
-        None, ge=0, description="per new connection; absent: by the kind of place"
+        None, ge=0, le=60_000, description="per new connection; absent: by the kind of place"
     )
-    idle_timeout_s: float = Field(60.0, ge=0, description="an idle connection is kept so long (assumed)")
+    idle_timeout_s: float = Field(
+        60.0, ge=0, le=MAX_S, description="an idle connection is kept so long (assumed)"
+    )
     values: dict[str, float] = Field(
         default_factory=dict,
         description="instead of the network catalogue's values, by name: `fabric.rtt_floor_ms: 0.02`",
@@ -114,8 +129,10 @@ class App(Section):
     mode: Literal["sequential", "fan_out"] = Field(
         "sequential", description="one after the other, or all at once"
     )
-    cpu_ms: float = Field(0.0, ge=0, description="work before the first call")
-    cpu_per_call_ms: float = Field(0.0, ge=0, description="work after each answer; once when fanned out")
+    cpu_ms: float = Field(0.0, ge=0, le=MAX_MS, description="work before the first call")
+    cpu_per_call_ms: float = Field(
+        0.0, ge=0, le=MAX_MS, description="work after each answer; once when fanned out"
+    )
 
 
 class Source(Workload):
@@ -131,12 +148,16 @@ class Source(Workload):
         "`<tenant>-0`, `<tenant>-1` ..., the busiest first; absent: the tenant has one project and one key",
     )
     max_output_tokens: int | None = Field(
-        None, ge=1, description="the cap its requests state; absent: none stated"
+        None, ge=1, le=MAX_TOKENS, description="the cap its requests state; absent: none stated"
     )
     stream: bool = True
-    timeout_s: float | None = Field(None, gt=0, description="callers give up after this; absent: never")
+    timeout_s: float | None = Field(
+        None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"
+    )
     connections: Literal["pooled", "per_request"] = "pooled"
-    users: int = Field(1, ge=1, description="how many callers, each with connections of its own")
+    users: int = Field(
+        1, ge=1, le=1_000_000, description="how many callers, each with connections of its own"
+    )
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -148,10 +169,10 @@ class Source(Workload):
 class Slo(Section):
     """Objectives that a request must meet, all of them. Absent: not asked for."""
 
-    ttft_ms: float | None = Field(None, gt=0)
-    tpot_ms: float | None = Field(None, gt=0)
-    e2e_ms: float | None = Field(None, gt=0)
-    felt_ms: float | None = Field(None, gt=0, description="of user requests, the app included")
+    ttft_ms: float | None = Field(None, gt=0, le=MAX_MS)
+    tpot_ms: float | None = Field(None, gt=0, le=MAX_MS)
+    e2e_ms: float | None = Field(None, gt=0, le=MAX_MS)
+    felt_ms: float | None = Field(None, gt=0, le=MAX_MS, description="of user requests, the app included")
 
 
 class Precision(Section):
@@ -167,21 +188,24 @@ class Precision(Section):
     )
 
 
-Percentile = Annotated[float, Field(gt=0, lt=100)]
+Percentile = Annotated[float, Field(ge=0.001, le=99.999)]
 
 
 class RunPlan(Section):
-    horizon_s: float = Field(gt=0, le=4_000_000, description="sources send until here")
-    warm_up_s: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+    horizon_s: float = Field(ge=MIN_S, le=MAX_S, description="sources send until here")
+    warm_up_s: Annotated[float, Field(ge=0, le=MAX_S)] | Literal["auto"] = Field(
         0.0,
         description="requests meant before this are not counted; `auto`: where MSER-5 sees the start-up end",
     )
     drain_s: float | None = Field(
-        None, ge=0, description="time after the horizon for answers to arrive; absent: as long as the horizon"
+        None,
+        ge=0,
+        le=MAX_S,
+        description="time after the horizon for answers to arrive; absent: as long as the horizon",
     )
     replications: int = Field(10, ge=1, le=10_000, description="with `precision`: those of the first round")
     precision: Precision | None = Field(None, description="absent: just `replications`")
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, le=2**63 - 1)
     percentiles: list[Percentile] = Field(
         [50, 90, 95, 99],
         min_length=1,
@@ -230,7 +254,7 @@ class ApiKey(Section):
 class Serve(Section):
     """The live server; a simulated run does not look at it."""
 
-    keys: dict[str, ApiKey] = Field(
+    keys: dict[Annotated[str, StringConstraints(min_length=1, max_length=500)], ApiKey] = Field(
         default_factory=dict,
         description="API keys; absent: `sk-<source>` stands for that traffic source, and any other key is "
         "a project of its own",
@@ -244,16 +268,16 @@ class Serve(Section):
 
 
 class Variant(Section):
-    title: str | None = None
+    title: Text | None = None
     set: dict[str, Any] = Field(
         default_factory=dict, description="dotted path -> value, put over the scenario"
     )
 
 
 class Scenario(Section):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    title: str = ""
-    question: str = ""
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
+    title: Text = ""
+    question: Text = ""
     models: dict[Name, Model] = Field(min_length=1)
     gateway: Gateway = Gateway()
     network: Network

@@ -30,6 +30,11 @@ BOUNDS = {
     "less_than": ("lt", "less than {}"),
     "less_than_equal": ("le", "{} or less"),
 }
+SIZES = {
+    "too_short": "hold at least {min_length}",
+    "string_too_short": "not be empty",
+    "string_too_long": "have {max_length} characters or fewer",
+}
 LONGEST = 60
 """Characters of a value that a sentence repeats."""
 
@@ -39,7 +44,7 @@ def sentence(errors: Sequence[ErrorDetails], data: dict[str, Any], source_map: S
     error = _telling(errors)
     location = _in_file(error, data)
     same = [other for other in errors if _in_file(other, data) == location]
-    path = ".".join(map(str, location))
+    path = ".".join(_cut(str(part)) for part in location)
     return f"{source_map.where(location)}: {prefix}{_words(error, same, path)}"
 
 
@@ -106,8 +111,8 @@ def _requirement(error: ErrorDetails) -> str:
     if kind in BOUNDS:
         key, phrase = BOUNDS[kind]
         return f"it must be {phrase.format(_number(context[key]))}"
-    if kind == "too_short":
-        return f"it must hold at least {context['min_length']}"
+    if kind in SIZES:
+        return f"it must {SIZES[kind].format(**context)}"
     if kind == "string_pattern_mismatch":
         return f"names are lower-case letters and digits, as in `{_name_like(error)}`"
     wanted = TYPES.get(kind.partition("_")[0])
@@ -145,6 +150,10 @@ def shown(value: object) -> str:
         text = text.removesuffix("\n").removesuffix("\n...")
     else:
         text = f"{value:.12g}" if isinstance(value, float) else repr(value)
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -274,9 +274,9 @@ def test_a_loop_over_no_time_is_refused(tmp_path: Path, rows: int, why: str) -> 
             {"kind": "poison", "rate_per_s": 1},
             "'constant', 'poisson', 'gamma', 'modulated', 'profile', 'trace'",
         ),
-        ({"kind": "gamma", "rate_per_s": 1, "cv": 0}, "greater than 0"),
+        ({"kind": "gamma", "rate_per_s": 1, "cv": 0}, "greater than or equal to 0.01"),
         ({"kind": "trace", "path": "x.csv", "loop": True, "resample": {"block_s": 1}}, "exclude each other"),
-        ({"kind": "trace", "path": "x.csv", "speed": 0}, "greater than 0"),
+        ({"kind": "trace", "path": "x.csv", "speed": 0}, "greater than or equal to 0.000001"),
         ({"kind": "trace", "path": "x.csv", "format": "azure"}, "'azure'; known are auto, azure_csv"),
     ],
 )

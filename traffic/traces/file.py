@@ -23,7 +23,9 @@ FormatName = Annotated[
     AfterValidator(_known_format),
     Field(json_schema_extra={"enum": list[object](NAMES)}, description="auto: as the first row tells"),
 ]
-LimitRows = Annotated[int, Field(ge=1, description="read no more than so many rows from the start")]
+LimitRows = Annotated[
+    int, Field(ge=1, le=1_000_000_000, description="read no more than so many rows from the start")
+]
 
 
 class TraceFile(Spec):

@@ -166,7 +166,7 @@ def test_a_custom_place_is_what_it_says() -> None:
         ({"kind": "internet", "access": "5g"}, "near"),
         ({"kind": "edge", "rtt_ms": 1}, "Extra inputs"),
         ({"kind": "custom", "rtt_ms": -1}, "greater than or equal to 0"),
-        ({"kind": "custom", "rtt_ms": float("nan")}, "less than or equal to 60000"),
+        ({"kind": "custom", "rtt_ms": float("nan")}, "finite number"),
         ({"kind": "moon"}, "moon"),
     ],
 )

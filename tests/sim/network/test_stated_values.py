@@ -74,7 +74,7 @@ def test_stating_nothing_changes_nothing() -> None:
             {"fabric.rtt_flor_ms": 1.0},
             "no network value 'fabric.rtt_flor_ms'; did you mean 'fabric.rtt_floor_ms'",
         ),
-        ({"cable.up_mbit_per_s": 0.0}, "cable.up_mbit_per_s is 0; it must be more than 0"),
+        ({"cable.up_mbit_per_s": 0.0}, "cable.up_mbit_per_s is 0; it must be at least 0.001"),
         (
             {"cable.loss_per_segment": 0.9},
             "cable.loss_per_segment is 0.9; it must be at least 0 and at most 0.5",
