@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
+FASTEST = 1e6
+"""A bound on `--speed`, far above what any machine keeps up with."""
 CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
@@ -43,7 +45,7 @@ def serve(
             metavar="PLACE:PORT", help="a further port whose callers are at PLACE, a place or a region"
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(min=0.001, help="simulated seconds per second")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.001, max=FASTEST, help="simulated seconds per second")] = 1.0,
     stream_chunks: Annotated[
         str, typer.Option(help="per_token: an event for each token; coalesced: one for all that are due")
     ] = "coalesced",
@@ -100,8 +102,6 @@ def serve(
     further = [*(listen or []), *(more or [])]
     if scenario is not None and listeners.is_listener(str(scenario)) and not scenario.exists():
         scenario, further = None, [*further, str(scenario)]  # `serve --listen edge:1 home:2`
-    if scenario is None:
-        say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
     spec = load(scenario or DOCUMENTED_PLATFORM, settings or []).variant(variant)
     wanted = [listeners.Listener(None, port), *map(listeners.parse, further)]
     spec, settled = listeners.settle(spec, wanted)
@@ -110,6 +110,8 @@ def serve(
     if record is not None:
         require_new(record, "--record")
     sockets = [bind(host, listener.port) for listener in settled]
+    if scenario is None:
+        say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
     ports = [listening.getsockname()[1] for listening in sockets]
     behaviour = Settings(
         stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",

@@ -68,6 +68,10 @@ def raise_file_limit() -> None:
 
 def bind(host: str, port: int) -> socket.socket:
     """Raises UserError, before anything else is set up. Port 0 takes any that is free."""
+    if not host:  # to the system that would be every address of the machine
+        raise UserError(
+            "--host is empty: give an address, such as 127.0.0.1, or 0.0.0.0 for all of this machine"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -157,6 +157,8 @@ def _parse(path: Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (a safe loader)
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path.name} is not a text file in UTF-8") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path.name} is not a catalogue entry: it holds no mapping")
     return raw

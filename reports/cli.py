@@ -7,10 +7,10 @@ import typer
 
 app = typer.Typer(add_completion=False)
 
-Directory = Annotated[Path, typer.Argument(help="The directory of a run, as `e80sim run` left it.")]
-Out = Annotated[
-    Path | None, typer.Option(help="Write the report to this file instead of DIRECTORY/report.html.")
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The directory of a run, as `e80sim run` left it.")
 ]
+Out = Annotated[Path | None, typer.Option(help="Write the report to this file instead of DIR/report.html.")]
 
 
 @app.command()

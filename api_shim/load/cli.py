@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from api_shim.cli import FASTEST
 from api_shim.load.mix import mix_of, without_arrivals
 from api_shim.load.processes import LoadError, run_locust, server
 from mistakes import FAILED, INTERRUPTED, UserError, stop
@@ -27,6 +28,8 @@ from traffic.mix import Mix
 
 app = typer.Typer(add_completion=False)
 
+LONGEST_S = 4_000_000
+"""As the horizon of a scenario."""
 SENDERS = 12
 """Locust's users in an open loop: enough for each kind of request to have one."""
 SPAWN_PER_S = 100
@@ -59,11 +62,14 @@ def load(
         typer.Option(
             metavar="R",
             min=0.001,
+            max=1e6,
             help="open loop: so many requests per simulated second, as Poisson arrivals",
         ),
     ] = None,
-    duration: Annotated[float, typer.Option(metavar="S", min=0.1, help="simulated seconds of load")] = 30.0,
-    speed: Annotated[float, typer.Option(min=0.001, help="simulated seconds per second")] = 1.0,
+    duration: Annotated[
+        float, typer.Option(metavar="S", min=0.1, max=LONGEST_S, help="simulated seconds of load")
+    ] = 30.0,
+    speed: Annotated[float, typer.Option(min=0.001, max=FASTEST, help="simulated seconds per second")] = 1.0,
     processes: Annotated[int, typer.Option(min=1, help="of locust")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="the run directory; default runs/<name>/<time>-<hash>")

@@ -28,7 +28,9 @@ DIFFERENT = 1
 
 @app.command()
 def replay(
-    directory: Annotated[Path, typer.Argument(help="what `e80sim serve --record` or `e80sim load` left")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="what `e80sim serve --record` or `e80sim load` left")
+    ],
     out: Annotated[Path | None, typer.Option(help="write a run directory of the replay, too")] = None,
 ) -> None:
     """Exit status 0: every stamp is equal, to the picosecond. 1: the first difference is told.
@@ -44,6 +46,8 @@ def replay(
     run = read(directory)
     if not (directory / FILE).exists():
         raise UserError(f"{directory} is not the directory of a live run: it has no {FILE}")
+    if out is not None:
+        require_new(out, "--out")
     entries = read_journal(directory / FILE)
     if not entries:
         raise UserError(f"nothing came in to replay: {directory / FILE} is empty")
