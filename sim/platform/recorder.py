@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from reports.record import Column
 
+LATEST_PS = 2**63 - 1
+"""106 days. A run and its drain end before, but what is under way then may be meant to arrive later, with jitter
+of a long tail or in a long queue for a thin line. It is recorded as arriving at the latest instant."""
 FLUSH_ROWS = 8192
 """Rows held as tuples before they become an array: Python integers cost five times the memory."""
 
@@ -125,7 +128,12 @@ class Recorder:
 
     def _held(self) -> Block:
         width = len(self.columns)
-        flat = np.fromiter(chain.from_iterable(self._rows), np.int64, len(self._rows) * width)
+        size = len(self._rows) * width
+        try:
+            flat = np.fromiter(chain.from_iterable(self._rows), np.int64, size)
+        except OverflowError:
+            values = (min(value, LATEST_PS) for value in chain.from_iterable(self._rows))
+            flat = np.fromiter(values, np.int64, size)
         return flat.reshape(-1, width)
 
     def arrays(self, order_by: str) -> dict[str, NDArray[np.int64]]:

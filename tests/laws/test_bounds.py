@@ -28,7 +28,7 @@ from tests.support.live import Wire
 from tests.support.schema_numbers import Number, numbers
 from tests.support.study import results_of
 
-TRACE = "TIMESTAMP,ContextTokens,GeneratedTokens\n0.0,5,3\n0.4,4,2\n0.9,6,1\n"
+TRACE = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,5,3\n0.4,4,2\n0.9,6,1\n"
 BASE = """
 name: bounds
 models:
@@ -126,6 +126,9 @@ INSIDE = {
 }
 """From there to the section."""
 
+ROOFLINE_TERMS = ("t_weights_ms", "ms_per_token", "p_norm")
+TABLED = {f"models.m.hardware.{term}": None for term in ROOFLINE_TERMS}
+TABLED |= {"models.m.batching": {"max_num_batched_tokens": 1}}
 RARE = {"traffic.s.arrivals.rate_per_s": 1e-5, "traffic.u.arrivals.rate_per_s": 1e-6}
 BESIDE: dict[str, dict[str, Any]] = {
     "RunPlan.horizon_s most": RARE,
@@ -135,13 +138,29 @@ BESIDE: dict[str, dict[str, Any]] = {
     "Precision.max_replications least": {"run.replications": 2},
     "Precision.max_replications most": {"run.replications": 2},
     "App.calls most": {"traffic.u.arrivals.rate_per_s": 1},
-    "GpuIteration.dense_ms_by_tokens.* least": {"models.m.batching.max_num_batched_tokens": 1},
-    "GpuIteration.dense_ms_by_tokens.* most": {"models.m.batching.max_num_batched_tokens": 1},
+    "GpuIteration.dense_ms_by_tokens.* least": TABLED,
+    "GpuIteration.dense_ms_by_tokens.* most": TABLED,
+    "GpuIteration.dense_scale least": TABLED | {"models.m.hardware.dense_ms_by_tokens": {"1": 5.0}},
+    "GpuIteration.dense_scale most": TABLED | {"models.m.hardware.dense_ms_by_tokens": {"1": 5.0}},
+    "GpuIteration.memory_gb least": {"models.m.hardware.kv_pool_tokens": None},
+    "GpuIteration.memory_gb most": {"models.m.hardware.kv_pool_tokens": None},
+    "HardwiredAsic.pipeline_depth least": {"models.m.hardware.prefill_ms_per_token": None},
+    "HardwiredAsic.pipeline_depth most": {"models.m.hardware.prefill_ms_per_token": None},
+    "HardwiredAsic.kv_pool_tokens most": {"models.m.context_tokens": 10_000_000},
+    "Batching.max_num_seqs most": {"models.m.hardware.max_concurrent_sequences": 1_000_000},
+    "Clients.busiest_half most": {"traffic.s.clients.count": 1_000_000},
+    "LognormalLength.low most": {"traffic.s.lengths.prompt.median": 10_000_000},
+    "LognormalLength.high least": {"traffic.s.lengths.prompt.median": 1},
+    "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
+    "Segment.rate_per_s least": {
+        "traffic.s.arrivals.rate.segments": [SEGMENT, {"until_s": 1, "rate_per_s": 20}]
+    },
 }
 """Settings without which a cell would only be refused for another reason, or take long."""
 
 MOST_REQUESTS = 20_000
 """Cells that expect more are checked and served: they would take too long here."""
+
 WITHOUT_COST = {"HardwiredAsic.decode_step_ms least", "HardwiredAsic.prefill_ms_per_token least"}
 """Steps that take no time are not simulated."""
 

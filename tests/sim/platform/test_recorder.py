@@ -54,3 +54,8 @@ def test_a_full_disk_is_told_and_ends_the_table_alone(tmp_path: Path) -> None:
     assert blocks.problem is not None
     assert [block.tolist() for block in blocks.kept()] == [[[1, 1], [1, 1]]]
     blocks.close()
+
+
+def test_what_would_arrive_after_the_latest_instant_is_recorded_as_arriving_then() -> None:
+    rows = list(enumerate([5, 2**63 - 1, 2**63, 10**30]))
+    assert recorded(rows, None)["at_ps"] == [5, 2**63 - 1, 2**63 - 1, 2**63 - 1]
