@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from reports.record import Column
 
 LATEST_PS = 2**63 - 1
-"""106 days. A run and its drain end before, but what is under way then may be meant to arrive later, with jitter
-of a long tail or in a long queue for a thin line. It is recorded as arriving at the latest instant."""
+"""106 days. A run and its drain end before. What is under way then may be meant to arrive later, after
+jitter of a long tail or a long queue for a thin line: it is recorded as arriving at the latest instant."""
 FLUSH_ROWS = 8192
 """Rows held as tuples before they become an array: Python integers cost five times the memory."""
 

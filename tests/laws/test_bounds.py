@@ -127,7 +127,7 @@ INSIDE = {
 """From there to the section."""
 
 ROOFLINE_TERMS = ("t_weights_ms", "ms_per_token", "p_norm")
-TABLED = {f"models.m.hardware.{term}": None for term in ROOFLINE_TERMS}
+TABLED: dict[str, Any] = {f"models.m.hardware.{term}": None for term in ROOFLINE_TERMS}
 TABLED |= {"models.m.batching": {"max_num_batched_tokens": 1}}
 RARE = {"traffic.s.arrivals.rate_per_s": 1e-5, "traffic.u.arrivals.rate_per_s": 1e-6}
 BESIDE: dict[str, dict[str, Any]] = {
