@@ -42,3 +42,8 @@ class Request(NamedTuple):
 def caller_named(kind: CallerKind, name: str) -> str:
     """A source, an app and an API key of one name are three callers, with connections of their own."""
     return f"{kind}/{name}"
+
+
+def is_key(caller: str) -> bool:
+    """Whether it is an API key, of which there can be any number."""
+    return caller.startswith("key/")

@@ -17,7 +17,7 @@ from sim.network.transport import (
     slow_start,
     transport,
 )
-from sim.network.variates import is_quiet, messages, openings, users
+from sim.network.variates import MESSAGE_BLOCK, is_quiet, messages, openings, users
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 
 
@@ -47,8 +47,14 @@ class Link:
     """
 
     def __init__(
-        self, path: Path, rng: Generator, keep_alive: KeepAlive, wire: Transport | None = None
+        self,
+        path: Path,
+        rng: Generator,
+        keep_alive: KeepAlive,
+        wire: Transport | None = None,
+        block: int = MESSAGE_BLOCK,
     ) -> None:
+        """Draws for `block` messages are made at once, and kept until they are used."""
         wire = wire or transport()
         dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
         self.path = path
@@ -65,8 +71,9 @@ class Link:
         self._mss_bytes, self._window = wire.mss_bytes, wire.initial_window_segments
         # Reading the draws of one kind must not shift those of another, hence a generator each.
         draws = [rng, rng, rng] if is_quiet(path) and keep_alive.users == 1 else rng.spawn(3)
-        self._next_message = messages(path, draws[0], wire.noise_share).__next__
-        self._next_opening = openings(path, draws[1], wire.noise_share).__next__
+        self._next_message = messages(path, draws[0], wire.noise_share, block).__next__
+        self._next_opening = openings(path, draws[1], wire.noise_share, max(1, block // 8)).__next__
+        self._alone: ConnectionPool | None = None
         self._pool_of_next = self._pools(draws[2])
         self._forgets_window = keep_alive.slow_start_after_idle
         self._opened = 0
@@ -111,6 +118,13 @@ class Link:
             assert free_ps >= self._now_ps, (free_ps, self._now_ps)
             connection.pool.put(connection, free_ps)
 
+    def is_cold(self, now_ps: int) -> bool:
+        """The next request opens a connection whatever came before, if no other one is under way.
+
+        Only known where all connections are one user's.
+        """
+        return self._alone is not None and self._alone.is_cold(now_ps)
+
     def _take(self, now_ps: int) -> tuple[Connection, bool, int]:
         """(connection, whether it is new, when its set-up would be done if round trips took no time)."""
         pool = self._pool_of_next()
@@ -132,7 +146,7 @@ class Link:
             return lambda: None
         idle_timeout_ps = ps_of_s(keep_alive.idle_timeout_s)
         if keep_alive.users == 1:
-            alone = ConnectionPool(idle_timeout_ps)
+            alone = self._alone = ConnectionPool(idle_timeout_ps)
             return lambda: alone
         pools: dict[int, ConnectionPool] = {}
         next_user = users(rng, keep_alive.users).__next__

@@ -63,6 +63,17 @@ class ConnectionPool:
         idle.pop()
         return connection
 
+    def is_cold(self, now_ps: int) -> bool:
+        """The server has closed every connection by now, and none is to come back."""
+        last_ps = max(
+            (
+                connection.free_ps
+                for connection in (*self._idle[-1:], *(entry[2] for entry in self._returning))
+            ),
+            default=-1,
+        )
+        return last_ps < 0 or now_ps - last_ps > self._idle_timeout_ps
+
     def put(self, connection: Connection, free_ps: int) -> None:
         """`free_ps` is not before the last `take`, and may lie ahead."""
         connection.free_ps = free_ps

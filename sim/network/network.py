@@ -1,6 +1,7 @@
 """A scenario's network: its places, and the paths and links between them."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, Protocol
 
 from numpy.random import Generator
@@ -13,6 +14,7 @@ from sim.network.keep_alive import KeepAlive, Tls
 from sim.network.path import Path
 from sim.network.places import GATEWAY, CustomPlace, EdgePlace, End, InternetPlace, RegionPlace, path_between
 from sim.network.transport import transport_of
+from sim.network.variates import MESSAGE_BLOCK
 
 Leg = tuple[str, str | None]
 """Names of two places, None for the gateway."""
@@ -45,9 +47,10 @@ class Network:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._facts = network_facts().with_stated(settings.values)
+        self.path = cache(self._path)
+        """(a, b) -> from place `a` to place `b`, by default the gateway. Links share it."""
 
-    def path(self, a: str, b: str | None = None) -> Path:
-        """From place `a` to place `b`, by default the gateway."""
+    def _path(self, a: str, b: str | None = None) -> Path:
         return path_between(self._end(a), self._end(b), self._settings.site, self._facts)
 
     def link(
@@ -58,6 +61,7 @@ class Network:
         *,
         connections: Literal["pooled", "per_request"] = "pooled",
         users: int = 1,
+        block: int = MESSAGE_BLOCK,
     ) -> Link:
         """The connections of a caller at `a` to a server at `b`."""
         settings = self._settings
@@ -68,7 +72,7 @@ class Network:
             tls=settings.tls,
             dns_lookup_ms=None if isinstance(self._end(a), CustomPlace) else settings.dns_lookup_ms,
         )
-        return Link(self.path(a, b), rng, keep_alive, transport_of(self._facts))
+        return Link(self.path(a, b), rng, keep_alive, transport_of(self._facts), block)
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:
         """Every assumed value that results over these legs rest on, each once, by a readable name."""

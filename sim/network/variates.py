@@ -17,7 +17,7 @@ from sim.network.transport import NEVER_LOST
 from sim.time.units import PS_PER_MS
 
 MESSAGE_BLOCK = 512
-CONNECTION_BLOCK = 64
+CONNECTION_BLOCK = MESSAGE_BLOCK // 8
 
 Message = tuple[int, int, int, int, int, int, list[list[float]]]
 """Of the request, the answer's first byte and its last: three added delays in ps, three numbers of the first
@@ -33,16 +33,18 @@ def is_quiet(path: Path) -> bool:
     return not path.jitters and path.loss_per_segment == 0
 
 
-def messages(path: Path, rng: Generator, noise_share: float) -> Iterator[Message]:
+def messages(path: Path, rng: Generator, noise_share: float, block: int = MESSAGE_BLOCK) -> Iterator[Message]:
     if is_quiet(path):
         return repeat(QUIET)
-    return chain.from_iterable(_message_blocks(path, rng, noise_share))
+    return chain.from_iterable(_messages(path, rng, noise_share, block) for _ in repeat(None))
 
 
-def openings(path: Path, rng: Generator, noise_share: float) -> Iterator[Opening]:
+def openings(
+    path: Path, rng: Generator, noise_share: float, block: int = CONNECTION_BLOCK
+) -> Iterator[Opening]:
     if is_quiet(path):
         return repeat(PLAIN)
-    return chain.from_iterable(_opening_blocks(path, rng, 1 - noise_share))
+    return chain.from_iterable(_openings(path, rng, 1 - noise_share, block) for _ in repeat(None))
 
 
 def users(rng: Generator, count: int) -> Iterator[int]:
@@ -50,30 +52,26 @@ def users(rng: Generator, count: int) -> Iterator[int]:
     return chain.from_iterable(rng.integers(count, size=MESSAGE_BLOCK).tolist() for _ in repeat(None))
 
 
-def _message_blocks(path: Path, rng: Generator, share: float) -> Iterator[Iterator[Message]]:
-    while True:
-        added = _added_ps(path, rng, share, (3, MESSAGE_BLOCK))
-        lost = _first_lost(path, rng, (3, MESSAGE_BLOCK))
-        factors = [
-            jitter.factor(rng, share, (MESSAGE_BLOCK, 3))
-            for jitter in path.jitters
-            if isinstance(jitter, Lognormal)
-        ]
-        by_message = np.stack(factors, axis=1).tolist() if factors else repeat([])
-        yield zip(*added.tolist(), *lost.tolist(), by_message, strict=False)
+def _messages(path: Path, rng: Generator, share: float, block: int) -> list[Message]:
+    added = _added_ps(path, rng, share, (3, block))
+    lost = _first_lost(path, rng, (3, block))
+    factors = [
+        jitter.factor(rng, share, (block, 3)) for jitter in path.jitters if isinstance(jitter, Lognormal)
+    ]
+    by_message = np.stack(factors, axis=1).tolist() if factors else repeat([])
+    return list(zip(*added.tolist(), *lost.tolist(), by_message, strict=False))
 
 
-def _opening_blocks(path: Path, rng: Generator, share: float) -> Iterator[Iterator[Opening]]:
-    while True:
-        added = _added_ps(path, rng, share, (CONNECTION_BLOCK,))
-        lost = _first_lost(path, rng, (CONNECTION_BLOCK,))
-        scales = [
-            jitter.base_ms(rng, share, (CONNECTION_BLOCK,)) * PS_PER_MS
-            for jitter in path.jitters
-            if isinstance(jitter, Lognormal)
-        ]
-        by_hop = np.stack(scales, axis=-1).tolist() if scales else repeat([])
-        yield zip(added.tolist(), by_hop, lost.tolist(), strict=False)
+def _openings(path: Path, rng: Generator, share: float, block: int) -> list[Opening]:
+    added = _added_ps(path, rng, share, (block,))
+    lost = _first_lost(path, rng, (block,))
+    scales = [
+        jitter.base_ms(rng, share, (block,)) * PS_PER_MS
+        for jitter in path.jitters
+        if isinstance(jitter, Lognormal)
+    ]
+    by_hop = np.stack(scales, axis=-1).tolist() if scales else repeat([])
+    return list(zip(added.tolist(), by_hop, lost.tolist(), strict=False))
 
 
 def _added_ps(path: Path, rng: Generator, share: float, size: tuple[int, ...]) -> NDArray[np.int64]:

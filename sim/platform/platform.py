@@ -1,21 +1,17 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
-from collections.abc import Callable
 from functools import cache, lru_cache
 
 from reports.record import REQUEST_COLUMNS
 from sim.kernel import Sequence
-from sim.network import Link
 from sim.platform.gateway import Gateway
+from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
-
-MakeLink = Callable[[str, str], Link]
-"""(caller, place) -> the caller's connections from there to the gateway."""
 
 REMEMBERED_ORIGINS = 10_000
 
@@ -41,8 +37,7 @@ class Platform:
         self.records = Recorder(REQUEST_COLUMNS, blocks)
         self.inside: dict[int, Ticket] = {}
         """Submitted and not recorded yet, by number."""
-        self._make_link = make_link
-        self._links: dict[tuple[str, str], Link] = {}
+        self.links = Links(make_link, lambda: (ticket.link for ticket in self.inside.values()))
         labels = self.records.labels
         # There are few different ones at a time, and each request asks for two.
         self._origin = lru_cache(REMEMBERED_ORIGINS)(
@@ -53,7 +48,7 @@ class Platform:
     def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:
         """Send `request` from its place at this instant."""
         now = self.env.now
-        link = self._link(request.caller, request.place)
+        link = self.links.link(request.caller, request.place, now)
         departure = link.send(now, request.prompt_tokens)
         ticket = Ticket(self, request, sink, link, departure)
         self.inside[request.number] = ticket
@@ -64,12 +59,6 @@ class Platform:
         else:
             Alarm(self.env, departure.arrived_ps, self.gateway.arrived, ticket)
         return ticket
-
-    def _link(self, caller: str, place: str) -> Link:
-        link = self._links.get((caller, place))
-        if link is None:
-            link = self._links[caller, place] = self._make_link(caller, place)
-        return link
 
     # What happens to a request, in the order in which it can.
 

@@ -28,8 +28,11 @@ from sim.step_engine import StepEngine
 from sim.time.streams import stream
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
-from traffic.request import Request, caller_named
+from traffic.request import Request, caller_named, is_key
 from traffic.workload import SizePair
+
+KEY_BLOCK = 2
+"""Draws at a time for an API key, of which there may be many that ask once."""
 
 ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
 
@@ -143,12 +146,18 @@ class World:
 
     def _link_to_gateway(self, caller: str, place: str) -> Link:
         """A source has the connections that it states. An app pools its own, one pool for each copy of it."""
+        if is_key(caller):
+            forgotten = (
+                self.platform.links.forgotten
+            )  # perhaps this key: its draws must not repeat themselves
+            rng = self._stream_of(f"network/{caller}/{place}" + (f"/{forgotten}" if forgotten else ""))
+            return self._network.link(place, None, rng, block=KEY_BLOCK)
         rng = self._stream_of(f"network/{caller}/{place}")
         kind, _, name = caller.partition("/")
         if kind == "source":
             source = self.scenario.traffic[name]
             return self._network.link(place, None, rng, connections=source.connections, users=source.users)
-        return self._network.link(place, None, rng, users=self._copies(name, place) if kind == "app" else 1)
+        return self._network.link(place, None, rng, users=self._copies(name, place))
 
     def _copies(self, app: str, place: str) -> int:
         """An app at its users' own place runs on each user's device; anywhere else it is one service."""

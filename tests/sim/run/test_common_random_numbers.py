@@ -101,7 +101,7 @@ def test_an_app_named_like_a_source_has_connections_of_its_own(tmp_path: Path) -
 
 def set_ups(world: World, *callers: tuple[str, str]) -> list[list[int]]:
     """Of ten new connections of each (caller, place), in ps."""
-    links = [world.platform._link(*caller) for caller in callers]
+    links = [world.platform.links.link(*caller, 0) for caller in callers]
     return [[link.send(i, 10).connected_ps - i for i in range(10)] for link in links]
 
 
