@@ -33,7 +33,7 @@ bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
 	$(BIN)/pytest tests/benchmarks -q -p no:xdist
 
 soak: $(READY) ## long random runs of both kernels against each other
-	$(BIN)/pytest -n auto -m soak tests
+	$(BIN)/pytest -n auto -m soak --timeout 7200 tests
 
 validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, writes docs/validation.md
 	$(BIN)/python docs/validate.py
