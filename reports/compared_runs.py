@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.attainment import difference_of_attainments
 from reports.differences import difference_apart, difference_of_means, difference_of_quantiles
 from reports.group import Group
 from reports.headlines import HEADLINES, answers_of
 from reports.metrics import PROBABILITIES, Window
 from reports.run_directory import Run, RunDirectoryError, read
-from reports.statistics import Answer, Samples
+from reports.statistics import Answer
 from reports.variant_records import variant_records
 
 DIFF_LINES = 20
@@ -145,17 +146,15 @@ def _difference(
 ) -> dict[str, Any]:
     if base is None or other is None:
         return {"refused": "One of the runs has no such source."}
+    if metric == "attainment":
+        return _json(*difference_of_attainments(base.attainment, other.attainment, paired=paired))
     probability = PROBABILITIES.get(statistic)
-    first, second = _samples(base, metric), _samples(other, metric)
+    first, second = base.samples[metric], other.samples[metric]
     if not paired:
         return difference_apart(first, second, probability).as_json()
     if probability is None:
         return _json(*difference_of_means(first, second))
     return _json(*difference_of_quantiles(first, second, probability))
-
-
-def _samples(group: Group, metric: str) -> Samples:
-    return group.attainment if metric == "attainment" else group.samples[metric]
 
 
 def _json(answer: Answer, variance_reduction: float | None) -> dict[str, Any]:

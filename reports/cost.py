@@ -14,10 +14,9 @@ import numpy as np
 from reports.busy import busy_share
 from reports.columns import Columns, Floats
 from reports.metrics import Window
-from reports.statistics import Answer, Estimate, Refused, interval_of
+from reports.statistics import Answer, Refused, ratio_of
 
 S_PER_HOUR = 3600
-NO_INTERVAL = "One replication: one value, and so no interval."
 NO_IDLE = "The idle power is not stated: the range goes from none at all to as much as when busy."
 NO_POWER = "The power is not stated."
 NO_PRICE = "The price is not stated."
@@ -121,14 +120,8 @@ def _money(work: Work, facts: Facts, per: Floats) -> dict[str, Any]:
 
 
 def _ratio(amount: Floats, per: Floats) -> Answer:
-    """A value per replication with work, then t."""
-    worked = per > 0
-    values = amount[worked] / per[worked]
-    if not len(values):
-        return Refused(NOTHING_DONE)
-    if len(values) == 1:
-        return Estimate(float(values[0]), None, None, 1, NO_INTERVAL)
-    return interval_of(values, len(values)).within(0.0)
+    """Of the totals: a replication without work costs too."""
+    return ratio_of(amount, per) if per.any() else Refused(NOTHING_DONE)
 
 
 def _value(facts: Facts, name: str) -> float | None:

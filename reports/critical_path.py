@@ -12,7 +12,7 @@ def felt_phases_ps(users: Columns, calls: Columns, *, fan_out: bool) -> dict[str
     Sequential calls are all on the critical path; of calls made at once only the one that ended last is.
     """
     calls = calls.take(calls.outcome("completed"))
-    owner = _owner(users, calls)
+    owner = owners(users, calls)
     calls, owner = calls.take(owner >= 0), owner[owner >= 0]
     if fan_out:
         last = _last_ended(owner, calls["ended_ps"])
@@ -28,7 +28,7 @@ def felt_phases_ps(users: Columns, calls: Columns, *, fan_out: bool) -> dict[str
     }
 
 
-def _owner(users: Columns, calls: Columns) -> Ints:
+def owners(users: Columns, calls: Columns) -> Ints:
     """The row in `users` of each call's user request, -1 for none of them."""
     if not len(users):
         return np.full(len(calls), -1, np.int64)

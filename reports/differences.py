@@ -4,9 +4,8 @@ Paired differences under common random numbers: Law, Simulation Modeling and Ana
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from reports.statistics import (
     Samples,
     cuts_between,
     interval_of,
+    means_of,
     name_of,
     parts_of,
     quantiles,
@@ -27,6 +27,9 @@ from reports.statistics import (
     too_few,
 )
 from reports.student_t import t_quantile
+
+Statistic = Callable[[Sequence[Floats]], Floats]
+"""A value for each part of the observations."""
 
 
 def difference_of_means(base: Samples, other: Samples) -> tuple[Answer, float | None]:
@@ -48,11 +51,11 @@ def difference_apart(base: Samples, other: Samples, probability: float | None = 
     fewest = min(len(base.values), len(other.values))
     if fewest < needed:
         return too_few(name, needed, fewest)
-    centre = float(statistic(other.values) - statistic(base.values))
+    centre = float((statistic([other.values]) - statistic([base.values]))[0])
     if any(len(side) < 2 for side in sides):
         note = f"The interval of this difference needs 2 replications of {needed:,} requests in each run."
         return Estimate(centre, None, None, count, note)
-    first, second = (np.array([statistic(part) for part in side]) for side in sides)
+    first, second = (statistic(side) for side in sides)
     half = _welch_half_width(first, second)
     centre = float(second.mean() - first.mean())
     return Estimate(centre, centre - half, centre + half, count)
@@ -68,15 +71,19 @@ def _welch_half_width(first: Floats, second: Floats) -> float:
     return t_quantile(LEVEL, max(1, math.floor(total * total / spread + 1e-9))) * math.sqrt(total)
 
 
-def _named(name: str, probability: float | None = None) -> tuple[int, Callable[[Floats], Any], str]:
+def _named(name: str, probability: float | None = None) -> tuple[int, Statistic, str]:
     """(requests needed, statistic, how a sentence calls it) of a mean or a quantile."""
     if probability is None:
-        return 1, np.mean, f"a {name}"
-    return requests_needed(probability), lambda values: quantiles(values, [probability])[0], f"a {name}"
+        return 1, means_of, f"a {name}"
+
+    def quantiles_of(parts: Sequence[Floats]) -> Floats:
+        return np.array([quantiles(part, [probability])[0] for part in parts])
+
+    return requests_needed(probability), quantiles_of, f"a {name}"
 
 
 def _difference(
-    base: Samples, other: Samples, needed: int, statistic: Callable[[Floats], Any], name: str
+    base: Samples, other: Samples, needed: int, statistic: Statistic, name: str
 ) -> tuple[Answer, float | None]:
     both = [one for one in base.replications if one in other.replications]
     if not both:
@@ -88,12 +95,12 @@ def _difference(
         return too_few(name, needed, count), None
     cuts = cuts_between(counts, needed)
     pairs = list(pairwise(cuts))
-    first = np.array([statistic(base.of_replications(a, b)) for a, b in pairs])
-    second = np.array([statistic(other.of_replications(a, b)) for a, b in pairs])
+    first = statistic([base.of_replications(a, b) for a, b in pairs])
+    second = statistic([other.of_replications(a, b) for a, b in pairs])
     least = max(2, min(len(both), JOINED_PARTS))
     if len(pairs) < least:
         note = f"The interval of this difference needs {least} replications of {needed:,} requests."
-        value = float(statistic(other.values) - statistic(base.values))
+        value = float((statistic([other.values]) - statistic([base.values]))[0])
         return Estimate(value, None, None, count, note), None
     spread = float((second - first).var(ddof=1))
     apart = float(first.var(ddof=1) + second.var(ddof=1))

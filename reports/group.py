@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from reports import metrics
-from reports.columns import Columns, Floats, Ints, Mask
+from reports.attainment import NOT_JUDGED, Attainment
+from reports.columns import Columns, Floats, Ints
 from reports.critical_path import felt_phases_ps
 from reports.metrics import PROBABILITIES, Window
+from reports.objectives import Judged, Slo, judge_requests, judge_users, stated, unjudged
 from reports.rates import Asks, counts_json
 from reports.record import PS_PER_S
-from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed, share
+from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed
 
 NOTEWORTHY = 0.01
 CDF_BODY = np.linspace(0.0, 0.95, 39)
@@ -31,8 +33,9 @@ class Group:
     """The user requests of a source with an app."""
     window: Window
     replications: Sequence[int]
-    met: Mask
-    """Which asks (user requests, or requests where there is no app) met every objective."""
+    slo: Slo
+    judged: Judged
+    """The asks: user requests, or requests where there is no app."""
 
     @classmethod
     def of(
@@ -42,17 +45,15 @@ class Group:
         users: Columns | None,
         window: Window,
         replications: Sequence[int],
-        slo: Mapping[str, float | None],
+        slo: Slo,
     ) -> "Group":
         offered = requests.take(window.offered(requests))
         if users is None:
-            met = metrics.good(offered, slo) & metrics.felt_in_time(offered, slo)
-            return cls(source, requests, offered, None, window, replications, met)
+            judged = judge_requests(offered, slo)
+            return cls(source, requests, offered, None, window, replications, slo, judged)
         asked = users.take(window.offered(users))
-        met = metrics.felt_in_time(asked, slo) & ~_of_calls(
-            asked, requests.take(~metrics.good(requests, slo))
-        )
-        return cls(source, requests, offered, asked, window, replications, met)
+        judged = judge_users(asked, requests, slo)
+        return cls(source, requests, offered, asked, window, replications, slo, judged)
 
     @property
     def asks(self) -> Columns:
@@ -76,11 +77,12 @@ class Group:
         return found | {"felt": felt}
 
     def sampled(self, columns: Columns, values: Floats) -> Samples:
-        return Samples.of(values, columns["replication"], self.replications)
+        """Of a duration."""
+        return Samples.of(values, columns["replication"], self.replications, least=0.0)
 
     @cached_property
-    def attainment(self) -> Samples:
-        return self.sampled(self.asks, self.met.astype(np.float64))
+    def attainment(self) -> Attainment:
+        return attainment_of([self])
 
     def notes(self, variant: str) -> list[str]:
         """What the latencies leave out, where that is more than 1 %."""
@@ -93,23 +95,42 @@ class Group:
         found = []
         if left > NOTEWORTHY * offered:
             found.append(
-                f"{left / offered:.1%} of the requests of {about} were still in the system at the horizon; "
-                "the latencies are of those that completed, and so too low."
+                f"{left / offered:.1%} of the requests of {about} had not ended when the run did, after its "
+                "drain; the latencies are of those that completed, and so too low."
             )
         if failed > NOTEWORTHY * offered:
             found.append(
                 f"{failed / offered:.1%} of the requests of {about} failed; the latencies leave them out."
             )
+        if objectives := unjudged(self.requests, self.slo):
+            found.append(f"Not judged for {about}, since no request has the number: {', '.join(objectives)}.")
         return [note.replace("%", " %") for note in found]
 
 
 def asks_of(groups: Sequence[Group]) -> Asks:
     """All groups' asks in one order."""
+    at, replication, judged = _in_order(groups)
+    return Asks(at, replication, judged.judged & judged.met, attainment_of(groups))
+
+
+def attainment_of(groups: Sequence[Group]) -> Attainment:
+    """Of all their asks together; the groups are of one variant."""
+    _, replication, judged = _in_order(groups)
+    done = np.concatenate([group.asks.outcome("completed") & group.judged.judged for group in groups])
+    anything_done = any(len(group.completed_asks) for group in groups)
+    limits = stated(groups[0].slo)
+    why = f"{NOT_JUDGED}: no answer has a number that the objectives limit ({limits})."
+    not_judged = why if anything_done and not done.any() else ""
+    return Attainment.of(judged, replication, groups[0].replications, not_judged)
+
+
+def _in_order(groups: Sequence[Group]) -> tuple[Ints, Ints, Judged]:
+    """Times, replications and judgements of all asks, by replication and time."""
     at = np.concatenate([group.asks["intended_ps"] for group in groups])
     replication = np.concatenate([group.asks["replication"] for group in groups])
-    met = np.concatenate([group.met for group in groups])
+    parts = zip(*(group.judged for group in groups), strict=True)
     order = np.lexsort((at, replication))
-    return Asks(at[order], replication[order], met[order])
+    return at[order], replication[order], Judged(*(np.concatenate(part)[order] for part in parts))
 
 
 def group_json(group: Group) -> dict[str, Any]:
@@ -117,7 +138,7 @@ def group_json(group: Group) -> dict[str, Any]:
     keys = ("name", "tenant", "place", "model", "app", "app_place", "calls")
     found: dict[str, Any] = {"source" if key == "name" else key: source[key] for key in keys}
     found["counts"] = counts_json(group.everything, group.window)
-    found["attainment"] = share(group.attainment).as_json()
+    found["attainment"] = group.attainment.answer().as_json()
     found["metrics"] = {name: stats_json(samples) for name, samples in group.samples.items()}
     found["phases"] = _phases_json(group)
     if group.users is not None:
@@ -130,15 +151,6 @@ def stats_json(samples: Samples) -> dict[str, Any]:
     answers = quantile_answers(samples, list(PROBABILITIES.values()))
     named = dict(zip(PROBABILITIES, answers, strict=True))
     return {name: answer.as_json() for name, answer in {"mean": mean(samples), **named}.items()}
-
-
-def _of_calls(users: Columns, calls: Columns) -> Mask:
-    """Which user requests own at least one of `calls`."""
-    stride = int(max(users["number"].max(initial=0), calls["parent"].max(initial=0))) + 2
-    owned: Mask = np.isin(
-        users["replication"] * stride + users["number"], calls["replication"] * stride + calls["parent"]
-    )
-    return owned
 
 
 def _phases_json(group: Group) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from reports.group import Group
 from reports.metrics import PROBABILITIES, Window
-from reports.statistics import Answer, Estimate, mean, quantile_answers, share
+from reports.statistics import Answer, Estimate, mean, quantile_answers
 from reports.tables import RunTables
 from reports.variant_records import variant_records
 
@@ -43,7 +43,7 @@ def headlines(tables: RunTables, facts: Mapping[str, Any], window: Window) -> He
 
 def answers_of(group: Group) -> dict[tuple[str, str], Answer]:
     found = {(metric, name): answer_of(group, metric, name) for metric in METRICS for name in STATISTICS}
-    return found | {("attainment", SHARE): share(group.attainment)}
+    return found | {("attainment", SHARE): group.attainment.answer()}
 
 
 def answer_of(group: Group, metric: str, statistic: str) -> Answer:

@@ -1,16 +1,17 @@
 """Inter-token latency of a model: from counts of gaps by length, since nobody lists a billion tokens."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reports.columns import Columns, Ints
 from reports.record import PS_PER_S
-from reports.statistics import Answer, Estimate, Refused, interval_of, name_of, requests_needed
+from reports.statistics import Answer, Refused, name_of, ratio_of, requests_needed
 
 PROBABILITIES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-NO_INTERVAL = "One replication: one value, and so no interval."
+NO_GAPS = "There were no gaps: no request made a second token in the window."
 
 
 class Gaps(NamedTuple):
@@ -23,8 +24,9 @@ class Gaps(NamedTuple):
     def total(self) -> int:
         return int(self.number.sum())
 
-    def mean_s(self) -> float:
-        return float(self.number @ (self.mean_ps / PS_PER_S)) / self.total
+    @property
+    def sum_s(self) -> float:
+        return float(self.number @ (self.mean_ps / PS_PER_S))
 
     def quantile_s(self, probability: float) -> float:
         """The shortest gap that this share of the gaps does not exceed, to 0.2 % where bins are wide."""
@@ -45,7 +47,7 @@ def _model_json(model: str, gaps: Columns, replications: Sequence[int]) -> dict[
     parts = [_of_replication(gaps, replication) for replication in replications]
     parts = [part for part in parts if part.total]
     count = sum(part.total for part in parts)
-    answers = {"mean": _over([part.mean_s() for part in parts], count)}
+    answers = {"mean": _mean(parts, count)}
     for name, probability in PROBABILITIES.items():
         answers[name] = _quantile(parts, probability, count)
     return {"model": model, "gaps": count, **{name: answer.as_json() for name, answer in answers.items()}}
@@ -55,6 +57,13 @@ def _of_replication(gaps: Columns, replication: int) -> Gaps:
     mine = gaps.take(gaps["replication"] == replication)
     order = np.argsort(mine["from_ps"])
     return Gaps(mine["mean_ps"][order], mine["gaps"][order])
+
+
+def _mean(parts: Sequence[Gaps], count: int) -> Answer:
+    if not parts:
+        return Refused(NO_GAPS)
+    totals = np.array([part.total for part in parts], np.float64)
+    return replace(ratio_of(np.array([part.sum_s for part in parts]), totals), n=count)
 
 
 def _quantile(parts: Sequence[Gaps], probability: float, count: int) -> Answer:
@@ -67,7 +76,5 @@ def _quantile(parts: Sequence[Gaps], probability: float, count: int) -> Answer:
 
 def _over(values: Sequence[float], count: int) -> Answer:
     if not values:
-        return Refused("There were no gaps: no request made a second token in the window.")
-    if len(values) == 1:
-        return Estimate(values[0], None, None, count, NO_INTERVAL)
-    return interval_of(np.array(values), count).within(0.0)
+        return Refused(NO_GAPS)
+    return replace(ratio_of(np.array(values), np.ones(len(values))), n=count)

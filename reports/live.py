@@ -5,6 +5,7 @@ the intended send, so a server that stalled cannot hide it.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,10 +126,14 @@ def _columns_json(
     simulated: Floats = (found[record] - found["intended_ps"])[there] / PS_PER_S
     wall: Floats = (seen - intended)[there] / NS_PER_S * speed
     return {
-        name: stats_json(_samples(values))
-        for name, values in (("simulated", simulated), ("wall", wall), ("lag", wall - simulated))
+        name: stats_json(_samples(values, least))
+        for name, values, least in (
+            ("simulated", simulated, 0.0),
+            ("wall", wall, 0.0),
+            ("lag", wall - simulated, -math.inf),
+        )
     }
 
 
-def _samples(values: Floats) -> Samples:
-    return Samples.of(values, np.zeros(len(values), np.int64), [0])
+def _samples(values: Floats, least: float = 0.0) -> Samples:
+    return Samples.of(values, np.zeros(len(values), np.int64), [0], least)

@@ -4,7 +4,6 @@ Durations are sums and differences of the stamps in reports/record.py, so the ph
 its end-to-end time to the picosecond. Latency counts from the intended send: a stalled sender hides nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,6 +140,14 @@ APP_CPU = Definition(
     "(fan-out) only the one that ended last is.",
 )
 
+IN_SYSTEM_AT_END = Definition(
+    "in_system_at_end",
+    "In the system at the horizon",
+    "requests",
+    "intended < horizon <= ended",
+    "All replications together, warm-up included. Most of them still end, in the drain after the horizon: "
+    "those that do not are `unfinished`.",
+)
 RATES = (
     Definition(
         "offered_per_s",
@@ -176,10 +183,15 @@ RATES = (
         "asks/s",
         "good asks / window",
         "A good ask completed and met every objective, each of its calls included. Failed, rejected and "
-        "unfinished ones did not; an objective on a number that is undefined for a request is met.",
+        "unfinished ones did not. An objective on a number that a request does not have does not judge it.",
     ),
     Definition(
-        "attainment", "Attainment", "share", "good asks / asks", "Goodput as a share of what was asked."
+        "attainment",
+        "Attainment",
+        "share",
+        "good asks / asks that can be judged",
+        "Of the totals of all replications. Failed asks count as asked. Asks with none of the limited "
+        "numbers count neither way; where no answer has one, attainment is not judged.",
     ),
     Definition(
         "output_tokens_per_s",
@@ -322,20 +334,3 @@ def queue_s(columns: Columns) -> Floats:
 
 REQUEST_METRICS = {"ttft": ttft_s, "tpot": tpot_s, "e2e": e2e_s, "queue": queue_s}
 """Seconds of each completed request, not a number where undefined."""
-
-
-def good(columns: Columns, slo: Mapping[str, float | None]) -> Mask:
-    """Completed and within every objective on ttft, tpot and e2e: a limit itself is met."""
-    met = columns.outcome("completed")
-    for name in ("ttft", "tpot", "e2e"):
-        limit = slo.get(f"{name}_s")
-        if limit is not None:
-            met &= ~(REQUEST_METRICS[name](columns) > limit)
-    return met
-
-
-def felt_in_time(columns: Columns, slo: Mapping[str, float | None]) -> Mask:
-    """Completed within the objective on felt latency: for user requests, and for requests without an app."""
-    limit = slo.get("felt_s")
-    done = columns.outcome("completed")
-    return done if limit is None else done & (FELT.ps(columns) / PS_PER_S <= limit)

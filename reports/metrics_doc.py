@@ -20,15 +20,17 @@ _QUANTILES = """\
 A quantile is the linear interpolation between order statistics at position (n - 1)p. It needs ten requests
 beyond it: a p50 needs 20, a p95 200, a p99 1,000, a p99.9 10,000. With fewer the report refuses to print it.
 
-Intervals are 95 %. With several replications: one value per replication, then Student's t over them.
-Replications too small for a quantile are joined with their neighbours; three such parts are the least for an
-interval. With a single replication: 20 to 30 batches in time for a mean, 10 to 30 for a quantile, and none
-while successive batches are correlated. A share of exactly 0 or 1 gets the binomial bound. Differences
-between variants are paired by replication, which share their random numbers; the variance-reduction factor
-says what that gained.
+Intervals are 95 %. With several replications: one value per replication, then Student's t over them. A mean,
+a share or any other ratio is one of the totals of all replications. Replications too small for a quantile are
+joined with their neighbours; three such parts are the least for an interval. With a single replication: 20 to
+30 batches in time for a mean, 10 to 30 for a quantile, and none while successive batches are correlated. A
+share counts as many independent asks as its spread shows that they are worth, also at 0 and 1. Intervals of
+times end at 0. Differences between variants are paired by replication, which share their random numbers; the
+variance-reduction factor says what that gained.
 
-Latencies are of completed requests. Those still in the system at the horizon, and those that failed, have
-none; where they are more than 1 % of the offered, a note says so: the latencies then leave out the slow ones.
+Latencies are of completed requests. Those that had not ended when the run did, after its drain, and those
+that failed, have none; where they are more than 1 % of the offered, a note says so: the latencies then leave
+out the slow ones.
 """
 
 _VERDICT = """\
@@ -74,7 +76,7 @@ def render() -> str:
             [*metrics.USER_PHASES, metrics.APP_CPU],
             "With the phases of the calls on its critical path they add up to the felt latency exactly.",
         ),
-        _section("Rates and shares", [*metrics.RATES, metrics.LITTLE]),
+        _section("Rates and shares", [*metrics.RATES, metrics.IN_SYSTEM_AT_END, metrics.LITTLE]),
         _section("Nodes", metrics.NODES),
         _section(
             "Over time",

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.attainment import Attainment
 from reports.busy import busy_share
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import OUTCOMES, PS_PER_S
-from reports.statistics import Answer, Estimate, Refused, Samples, interval_of, mean, share
+from reports.statistics import Answer, Estimate, Refused, Samples, interval_of, mean, ratio_of
 
 SLICES = 300
 """With one replication a rate is a series of counts over so many slices of the window, for batch means."""
@@ -21,17 +22,20 @@ class Asks(NamedTuple):
 
     at_ps: Ints
     replication: Ints
-    met: Mask
+    good: Mask
+    """Judged, and within every objective."""
+    attainment: Attainment
 
 
 def counts_json(columns: Columns, window: Window) -> dict[str, int]:
-    """All replications together: each outcome of the offered, and all who are left at the horizon."""
+    """All replications together: outcomes of the offered, and all who are in the system at the horizon."""
     tally = np.bincount(columns["outcome"][window.offered(columns)], minlength=len(OUTCOMES))
-    left = int(columns.outcome("unfinished").sum())
+    ended = columns["ended_ps"]
+    inside = (columns["intended_ps"] < window.end_ps) & ((ended < 0) | (ended >= window.end_ps))
     return {
         "offered": int(tally.sum()),
         **dict(zip(OUTCOMES, tally.tolist(), strict=True)),
-        "in_system_at_end": left,
+        "in_system_at_end": int(inside.sum()),
     }
 
 
@@ -40,18 +44,19 @@ def rates_json(columns: Columns, asks: Asks, window: Window, replications: Seque
     ended = (columns["ended_ps"] >= window.start_ps) & (columns["ended_ps"] < window.end_ps)
     carried = columns.take(ended & columns.outcome("completed"))
     refused = offered.take(np.isin(offered["outcome"], [OUTCOMES.index(name) for name in REJECTED]))
-    met = asks.met.astype(np.float64)
 
     def rate(at_ps: Ints, replication: Ints, weights: Floats | None = None) -> Answer:
         return _rate(at_ps, replication, weights, window, replications)
 
+    not_judged = asks.attainment.not_judged
+    goodput = rate(asks.at_ps, asks.replication, asks.good.astype(np.float64))
     answers = {
         "offered_per_s": rate(offered["intended_ps"], offered["replication"]),
         "carried_per_s": rate(carried["ended_ps"], carried["replication"]),
         "rejected_per_s": rate(refused["intended_ps"], refused["replication"]),
         "asked_per_s": rate(asks.at_ps, asks.replication),
-        "goodput_per_s": rate(asks.at_ps, asks.replication, met),
-        "attainment": share(Samples.of(met, asks.replication, replications)),
+        "goodput_per_s": Refused(not_judged) if not_judged else goodput,
+        "attainment": asks.attainment.answer(),
         "output_tokens_per_s": rate(
             carried["ended_ps"], carried["replication"], carried["output_tokens"].astype(np.float64)
         ),
@@ -123,22 +128,20 @@ def _model_json(
 
     count = len(np.unique(nodes["node"]))
     busy = total("busy_ps")
-    worked = busy > 0
     mine = requests.labelled("model", model)
-    batch = total("sequence_ps")[worked] / busy[worked]
     return {
         "model": model,
         "nodes": count,
         "utilisation": _over(busy_share(requests, mine, count, window, replications)).as_json(),
-        "batch": _over(batch).as_json(),
+        "batch": _batch(total("sequence_ps"), busy).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
     }
 
 
+def _batch(sequence_ps: Floats, busy_ps: Floats) -> Answer:
+    return ratio_of(sequence_ps, busy_ps) if busy_ps.any() else Refused("The nodes did no work.")
+
+
 def _over(values: Floats) -> Answer:
     """One value per replication."""
-    if not len(values):
-        return Refused("The nodes did no work.")
-    if len(values) == 1:
-        return Estimate(float(values[0]), None, None, 1, "One replication: one value, and so no interval.")
-    return interval_of(values, len(values)).within(0.0)
+    return ratio_of(values, np.ones(len(values)))

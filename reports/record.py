@@ -18,7 +18,7 @@ OUTCOMES = (
     "path_lost",
     "unfinished",
 )
-"""`unfinished`: still in the system at the horizon."""
+"""`unfinished`: not ended when the run did, after the drain that follows its horizon."""
 
 
 class Column(NamedTuple):

@@ -20,6 +20,7 @@ LEVEL = 0.95
 MEAN_BATCHES = (30, 20)
 REQUESTS_PER_BATCH = 10
 QUANTILE_BATCHES = (10, 30)
+ONE_REPLICATION = "One replication: one value, and so no interval."
 JOINED_PARTS = 3
 """Replications joined into fewer parts give no interval: Student's t would be wider than the value."""
 
@@ -79,15 +80,19 @@ class Samples:
     starts: Ints
     """Where each replication starts, and the end of the last."""
     replications: tuple[int, ...]
+    least: float = -math.inf
+    """What the quantity cannot be below, and so no interval of it: cutting it off there loses no coverage."""
 
     @classmethod
-    def of(cls, values: Floats, replication: Ints, replications: Sequence[int]) -> "Samples":
+    def of(
+        cls, values: Floats, replication: Ints, replications: Sequence[int], least: float = -math.inf
+    ) -> "Samples":
         """`replication` in ascending order; values that are not a number are left out."""
         defined = ~np.isnan(values)
         if not defined.all():
             values, replication = values[defined], replication[defined]
         starts = np.searchsorted(replication, [*replications, replications[-1] + 1]).astype(np.int64)
-        return cls(values, starts, tuple(replications))
+        return cls(values, starts, tuple(replications), least)
 
     @property
     def counts(self) -> Ints:
@@ -101,7 +106,7 @@ class Samples:
         chosen = [self.replications.index(one) for one in replications]
         parts = [self.of_replications(i, i + 1) for i in chosen]
         starts = np.cumsum([0, *(len(part) for part in parts)])
-        return Samples(np.concatenate(parts), starts, tuple(self.replications[i] for i in chosen))
+        return Samples(np.concatenate(parts), starts, tuple(self.replications[i] for i in chosen), self.least)
 
 
 def quantiles(values: Floats, probabilities: Sequence[float]) -> Floats:
@@ -129,39 +134,43 @@ def mean(samples: Samples) -> Answer:
     if not count:
         return Refused("There is nothing to average: no request got that far.")
     blocks = [part for part in _replications(samples) if len(part)]
-    if len(blocks) > 1:
-        return _interval(np.array([part.mean() for part in blocks]), count)
-    return _batch_mean(blocks[0])
+    answer = interval_of(means_of(blocks), count) if len(blocks) > 1 else _batch_mean(blocks[0])
+    return answer.within(samples.least)
 
 
-def share(samples: Samples) -> Answer:
-    """The mean of zeros and ones.
+def means_of(parts: Sequence[Floats]) -> Floats:
+    """A value per part, whose mean is that of all observations and whose spread gives its interval."""
+    sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
+    return ratios_of(sums, counts.astype(np.float64))
 
-    Where all agree the replications show no spread, but the truth may lie beyond: then the bound is the exact
-    binomial one (the rule of three).
+
+def ratios_of(amounts: Floats, per: Floats) -> Floats:
+    """A value per part, whose mean is the ratio of the totals.
+
+    The mean of the ratios would give a part in which little happened as much weight as any other, and be off
+    where busy parts differ from quiet ones, however many there are. These are the ratio's linearised values:
+    Cochran, Sampling Techniques, ch. 6; Law, Simulation Modeling and Analysis, ch. 9.
     """
-    answer = mean(samples)
-    if isinstance(answer, Refused):
-        return answer
-    slack = 1 - (1 - LEVEL) ** (1 / answer.n)
-    if answer.value == 1:
-        return Estimate(1.0, 1 - slack, 1.0, answer.n)
-    if answer.value == 0:
-        return Estimate(0.0, 0.0, slack, answer.n)
-    return answer.within(0.0, 1.0)
+    ratio = amounts.sum() / per.sum()
+    values: Floats = ratio + (amounts - ratio * per) / per.mean()
+    return values
+
+
+def ratio_of(amounts: Floats, per: Floats) -> Estimate:
+    """A ratio of totals that are not below 0, from one of each per replication; `per` is not 0 everywhere."""
+    if len(per) == 1:
+        return Estimate(float(amounts[0] / per[0]), None, None, 1, ONE_REPLICATION)
+    return interval_of(ratios_of(amounts, per), len(per)).within(0.0)
 
 
 def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[Answer]:
     """A quantile per replication, then t. Replications too small for it are joined with their neighbours."""
-    return [_quantile(samples, probability) for probability in probabilities]
+    answers = (_quantile(samples, probability) for probability in probabilities)
+    return [a.within(samples.least) if isinstance(a, Estimate) else a for a in answers]
 
 
 def interval_of(values: Floats, count: int) -> Estimate:
     """The t interval of independent values, one per replication or batch."""
-    return _interval(values, count)
-
-
-def _interval(values: Floats, count: int) -> Estimate:
     centre = float(values.mean())
     half = _half_width(values)
     return Estimate(centre, centre - half, centre + half, count)
@@ -183,19 +192,26 @@ def _replications(samples: Samples) -> list[Floats]:
 
 def _batch_mean(values: Floats) -> Estimate:
     centre, count = float(values.mean()), len(values)
-    if count < MEAN_BATCHES[-1] * REQUESTS_PER_BATCH:
-        needed = MEAN_BATCHES[-1] * REQUESTS_PER_BATCH
-        return Estimate(
-            centre, None, None, count, f"One replication of {count:,} requests: an interval needs {needed}."
-        )
+    found = batches_of(values)
+    if isinstance(found, str):
+        return Estimate(centre, None, None, count, found)
+    parts, used = found
+    half = _half_width(np.array([part.mean() for part in parts]))
+    return Estimate(centre, centre - half, centre + half, count, batches=used)
+
+
+def batches_of(values: Floats) -> tuple[list[Floats], Batches] | str:
+    """Successive parts of one replication whose means can pass for independent; else why there are none."""
+    count, needed = len(values), MEAN_BATCHES[-1] * REQUESTS_PER_BATCH
+    if count < needed:
+        return f"One replication of {count:,} requests: an interval needs {needed}."
     correlation = 0.0
     for batches in MEAN_BATCHES:
-        means = np.array([part.mean() for part in np.array_split(values, batches)])
-        correlation = _lag_one(means)
+        parts = np.array_split(values, batches)
+        correlation = _lag_one(np.array([part.mean() for part in parts]))
         if count >= batches * REQUESTS_PER_BATCH and correlation <= 2 / math.sqrt(batches):
-            half, used = _half_width(means), Batches(batches, correlation)
-            return Estimate(centre, centre - half, centre + half, count, batches=used)
-    return Estimate(centre, None, None, count, _still_correlated(correlation))
+            return parts, Batches(batches, correlation)
+    return _still_correlated(correlation)
 
 
 def _quantile(samples: Samples, probability: float) -> Answer:
@@ -207,7 +223,7 @@ def _quantile(samples: Samples, probability: float) -> Answer:
     found = np.array([quantiles(part, [probability])[0] for part in parts_of(samples, needed)])
     least = min(len(samples.replications), JOINED_PARTS)
     if len(found) >= least:
-        return _interval(found, count)
+        return interval_of(found, count)
     value = float(quantiles(samples.values, [probability])[0])
     return Estimate(value, None, None, count, _noparts_of(probability, needed, least))
 

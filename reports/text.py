@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reports.attainment import NOT_JUDGED
+
 WIDTH = 100
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
 QUANTILES = ("p50", "p95", "p99")
@@ -75,7 +77,7 @@ def latency(estimate: Summary) -> str:
 
 def percent(estimate: Summary) -> str:
     if "refused" in estimate:
-        return NONE
+        return "not judged" if estimate["refused"].startswith(NOT_JUDGED) else NONE
     half = _half(estimate)
     return f"{estimate['value']:.1%}" + (f" ±{half * 100:.2g}" if half else "")
 

@@ -22,7 +22,7 @@ CAUSES = {
     "timeout": "Timed out",
     "node_lost": "Node lost",
     "path_lost": "Path lost",
-    "unfinished": "Unfinished at the horizon",
+    "unfinished": "Unfinished when the run ended",
 }
 RATES = {
     "offered_per_s": "Offered",

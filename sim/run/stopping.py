@@ -86,7 +86,8 @@ def precision_of(plan: Plan, results: Results) -> Reached:
 def relative_half_width(answer: Answer) -> float:
     if not isinstance(answer, Estimate) or answer.low is None or answer.high is None or not answer.value:
         return math.inf
-    return (answer.high - answer.low) / 2 / abs(answer.value)
+    # The longer side, where the other is cut off at a bound.
+    return max(answer.high - answer.value, answer.value - answer.low) / abs(answer.value)
 
 
 def _answer(samples: Samples, statistic: str) -> Answer:

@@ -51,18 +51,6 @@ def test_phases_add_up_to_the_end_to_end_time_to_the_picosecond(gaps: list[int])
     assert sum(int(phase.ps(one)[0]) for phase in metrics.PHASES) == sum(gaps[1:9])
 
 
-def test_an_objective_is_met_at_its_limit_and_missed_beyond() -> None:
-    rows = columns(request(), request(1, first_seen=56))
-    assert metrics.good(rows, {"ttft_s": 0.055}).tolist() == [True, False]
-    assert metrics.good(rows, {"e2e_s": 0.114}).tolist() == [False, False]
-    assert metrics.good(rows, {}).tolist() == [True, True]
-
-
-def test_an_undefined_number_meets_its_objective_and_a_failure_meets_none() -> None:
-    rows = columns(request(output_tokens=1), request(1, outcome="timeout"), request(2, outcome="unfinished"))
-    assert metrics.good(rows, {"tpot_s": 1e-6}).tolist() == [True, False, False]
-
-
 def felt(users: list[Row], calls: list[Row], *, fan_out: bool) -> dict[str, list[int]]:
     run = tables({("edge", 0): calls}, {("edge", 0): users})
     assert run.user_requests is not None

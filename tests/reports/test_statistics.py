@@ -13,9 +13,9 @@ from reports.statistics import (
     quantile_answers,
     quantiles,
     requests_needed,
-    share,
 )
 from reports.student_t import t_quantile
+from tests.support.queues import waits
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -56,14 +56,35 @@ def test_t_agrees_with_scipy_for_every_freedom_it_may_meet() -> None:
 
 def test_an_interval_over_replications_worked_by_hand() -> None:
     # means 2, 4, 6: centre 4, standard deviation 2, half-width 4.303 * 2 / sqrt(3) = 4.968
-    found = estimate(mean(samples([1, 3], [4], [5, 6, 7])))
+    found = estimate(mean(samples([1, 3], [4, 4], [5, 7])))
     assert (found.value, found.n) == (4.0, 6)
     assert found.low == pytest.approx(-0.968, abs=1e-3)
     assert found.high == pytest.approx(8.968, abs=1e-3)
 
 
+def test_a_mean_is_that_of_all_requests_however_many_a_replication_has() -> None:
+    # 26 over 6 requests, not (2 + 4 + 6) / 3. Sums less 13/3 for each request, over the 2 of a replication:
+    # -7/3, -1/6, 5/2, a standard deviation of 2.4209 and a half-width of 4.3027 * 2.4209 / sqrt(3) = 6.0140
+    found = estimate(mean(samples([1, 3], [4], [5, 6, 7])))
+    assert found.value == pytest.approx(13 / 3)
+    assert found.low == pytest.approx(13 / 3 - 6.0140, abs=1e-3)
+    answer, _ = difference_of_means(samples([1, 3], [4], [5, 6, 7]), samples([2, 4], [5], [6, 7, 8]))
+    assert estimate(answer).value == pytest.approx(1)
+    assert estimate(answer).high == pytest.approx(1)
+
+
+def test_no_interval_of_a_duration_reaches_below_zero() -> None:
+    found = [np.array([0.0, 0.1]), np.array([9.0, 9.1])]
+    owner = np.repeat([0, 1], 2)
+    durations = Samples.of(np.concatenate(found), owner, range(2), least=0.0)
+    assert estimate(mean(durations)).low == 0.0
+    assert (estimate(mean(samples(*found))).low or 0.0) < -40
+    many = Samples.of(np.repeat([0.0, 9.0], 20), np.repeat([0, 1], 20), range(2), least=0.0)
+    assert estimate(quantile_answers(many, [0.5])[0]).low == 0.0
+
+
 def test_an_empty_replication_neither_counts_nor_breaks_the_mean() -> None:
-    assert estimate(mean(samples([1, 1], [], [3]))).value == 2.0
+    assert estimate(mean(samples([1, 1], [], [3, 3]))).value == 2.0
     assert isinstance(mean(samples([], [])), Refused)
 
 
@@ -126,23 +147,6 @@ def test_correlated_batches_give_no_interval() -> None:
     assert "correlated" in found.note
 
 
-def test_a_share_of_one_gets_the_rule_of_three() -> None:
-    found = estimate(share(samples(np.ones(50), np.ones(50))))
-    assert (found.value, found.high) == (1.0, 1.0)
-    assert found.low == pytest.approx(0.9705, abs=1e-4)  # 0.05 ** (1/100)
-    assert estimate(share(samples(np.zeros(100), []))).high == pytest.approx(0.0295, abs=1e-4)
-
-
-@settings(deadline=None)
-@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=30), min_size=2, max_size=6))
-def test_a_share_and_its_interval_stay_between_zero_and_one(parts: list[list[bool]]) -> None:
-    found = estimate(share(samples(*parts)))
-    assert found.low is not None
-    assert found.high is not None
-    assert -1e-12 <= found.low <= found.value + 1e-12
-    assert found.value - 1e-12 <= found.high <= 1 + 1e-12
-
-
 def test_differences_are_paired_by_replication_and_say_what_that_gained() -> None:
     base = samples([1.0], [5.0], [9.0])
     answer, gain = difference_of_means(base, samples([2.1], [6.0], [9.9]))
@@ -170,13 +174,6 @@ def test_replications_that_only_one_side_has_are_left_out() -> None:
     other = Samples.of(np.array([3.0, 7.0]), np.array([1, 2]), [1, 2])
     answer, _ = difference_of_means(samples([100.0], [1.0], [5.0]), other)
     assert estimate(answer).value == 2.0
-
-
-def waits(rng: np.random.Generator, count: int, load: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Waiting times of M/M/1 after a warm-up, by Lindley's recursion."""
-    steps = rng.exponential(load, count + 2000) - rng.exponential(1.0, count + 2000)
-    walk = np.cumsum(steps)
-    return (walk - np.minimum.accumulate(np.minimum(walk, 0)))[2000:]
 
 
 @pytest.mark.theory

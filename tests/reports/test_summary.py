@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from reports.run_directory import json_text
 from reports.summary import summarise
+from reports.text import summary_table
 from tests.support.records import Row, manifest, node, request, tables, user_request
 from tests.support.synthetic import synthetic_run
 
@@ -29,13 +30,15 @@ def test_only_requests_meant_for_the_window_are_offered() -> None:
 
 
 def test_whoever_is_left_at_the_horizon_is_counted_and_noted() -> None:
+    """Three are in the system at the horizon of 10 s; two of them end in the drain."""
     left = request(9900, outcome="unfinished", last=None, ended=None, first_seen=None)
-    found = one_replication(request(), request(10), left)
+    found = one_replication(request(), request(10), request(9885), request(9890), left)
     assert group(found)["counts"]["unfinished"] == 1
-    assert found["variants"]["edge"]["counts"]["in_system_at_end"] == 1
-    assert group(found)["metrics"]["e2e"]["mean"]["n"] == 2
+    assert found["variants"]["edge"]["counts"]["in_system_at_end"] == 3
+    assert group(found)["metrics"]["e2e"]["mean"]["n"] == 4
     assert any(
-        note.startswith("33.3 % of the requests of chat in edge were still in") for note in found["notes"]
+        note.startswith("20.0 % of the requests of chat in edge had not ended when the run did")
+        for note in found["notes"]
     )
 
 
@@ -84,6 +87,42 @@ def test_each_variant_is_judged_by_its_own_objectives() -> None:
         "The variants are judged by objectives of their own: base: TTFT ≤ 100 ms; strict: TTFT ≤ 60 ms."
         in found["notes"]
     )
+
+
+def test_an_objective_that_no_request_can_be_judged_by_is_not_met_but_not_judged() -> None:
+    rows = [request(10 * k, number=k, stream=False) for k in range(9)]
+    found = one_replication(
+        *rows, request(95, number=9, outcome="timeout", stream=False), slo={"ttft_s": 0.1}
+    )
+    why = "Not judged: no answer has a number that the objectives limit (TTFT ≤ 100 ms)."
+    assert group(found)["attainment"] == {"refused": why}
+    rates = found["variants"]["edge"]["rates"]
+    assert rates["attainment"] == rates["goodput_per_s"] == {"refused": why}
+    assert (
+        "Not judged for chat in edge, since no request has the number: TTFT (none is streamed)."
+        in found["notes"]
+    )
+    assert "not judged" in summary_table(found)
+
+
+def test_an_objective_that_judges_nobody_leaves_the_judgement_to_the_others_and_is_noted() -> None:
+    rows = [request(10 * k, number=k, output_tokens=1, ended=100 + 10 * k) for k in range(4)]
+    found = one_replication(*rows, slo={"tpot_s": 0.001, "e2e_s": 0.125})
+    assert group(found)["attainment"]["value"] == 0.75
+    assert any("TPOT (none is streamed with a second token)" in note for note in found["notes"])
+
+
+def test_requests_that_nothing_judges_count_neither_way() -> None:
+    # TPOT 20 ms, and twice one token alone; a failure might have had two.
+    rows = [
+        request(),
+        request(10, output_tokens=1),
+        request(20, output_tokens=1),
+        request(30, outcome="timeout"),
+    ]
+    found = one_replication(*rows, slo={"tpot_s": 0.02})
+    assert (group(found)["attainment"]["value"], group(found)["attainment"]["n"]) == (0.5, 2)
+    assert found["variants"]["edge"]["rates"]["goodput_per_s"]["value"] == pytest.approx(0.1)
 
 
 def test_littles_law_worked_by_hand() -> None:
