@@ -31,6 +31,10 @@ class AffineStepTime:
     at one cached or new token: a chunk of n tokens over `past` makes `max(n, tile)*past + n(n+1)/2` of them,
     because kernels read the past in tiles of at least `prefill_tile_tokens` rows.
     A KV token costs `mixed_kv_ps` instead of `kv_ps` when the step also holds prompt tokens.
+
+    What would cost nothing takes a picosecond, so that time goes on: a law may be all zeros. It stays affine,
+    since no coefficient is negative: steps that grow from one to the next have pairs or KV tokens that cost
+    something, hence are longer than that already, and those that do not grow are a picosecond each.
     """
 
     dense_ps: tuple[int, ...]
@@ -45,6 +49,8 @@ class AffineStepTime:
 
     def __post_init__(self) -> None:
         assert self.dense_ps, "a law needs at least one dense entry"
+        prices = (self.token_ps, self.pair_ps, self.chunk_ps, self.decode_ps, self.kv_ps, self.mixed_kv_ps)
+        assert min(*self.dense_ps, *prices, self.prefill_tile_tokens) >= 0, f"{self}: negative durations"
 
     def dense(self, tokens: int) -> int:
         table = self.dense_ps
@@ -52,7 +58,7 @@ class AffineStepTime:
 
     def step_ps(self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int) -> int:
         if not chunks:
-            return self.dense(decodes) + self.decode_ps * decodes + self.kv_ps * kv_tokens
+            return self.dense(decodes) + self.decode_ps * decodes + self.kv_ps * kv_tokens or 1
         new_tokens = pairs = 0
         for new, past in chunks:
             new_tokens += new
@@ -64,4 +70,4 @@ class AffineStepTime:
             + self.chunk_ps * len(chunks)
             + self.decode_ps * decodes
             + self.mixed_kv_ps * kv_tokens
-        )
+        ) or 1

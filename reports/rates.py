@@ -129,11 +129,12 @@ def _model_json(
     count = len(np.unique(nodes["node"]))
     busy = total("busy_ps")
     mine = requests.labelled("model", model)
+    sequence_ps = total("sequence_s") * PS_PER_S + total("sequence_rest_ps")
     return {
         "model": model,
         "nodes": count,
         "utilisation": _over(busy_share(requests, mine, count, window, replications)).as_json(),
-        "batch": _batch(total("sequence_ps"), busy).as_json(),
+        "batch": _batch(sequence_ps, busy).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
     }
 

@@ -19,6 +19,7 @@ FINE = 1 << FINE_BITS
 BINS = (62 - FINE_BITS + 1) * FINE
 FLUSH_ROWS = 8192
 FOREVER_PS = 1 << 62
+CARRY_PS = 1 << 40
 
 COLUMNS = 5
 stretch = Struct(f"={COLUMNS}q").pack
@@ -45,7 +46,9 @@ class GapCounts:
         self._rows: list[bytes] = []
         self.add = self._rows.append  # a kernel calls it with every `stretch`
         self._gaps = np.zeros(BINS, np.int64)
-        self._excess_ps = np.zeros(BINS, np.int64)  # by which gaps exceed the lower edge of their bin
+        # By which gaps exceed the lower edge of their bin, in all: of a large pool perhaps beyond 64 bits.
+        self._excess_ps = np.zeros(BINS, np.int64)
+        self._excess_carry = np.zeros(BINS, np.int64)  # times CARRY_PS
 
     def add_one(self, from_ps: int, to_ps: int) -> None:
         self.add(stretch(from_ps, 1, to_ps - from_ps, 0, 1))
@@ -59,7 +62,10 @@ class GapCounts:
         self._flush()
         (used,) = np.nonzero(self._gaps)
         gaps, lower = self._gaps[used], _lower(used)
-        return GapBins(lower, _lower(used + 1), lower + self._excess_ps[used] // gaps, gaps)
+        excess_ps = zip(self._excess_carry[used].tolist(), self._excess_ps[used].tolist(), strict=True)
+        totals_ps = (carry * CARRY_PS + rest_ps for carry, rest_ps in excess_ps)
+        mean_ps = [total_ps // n for total_ps, n in zip(totals_ps, gaps.tolist(), strict=True)]
+        return GapBins(lower, _lower(used + 1), lower + np.array(mean_ps, np.int64), gaps)
 
     def _flush(self) -> None:
         if self._rows:
@@ -73,6 +79,8 @@ class GapCounts:
             self._count_whole(rows[one_bin])
             self._count_by_bin(rows[some_bins], spanned[some_bins])
             self._count_by_step(rows[many_bins])
+            self._excess_carry += self._excess_ps // CARRY_PS
+            self._excess_ps %= CARRY_PS
 
     def _within(self, rows: Ints) -> Ints:
         """The rows without the steps that end outside; of whole rows there are few to be cut."""

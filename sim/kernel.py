@@ -123,7 +123,7 @@ class NodeKernel(Protocol):
     busy_ps: int
     """Total duration of the steps."""
     sequence_ps: int
-    """Sum over the steps of (sequences in the step) x (its duration)."""
+    """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
     prompt_tokens_done: int
     """Tokens prefilled, those computed again after a preemption included."""
     output_tokens_done: int
@@ -183,7 +183,8 @@ class NodeKernel(Protocol):
     def blocks_in_use(self, at_ps: int) -> int:
         """KV blocks held by the step that is under way at `at_ps`, between the last boundary and the next.
 
-        At the instant at which a step ends it still counts.
+        At the instant at which a step ends it still counts, also after its boundary where that was inside a
+        stretch of steps.
         """
         ...
 

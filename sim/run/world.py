@@ -27,7 +27,7 @@ from sim.scenario.schema import Limits, Model, Scenario, Source
 from sim.step_engine import StepEngine
 from sim.time.streams import stream
 from sim.time.timeline import Timeline
-from sim.time.units import ps_of_ms, ps_of_s
+from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 from traffic.request import Request, caller_named, is_key
 from traffic.workload import SizePair
 
@@ -234,7 +234,7 @@ class World:
                         node.index,
                         kernel.steps,
                         kernel.busy_ps,
-                        kernel.sequence_ps,
+                        *divmod(kernel.sequence_ps, PS_PER_S),
                         kernel.preemptions,
                         kernel.prompt_tokens_done,
                         kernel.output_tokens_done,

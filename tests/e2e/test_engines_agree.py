@@ -6,6 +6,7 @@ import pytest
 
 from sim.run.replications import Task, simulate
 from sim.scenario.load import load
+from tests.support.study import plan_of, results_of, summary_of
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -35,6 +36,88 @@ run: {horizon_s: 20, replications: 1}
 """
 
 
+NO_TIME = """
+name: no-time
+models:
+  chip:
+    id: c
+    llm: llama3.1-8b
+    hardware: {preset: hc1, prefill_ms_per_token: 0, prefill_fixed_ms: 0, decode_step_ms: 1.0e-12}
+    context_tokens: 4000
+  gpu:
+    id: g
+    llm: llama3.1-8b
+    hardware: {kind: gpu_iteration, t_fixed_ms: 0, t_host_ms: 0, t_weights_ms: 0, ms_per_token: 0, p_norm: 1,
+      ms_per_attn_pair: 0, ms_per_kv_token: 0, ms_per_sequence: 0, kv_pool_tokens: 100000,
+      prefill_tile_tokens: 0, mixed_kv_multiplier: 1}
+    context_tokens: 4000
+network:
+  places:
+    here: {kind: custom, rtt_ms: 0}
+traffic:
+  chat:
+    place: here
+    model: chip
+    arrivals: &arrivals {kind: poisson, rate_per_s: 20}
+    lengths: &lengths {prompt: {kind: fixed, tokens: 500}, output: {kind: fixed, tokens: 50}}
+  talk: {place: here, model: gpu, arrivals: *arrivals, lengths: *lengths}
+run: {horizon_s: 10, replications: 1}
+"""
+
+
+@pytest.mark.parametrize("engine", ["step", "fast"])
+def test_hardware_that_takes_no_time_takes_a_picosecond_a_step(engine: str, tmp_path: Path) -> None:
+    file = tmp_path / "no-time.yaml"
+    file.write_text(NO_TIME, encoding="utf-8")
+    tables = simulate(Task("base", load(file).base, 7, 0, engine)).tables
+    rows = tables.requests.to_pylist()
+    assert len(rows) > 300
+    for row in rows:
+        assert row["outcome"] == "completed"
+        assert row["first_ps"] - row["started_ps"] == 1
+        assert row["ended_ps"] - row["started_ps"] == 50
+    for node in tables.nodes.to_pylist():  # of work by the picosecond a mean batch can be told as well
+        assert node["busy_ps"] == node["sequence_rest_ps"] > 0
+
+
+LONG = """
+name: long
+models:
+  m:
+    id: m
+    llm: llama3.1-8b
+    hardware:
+      kind: hardwired_asic
+      prefill_fixed_ms: 0
+      request_overhead_ms: 0
+      decode_step_ms: 1000.000001
+      pipeline_depth: 200
+      decode_ms_per_kv_token: 0
+      max_concurrent_sequences: 200
+      kv_pool_tokens: 20_000_000
+    context_tokens: 100_000
+network:
+  places:
+    here: {kind: custom, rtt_ms: 0}
+traffic:
+  chat:
+    place: here
+    model: m
+    arrivals: {kind: constant, rate_per_s: 1}
+    lengths: {prompt: {kind: fixed, tokens: 1}, output: {kind: fixed, tokens: 90_000}}
+run: {horizon_s: 120, drain_s: 200_000, replications: 1}
+"""
+
+
+def test_more_sequence_time_than_64_bits_of_picoseconds_is_recorded_whole(tmp_path: Path) -> None:
+    # Of 119 requests each is in 90,000 steps of a second and a nanosecond, some 1.16 x 2^63 ps in all.
+    (node,) = results_of(plan_of(LONG, tmp_path)).tables.nodes.to_pylist()
+    assert (node["sequence_s"], node["sequence_rest_ps"]) == (10_710_000, 10_710_000_000)
+    (row,) = summary_of(LONG, tmp_path)["variants"]["base"]["nodes"]
+    # The last one comes 118 steps after the first.
+    assert row["batch"]["value"] == pytest.approx(119 * 90_000 / (90_000 + 118), rel=1e-4)
+
+
 @pytest.mark.parametrize("name", ["edge-vs-cloud", "rate-limits", "tight"])
 def test_both_engines_leave_the_same_tables(name: str, tmp_path: Path) -> None:
     file = SCENARIOS / f"{name}.yaml"
@@ -46,6 +129,9 @@ def test_both_engines_leave_the_same_tables(name: str, tmp_path: Path) -> None:
         step, fast = (simulate(Task(variant, scenario, 7, 0, engine)).tables for engine in ("step", "fast"))
         assert step.requests.equals(fast.requests)
         assert step.nodes.equals(fast.nodes)
+        assert step.gaps is not None
+        assert fast.gaps is not None
+        assert step.gaps.equals(fast.gaps)
         if step.user_requests is not None:
             assert fast.user_requests is not None
             assert step.user_requests.equals(fast.user_requests)

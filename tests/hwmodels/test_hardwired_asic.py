@@ -90,7 +90,7 @@ def test_an_answer_lists_the_values_it_rests_on_and_no_others() -> None:
 
 def test_a_chip_of_ones_own_needs_only_what_costs_something() -> None:
     node = HardwiredAsic(decode_step_ms=2, prefill_ms_per_token=0, kv_pool_tokens=100).build(LLAMA)
-    assert service_ps(node, 10, 4) == 3 * 2 * PS_PER_MS
+    assert service_ps(node, 10, 4) == 1 + 3 * 2 * PS_PER_MS  # a picosecond for the prompt
 
 
 def test_a_chip_is_made_for_one_llm() -> None:

@@ -143,8 +143,8 @@ def test_a_stay_that_crosses_the_edges_counts_with_its_part_inside() -> None:
 def test_nodes_worked_by_hand() -> None:
     second = 10**12
     nodes = [
-        node(busy_ps=4 * second, sequence_ps=8 * second, preemptions=1),
-        node(node=1, busy_ps=6 * second, sequence_ps=22 * second, preemptions=2),
+        node(busy_ps=4 * second, sequence_s=8, preemptions=1),
+        node(node=1, busy_ps=6 * second, sequence_s=21, sequence_rest_ps=second, preemptions=2),
     ]
     overlapping = [request(started=0, last=3000), request(started=2000, last=4000)]  # together 4 s
     other = request(node=1, started=1000, last=7000)

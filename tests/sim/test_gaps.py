@@ -33,6 +33,17 @@ def test_equal_gaps_keep_their_exact_length() -> None:
     assert counted(counts) == [(70_600_000, 1000)]
 
 
+def test_gaps_of_more_than_64_bits_together_keep_their_mean() -> None:
+    counts = GapCounts()
+    shortest = 1 << 42
+    longest = shortest + (1 << 33) - 1  # of the same bin
+    for _ in range(40):  # a minute each, of a million sequences
+        for _ in range(300):
+            counts.add(stretch(0, 1, longest, 0, 1_000_000))
+        counts.bins()
+    assert counted(counts) == [(longest, 40 * 300 * 1_000_000)]
+
+
 def test_only_gaps_that_end_in_the_window_count() -> None:
     counts = GapCounts(start_ps=250, end_ps=500)
     counts.add(stretch(0, 8, 100, 0, 1))  # ends at 100, 200 .. 800: those at 300 and 400 are inside

@@ -455,8 +455,21 @@ def test_the_step_engine_takes_any_law() -> None:
     assert stamps(one) == (0, 225, 229)
 
 
-def test_a_step_without_duration_is_refused() -> None:
-    engine = StepEngine(BatchLimits(8, 1000), AffineStepTime(dense_ps=(0,)))
+def test_a_step_without_duration_takes_a_picosecond(make_kernel: MakeKernel) -> None:
+    kernel = make_kernel(law=AffineStepTime(dense_ps=(0,)), budget=10)
+    sequence = Sequence(0, 30, 5)
+    run(kernel, kernel.add(7, sequence))
+    assert stamps(sequence) == (7, 10, 14)
+
+
+class NoTime:
+    def step_ps(self, chunks: object, decodes: int, kv_tokens: int) -> int:
+        del chunks, decodes, kv_tokens
+        return 0
+
+
+def test_a_law_of_another_kind_may_not_stop_the_time() -> None:
+    engine = StepEngine(BatchLimits(8, 1000), NoTime())
     engine.add(0, Sequence(0, 1, 1))
     with pytest.raises(AssertionError):
         engine.boundary(0)

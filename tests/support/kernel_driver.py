@@ -149,7 +149,7 @@ class Driver:
             case Drain(comes_back):
                 self._drain(now_ps, comes_back, after)
             case Ask():
-                self._ask(now_ps, action)
+                self._ask(now_ps, action, after)
 
     def _add(self, now_ps: int, arrive: Arrive, after: bool) -> None:
         prompt = SharedPrompt() if arrive.siblings else None
@@ -175,9 +175,10 @@ class Driver:
                     now_ps, sequence, half, sequence.generated, after_boundary=after
                 )
 
-    def _ask(self, now_ps: int, ask: Ask) -> None:
+    def _ask(self, now_ps: int, ask: Ask, after: bool) -> None:
         assert ask.next_ps is not None
-        self.course.blocks.append((now_ps, self.kernel.blocks_in_use(now_ps)))
+        if not after:  # a step that ends now still counts
+            self.course.blocks.append((now_ps, self.kernel.blocks_in_use(now_ps)))
         times = [int(fraction * now_ps) for fraction in ask.fractions]
         for at_ps in (*times, now_ps, ask.next_ps):
             for number, sequence in self.course.sequences.items():

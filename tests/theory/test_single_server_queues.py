@@ -74,6 +74,25 @@ def test_a_node_of_fixed_service_is_an_m_d_1_queue_at_higher_load(tmp_path: Path
     assert_agrees(group["metrics"]["e2e"]["mean"], 0.2166667, REPLICATIONS)
 
 
+def test_a_node_whose_prompts_cost_nothing_is_an_m_m_1_queue(tmp_path: Path) -> None:
+    # Prompts take a picosecond. O geometric with mean 1001 makes (O - 1) x 0.1 ms as good as exponential with
+    # mean 0.1 s: at l = 5/s the stay is exponential too, with mean 1 / (10 - 5) = 0.2 s and 95 % of the stays
+    # within 0.2 ln 20 = 0.599146 s.
+    settings = [
+        "models.m.hardware.prefill_ms_per_token=0",
+        "models.m.hardware.decode_step_ms=0.1",
+        "models.m.hardware.kv_pool_tokens=100000",
+        "models.m.context_tokens=100000",
+        "traffic.callers.lengths.output={kind: geometric, mean: 1001}",
+        "run.horizon_s=700",
+    ]
+    (group,) = summary_of(QUEUE, tmp_path, settings)["variants"]["base"]["groups"]
+    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2, REPLICATIONS, precision=0.04)
+    assert_agrees(group["metrics"]["e2e"]["p95"], 0.599146, REPLICATIONS, precision=0.05)
+    assert_agrees(group["metrics"]["queue"]["mean"], 0.1, REPLICATIONS, precision=0.06)
+    assert group["phases"]["prefill"]["value"] < 1e-11
+
+
 def test_geometric_outputs_wait_as_pollaczek_and_khinchine_say(tmp_path: Path) -> None:
     # S = 0.1 s of prefill and (O - 1) x 5 ms of decoding, O geometric with mean 11: its variance is
     # 11 x 10 = 110. E[S] = 0.1 + 10 x 0.005 = 0.15 s; Var[S] = 110 x 0.005^2 = 0.00275 s^2;

@@ -1,0 +1,60 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwmodels.step_time import AffineStepTime
+
+prices = st.sampled_from([0, 0, 1, 3])
+
+
+def test_what_costs_nothing_takes_a_picosecond() -> None:
+    law = AffineStepTime(dense_ps=(0,))
+    assert law.step_ps((), 3, 100) == 1
+    assert law.step_ps([(5, 0), (7, 2)], 3, 100) == 1
+
+
+def test_a_picosecond_is_not_added_to_what_costs_something() -> None:
+    law = AffineStepTime(dense_ps=(0,), token_ps=10, decode_ps=50)
+    assert law.step_ps([(5, 0)], 0, 0) == 50
+    assert law.step_ps((), 1, 100) == 50
+
+
+@pytest.mark.parametrize(
+    "coefficient", ["token_ps", "pair_ps", "chunk_ps", "decode_ps", "kv_ps", "mixed_kv_ps"]
+)
+def test_nothing_may_cost_less_than_nothing(coefficient: str) -> None:
+    with pytest.raises(AssertionError, match="negative"):
+        AffineStepTime(dense_ps=(100,), **{coefficient: -1})
+
+
+@given(
+    law=st.builds(
+        AffineStepTime,
+        dense_ps=st.sampled_from([(0,), (1,)]),
+        token_ps=prices,
+        pair_ps=prices,
+        chunk_ps=prices,
+        decode_ps=prices,
+        kv_ps=prices,
+        mixed_kv_ps=prices,
+        prefill_tile_tokens=st.sampled_from([0, 4]),
+    ),
+    new=st.integers(0, 5),
+    past=st.integers(0, 5),
+    decodes=st.integers(0, 4),
+    more=st.integers(0, 5),
+)
+def test_steps_of_an_unchanged_batch_are_an_arithmetic_progression_however_little_they_cost(
+    law: AffineStepTime, new: int, past: int, decodes: int, more: int
+) -> None:
+    if not (new or decodes):
+        return
+    kv_tokens = decodes * (1 + more)  # who decodes has a token in the cache at least
+    steps = [
+        law.step_ps([(new, past + new * step)] if new else [], decodes, kv_tokens + decodes * step)
+        for step in range(4)
+    ]
+    assert min(steps) >= 1
+    assert len({b - a for a, b in pairwise(steps)}) == 1
