@@ -5,9 +5,11 @@ and `ps_of_s` and `s_of_ps` of `sim.time.units` are the only way from one to the
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Outside, Timeline
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -38,6 +40,10 @@ class Clock(Protocol):
 
     def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
         """`timeline.cancel` takes it back, as one must who asked for a time that is far ahead."""
+        ...
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """What `work` answers, or raises. It may take long, and holds up nobody who waits for the present."""
         ...
 
     def unix_s(self) -> float:

@@ -7,12 +7,14 @@ stamps stay exact, only their delivery is late.
 import asyncio
 import time  # noqa: TID251 -- the wall clock enters here and nowhere else
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 from api_shim.clocks.alarm_clock import AlarmClock, alarm_clock
 from api_shim.clocks.clock import wake_at
 from sim.time.timeline import Alarm, Outside, Timeline
 
+T = TypeVar("T")
 PS_PER_NS = 1000
 SLICE_NS = 2_000_000
 """The loop is given back after this long, so that a busy model does not starve the connections."""
@@ -63,6 +65,7 @@ class Pacer:
         self._ps_per_ns = PS_PER_NS * speed
         self._machine = machine or RunningLoop()
         self._alarm_clock = self._machine.alarm_clock(self._ring)
+        self._aside = ThreadPoolExecutor(1, "aside")  # each more would make the loop wait longer for its turn
         self._armed_ps: int | None = None
         self._catching_up = False
         self._closed = False
@@ -74,6 +77,7 @@ class Pacer:
         """Nothing happens by itself from here on: only `reach` and `inject` still move the model."""
         self._closed = True
         self._alarm_clock.close()
+        self._aside.shutdown(wait=False, cancel_futures=True)
 
     def now_ps(self) -> int:
         return self._anchor_ps + int((self._machine.monotonic_ns() - self._anchor_ns) * self._ps_per_ns)
@@ -98,6 +102,9 @@ class Pacer:
         alarm = wake_at(self.timeline, at_ps, callback)
         self._arm()
         return alarm
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
 
     def _ring(self) -> None:
         self._armed_ps = None

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from math import ulp
-from typing import Any
+from typing import Any, TypeVar
 
 from api_shim.clocks.clock import wake_at
 from sim.time.timeline import Alarm, Timeline
 from sim.time.units import ps_of_s, s_of_ps
 
+T = TypeVar("T")
 EPOCH_UNIX_S = 1_767_225_600
 """Virtual time starts with the year 2026, in every run."""
 READY_ROUNDS_PER_POLL = 64
@@ -171,6 +172,10 @@ class VirtualClock:
 
     def inject(self, act: Callable[[], object]) -> None:
         act()
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """At once: a thread would make the order of things a matter of luck, and time stands still anyhow."""
+        return work()
 
     def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
         return wake_at(self.timeline, at_ps, callback)

@@ -3,6 +3,7 @@
 The simulator supplies the time; what supplies the words stands behind one interface, `Content`.
 """
 
+import asyncio
 import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from api_shim.content import synthetic
 from api_shim.content.stop_strings import cut_at_stop
 from traffic.tokens import Vocabulary
 
+TOKENS_AT_ONCE = 100_000
+"""Planned without giving others a turn."""
+LONGEST_TOKEN = 128
+"""Letters, in both vocabularies: a row of blanks."""
 FinishReason = Literal["stop", "length"]
 
 
@@ -82,8 +87,12 @@ class Synthetic:
         cut = cut_at_stop(first, ask.stops, ask.min_tokens) if ask.stops else None
         if cut is not None:
             return Plan((cut,) * ask.samples, "stop")
-        others = (synthetic.pieces(tokens, ask.seed + index) for index in range(1, ask.samples))
-        return Plan((first, *others), finish)
+        choices = [first]
+        for index in range(1, ask.samples):
+            if index * tokens % TOKENS_AT_ONCE < tokens:
+                await asyncio.sleep(0)
+            choices.append(synthetic.pieces(tokens, ask.seed + index))
+        return Plan(tuple(choices), finish)
 
 
 class Echo:
@@ -97,6 +106,7 @@ class Echo:
 
 def spoken(ask: Ask, text: str) -> Plan:
     """`text` as the answer, within what the request asks for."""
+    text = text[: max(ask.limit, ask.min_tokens) * LONGEST_TOKEN]  # the rest would only be thrown away
     pieces = list(pieces_of(ask.vocabulary, text)) or [""]
     if ask.ignore_eos or len(pieces) < ask.min_tokens:
         pieces = list(islice(cycle(pieces), ask.limit if ask.ignore_eos else min(ask.min_tokens, ask.limit)))

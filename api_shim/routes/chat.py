@@ -1,26 +1,28 @@
 """`POST /v1/chat/completions`."""
 
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from api_shim.content.chat_template import template_of
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
     StreamOptions,
-    answer_headers,
     ask_of,
     envelope,
     event_stream,
+    json_answer,
     nobody_there,
     running_usage,
     shim_of,
     stream_options,
 )
-from api_shim.shim import ServedModel
-from api_shim.wire.body import read
+from api_shim.shim import ServedModel, Shim
+from api_shim.wire.body import parse, read
 from api_shim.wire.chat_body import ChatBody
 from api_shim.wire.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.wire.errors import bad_value
@@ -31,11 +33,8 @@ Json = dict[str, Any]
 
 async def create_chat_completion(request: Request) -> Response:
     shim, asked = shim_of(request), stream_options(request)
-    body = await read(request, ChatBody, shim.settings.body_limit_bytes)
-    model = shim.model(body.model)
-    _refuse_what_is_not_simulated(body)
-    prompt_tokens = count_prompt(model, body)
-    messages = tuple((message.role, message.text) for message in body.messages)
+    raw = await read(request, shim.settings.body_limit_bytes)
+    body, model, prompt_tokens, messages = await shim.apart(len(raw), partial(_understood, shim, raw))
     ask = ask_of(request, body, model, messages, prompt_tokens, body.cap)
     exchange = await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream))
     try:
@@ -43,7 +42,9 @@ async def create_chat_completion(request: Request) -> Response:
             await exchange.until_begun("messages")
             return _stream(exchange, body, asked)
         await exchange.until_over("messages")
-        answer: Response = JSONResponse(_completion(exchange, body), headers=answer_headers(exchange))
+        answer: Response = await json_answer(
+            [exchange], _head(exchange), _choices(exchange, body), logprobs=bool(body.logprobs)
+        )
     except ClientGoneError:
         answer = nobody_there()
     except BaseException:
@@ -51,6 +52,23 @@ async def create_chat_completion(request: Request) -> Response:
         raise
     exchange.close()
     return answer
+
+
+class _Understood(NamedTuple):
+    body: ChatBody
+    model: ServedModel
+    prompt_tokens: int
+    messages: tuple[tuple[str, str], ...]
+    """(role, text)"""
+
+
+def _understood(shim: Shim, raw: bytes) -> _Understood:
+    """Raises ApiError."""
+    body = parse(ChatBody, raw)
+    model = shim.model(body.model)
+    _refuse_what_is_not_simulated(body)
+    messages = tuple((message.role, message.text) for message in body.messages)
+    return _Understood(body, model, count_prompt(model, body), messages)
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:
@@ -97,22 +115,23 @@ def _stream(exchange: Exchange, body: ChatBody, asked: StreamOptions) -> Respons
     return event_stream(exchange, writer, body, asked)
 
 
-def _completion(exchange: Exchange, body: ChatBody) -> Json:
-    entries = chat_logprobs(body.top_logprobs or 0)
+def _head(exchange: Exchange) -> Json:
     return {
         **envelope(exchange, "chatcmpl-", "chat.completion"),
-        "choices": [
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": "".join(pieces), "refusal": None},
-                "logprobs": entries(pieces, 0) if body.logprobs else None,
-                "finish_reason": exchange.plan.finish_reason,
-            }
-            for index, pieces in enumerate(exchange.plan.choices)
-        ],
         "usage": usage(exchange.call),
         "service_tier": None,
     }
+
+
+def _choices(exchange: Exchange, body: ChatBody) -> Iterator[Json]:
+    entries = chat_logprobs(body.top_logprobs or 0)
+    for index, pieces in enumerate(exchange.plan.choices):
+        yield {
+            "index": index,
+            "message": {"role": "assistant", "content": "".join(pieces), "refusal": None},
+            "logprobs": entries(pieces, 0) if body.logprobs else None,
+            "finish_reason": exchange.plan.finish_reason,
+        }
 
 
 ROUTES = [Route("/v1/chat/completions", create_chat_completion, methods=["POST"])]

@@ -1,21 +1,26 @@
 """What the endpoints that generate text share."""
 
+from collections.abc import Iterator
+from functools import partial
+from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api_shim.content.plan import Ask
 from api_shim.exchange import Exchange
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
 from api_shim.wire.chat_body import Sampling
-from api_shim.wire.chunk_writer import ChunkWriter, RunningUsage
+from api_shim.wire.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
 from api_shim.wire.errors import LONGEST_ECHO, bad_value
 from api_shim.wire.event_stream import EventStream
 from api_shim.wire.stamps import limit_headers, processing_ms, stamp_headers
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
+IN_PIECES = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+"""As Starlette writes JSON, so that an answer is the same either way."""
 ON_OR_OFF = {"on": True, "off": False}
 CLIENT_CLOSED_REQUEST = 499
 """nginx's; nobody is left to see it."""
@@ -86,6 +91,24 @@ def envelope(exchange: Exchange, prefix: str, kind: str) -> Json:
 def running_usage(exchange: Exchange, body: Sampling) -> RunningUsage | None:
     """None where the client has not asked for the usage on every chunk."""
     return RunningUsage(exchange.call.request.prompt_tokens) if body.continuous_usage else None
+
+
+async def json_answer(
+    exchanges: list[Exchange], head: Json, choices: Iterator[Json], *, logprobs: bool
+) -> Response:
+    """The answer in one piece: `head` is all of it but the choices, whose making may take seconds."""
+    headers = answer_headers(exchanges[-1])
+    tokens = sum(exchange.plan.output_tokens * len(exchange.plan.choices) for exchange in exchanges)
+    if tokens <= (LOGPROBS_AT_ONCE if logprobs else TOKENS_AT_ONCE):
+        return JSONResponse({**head, "choices": list(choices)}, headers=headers)
+    text = await exchanges[0].shim.clock.aside(partial(_encoded, head, choices))
+    return Response(text, media_type=JSONResponse.media_type, headers=headers)
+
+
+def _encoded(head: Json, choices: Iterator[Json]) -> bytes:
+    """Piece by piece, as in one go the encoder, too, would hold up the other threads."""
+    written = ",".join("".join(IN_PIECES.iterencode(choice)) for choice in choices)
+    return f'{IN_PIECES.encode(head)[:-1]},"choices":[{written}]}}'.encode()
 
 
 def nobody_there() -> Response:

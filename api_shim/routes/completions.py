@@ -1,25 +1,29 @@
 """`POST /v1/completions`."""
 
-from typing import Any
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from api_shim.exchange import ClientGoneError, Exchange
 from api_shim.routes.common import (
     StreamOptions,
-    answer_headers,
     ask_of,
     envelope,
     event_stream,
+    json_answer,
     nobody_there,
     running_usage,
     shim_of,
     stream_options,
 )
-from api_shim.shim import ServedModel
-from api_shim.wire.body import read
+from api_shim.shim import ServedModel, Shim
+from api_shim.wire.body import parse, read
 from api_shim.wire.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.wire.completions_body import CompletionsBody, Prompt
 from api_shim.wire.errors import bad_value
@@ -30,20 +34,25 @@ Json = dict[str, Any]
 
 async def create_completion(request: Request) -> Response:
     shim, asked = shim_of(request), stream_options(request)
-    body = await read(request, CompletionsBody, shim.settings.body_limit_bytes)
-    model = shim.model(body.model)
-    texts = [_text(model, prompt) for prompt in body.prompt]
+    raw = await read(request, shim.settings.body_limit_bytes)
+    body, model, texts, tokens = await shim.apart(len(raw), partial(_understood, shim, raw))
     exchanges: list[Exchange] = []
     try:
-        for prompt, text in zip(body.prompt, texts, strict=True):
-            exchanges.append(await _open(request, body, model, prompt, text))
+        for text, prompt_tokens in zip(texts, tokens, strict=True):
+            if exchanges:
+                await asyncio.sleep(0)  # with many prompts of many completions, others have their turn
+            ask = ask_of(request, body, model, (("user", text),), prompt_tokens, body.cap)
+            exchanges.append(await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream)))
         if body.stream:
             await exchanges[0].until_begun("prompt")
             return _stream(exchanges[0], body, texts[0], asked)
         for exchange in exchanges:
             await exchange.until_over("prompt")
-        answer: Response = JSONResponse(
-            _completion(exchanges, body, texts), headers=answer_headers(exchanges[-1])
+        answer: Response = await json_answer(
+            exchanges,
+            _head(exchanges),
+            _choices(exchanges, body, texts),
+            logprobs=body.logprobs is not None,
         )
     except ClientGoneError:
         answer = nobody_there()
@@ -52,6 +61,22 @@ async def create_completion(request: Request) -> Response:
         raise
     _close(exchanges)
     return answer
+
+
+class _Understood(NamedTuple):
+    body: CompletionsBody
+    model: ServedModel
+    texts: list[str]
+    """Of the prompts."""
+    tokens: list[int]
+
+
+def _understood(shim: Shim, raw: bytes) -> _Understood:
+    """Raises ApiError."""
+    body = parse(CompletionsBody, raw)
+    model = shim.model(body.model)
+    texts = [_text(model, prompt) for prompt in body.prompt]
+    return _Understood(body, model, texts, [_tokens(model, prompt) for prompt in body.prompt])
 
 
 def _close(exchanges: list[Exchange]) -> None:
@@ -68,13 +93,9 @@ def _text(model: ServedModel, prompt: Prompt) -> str:
         raise bad_value("prompt", "Invalid value for 'prompt': it holds a number that is no token") from None
 
 
-async def _open(
-    request: Request, body: CompletionsBody, model: ServedModel, prompt: Prompt, text: str
-) -> Exchange:
+def _tokens(model: ServedModel, prompt: Prompt) -> int:
     """An empty prompt still has the token that begins every text."""
-    tokens = max(1, model.vocabulary.count(prompt) if isinstance(prompt, str) else len(prompt))
-    ask = ask_of(request, body, model, (("user", text),), tokens, body.cap)
-    return await shim_of(request).open(request, model, ask, tokens, stream=bool(body.stream))
+    return max(1, model.vocabulary.count(prompt) if isinstance(prompt, str) else len(prompt))
 
 
 def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: StreamOptions) -> Response:
@@ -90,24 +111,24 @@ def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: Strea
     return event_stream(exchange, writer, body, asked)
 
 
-def _completion(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str]) -> Json:
-    first = exchanges[0]
-    choices: list[Json] = []
-    for exchange, prompt in zip(exchanges, prompts, strict=True):
-        for pieces in exchange.plan.choices:
-            choices.append(
-                {
-                    "index": len(choices),
-                    "text": (prompt if body.echo else "") + "".join(pieces),
-                    "logprobs": None if body.logprobs is None else text_logprobs(body.logprobs)(pieces, 0),
-                    "finish_reason": exchange.plan.finish_reason,
-                }
-            )
+def _head(exchanges: list[Exchange]) -> Json:
     return {
-        **envelope(first, "cmpl-", "text_completion"),
-        "choices": choices,
+        **envelope(exchanges[0], "cmpl-", "text_completion"),
         "usage": added_usage([usage(exchange.call) for exchange in exchanges]),
     }
+
+
+def _choices(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str]) -> Iterator[Json]:
+    """Those of the first prompt come first."""
+    index = count()
+    for exchange, prompt in zip(exchanges, prompts, strict=True):
+        for pieces in exchange.plan.choices:
+            yield {
+                "index": next(index),
+                "text": (prompt if body.echo else "") + "".join(pieces),
+                "logprobs": None if body.logprobs is None else text_logprobs(body.logprobs)(pieces, 0),
+                "finish_reason": exchange.plan.finish_reason,
+            }
 
 
 ROUTES = [Route("/v1/completions", create_completion, methods=["POST"])]

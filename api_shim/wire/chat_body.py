@@ -12,6 +12,10 @@ from api_shim.wire.body import Body
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 
+MOST_MESSAGES = MOST_PARTS = 2048
+MOST_TOOLS = 128
+MOST_BIASES = 4096
+
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
@@ -48,7 +52,9 @@ class Sampling(Body):
     top_p: float | None = Field(None, ge=0, le=1)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
+        None, max_length=MOST_BIASES
+    )
     seed: Int64 | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -120,11 +126,16 @@ class ToolCall(Body):
 class Message(Body):
     role: Role
     content: (
-        Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part])] | None
+        Annotated[
+            list[Part],
+            Field(max_length=MOST_PARTS),
+            BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+        ]
+        | None
     ) = None
     name: str | None = None
     tool_call_id: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCall] | None = Field(None, max_length=MOST_TOOLS)
     function_call: CalledFunction | None = None
 
     @model_validator(mode="after")
@@ -177,12 +188,12 @@ class ResponseFormat(Body):
 
 
 class ChatBody(Sampling):
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=MOST_MESSAGES)
     max_completion_tokens: Cap | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
     response_format: ResponseFormat | None = None
-    tools: list[Tool] | None = Field(None, max_length=128)
+    tools: list[Tool] | None = Field(None, max_length=MOST_TOOLS)
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None

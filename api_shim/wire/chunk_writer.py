@@ -13,6 +13,8 @@ LogprobsOf = Callable[[Sequence[str], int], Json]
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+TOKENS_AT_ONCE, LOGPROBS_AT_ONCE = 4096, 128
+"""A few milliseconds of work."""
 
 
 def frame(data: Json) -> bytes:
@@ -35,6 +37,11 @@ def _quoted(piece: str) -> str:
 
 class ChunkWriter(Protocol):
     """One dialect: chat, or plain completions."""
+
+    @property
+    def tokens_at_once(self) -> int:
+        """As many as are written without keeping the other connections waiting."""
+        ...
 
     def opening(self, choice: int) -> bytes: ...
 
@@ -81,6 +88,10 @@ class _Writer:
         self._running = running
         self._null_usage: Json = {"usage": None} if with_usage else {}
         self._templates: dict[int, tuple[str, str]] = {}
+
+    @property
+    def tokens_at_once(self) -> int:
+        return TOKENS_AT_ONCE if self._logprobs is None else LOGPROBS_AT_ONCE
 
     def _choice(self, choice: Json) -> bytes:
         usage = self._null_usage if self._running is None else {"usage": self._running.json()}

@@ -1,6 +1,7 @@
 """Server-sent events: tokens are written when the model's clock has them due, all of them in one write."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -62,28 +63,38 @@ class EventStream(Response):
         opening = b"".join(self._writer.opening(choice) for choice in range(call.request.samples))
         speak_by_ps = clock.timeline.now
         while not call.is_over():
-            chunk = self._content(exchange.tokens_due())
-            if chunk:
-                chunk, opening = opening + chunk, b""
-            elif clock.timeline.now >= speak_by_ps:
-                chunk = KEEP_ALIVE
-            if chunk:
+            spoken = False
+            for chunk in self._gained(exchange.tokens_due()):
+                if spoken:
+                    await asyncio.sleep(0)
+                yield opening + chunk
+                spoken, opening = True, b""
+            if not spoken and clock.timeline.now >= speak_by_ps:
+                yield KEEP_ALIVE
+                spoken = True
+            if spoken:
                 speak_by_ps = clock.timeline.now + silence_ps
-                yield chunk
             if not call.is_over():
                 clock.call_at(clock.timeline.now + exchange.shim.flush_ps, call.wake)
                 await call.change()
-        if not call.gone:
-            exchange.note_lateness(call.ended_ps)
-            yield opening + self._ending()
+        if call.gone:
+            return
+        exchange.note_lateness(call.ended_ps)
+        rest = opening
+        for chunk in self._gained([exchange.plan.output_tokens * exchange.answered] * call.request.samples):
+            if rest != opening:
+                yield rest
+                await asyncio.sleep(0)
+                opening = rest = b""
+            rest += chunk
+        yield rest + self._ending()
 
     def _ending(self) -> bytes:
         exchange, call = self._exchange, self._exchange.call
         if not exchange.answered:
             return frame(refusal_of(call, exchange.model_id, "messages", exchange.lateness_ps).body())
         plan = exchange.plan
-        chunks = [self._content([plan.output_tokens] * call.request.samples)]
-        chunks += [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
+        chunks = [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
         if self._with_usage:
             chunks.append(self._writer.usage(usage(call)))
         if self._with_stamps:
@@ -91,17 +102,22 @@ class EventStream(Response):
             chunks.append(comment("x-sim", {**stamps(call), "lateness_ms": lateness_ms}))
         return b"".join([*chunks, DONE])
 
-    def _content(self, due: list[int]) -> bytes:
-        """What the choices have gained since the last time."""
-        chunks = []
+    def _gained(self, due: list[int]) -> Iterator[bytes]:
+        """What the choices have gained since the last time: as a rule one chunk, none if nothing."""
+        chunks: list[bytes] = []
+        room = self._writer.tokens_at_once
         one_by_one = self._exchange.shim.settings.stream_chunks == "per_token"
         for choice, tokens in enumerate(due):
-            sent = self._sent[choice]
-            if tokens > sent:
-                pieces = self._exchange.plan.choices[choice][sent:tokens]
+            while (sent := self._sent[choice]) < tokens:
+                pieces = self._exchange.plan.choices[choice][sent : min(tokens, sent + room)]
                 chunks.append(
                     self._writer.content(choice, pieces, self._letters[choice], one_by_one=one_by_one)
                 )
-                self._sent[choice] = tokens
+                self._sent[choice] += len(pieces)
                 self._letters[choice] += sum(map(len, pieces))
-        return b"".join(chunks)
+                room -= len(pieces)
+                if not room:
+                    yield b"".join(chunks)
+                    chunks, room = [], self._writer.tokens_at_once
+        if text := b"".join(chunks):
+            yield text
