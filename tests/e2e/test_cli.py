@@ -166,7 +166,7 @@ def test_a_mistake_in_an_option_is_one_sentence(capsys: pytest.CaptureFixture[st
     said = fails(capsys, "run", "tiny.yaml", "--replications", "0")
     assert said == "--replications 0: `run.replications` is 0: it must be 1 or more"
     said = fails(capsys, "run", "tiny.yaml", "--horizon", "-3")
-    assert said == "--horizon -3.0: `run.horizon_s` is -3: it must be more than 0"
+    assert said == "--horizon -3.0: `run.horizon_s` is -3: it must be 0.001 or more"
 
 
 @pytest.mark.parametrize(
