@@ -5,7 +5,7 @@ Nothing here looks at all nodes, so a pool of 8,000 serves a request for about t
 
 from bisect import bisect_left, bisect_right, insort
 
-from sim.node import Node
+from sim.node.node import Node
 
 
 class Members:

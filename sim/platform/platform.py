@@ -3,7 +3,7 @@
 from functools import cache, lru_cache
 
 from reports.record import REQUEST_COLUMNS
-from sim.kernel import Sequence
+from sim.node.kernel import Sequence
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool

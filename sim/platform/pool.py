@@ -4,7 +4,7 @@ from collections import deque
 
 from numpy.random import Generator
 
-from sim.node import Node
+from sim.node.node import Node
 from sim.platform.members import Members
 from sim.platform.routing import Routing
 from sim.platform.ticket import Ticket

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from numpy.random import Generator
 
-from sim.node import Node
+from sim.node.node import Node
 from sim.platform.members import Members
 from traffic.request import Request
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from sim.kernel import Sequence
 from sim.network import Departure, Link
+from sim.node.kernel import Sequence
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
 from traffic.request import Request
 
 if TYPE_CHECKING:
-    from sim.node import Node
+    from sim.node.node import Node
     from sim.platform.platform import Platform
 
 

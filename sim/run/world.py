@@ -10,11 +10,12 @@ from reports.record import GAP_COLUMNS, NODE_COLUMNS
 from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
 from sim.callers.apps import App, User, Visits
 from sim.callers.sources import Numbers, OpenSource
-from sim.fast_forward import FastForward
-from sim.gaps import GapCounts
-from sim.kernel import BatchLimits, NodeKernel
 from sim.network import Link, Network
-from sim.node import Node
+from sim.node.fast_forward import FastForward
+from sim.node.gaps import GapCounts
+from sim.node.kernel import BatchLimits, NodeKernel
+from sim.node.node import Node
+from sim.node.step_engine import StepEngine
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
@@ -24,7 +25,6 @@ from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink
 from sim.scenario.check import target_model
 from sim.scenario.schema import Limits, Model, Scenario, Source
-from sim.step_engine import StepEngine
 from sim.time.streams import stream
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime
-from sim.fast_forward import FastForward
-from sim.kernel import BatchLimits
-from sim.step_engine import StepEngine
+from sim.node.fast_forward import FastForward
+from sim.node.kernel import BatchLimits
+from sim.node.step_engine import StepEngine
 from tests.support.kernel_driver import (
     Action,
     Arrive,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hwmodels.step_time import AffineStepTime
-from sim.kernel import BatchLimits
-from sim.node import Node
+from sim.node.kernel import BatchLimits
+from sim.node.node import Node
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from hwmodels.step_time import AffineStepTime
-from sim.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
+from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
 
 
 @dataclass(frozen=True)

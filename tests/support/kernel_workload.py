@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.step_time import AffineStepTime
-from sim.kernel import BatchLimits
+from sim.node.kernel import BatchLimits
 from tests.support.kernel_driver import Action, Arrive, Ask, Cancel, ChangeLaw, Drain, Event, Workload
 
 SIBLINGS = 3

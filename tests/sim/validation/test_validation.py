@@ -9,9 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from sim.kernel import BatchLimits, Sequence
+from sim.node.kernel import BatchLimits, Sequence
+from sim.node.step_engine import StepEngine
 from sim.scenario.schema import Scenario
-from sim.step_engine import StepEngine
 from sim.validation.bare_node import bare_node
 from sim.validation.checks import Evidence, gather
 from sim.validation.compare import compare, comparison_text

@@ -1,7 +1,7 @@
 """The plain kernel: a boundary after every step, any step-time law.
 
-Written for the reader, not for speed: it is the oracle of `sim.fast_forward`, and serves laws that are not
-affine.
+Written for the reader, not for speed: it is the oracle of `sim.node.fast_forward`, and serves laws that are
+not affine.
 """
 
 from bisect import bisect_right
@@ -9,8 +9,8 @@ from collections import deque
 from operator import attrgetter
 
 from hwmodels.step_time import StepTime
-from sim.gaps import GapCounts, stretch
-from sim.kernel import BatchLimits, Boundary, Sequence
+from sim.node.gaps import GapCounts, stretch
+from sim.node.kernel import BatchLimits, Boundary, Sequence
 
 _by_number = attrgetter("number")
 

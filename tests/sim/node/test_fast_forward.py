@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime
-from sim.fast_forward import FastForward
-from sim.kernel import BatchLimits, Sequence
-from sim.kv_demand import blocks_in, steps_with
-from sim.progression import StretchLog, lasting, steps_to_reach, steps_within
+from sim.node.fast_forward import FastForward
+from sim.node.kernel import BatchLimits, Sequence
+from sim.node.kv_demand import blocks_in, steps_with
+from sim.node.progression import StretchLog, lasting, steps_to_reach, steps_within
 
 FLAT = AffineStepTime(dense_ps=(100,))
 # A decode step of one sequence lasts 100 ps and 1 for every token in its cache.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.progression import steps_within
+from sim.node.progression import steps_within
 
 Ints = NDArray[np.int64]
 

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime
-from sim.fast_forward import FastForward
-from sim.gaps import GapCounts, stretch
-from sim.kernel import BatchLimits, Sequence
-from sim.progression import lasting
-from sim.step_engine import StepEngine
+from sim.node.fast_forward import FastForward
+from sim.node.gaps import GapCounts, stretch
+from sim.node.kernel import BatchLimits, Sequence
+from sim.node.progression import lasting
+from sim.node.step_engine import StepEngine
 from tests.support.kernel_driver import Arrive, Driver, Event
 from tests.support.kernel_workload import random_workload
 

@@ -3,7 +3,7 @@
 Between two changes of the batch the durations of its steps form an arithmetic progression: every step adds a
 cached token per decoding sequence, and a long prompt eats the same number of tokens each time. Such a stretch
 is planned, cut and logged in closed form. All times are ints, so nothing is lost by not adding them up one by
-one: `sim.step_engine` gives the same stamps, slowly. No work here grows with the batch or with the KV pool.
+one: `sim.node.step_engine` gives the same stamps, slowly. No work here grows with the batch or the KV pool.
 """
 
 from collections import deque
@@ -11,10 +11,10 @@ from heapq import heappop, heappush
 from operator import attrgetter, itemgetter
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
-from sim.gaps import GapCounts, stretch
-from sim.kernel import BatchLimits, Boundary, Sequence
-from sim.kv_demand import blocks_in, steps_with
-from sim.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
+from sim.node.gaps import GapCounts, stretch
+from sim.node.kernel import BatchLimits, Boundary, Sequence
+from sim.node.kv_demand import blocks_in, steps_with
+from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
 
 _by_number = attrgetter("number")
 _by_entry = itemgetter(0, 1, 2)
@@ -46,11 +46,11 @@ class _Work:
 
 
 class FastForward:
-    """The semantics of `sim.step_engine.StepEngine`, for `AffineStepTime` alone.
+    """The semantics of `sim.node.step_engine.StepEngine`, for `AffineStepTime` alone.
 
     - Decoding sequences lie in a heap by the step that makes their last token, so that a step touches none of
       them. Who left early stays in it with an outdated ticket until that step comes up.
-    - A histogram of the steps in which they take KV blocks (`sim.kv_demand`) tells when the blocks run out.
+    - A histogram of the steps in which they take KV blocks (`sim.node.kv_demand`) tells when blocks run out.
     - An arrival cuts a stretch only if it could enter (`_open`). Otherwise nobody enters before the stretch
       ends anyway: all slots or tokens are taken, or the head of the queue lacks blocks, which only get fewer.
     """

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Any, Protocol
 
-from sim.kernel import NodeKernel, Sequence, SharedPrompt
+from sim.node.kernel import NodeKernel, Sequence, SharedPrompt
 from sim.platform.ticket import Ticket
 from sim.time.timeline import Alarm, Timeline
 

@@ -1,0 +1,1 @@
+"""One engine: its batching arithmetic, two kernels that agree to the picosecond, the events that drive it."""
