@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
+    "tokenizer": ("traffic.cli", "write a tokenizer folder, so that load tools count as the server does"),
     "path": ("sim.network.cli", "show what a request pays between two places, line by line"),
     "serve": ("api_shim.cli", "answer OpenAI clients as the scenario's platform would"),
     "replay": ("sim.run.replay_cli", "run a recorded live run again offline, and compare every stamp"),

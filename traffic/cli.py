@@ -1,4 +1,4 @@
-"""`e80sim trace describe` and `e80sim trace convert`: recorded traffic, before it enters a scenario."""
+"""`e80sim trace describe|convert`: recorded traffic, before it enters a scenario. `e80sim tokenizer`."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,6 @@ app.add_typer(trace, name="trace")
 TraceFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"a trace: {', '.join(FORMATS)}")]
 Format = Annotated[str, typer.Option("--format", help=f"of FILE: {', '.join(NAMES)}")]
 LimitRows = Annotated[int | None, typer.Option(min=1, help="read no more than so many rows from the start")]
-
-
-@app.callback()
-def commands() -> None:
-    """Keeps `trace` a word of the command line while it is the only group."""
 
 
 @trace.command(name="describe")
@@ -68,6 +63,18 @@ def convert(
     typer.echo(f"{out}: {read.rows:,} requests")
     for note in notes:
         typer.echo(note, err=True)
+
+
+@app.command()
+def tokenizer(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder that is new or empty")],
+    llm: Annotated[str, typer.Option(help="whose vocabulary: a name of the catalogue")] = "llama3.1-8b",
+) -> None:
+    """Write a tokenizer that Hugging Face's libraries load to DIR, for load tools that have no network."""
+    from traffic.tokenizer_folder import write_folder
+
+    write_folder(folder, llm)
+    typer.echo(folder)
 
 
 def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:
