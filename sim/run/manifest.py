@@ -46,6 +46,7 @@ def manifest(
         "commit": commit(),
         "versions": {"python": python_version(), **{name: _version(name) for name in LIBRARIES}},
         "wall_s": round(wall_s, 3),
+        "streams": {name: list(digests) for name, digests in results.streams.items()},
         "facts": facts(plan, results.variants),
     }
 

@@ -2,11 +2,11 @@
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ class Outcome(NamedTuple):
     """The horizon, or less after an interrupt."""
     complete: bool
     """False also where an interrupt came while the last answers were waited for."""
+    streams: str
+    """A digest of where the random streams stood at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Results:
     measured_ps: int
     """The horizon, or less where an interrupt cut the only replication short."""
     interrupted: bool
+    streams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By variant, the digest of each replication's random streams; of a live run there are none."""
 
 
 class NothingDoneError(Exception):
@@ -85,12 +89,17 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
         if tell is not None:
             tell(part / SLICES, "")
         if part < SLICES and interrupt.asked():
-            return Outcome(world.tables(task.variant), horizon_ps * part // SLICES, complete=False)
+            return _outcome(world, task, horizon_ps * part // SLICES, complete=False)
     for part in range(1, SLICES + 1):
         world.run_to(horizon_ps + ps_of_s(drain_s) * part // SLICES)
         if part < SLICES and interrupt.asked():
-            return Outcome(world.tables(task.variant), horizon_ps, complete=False)
-    return Outcome(world.tables(task.variant), horizon_ps, complete=True)
+            return _outcome(world, task, horizon_ps, complete=False)
+    return _outcome(world, task, horizon_ps, complete=True)
+
+
+def _outcome(world: World, task: Task, simulated_ps: int, *, complete: bool) -> Outcome:
+    """The streams come last, since asking for their digest draws from them."""
+    return Outcome(world.tables(task.variant), simulated_ps, complete, world.streams.digest())
 
 
 def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: range | None = None) -> Results:
@@ -132,13 +141,23 @@ def _gathered(
     whole = [outcome for outcome in outcomes if outcome.complete]
     rounds = len(whole) // len(variants)
     if rounds:
-        tables = concat(outcome.tables for outcome in whole[: rounds * len(variants)])
-        return Results(tables, variants, rounds, horizon_ps, rounds < replications)
+        kept = whole[: rounds * len(variants)]
+        tables = concat(outcome.tables for outcome in kept)
+        return Results(tables, variants, rounds, horizon_ps, rounds < replications, _streams(kept, variants))
     measured_ps = min((outcome.simulated_ps for outcome in outcomes), default=0)
     if not measured_ps:
         raise NothingDoneError
     tables = concat(outcome.tables for outcome in outcomes)
-    return Results(tables, variants[: len(outcomes)], 1, measured_ps, interrupted=True)
+    begun = variants[: len(outcomes)]
+    return Results(tables, begun, 1, measured_ps, interrupted=True, streams=_streams(outcomes, begun))
+
+
+def _streams(outcomes: Sequence[Outcome], variants: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Outcomes come round by round, each with all variants in turn."""
+    return {
+        name: tuple(outcome.streams for outcome in outcomes[number :: len(variants)])
+        for number, name in enumerate(variants)
+    }
 
 
 def _in_turn(tasks: list[Task], tell: Tell) -> Iterator[Outcome]:

@@ -108,6 +108,7 @@ def _more(plan: Plan, results: Results, upto: int, jobs: int, engine: str, tell:
         tables=concat([results.tables, added.tables]),
         replications=results.replications + added.replications,
         interrupted=added.interrupted,
+        streams={name: results.streams[name] + added.streams[name] for name in results.variants},
     )
 
 

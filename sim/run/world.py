@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from itertools import repeat
 
-from numpy.random import Generator
-
 from hwmodels.node_hardware import NodeHardware
 from reports.record import GAP_COLUMNS, NODE_COLUMNS
 from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
@@ -25,7 +23,7 @@ from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink
 from sim.scenario.check import target_model
 from sim.scenario.schema import Limits, Model, Scenario, Source
-from sim.time.streams import stream
+from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 from traffic.request import Request, caller_named, is_key
@@ -60,7 +58,9 @@ class World:
         self.env = env or Timeline()
         self.numbers = Numbers()
         self.visits = Visits(self.env)
-        self._seed, self._replication = seed, replication
+        self._replication = replication
+        # Strangers come and go in a world without sources, and it may live for months: it keeps no stream.
+        self.streams = Streams(seed, replication, kept=sources)
         self._engine, self._keep_schedule = ENGINES[engine], keep_schedule
         self._network = Network(scenario.network)
         self.kv_blocks: dict[str, int] = {}
@@ -105,9 +105,6 @@ class World:
             gaps=gap_table(variant, self._replication, gaps.arrays("from_ps"), gaps.labels.vocabulary()),
         )
 
-    def _stream_of(self, name: str) -> Generator:
-        return stream(self._seed, self._replication, name)
-
     # Pools
 
     def _add_pool(self, name: str, model: Model) -> None:
@@ -123,7 +120,7 @@ class World:
         self._gaps[name] = gaps
         limits_of = model.limits
         self.kv_blocks[name] = limits.kv_blocks
-        pool = Pool(ROUTING[model.routing], self._stream_of(f"routing/{name}"))
+        pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
         for index in range(model.nodes):
             pool.join(self._make_node(index, hardware, limits, gaps))
         self.platform.pools[name] = pool
@@ -150,9 +147,9 @@ class World:
             forgotten = (
                 self.platform.links.forgotten
             )  # perhaps this key: its draws must not repeat themselves
-            rng = self._stream_of(f"network/{caller}/{place}" + (f"/{forgotten}" if forgotten else ""))
+            rng = self.streams.stream(f"network/{caller}/{place}" + (f"/{forgotten}" if forgotten else ""))
             return self._network.link(place, None, rng, block=KEY_BLOCK)
-        rng = self._stream_of(f"network/{caller}/{place}")
+        rng = self.streams.stream(f"network/{caller}/{place}")
         kind, _, name = caller.partition("/")
         if kind == "source":
             source = self.scenario.traffic[name]
@@ -168,14 +165,14 @@ class World:
 
     def _add_source(self, name: str, source: Source) -> None:
         arrivals = source.arrivals.blocks(
-            self._stream_of(f"traffic/{name}/arrivals"), ps_of_s(self.scenario.run.horizon_s)
+            self.streams.stream(f"traffic/{name}/arrivals"), ps_of_s(self.scenario.run.horizon_s)
         )
         calls = 1 if source.app is None else self.scenario.apps[source.app].calls
         sizes = source.call_sizes(
-            self._stream_of(f"traffic/{name}/prompt"),
-            self._stream_of(f"traffic/{name}/output"),
+            self.streams.stream(f"traffic/{name}/prompt"),
+            self.streams.stream(f"traffic/{name}/output"),
             calls,
-            self._stream_of(f"traffic/{name}/arrivals"),
+            self.streams.stream(f"traffic/{name}/arrivals"),
         )
         asks, projects = Asks(self, name, source), self._projects(name, source)
         if source.app is None:
@@ -201,7 +198,7 @@ class World:
         """Whose limits count for each arrival: the tenant's, or those of its clients."""
         if source.clients is None:
             return repeat(source.tenant)
-        clients = source.clients.draw(self._stream_of(f"traffic/{name}/clients"))
+        clients = source.clients.draw(self.streams.stream(f"traffic/{name}/clients"))
         return (f"{source.tenant}-{client}" for client in clients)
 
     def _user(self, name: str, source: Source, app_name: str) -> User:
@@ -217,7 +214,7 @@ class World:
         link = self._network.link(
             source.place,
             spec.place,
-            self._stream_of(f"network/user/{name}/{source.place}"),
+            self.streams.stream(f"network/user/{name}/{source.place}"),
             connections=source.connections,
             users=source.users,
         )

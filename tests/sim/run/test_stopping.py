@@ -95,6 +95,8 @@ def test_the_rounds_together_are_the_run_in_one_piece(tmp_path: Path) -> None:
         tell=lambda _s, _n: None,
     )
     assert results.tables.requests.equals(whole.tables.requests)
+    assert results.streams == whole.streams
+    assert len(set(results.streams["base"])) == results.replications
 
 
 @pytest.mark.parametrize(
