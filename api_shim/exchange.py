@@ -39,7 +39,7 @@ class Exchange:
     @property
     def way_back_ps(self) -> int:
         ticket = self.call.ticket
-        return 0 if ticket is None else ticket.departure.back_first_ps
+        return 0 if ticket is None else ticket.way_back_ps
 
     def begin(self, receive: Receive) -> None:
         self._watch = asyncio.create_task(self._hear_the_client_leave(receive))

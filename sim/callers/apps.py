@@ -13,8 +13,8 @@ from sim.platform.recorder import Recorder
 from sim.platform.ticket import REJECTED
 from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Timeline
 
-Call = Callable[["Visit"], None]
-"""Sends the next model request of a visit, with the visit as its sink."""
+Call = Callable[["Visit"], int]
+"""Sends the next model request of a visit, with the visit as its sink; returns the tokens of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,18 @@ class App:
 
 
 class Visit:
-    """One user request on its way through an app; the sink of each of its model requests."""
+    """One user request on its way through an app; the sink of each of its model requests.
+
+    The user gets one answer, in one piece: all that the calls gave where they were fanned out, else what the
+    last call gave, which has seen the others.
+    """
 
     __slots__ = (
         "_call",
         "_departure",
         "_link",
         "_visits",
+        "answer_tokens",
         "answered_ps",
         "app",
         "asked",
@@ -54,6 +59,7 @@ class Visit:
         self.number = number
         self.asked = 0
         self.waiting = 0
+        self.answer_tokens = 0
         self.answered_ps = 0
         self.outcome = ""
         self._link = user.link
@@ -67,9 +73,8 @@ class Visit:
     def _ask(self, _alarm: Alarm) -> None:
         calls = self.app.calls if self.app.fan_out else 1
         self.waiting = calls
-        for _ in range(calls):
-            self.asked += 1
-            self._call(self)
+        self.asked += calls
+        self.answer_tokens = sum([self._call(self) for _ in range(calls)])
 
     # The sink of its calls. Times may lie ahead: the app reacts when the last byte is there.
 
@@ -96,7 +101,7 @@ class Visit:
 
     def _reply(self, _alarm: Alarm) -> None:
         now, departure = self._visits.env.now, self._departure
-        ended_ps = now + departure.back_last_ps
+        ended_ps = self._link.whole(departure, now, 0 if self.outcome else self.answer_tokens)
         self._link.release(departure.connection, ended_ps)
         self._visits.record(self, departure, now, ended_ps, self.outcome or "completed")
 

@@ -20,7 +20,7 @@ class Numbers:
 class OpenSource:
     """Calls `ask` at each arrival time, in order, without waiting for any answer."""
 
-    def __init__(self, env: Timeline, arrivals: Iterator[list[int]], ask: Callable[[], None]) -> None:
+    def __init__(self, env: Timeline, arrivals: Iterator[list[int]], ask: Callable[[], object]) -> None:
         self.env = env
         self._times = chain.from_iterable(arrivals)
         self._ask = ask

@@ -37,10 +37,11 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class HopFacts:
-    """What is known of one kind of hop. `jitter` is `gamma` or `lognormal`."""
+    """What is known of one kind of hop. `jitter` is `gamma` or `lognormal`; `shared`: an access line."""
 
     title: str
     jitter: str
+    shared: bool
     values: Values
 
 
@@ -86,7 +87,7 @@ def network_facts() -> NetworkFacts:
     raw = yaml.load((DATA / "network.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return NetworkFacts(
         hops={
-            kind: HopFacts(hop["title"], hop["jitter"], _values(kind, hop["values"]))
+            kind: HopFacts(hop["title"], hop["jitter"], hop["shared"], _values(kind, hop["values"]))
             for kind, hop in raw["hops"].items()
         },
         dns_lookup=_values("dns_lookup", raw["dns_lookup"]),

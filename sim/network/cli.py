@@ -10,7 +10,7 @@ from mistakes import UserError
 from sim.network.keep_alive import Tls
 
 if TYPE_CHECKING:
-    from sim.network.journey import Journey
+    from sim.network.journey import Ask, Journey
     from sim.network.network import Settings
 
 app = typer.Typer(add_completion=False)
@@ -23,8 +23,17 @@ def path(
     a: Annotated[str, typer.Argument(metavar="A", help=f"the caller: {FORMS}")],
     b: Annotated[str, typer.Argument(metavar="[B]", help="the server: the same, or gateway")] = "gateway",
     prompt_tokens: Annotated[int, typer.Option(min=1, help="length of the prompt")] = 1000,
+    output_tokens: Annotated[
+        int | None, typer.Option(min=1, help="length of the answer: show its way back, too")
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream/--no-stream", help="the answer comes as events, or in one piece")
+    ] = True,
     scenario: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="a scenario: its places, site, TLS and DNS hold")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="a scenario: its section `network` holds, its places by their names"
+        ),
     ] = None,
     site: Annotated[
         str | None, typer.Option(metavar="REGION", help="where the platform is; default aws:us-east-1")
@@ -35,10 +44,11 @@ def path(
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Show what a request pays from A to B, until the first byte of its answer is back at A."""
-    from sim.network.journey import journey_text
+    """Show what a request pays from A to B, until the first byte of its answer is back at A, or the last."""
+    from sim.network.journey import Ask, journey_text
 
-    found = _journey(a, b, prompt_tokens, _settings(scenario, site, tls), cold=cold)
+    ask = Ask(prompt_tokens, output_tokens, stream, cold)
+    found = _journey(a, b, ask, _settings(scenario, site, tls))
     typer.echo(json.dumps(found, indent=2) if as_json else journey_text(found))
 
 
@@ -55,13 +65,11 @@ def _settings(scenario: Path | None, site: str | None, tls: str | None) -> "Sett
     return network.model_copy(update={key: value for key, value in stated.items() if value})
 
 
-def _journey(a: str, b: str, prompt_tokens: int, settings: "Settings", *, cold: bool) -> "Journey":
+def _journey(a: str, b: str, ask: "Ask", settings: "Settings") -> "Journey":
     from sim.network.ends import end_named
     from sim.network.journey import journey
-    from sim.network.keep_alive import KeepAlive
-    from sim.network.places import CustomPlace, path_between
+    from sim.network.network import Network
 
+    network = Network(settings)
     start, end = (end_named(name, settings.places) for name in (a, b))
-    dns_lookup_ms = None if isinstance(start, CustomPlace) else settings.dns_lookup_ms
-    keep_alive = KeepAlive(tls=settings.tls, dns_lookup_ms=dns_lookup_ms)
-    return journey(path_between(start, end, settings.site), prompt_tokens, keep_alive, cold=cold)
+    return journey(network.path_between(start, end), ask, network.keep_alive(start), network.wire)

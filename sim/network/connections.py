@@ -1,4 +1,4 @@
-"""A caller's connections to one server: when a request arrives there, and how long its answer takes back."""
+"""A caller's connections to one server: when a request arrives there, and when its answer is back."""
 
 from collections.abc import Callable
 from math import inf
@@ -7,8 +7,10 @@ from typing import NamedTuple
 from numpy.random import Generator
 
 from sim.network.keep_alive import Connection, ConnectionPool, KeepAlive
+from sim.network.line import Line
 from sim.network.path import Path
 from sim.network.transport import (
+    NEVER_LOST,
     TCP_ROUND_TRIPS,
     TLS_ROUND_TRIPS,
     Transport,
@@ -20,13 +22,13 @@ from sim.network.transport import (
 from sim.network.variates import MESSAGE_BLOCK, is_quiet, messages, openings, users
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 
+ANY_NUMBER = 2**62
+MOST_DOUBLINGS = 40
+"""Of a window, before anything that is sent fits into it."""
+
 
 class Departure(NamedTuple):
-    """A request on its way, and the way back of its answer.
-
-    The first byte reaches the caller at `first_ps + back_first_ps`; the last at `last_ps + back_last_ps`, or
-    with the first if that is later, since TCP keeps the order.
-    """
+    """A request on its way, and what chance has in store for its answer."""
 
     sent_ps: int
     connected_ps: int
@@ -37,13 +39,27 @@ class Departure(NamedTuple):
     connection: Connection | None
     """To be released; None on a path that needs none."""
     back_first_ps: int
-    back_last_ps: int
+    """How long the first event of a streamed answer takes, unless it waits for the caller's line."""
+    back_rtt_ps: int
+    """The round trip that the end of the answer meets."""
+    back_lost: int
+    """Number of the first segment lost of an answer in one piece; 1: the last event of a stream is lost."""
 
 
 class Link:
-    """All connections of one caller over one path. Send times must not decrease.
+    """All connections of one caller over one path. Send times must not decrease, nor those of answers.
 
     The n-th request and the n-th connection have the same jitter in every run with the same `rng`.
+
+    An answer comes back as a stream (`begins`, then `ends`) or in one piece (`whole`). Both take
+
+    - half a round trip, and the time of all bytes on the thinnest hop of the path;
+    - the round trips in which the window of TCP at the server is too small for them (slow start);
+    - the caller's turn on the line that all of its streams share (`sim.network.line`).
+
+    A stream is treated as if all of its tokens were made with the first one, except that it ends no earlier
+    than its last token has come over. That is exact where the path is much faster or much slower than the
+    node; in between, the answer ends somewhat too early.
     """
 
     def __init__(
@@ -55,20 +71,27 @@ class Link:
         block: int = MESSAGE_BLOCK,
     ) -> None:
         """Draws for `block` messages are made at once, and kept until they are used."""
-        wire = wire or transport()
-        dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
         self.path = path
         self.keep_alive = keep_alive
+        self.wire = wire = wire or transport()
+        dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
         self._instant = is_free(path, dns_ms)
-        self._rtt_ps = ps_of_ms(path.rtt_ms)
-        self._dns_ps = ps_of_ms(dns_ms)
-        self._tls_round_trips = TLS_ROUND_TRIPS[keep_alive.tls]
-        self._set_up_round_trips = TCP_ROUND_TRIPS + self._tls_round_trips
+        self.rtt_ps = ps_of_ms(path.rtt_ms)
+        self.dns_ps = ps_of_ms(dns_ms)
+        self.tls_round_trips = TLS_ROUND_TRIPS[keep_alive.tls]
+        self._set_up_round_trips = TCP_ROUND_TRIPS + self.tls_round_trips
         self._rto_ps, self._syn_rto_ps = wire.rto_ps(path), ps_of_ms(wire.syn_rto_ms)
-        self._up_ps_per_byte = ps_per_byte(path.up_mbit_per_s)
-        self._event_ps = int(wire.event_bytes * ps_per_byte(path.down_mbit_per_s))
+        self.up_ps_per_byte = ps_per_byte(path.up_mbit_per_s)
+        self.down_ps_per_byte = ps_per_byte(path.down_mbit_per_s)
+        self.event_ps = int(wire.event_bytes * self.down_ps_per_byte)
+        self._line_up_ps_per_byte = ps_per_byte(path.line_up_mbit_per_s)
+        self._line_down_ps_per_byte = ps_per_byte(path.line_down_mbit_per_s)
+        self._line_event_ps = int(wire.event_bytes * self._line_down_ps_per_byte)
         self._request_bytes, self._bytes_per_token = wire.request_bytes, wire.bytes_per_prompt_token
+        self._event_bytes = wire.event_bytes
         self._mss_bytes, self._window = wire.mss_bytes, wire.initial_window_segments
+        self._segment_up_ps = int(wire.mss_bytes * self.up_ps_per_byte)
+        self._segment_down_ps = int(wire.mss_bytes * self.down_ps_per_byte)
         # Reading the draws of one kind must not shift those of another, hence a generator each.
         draws = [rng, rng, rng] if is_quiet(path) and keep_alive.users == 1 else rng.spawn(3)
         self._next_message = messages(path, draws[0], wire.noise_share, block).__next__
@@ -79,9 +102,11 @@ class Link:
         self._opened = 0
         self._now_ps = 0
 
+    # The way out
+
     def send(self, now_ps: int, prompt_tokens: int) -> Departure:
         if self._instant:
-            return Departure(now_ps, now_ps, now_ps, False, None, 0, 0)
+            return Departure(now_ps, now_ps, now_ps, False, None, 0, 0, NEVER_LOST)
         assert now_ps >= self._now_ps, (now_ps, self._now_ps)
         self._now_ps = now_ps
         out_ps, first_ps, last_ps, lost_out, lost_first, lost_last, factors = self._next_message()
@@ -91,30 +116,113 @@ class Link:
                 out_ps += int(scale_ps * out)
                 first_ps += int(scale_ps * first)
                 last_ps += int(scale_ps * last)
-        usual_ps = self._rtt_ps + connection.base_ps
+        usual_ps = self.rtt_ps + connection.base_ps
         rtt_ps = usual_ps + out_ps
         if cold:
             connected_ps += self._set_up_round_trips * rtt_ps
         size_bytes = int(self._request_bytes + self._bytes_per_token * prompt_tokens)
         segments = -(-size_bytes // self._mss_bytes)
-        arrived_ps = connected_ps + rtt_ps // 2 + int(size_bytes * self._up_ps_per_byte)
+        arrived_ps = connected_ps + int(size_bytes * self.up_ps_per_byte)
+        line = connection.pool.line
+        if line is not None:
+            turn_ps = line.up(now_ps, connected_ps, int(size_bytes * self._line_up_ps_per_byte))
+            arrived_ps = max(arrived_ps, turn_ps)
+        arrived_ps += rtt_ps // 2
         if segments > connection.window:
-            flights, connection.window = slow_start(segments, connection.window)
-            arrived_ps += (flights - 1) * rtt_ps
+            held_ps, _, connection.window = slow_start(
+                segments, connection.window, rtt_ps, self._segment_up_ps
+            )
+            arrived_ps += held_ps
         if lost_out <= segments:
             arrived_ps += retransmission_ps(lost_out, segments, rtt_ps, self._rto_ps)
-        back_first_ps = (usual_ps + first_ps) // 2 + self._event_ps
-        back_last_ps = (usual_ps + last_ps) // 2 + self._event_ps
+        back_first_ps = (usual_ps + first_ps) // 2 + self.event_ps
         # A token is a segment of its own, so nothing behind it reveals its loss: it waits for the time-out.
         if lost_first == 1:
             back_first_ps += self._rto_ps
-        if lost_last == 1:
-            back_last_ps += self._rto_ps
-        return Departure(now_ps, connected_ps, arrived_ps, cold, connection, back_first_ps, back_last_ps)
+        return Departure(
+            now_ps, connected_ps, arrived_ps, cold, connection, back_first_ps, usual_ps + last_ps, lost_last
+        )
+
+    # The way back
+
+    def begins(self, departure: Departure, now_ps: int) -> int:
+        """When the first event of a stream, which leaves the server now, is at the caller."""
+        connection = departure.connection
+        if connection is None:
+            return now_ps
+        self._open_answer(connection, now_ps)
+        line = connection.pool.line
+        if line is None:
+            return now_ps + departure.back_first_ps
+        through_ps = line.down(now_ps, self._line_event_ps)
+        connection.idle_ps = line.idle_ps()
+        return max(now_ps, through_ps - self.event_ps) + departure.back_first_ps
+
+    def ends(self, departure: Departure, now_ps: int, events: int) -> int:
+        """When the last of two or more events of a stream that has begun is at the caller; it leaves now."""
+        connection = departure.connection
+        if connection is None:
+            return now_ps
+        rtt_ps, window, began_ps = departure.back_rtt_ps, connection.back_window, connection.began_ps
+        over_ps, together_ps = now_ps + self.event_ps, began_ps + events * self.event_ps
+        segments = -(-int(events * self._event_bytes) // self._mss_bytes)
+        # A server that waits for tokens is held up by no window, and does not widen it either.
+        if segments > window and now_ps < together_ps + (segments // window).bit_length() * rtt_ps:
+            held_ps, _, window = slow_start(segments, window, rtt_ps, self._segment_down_ps)
+            if together_ps + held_ps > over_ps:
+                connection.next_window = window
+                together_ps += held_ps
+        over_ps = max(over_ps, together_ps)
+        line = connection.pool.line
+        if line is not None:
+            turn_ps = line.stream_down(now_ps, self._line_event_ps, events - 1, connection.idle_ps)
+            over_ps = max(over_ps, turn_ps)
+        connection.left_ps = over_ps
+        if departure.back_lost == 1:
+            over_ps += self._rto_ps
+        return over_ps + rtt_ps // 2
+
+    def whole(self, departure: Departure, now_ps: int, tokens: int) -> int:
+        """When an answer in one piece, which leaves now, is at the caller; a refusal has no tokens."""
+        connection = departure.connection
+        if connection is None:
+            return now_ps
+        self._open_answer(connection, now_ps)
+        size_bytes, rtt_ps = self.wire.answer_size_bytes(tokens), departure.back_rtt_ps
+        segments = -(-size_bytes // self._mss_bytes)
+        over_ps = now_ps + int(size_bytes * self.down_ps_per_byte)
+        if segments > connection.back_window:
+            held_ps, _, connection.next_window = slow_start(
+                segments, connection.back_window, rtt_ps, self._segment_down_ps
+            )
+            over_ps += held_ps
+        line = connection.pool.line
+        if line is not None:
+            over_ps = max(over_ps, line.down(now_ps, int(size_bytes * self._line_down_ps_per_byte)))
+        connection.left_ps = over_ps
+        return over_ps + rtt_ps // 2 + retransmission_ps(departure.back_lost, segments, rtt_ps, self._rto_ps)
+
+    def events_after(self, departure: Departure, since_first_ps: int) -> int:
+        """How many events of a stream the path brings so long after the first, if the line is all its own."""
+        connection = departure.connection
+        carried = ANY_NUMBER
+        if connection is None:
+            return carried
+        if self.event_ps:
+            carried = 1 + since_first_ps // self.event_ps
+        if departure.back_rtt_ps:
+            round_trips = min(1 + since_first_ps // departure.back_rtt_ps, MOST_DOUBLINGS)
+            segments = connection.back_window * (2**round_trips - 1)
+            carried = min(carried, int(segments * self._mss_bytes / self.wire.event_bytes))
+        return carried
+
+    def events_within(self, span_ps: int) -> int:
+        """How many events the path takes so long for, rounded up: none where it takes no time for them."""
+        return -(-span_ps // self.event_ps) if self.event_ps else 0
 
     def release(self, connection: Connection | None, free_ps: int) -> None:
         """The answer reaches the caller at `free_ps`, now or later. What is never released was closed."""
-        if connection is not None and connection.pool is not None:
+        if connection is not None:
             assert free_ps >= self._now_ps, (free_ps, self._now_ps)
             connection.pool.put(connection, free_ps)
 
@@ -128,37 +236,47 @@ class Link:
     def _take(self, now_ps: int) -> tuple[Connection, bool, int]:
         """(connection, whether it is new, when its set-up would be done if round trips took no time)."""
         pool = self._pool_of_next()
-        connection = None if pool is None else pool.take(now_ps)
+        connection = pool.take(now_ps)
         if connection is None:
             base_ps, scales_ps, first_lost = self._next_opening()
             connection = Connection(self._opened, pool, base_ps, scales_ps, self._window)
             self._opened += 1
-            lost_ps = set_up_loss_ps(first_lost, self._tls_round_trips, self._syn_rto_ps, self._rto_ps)
-            return connection, True, now_ps + self._dns_ps + lost_ps
+            lost_ps = set_up_loss_ps(first_lost, self.tls_round_trips, self._syn_rto_ps, self._rto_ps)
+            return connection, True, now_ps + self.dns_ps + lost_ps
         if self._forgets_window and now_ps - connection.free_ps > self._rto_ps:
             connection.window = self._window
         return connection, False, now_ps
 
-    def _pools(self, rng: Generator) -> Callable[[], ConnectionPool | None]:
-        """Whose pool the next request takes its connection from."""
-        keep_alive = self.keep_alive
-        if keep_alive.connections == "per_request":
-            return lambda: None
-        idle_timeout_ps = ps_of_s(keep_alive.idle_timeout_s)
-        if keep_alive.users == 1:
-            alone = self._alone = ConnectionPool(idle_timeout_ps)
+    def _open_answer(self, connection: Connection, now_ps: int) -> None:
+        forgets = self._forgets_window and now_ps - connection.left_ps > self._rto_ps
+        connection.back_window = connection.next_window = self._window if forgets else connection.next_window
+        connection.began_ps = now_ps
+
+    def _pools(self, rng: Generator) -> Callable[[], ConnectionPool]:
+        """Whose pool the next request takes its connection from, and whose line it goes over."""
+        count = self.keep_alive.users
+        if count == 1:
+            alone = self._alone = self._make_pool()
             return lambda: alone
         pools: dict[int, ConnectionPool] = {}
-        next_user = users(rng, keep_alive.users).__next__
+        next_user = users(rng, count).__next__
 
         def of_next() -> ConnectionPool:
             user = next_user()
             pool = pools.get(user)
             if pool is None:
-                pool = pools[user] = ConnectionPool(idle_timeout_ps)
+                pool = pools[user] = self._make_pool()
             return pool
 
         return of_next
+
+    def _make_pool(self) -> ConnectionPool:
+        keep_alive = self.keep_alive
+        return ConnectionPool(
+            ps_of_s(keep_alive.idle_timeout_s),
+            keeps=keep_alive.connections == "pooled",
+            line=Line() if self.path.has_line else None,
+        )
 
 
 def is_free(path: Path, dns_lookup_ms: float) -> bool:

@@ -1,12 +1,22 @@
-"""What a request costs on a path, line by line, as a person would work it out."""
+"""What a request and its answer cost on a path, line by line, as a person would work it out.
 
+Nothing is worked out here: a request goes over a link without chance, and the lines are read off its stamps.
+"""
+
+from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
-from sim.network.connections import ps_per_byte
+from numpy.random import default_rng
+
+from sim.network.connections import Departure, Link
 from sim.network.keep_alive import KeepAlive
 from sim.network.path import Path
-from sim.network.transport import TCP_ROUND_TRIPS, TLS_ROUND_TRIPS, slow_start, transport
-from sim.time.units import PS_PER_MS
+from sim.network.transport import TCP_ROUND_TRIPS, Transport, slow_start
+from sim.time.units import PS_PER_MS, PS_PER_S
+
+IDLE_S = 3600.0
+"""Of a connection that was set up before: long enough for both windows to be forgotten."""
 
 
 class Line(NamedTuple):
@@ -17,60 +27,126 @@ class Line(NamedTuple):
     ms: float
 
 
-def explain(
-    path: Path, prompt_tokens: int, keep_alive: KeepAlive | None = None, *, cold: bool = True
-) -> tuple[Line, ...]:
-    """From the caller's wish to the first byte back, the server's own time left out.
+class Explanation:
+    """From the caller's wish on, the server's own time left out.
 
     Floors, then the mean of the jitter; losses are left out. Not cold: a connection that has idled for long.
     """
-    keep_alive = keep_alive or KeepAlive()
-    set_up = _set_up(path, keep_alive) if cold else ()
-    lines = (*set_up, *_request(path, prompt_tokens), *_answer(path))
-    rtts = sum(line.rtts for line in lines)
-    return (*lines, Line("jitter of those round trips, mean", 0, rtts * path.jitter_mean_ms))
+
+    def __init__(
+        self,
+        path: Path,
+        prompt_tokens: int,
+        keep_alive: KeepAlive | None = None,
+        wire: Transport | None = None,
+        *,
+        cold: bool = True,
+    ) -> None:
+        self._path, self._prompt_tokens, self._cold = path, prompt_tokens, cold
+        self._keep_alive, self._wire = keep_alive or KeepAlive(), wire
+        self._link, self._departure = self._sent()
+
+    def first_byte(self) -> tuple[Line, ...]:
+        """Until the first byte of the answer is back."""
+        return self._with_jitter((*self._set_up(), *self._request(), *self._first_event()))
+
+    def rest(self, output_tokens: int, *, stream: bool) -> tuple[Line, ...]:
+        """From there until the last byte is back, if the server has all tokens at once."""
+        link, departure = self._sent()
+        now_ps, wire = departure.arrived_ps, link.wire
+        first_ps = last_ps = link.begins(departure, now_ps)
+        if stream:
+            size_bytes = int(output_tokens * wire.event_bytes)
+            more = output_tokens - 1
+            what, bytes_ps = _counted(more, "more event"), more * link.event_ps
+            if output_tokens > 1:
+                last_ps = link.ends(departure, now_ps, output_tokens)
+        else:
+            size_bytes = wire.answer_size_bytes(output_tokens)
+            what = f"the rest of {size_bytes:,} bytes"
+            bytes_ps = int(size_bytes * link.down_ps_per_byte) - link.event_ps
+            link, departure = self._sent()
+            last_ps = link.whole(departure, now_ps, output_tokens)
+        window = wire.initial_window_segments
+        held_ps = last_ps - first_ps - bytes_ps
+        lines = (
+            self._slow_start(link, size_bytes, window, held_ps, link.down_ps_per_byte),
+            Line(_at_rate(what, self._path.down_mbit_per_s), 0, bytes_ps / PS_PER_MS),
+        )
+        return self._with_jitter(lines)
+
+    def _sent(self) -> tuple[Link, Departure]:
+        """A request of one's own, over a path on which nothing is left to chance."""
+        hops = tuple(replace(hop, jitter=None, loss_per_segment=0.0) for hop in self._path.hops)
+        keep_alive = replace(self._keep_alive, connections="pooled", users=1, idle_timeout_s=2 * IDLE_S)
+        link = Link(replace(self._path, hops=hops), default_rng(0), keep_alive, self._wire)
+        departure = link.send(0, self._prompt_tokens)
+        if self._cold:
+            return link, departure
+        answered_ps = link.whole(departure, departure.arrived_ps, 0)
+        link.release(departure.connection, answered_ps)
+        return link, link.send(answered_ps + round(IDLE_S * PS_PER_S), self._prompt_tokens)
+
+    def _set_up(self) -> tuple[Line, ...]:
+        link, departure = self._link, self._departure
+        if not departure.cold:
+            return ()
+        tls = link.tls_round_trips
+        lines = (
+            Line("DNS lookup", 0, link.dns_ps / PS_PER_MS),
+            self._trips("TCP handshake", TCP_ROUND_TRIPS),
+            self._trips(f"TLS {link.keep_alive.tls} handshake", tls),
+        )
+        return lines if tls else lines[:2]
+
+    def _request(self) -> tuple[Line, ...]:
+        link, departure = self._link, self._departure
+        size_bytes = link.wire.size_bytes(self._prompt_tokens)
+        bytes_ps = int(size_bytes * link.up_ps_per_byte)
+        took_ps = departure.arrived_ps - departure.connected_ps
+        held_ps = took_ps - link.rtt_ps // 2 - bytes_ps
+        return (
+            self._slow_start(
+                link, size_bytes, link.wire.initial_window_segments, held_ps, link.up_ps_per_byte
+            ),
+            self._trips("request out", 0.5),
+            Line(_at_rate(f"{size_bytes:,} bytes", self._path.up_mbit_per_s), 0, bytes_ps / PS_PER_MS),
+        )
+
+    def _first_event(self) -> tuple[Line, ...]:
+        link = self._link
+        what = f"{link.wire.event_bytes:,.0f} bytes"
+        return (
+            self._trips("first byte back", 0.5),
+            Line(_at_rate(what, self._path.down_mbit_per_s), 0, link.event_ps / PS_PER_MS),
+        )
+
+    def _slow_start(self, link: Link, size_bytes: int, window: int, held_ps: int, ps_per_byte: float) -> Line:
+        segments = link.wire.segments(size_bytes)
+        segment_ps = int(link.wire.mss_bytes * ps_per_byte)
+        _, waits, last_window = slow_start(segments, window, link.rtt_ps, segment_ps)
+        flights = (last_window // window).bit_length()
+        what = f"{_counted(segments, 'segment')} in {_counted(flights, 'flight')}"
+        return Line(f"slow start: {what}", waits, held_ps / PS_PER_MS)
+
+    def _trips(self, step: str, rtts: float) -> Line:
+        return Line(step, rtts, rtts * self._link.rtt_ps / PS_PER_MS)
+
+    def _with_jitter(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        rtts = sum(line.rtts for line in lines)
+        return (*lines, Line("jitter of those round trips, mean", 0, rtts * self._path.jitter_mean_ms))
 
 
-def _set_up(path: Path, keep_alive: KeepAlive) -> tuple[Line, ...]:
-    if not path.hops:
-        return ()
-    dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
-    tls = TLS_ROUND_TRIPS[keep_alive.tls]
-    lines = (
-        Line("DNS lookup", 0, dns_ms),
-        _trips("TCP handshake", TCP_ROUND_TRIPS, path),
-        _trips(f"TLS {keep_alive.tls} handshake", tls, path),
-    )
-    return lines if tls else lines[:2]
+def explain(
+    path: Path, prompt_tokens: int, keep_alive: KeepAlive | None = None, *, cold: bool = True
+) -> tuple[Line, ...]:
+    """Until the first byte is back, with the catalogue's transport."""
+    return Explanation(path, prompt_tokens, keep_alive, cold=cold).first_byte()
 
 
-def _request(path: Path, prompt_tokens: int) -> tuple[Line, ...]:
-    wire = transport()
-    size_bytes = wire.size_bytes(prompt_tokens)
-    segments = wire.segments(size_bytes)
-    flights, _ = slow_start(segments, wire.initial_window_segments)
-    return (
-        _trips(f"slow start: {segments} segments in {flights} flights", flights - 1, path),
-        _trips("request out", 0.5, path),
-        Line(
-            f"{size_bytes:,} bytes at {path.up_mbit_per_s:,.0f} Mbit/s",
-            0,
-            size_bytes * ps_per_byte(path.up_mbit_per_s) / PS_PER_MS,
-        ),
-    )
+def _at_rate(what: str, mbit_per_s: float) -> str:
+    return f"{what}, no limit of rate" if mbit_per_s == inf else f"{what} at {mbit_per_s:,.6g} Mbit/s"
 
 
-def _answer(path: Path) -> tuple[Line, ...]:
-    event_bytes = transport().event_bytes
-    return (
-        _trips("first byte back", 0.5, path),
-        Line(
-            f"{event_bytes:,.0f} bytes at {path.down_mbit_per_s:,.0f} Mbit/s",
-            0,
-            event_bytes * ps_per_byte(path.down_mbit_per_s) / PS_PER_MS,
-        ),
-    )
-
-
-def _trips(step: str, rtts: float, path: Path) -> Line:
-    return Line(step, rtts, rtts * path.rtt_ms)
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

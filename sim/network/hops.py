@@ -20,7 +20,11 @@ class Atlas(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Rates of `inf` do not limit. `evidence`: the catalogue's values behind it, none if a user states it."""
+    """Rates of `inf` do not limit. `evidence`: the catalogue's values behind it, none if a user states it.
+
+    `shared`: all streams of the caller share the rates, which are those of its access line. Elsewhere each
+    stream has them for itself: they are what one TCP connection gets.
+    """
 
     name: str
     kind: str
@@ -30,6 +34,7 @@ class Hop:
     up_mbit_per_s: float = inf
     down_mbit_per_s: float = inf
     evidence: tuple[Value, ...] = ()
+    shared: bool = False
 
     @property
     def source(self) -> str:
@@ -43,8 +48,10 @@ class Hop:
         return weakest(self.evidence)
 
     def reversed(self) -> "Hop":
-        """Seen from the other end."""
-        return replace(self, up_mbit_per_s=self.down_mbit_per_s, down_mbit_per_s=self.up_mbit_per_s)
+        """Seen from the other end. Who else uses a line there is unknown: it bounds each stream by itself."""
+        return replace(
+            self, up_mbit_per_s=self.down_mbit_per_s, down_mbit_per_s=self.up_mbit_per_s, shared=False
+        )
 
 
 def catalogued(facts: NetworkFacts, kind: str, name: str | None = None, floor: Value | None = None) -> Hop:
@@ -62,6 +69,7 @@ def catalogued(facts: NetworkFacts, kind: str, name: str | None = None, floor: V
         up_mbit_per_s=values["up_mbit_per_s"].value,
         down_mbit_per_s=values["down_mbit_per_s"].value,
         evidence=tuple(values.values()),
+        shared=known.shared,
     )
 
 

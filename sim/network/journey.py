@@ -1,14 +1,15 @@
 """What a request pays on a path as a page: its hops with their evidence, then the arithmetic line by line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-from sim.network.explain import explain
+from sim.network.explain import Explanation, Line
 from sim.network.hops import Hop
 from sim.network.keep_alive import KeepAlive
 from sim.network.path import Path
 from sim.network.regions import Method, RttEstimate, rtt_between
+from sim.network.transport import Transport
 
 WIDTH = 100
 
@@ -31,6 +32,15 @@ class LineFigures(TypedDict):
     ms: float
 
 
+class AnswerFigures(TypedDict):
+    """`total_ms`: from the caller's wish to the last byte back."""
+
+    output_tokens: int
+    stream: bool
+    lines: list[LineFigures]
+    total_ms: float
+
+
 class Journey(TypedDict):
     """`total_ms`: from the caller's wish to the first byte back, the server's own time left out."""
 
@@ -44,22 +54,54 @@ class Journey(TypedDict):
     hops: list[HopFigures]
     lines: list[LineFigures]
     total_ms: float
+    answer: AnswerFigures | None
 
 
-def journey(path: Path, prompt_tokens: int, keep_alive: KeepAlive, *, cold: bool) -> Journey:
-    lines = explain(path, prompt_tokens, keep_alive, cold=cold)
+class Ask(NamedTuple):
+    """What is sent, and over what kind of connection. `output_tokens` absent: only the first byte counts."""
+
+    prompt_tokens: int
+    output_tokens: int | None = None
+    stream: bool = True
+    cold: bool = True
+
+
+def journey(path: Path, ask: Ask, keep_alive: KeepAlive, wire: Transport) -> Journey:
+    explanation = Explanation(path, ask.prompt_tokens, keep_alive, wire, cold=ask.cold)
+    lines = _figures(explanation.first_byte())
     return {
-        "prompt_tokens": prompt_tokens,
-        "cold": cold,
+        "prompt_tokens": ask.prompt_tokens,
+        "cold": ask.cold,
         "tls": keep_alive.tls,
         "rtt_ms": path.rtt_ms,
         "jitter_mean_ms": path.jitter_mean_ms,
         "loss_per_segment": path.loss_per_segment,
         "confidence": path.confidence,
         "hops": [_hop_figures(hop) for hop in path.hops],
-        "lines": [{"step": line.step, "rtts": line.rtts, "ms": line.ms} for line in lines],
-        "total_ms": sum(line.ms for line in lines),
+        "lines": lines,
+        "total_ms": _ms(lines),
+        "answer": None if ask.output_tokens is None else _answer(explanation, ask, ask.output_tokens, lines),
     }
+
+
+def _answer(
+    explanation: Explanation, ask: Ask, output_tokens: int, before: list[LineFigures]
+) -> AnswerFigures:
+    lines = _figures(explanation.rest(output_tokens, stream=ask.stream))
+    return {
+        "output_tokens": output_tokens,
+        "stream": ask.stream,
+        "lines": lines,
+        "total_ms": _ms(before) + _ms(lines),
+    }
+
+
+def _figures(lines: Iterable[Line]) -> list[LineFigures]:
+    return [{"step": line.step, "rtts": line.rtts, "ms": line.ms} for line in lines]
+
+
+def _ms(lines: list[LineFigures]) -> float:
+    return sum(line["ms"] for line in lines)
 
 
 def journey_text(found: Journey) -> str:
@@ -71,7 +113,11 @@ def journey_text(found: Journey) -> str:
         "",
         f"{'step':<60}{'round trips':>12}{'ms':>12}",
     ]
-    rows = [*found["lines"], _total(found)]
+    lines_back, answer = list[LineFigures](), found["answer"]
+    if answer is not None:
+        total = _total("until the last byte is back", [*found["lines"], *answer["lines"]])
+        lines_back = [*answer["lines"], total]
+    rows = [*found["lines"], _total("until the first byte is back", found["lines"]), *lines_back]
     lines += [f"{row['step']:<60}{row['rtts']:>12g}{row['ms']:>12,.3f}" for row in rows]
     lines += ["", *wrap(_caveat(found), WIDTH)]
     return "\n".join(lines)
@@ -106,9 +152,8 @@ def _hop_lines(hops: list[HopFigures]) -> Iterator[str]:
         yield from wrap(f"floor: {hop['source']}", WIDTH, initial_indent="    ", subsequent_indent=" " * 11)
 
 
-def _total(found: Journey) -> LineFigures:
-    rtts = sum(line["rtts"] for line in found["lines"])
-    return {"step": "until the first byte is back", "rtts": rtts, "ms": found["total_ms"]}
+def _total(step: str, lines: list[LineFigures]) -> LineFigures:
+    return {"step": step, "rtts": sum(line["rtts"] for line in lines), "ms": _ms(lines)}
 
 
 def _caveat(found: Journey) -> str:
@@ -116,4 +161,7 @@ def _caveat(found: Journey) -> str:
     parts = [f"{hop['name']} is predicted, wrong by {hop['error_ms']:g} ms on the mean." for hop in predicted]
     if found["hops"]:
         parts.append(f"The weakest value behind these figures is {found['confidence']}.")
-    return " ".join([*parts, "The server's own time and lost segments are left out."])
+    parts.append("The server's own time and lost segments are left out.")
+    if found["answer"] is not None:
+        parts.append("The answer counts as made at once: a slower server hides the time of its bytes.")
+    return " ".join(parts)

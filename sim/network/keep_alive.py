@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Literal
 
+from sim.network.line import Line
+
 Tls = Literal["none", "1.2", "1.3"]
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """`users` independent callers share nothing; each request comes from one of them, drawn at random.
+    """`users` independent callers share nothing, neither connections nor an access line; each request comes
+    from one of them, drawn at random.
 
     A connection carries one request at a time (HTTP/1.1). `dns_lookup_ms` absent: what the path says.
     """
@@ -24,27 +27,49 @@ class KeepAlive:
 
 
 class Connection:
-    """What one TCP connection remembers between requests."""
+    """What one TCP connection remembers between requests, and of the answer that it carries."""
 
-    __slots__ = ("base_ps", "free_ps", "number", "pool", "scales_ps", "window")
+    __slots__ = (
+        "back_window",
+        "base_ps",
+        "began_ps",
+        "free_ps",
+        "idle_ps",
+        "left_ps",
+        "next_window",
+        "number",
+        "pool",
+        "scales_ps",
+        "window",
+    )
 
     def __init__(
-        self, number: int, pool: "ConnectionPool | None", base_ps: int, scales_ps: list[float], window: int
+        self, number: int, pool: "ConnectionPool", base_ps: int, scales_ps: list[float], window: int
     ) -> None:
         self.number = number
         self.pool = pool
         self.base_ps = base_ps
         self.scales_ps = scales_ps
-        self.window = window
+        self.window = window  # of the caller, in segments
         self.free_ps = -1
+        self.back_window = window  # of the server, when its answer began
+        self.next_window = window  # of the server, for its next answer
+        self.left_ps = 0  # when its last answer had left
+        self.began_ps = 0  # when its answer began
+        self.idle_ps = 0  # how long the line had been idle by then
 
 
 class ConnectionPool:
-    """Of one user: hands out the connection that fell idle last, as HTTP clients do."""
+    """Of one user: hands out the connection that fell idle last, as HTTP clients do.
 
-    __slots__ = ("_idle", "_idle_timeout_ps", "_returning")
+    Where it `keeps` none, every request sets one up. `line`: the user's own, None where it has no limit.
+    """
 
-    def __init__(self, idle_timeout_ps: int) -> None:
+    __slots__ = ("_idle", "_idle_timeout_ps", "_keeps", "_returning", "line")
+
+    def __init__(self, idle_timeout_ps: int, *, keeps: bool = True, line: Line | None = None) -> None:
+        self.line = line
+        self._keeps = keeps
         self._idle_timeout_ps = idle_timeout_ps
         self._idle: list[Connection] = []  # ascending in free_ps
         self._returning: list[tuple[int, int, Connection]] = []  # a heap of those that fall idle later
@@ -64,7 +89,9 @@ class ConnectionPool:
         return connection
 
     def is_cold(self, now_ps: int) -> bool:
-        """The server has closed every connection by now, and none is to come back."""
+        """The server has closed every connection by now, none is to come back, and the line is idle."""
+        if self.line is not None and not self.line.is_idle(now_ps):
+            return False
         last_ps = max(
             (
                 connection.free_ps
@@ -77,4 +104,5 @@ class ConnectionPool:
     def put(self, connection: Connection, free_ps: int) -> None:
         """`free_ps` is not before the last `take`, and may lie ahead."""
         connection.free_ps = free_ps
-        heappush(self._returning, (free_ps, connection.number, connection))
+        if self._keeps:
+            heappush(self._returning, (free_ps, connection.number, connection))

@@ -47,11 +47,29 @@ class Network:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._facts = network_facts().with_stated(settings.values)
+        self.wire = transport_of(self._facts)
         self.path = cache(self._path)
         """(a, b) -> from place `a` to place `b`, by default the gateway. Links share it."""
 
     def _path(self, a: str, b: str | None = None) -> Path:
-        return path_between(self._end(a), self._end(b), self._settings.site, self._facts)
+        return self.path_between(self._end(a), self._end(b))
+
+    def path_between(self, a: End, b: End) -> Path:
+        """From `a` to `b`, which the scenario need not name."""
+        return path_between(a, b, self._settings.site, self._facts)
+
+    def keep_alive(
+        self, a: End, connections: Literal["pooled", "per_request"] = "pooled", users: int = 1
+    ) -> KeepAlive:
+        """How a caller at `a` treats its connections."""
+        settings = self._settings
+        return KeepAlive(
+            connections=connections,
+            users=users,
+            idle_timeout_s=settings.idle_timeout_s,
+            tls=settings.tls,
+            dns_lookup_ms=None if isinstance(a, CustomPlace) else settings.dns_lookup_ms,
+        )
 
     def link(
         self,
@@ -64,15 +82,7 @@ class Network:
         block: int = MESSAGE_BLOCK,
     ) -> Link:
         """The connections of a caller at `a` to a server at `b`."""
-        settings = self._settings
-        keep_alive = KeepAlive(
-            connections=connections,
-            users=users,
-            idle_timeout_s=settings.idle_timeout_s,
-            tls=settings.tls,
-            dns_lookup_ms=None if isinstance(self._end(a), CustomPlace) else settings.dns_lookup_ms,
-        )
-        return Link(self.path(a, b), rng, keep_alive, transport_of(self._facts), block)
+        return Link(self.path(a, b), rng, self.keep_alive(self._end(a), connections, users), self.wire, block)
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:
         """Every assumed value that results over these legs rest on, each once, by a readable name."""

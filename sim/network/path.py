@@ -46,5 +46,18 @@ class Path:
         return min((hop.down_mbit_per_s for hop in self.hops), default=inf)
 
     @property
+    def line_up_mbit_per_s(self) -> float:
+        """What all streams of one caller share; the rate of the path bounds each of them by itself."""
+        return min((hop.up_mbit_per_s for hop in self.hops if hop.shared), default=inf)
+
+    @property
+    def line_down_mbit_per_s(self) -> float:
+        return min((hop.down_mbit_per_s for hop in self.hops if hop.shared), default=inf)
+
+    @property
+    def has_line(self) -> bool:
+        return min(self.line_up_mbit_per_s, self.line_down_mbit_per_s) < inf
+
+    @property
     def confidence(self) -> Confidence:
         return weakest(tuple(value for hop in self.hops for value in hop.evidence))

@@ -112,10 +112,13 @@ class CustomPlace(_Spec):
     )
     loss_per_segment: float = Field(0.0, ge=0, le=0.5)
     up_mbit_per_s: float | None = Field(
-        None, ge=LEAST_MBIT_PER_S, le=MOST_MBIT_PER_S, description="absent: no limit"
+        None,
+        ge=LEAST_MBIT_PER_S,
+        le=MOST_MBIT_PER_S,
+        description="of each caller's line, which all of its streams share; absent: no limit",
     )
     down_mbit_per_s: float | None = Field(
-        None, ge=LEAST_MBIT_PER_S, le=MOST_MBIT_PER_S, description="absent: no limit"
+        None, ge=LEAST_MBIT_PER_S, le=MOST_MBIT_PER_S, description="the same; absent: no limit"
     )
     dns_lookup_ms: float = Field(0.0, ge=0, le=60_000, description="per new connection")
 
@@ -134,6 +137,7 @@ class CustomPlace(_Spec):
             loss_per_segment=self.loss_per_segment,
             up_mbit_per_s=self.up_mbit_per_s or unlimited,
             down_mbit_per_s=self.down_mbit_per_s or unlimited,
+            shared=True,
         )
 
 

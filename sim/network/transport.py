@@ -24,11 +24,17 @@ class Transport:
     request_bytes: float
     bytes_per_prompt_token: float
     event_bytes: float
+    answer_bytes: float
+    bytes_per_output_token: float
     noise_share: float
     """Part of the jitter that differs between the messages of one connection."""
 
     def size_bytes(self, prompt_tokens: int) -> int:
         return int(self.request_bytes + self.bytes_per_prompt_token * prompt_tokens)
+
+    def answer_size_bytes(self, tokens: int) -> int:
+        """Of an answer in one piece."""
+        return int(self.answer_bytes + self.bytes_per_output_token * tokens)
 
     def segments(self, size_bytes: int) -> int:
         return -(-size_bytes // self.mss_bytes)
@@ -56,18 +62,29 @@ def transport_of(facts: NetworkFacts) -> Transport:
         request_bytes=values["request_bytes"].value,
         bytes_per_prompt_token=values["bytes_per_prompt_token"].value,
         event_bytes=values["event_bytes"].value,
+        answer_bytes=values["answer_bytes"].value,
+        bytes_per_output_token=values["bytes_per_output_token"].value,
         noise_share=values["noise_share"].value,
     )
 
 
-def slow_start(segments: int, window: int) -> tuple[int, int]:
-    """(flights, window of the last): it doubles with every round trip while there is more to send."""
-    flights, sent = 1, window
+def slow_start(segments: int, window: int, rtt_ps: int, segment_ps: int) -> tuple[int, int, int]:
+    """(time in which the sender only waits, how often, the window in the end) of a message.
+
+    The window doubles with every round trip while there is more to send. After each flight but the last, the
+    sender waits until the first segment of it is acknowledged, unless the others take as long as that, each
+    `segment_ps` on the thinnest hop (Kurose and Ross, Computer Networking, on the latency of slow start).
+    """
+    held_ps = waits = 0
+    sent = window
     while sent < segments:
+        idle_ps = rtt_ps - (window - 1) * segment_ps
+        if idle_ps > 0:
+            held_ps += idle_ps
+            waits += 1
         window *= 2
         sent += window
-        flights += 1
-    return flights, window
+    return held_ps, waits, window
 
 
 def retransmission_ps(first_lost: int, segments: int, rtt_ps: int, rto_ps: int) -> int:

@@ -63,7 +63,7 @@ class Platform:
     # What happens to a request, in the order in which it can.
 
     def _reject(self, ticket: Ticket, refusal: Refusal) -> None:
-        at_ps = self.env.now + ticket.departure.back_first_ps
+        at_ps = ticket.link.whole(ticket.departure, self.env.now, 0)
         if not self._left_before(ticket, at_ps):
             self._close(ticket, at_ps, REJECTED[refusal.cause])
             ticket.sink.rejected(at_ps, refusal)
@@ -72,7 +72,9 @@ class Platform:
     def first_token(self, ticket: Ticket) -> None:
         """Only a caller who streams sees it before the end."""
         if ticket.request.stream and not ticket.outcome:
-            ticket.first_seen_ps = self.env.now + ticket.departure.back_first_ps
+            now = self.env.now
+            ticket.first_seen_ps = ticket.link.begins(ticket.departure, now)
+            ticket.way_back_ps = ticket.first_seen_ps - now
             ticket.sink.first_token(ticket.first_seen_ps)
 
     def left_node(self, ticket: Ticket) -> None:
@@ -93,9 +95,7 @@ class Platform:
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request
-        at_ps = max(self.env.now + ticket.departure.back_last_ps, ticket.first_seen_ps)
-        if request.stream and request.samples == 1 and request.output_tokens == 1:
-            at_ps = ticket.first_seen_ps  # the first token is the last one, in one message
+        at_ps = self._all_back_ps(ticket)
         if self._left_before(ticket, at_ps):
             return
         if not request.stream:
@@ -104,6 +104,16 @@ class Platform:
         capped = request.max_output_tokens is not None and request.output_tokens >= request.max_output_tokens
         ticket.reason = "length" if capped else "stop"
         ticket.sink.ended(at_ps, ticket.reason)
+
+    def _all_back_ps(self, ticket: Ticket) -> int:
+        """When the whole answer, whose last token exists now, is at the caller."""
+        request, now = ticket.request, self.env.now
+        tokens = request.samples * request.output_tokens
+        if not request.stream:
+            return ticket.link.whole(ticket.departure, now, tokens)
+        if tokens == 1:
+            return ticket.first_seen_ps  # the first token is the last one, in one message
+        return max(ticket.first_seen_ps, ticket.link.ends(ticket.departure, now, tokens))
 
     def _deadline(self, alarm: Alarm) -> None:
         self.abandon(alarm.subject, "timeout")

@@ -78,6 +78,7 @@ class Ticket:
         "sequences",
         "sink",
         "unfinished",
+        "way_back_ps",
     )
 
     def __init__(
@@ -96,6 +97,7 @@ class Ticket:
         self.sequences: list[Sequence] = []
         self.unfinished = 0  # sequences still inside the kernel
         self.first_seen_ps = -1
+        self.way_back_ps = departure.back_first_ps  # of the first token; those behind it keep its distance
         self.ended_ps = -1
         self.outcome = ""  # empty while the caller waits
         self.reason = ""
@@ -121,5 +123,20 @@ class Ticket:
                 return sequence.output_tokens
             at_ps = self.ended_ps  # what was on its way to a caller who left never arrived
         assert self.node is not None
-        arrived = self.node.kernel.tokens_by(sequence, at_ps - self.departure.back_first_ps)
-        return min(arrived, sequence.output_tokens - 1)
+        made = self.node.kernel.tokens_by(sequence, at_ps - self.way_back_ps)
+        carried = -(-(self._carried_by(at_ps) - sample) // self.request.samples)
+        return min(made, carried, sequence.output_tokens - 1)
+
+    def _carried_by(self, at_ps: int) -> int:
+        """Most tokens, of all completions, that the path can have brought: each costs its bytes.
+
+        Once the end is known, what has been waiting for the line comes right before it.
+        """
+        link, departure, first_ps = self.link, self.departure, self.first_seen_ps
+        carried = link.events_after(departure, at_ps - first_ps)
+        if self.outcome != "completed":
+            return carried
+        made_ps = max(sequence.last_ps for sequence in self.sequences) + self.way_back_ps
+        by_then = link.events_after(departure, min(at_ps, made_ps) - first_ps)
+        tokens = self.request.samples * self.request.output_tokens
+        return min(carried, max(by_then, tokens - link.events_within(self.ended_ps - at_ps)))

@@ -265,9 +265,8 @@ class Asks:
         self._place = source.place if app is None else app.place
         self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
 
-    def model(
-        self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1
-    ) -> None:
+    def model(self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1) -> int:
+        """Submit a request of these sizes; returns the tokens of its answer, which the cap may cut."""
         now, (prompt_tokens, output_tokens) = self._env.now, sizes
         if self._cap is not None and output_tokens > self._cap:
             output_tokens = self._cap
@@ -292,6 +291,7 @@ class Asks:
             ),
             sink,
         )
+        return output_tokens
 
 
 def _limiter(limits: Limits) -> Limiter:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hwmodels.step_time import AffineStepTime
+from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
 from sim.platform.gateway import Admission
@@ -28,7 +29,6 @@ class Trip(NamedTuple):
     cold: bool
     connection: int
     back_first_ps: int
-    back_last_ps: int
 
 
 @dataclass
@@ -45,9 +45,26 @@ class FixedLink:
         del prompt_tokens
         cold, self.sent = self.sent == 0, self.sent + 1
         connected = now_ps + (self.set_up_ps if cold else 0)
-        return Trip(
-            now_ps, connected, connected + self.way_ps, cold, self.sent - 1, self.way_ps, self.last_ps
-        )
+        return Trip(now_ps, connected, connected + self.way_ps, cold, self.sent - 1, self.way_ps)
+
+    def begins(self, departure: Trip, now_ps: int) -> int:
+        return now_ps + departure.back_first_ps
+
+    def ends(self, departure: Trip, now_ps: int, events: int) -> int:
+        del departure, events
+        return now_ps + self.last_ps
+
+    def whole(self, departure: Trip, now_ps: int, tokens: int) -> int:
+        del departure, tokens
+        return now_ps + self.last_ps
+
+    def events_after(self, departure: Trip, since_first_ps: int) -> int:
+        del departure, since_first_ps
+        return ANY_NUMBER
+
+    def events_within(self, span_ps: int) -> int:
+        del span_ps
+        return 0
 
     def release(self, connection: int, free_ps: int) -> None:
         self.released.append((connection, free_ps))

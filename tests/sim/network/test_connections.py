@@ -44,7 +44,7 @@ def test_a_cold_connection_over_70_ms_costs_its_handshakes(tls: str, set_up_ms: 
     departure = link(plain(70), KeepAlive(tls=tls, dns_lookup_ms=0)).send(5 * S, 100)  # type: ignore[arg-type]
     assert departure.cold
     assert trip(departure) == (set_up_ms * MS, 35 * MS)
-    assert departure.back_first_ps == departure.back_last_ps == 35 * MS
+    assert (departure.back_first_ps, departure.back_rtt_ps) == (35 * MS, 70 * MS)
 
 
 def test_a_context_of_25k_over_70_ms_arrives_385_ms_after_a_cold_start() -> None:
@@ -146,7 +146,9 @@ def test_a_window_outlives_idleness_where_the_system_is_told_so() -> None:
 def test_a_path_that_costs_nothing_needs_no_connection() -> None:
     for free in (plain(0), Path(())):
         departure = link(free).send(7, 25_000)
-        assert departure == (7, 7, 7, False, None, 0, 0)
+        assert departure == Departure(7, 7, 7, False, None, 0, 0, NEVER_LOST)
+        assert link(free).begins(departure, 9) == link(free).ends(departure, 9, 9) == 9
+        assert link(free).whole(departure, 9, 1000) == 9
 
 
 def test_nothing_is_drawn_on_a_path_without_jitter_and_loss() -> None:
@@ -161,11 +163,19 @@ def test_nothing_is_drawn_on_a_path_without_jitter_and_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("segments", "window", "expected"),
-    [(10, 10, (1, 10)), (11, 10, (2, 20)), (71, 10, (4, 80)), (30, 40, (1, 40))],
+    ("segments", "window", "waits", "last_window"),
+    [(10, 10, 0, 10), (11, 10, 1, 20), (71, 10, 3, 80), (30, 40, 0, 40)],
 )
-def test_a_window_doubles_per_flight(segments: int, window: int, expected: tuple[int, int]) -> None:
-    assert slow_start(segments, window) == expected
+def test_a_window_doubles_per_flight(segments: int, window: int, waits: int, last_window: int) -> None:
+    assert slow_start(segments, window, 50 * MS, 0) == (waits * 50 * MS, waits, last_window)
+
+
+@pytest.mark.parametrize(("segment_ms", "held_ms", "waits"), [(1, 41 + 31 + 11, 3), (3, 23, 1), (6, 0, 0)])
+def test_a_sender_waits_only_while_its_flight_is_shorter_than_the_round_trip(
+    segment_ms: int, held_ms: int, waits: int
+) -> None:
+    # The first of 10 segments is acknowledged 50 ms after it is through, the other nine take 9 ms of that.
+    assert slow_start(71, 10, 50 * MS, segment_ms * MS) == (held_ms * MS, waits, 80)
 
 
 def test_a_lost_segment_costs_a_round_trip_or_at_the_tail_a_time_out() -> None:
@@ -267,7 +277,7 @@ def test_stamps_never_decrease_and_floors_are_floors(
         assert departure.cold or set_up == 0
         assert out >= floor_ps // 2
         assert departure.back_first_ps >= floor_ps // 2
-        assert departure.back_last_ps >= floor_ps // 2
+        assert departure.back_rtt_ps >= floor_ps
         assert departure.connection is not None
         assert busy.get(departure.connection.number, -1) <= now
         busy[departure.connection.number] = departure.arrived_ps + answer
@@ -311,6 +321,10 @@ def test_the_explanation_names_the_steps_and_skips_the_set_up_of_a_warm_connecti
     assert (cold[0].ms, cold[1].ms) == (20, 17.5)
     upload = next(line for line in cold if "105,600 bytes at 20 Mbit/s" in line.step)
     assert upload.ms == pytest.approx(42.24)
+    # A segment of 1,448 bytes takes 0.5792 ms: flights of 10 and 20 leave 12.29 and 6.50 of 17.5 ms idle, the
+    # third none.
+    assert cold[3].rtts == 2
+    assert cold[3].ms == pytest.approx(17.5 - 9 * 0.5792 + 17.5 - 19 * 0.5792)
 
 
 def test_on_average_a_link_takes_as_long_as_explained() -> None:
