@@ -1,24 +1,42 @@
 """One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from sim.node.kernel import NodeKernel, Sequence, SharedPrompt
-from sim.platform.ticket import Ticket
 from sim.time.timeline import Alarm, Timeline
+from traffic.request import Request
 
 
-class Progress(Protocol):
+class Job(Protocol):
+    """What a node asks of a request, and writes on it."""
+
+    request: Request
+    node: Any
+    sequences: list[Sequence]
+    unfinished: int
+    """Sequences still inside the kernel."""
+    overhead_ps: int
+    first_seen_ps: int
+    outcome: str
+    """Empty while somebody waits for it."""
+
+
+J = TypeVar("J", bound=Job)
+Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
+
+
+class Progress(Protocol[Told_contra]):
     """Whom a node tells what its requests reached."""
 
-    def first_token(self, ticket: Ticket) -> None: ...
+    def first_token(self, ticket: Told_contra, /) -> None: ...
 
-    def left_node(self, ticket: Ticket) -> None:
+    def left_node(self, ticket: Told_contra, /) -> None:
         """Every sequence of `ticket` is out: complete or removed."""
         ...
 
 
-class Node:
+class Node(Generic[J]):
     """`overhead_ps` of work precedes each request's first step, beside the steps of its neighbours.
 
     With `slots`, that work holds one of so many places from its start to the end of the request; without,
@@ -31,7 +49,7 @@ class Node:
         env: Timeline,
         index: int,
         kernel: NodeKernel,
-        progress: Progress,
+        progress: Progress[J],
         overhead_ps: int = 0,
         slots: int | None = None,
     ) -> None:
@@ -43,13 +61,13 @@ class Node:
         self.outstanding = 0
         self._slots = slots
         self._slots_free = slots or 0
-        self._waiting: deque[Ticket] = deque()
+        self._waiting: deque[J] = deque()
         self._order = env.boundary_order()
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
         """When the step in progress ends, None while the node is idle."""
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, ticket: J) -> None:
         self.outstanding += 1
         ticket.node = self
         if self._slots is None:
@@ -58,7 +76,7 @@ class Node:
             self._waiting.append(ticket)
             self._let_in(self._slots)
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: J) -> None:
         """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
         now, after_boundary = self.env.now, self._after_boundary()
         for sequence in ticket.sequences:
@@ -74,7 +92,7 @@ class Node:
         """Whether the step that ended at this instant, if one did, is over."""
         return self.env.reached >= self._order
 
-    def _prepare(self, ticket: Ticket) -> None:
+    def _prepare(self, ticket: J) -> None:
         ticket.overhead_ps = self.overhead_ps
         if self.overhead_ps:
             Alarm(self.env, self.env.now + self.overhead_ps, self._prepared, ticket)
@@ -82,14 +100,14 @@ class Node:
             self._enter(ticket)
 
     def _prepared(self, alarm: Alarm) -> None:
-        ticket: Ticket = alarm.subject
+        ticket: J = alarm.subject
         if ticket.outcome:
             self._release(ticket)
             self._leave(ticket)
         else:
             self._enter(ticket)
 
-    def _enter(self, ticket: Ticket) -> None:
+    def _enter(self, ticket: J) -> None:
         request, now, after_boundary = ticket.request, self.env.now, self._after_boundary()
         prompt = SharedPrompt() if request.samples > 1 else None
         for _ in range(request.samples):
@@ -122,7 +140,7 @@ class Node:
                 self._release(ticket)
                 self._leave(ticket)
 
-    def _release(self, ticket: Ticket) -> None:
+    def _release(self, ticket: J) -> None:
         if self._slots is not None:
             self._slots_free += min(ticket.request.samples, self._slots)
             self._let_in(self._slots)
@@ -134,6 +152,6 @@ class Node:
             self._slots_free -= places
             self._prepare(waiting.popleft())
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _leave(self, ticket: J) -> None:
         self.outstanding -= 1
         self.progress.left_node(ticket)

@@ -6,13 +6,14 @@ Nothing here looks at all nodes, so a pool of 8,000 serves a request for about t
 from bisect import bisect_left, bisect_right, insort
 
 from sim.node.node import Node
+from sim.platform.ticket import Ticket
 
 
 class Members:
     """In order of their index, which is what "the first of equals" refers to."""
 
     def __init__(self) -> None:
-        self._nodes: dict[int, Node] = {}
+        self._nodes: dict[int, Node[Ticket]] = {}
         self._indexes: list[int] = []  # ascending
         self._by_load: list[int] = [0]
         """Entry k is a set of indexes, as the bits of an int: those of the nodes with k requests inside."""
@@ -21,13 +22,13 @@ class Members:
     def __len__(self) -> int:
         return len(self._indexes)
 
-    def __getitem__(self, position: int) -> Node:
+    def __getitem__(self, position: int) -> Node[Ticket]:
         return self._nodes[self._indexes[position]]
 
-    def __contains__(self, node: Node) -> bool:
+    def __contains__(self, node: Node[Ticket]) -> bool:
         return node.index in self._nodes
 
-    def add(self, node: Node) -> None:
+    def add(self, node: Node[Ticket]) -> None:
         assert node.index not in self._nodes, node.index
         self._nodes[node.index] = node
         insort(self._indexes, node.index)
@@ -36,12 +37,12 @@ class Members:
         self._by_load[load] |= 1 << node.index
         self._least = min(self._least, load)
 
-    def remove(self, node: Node) -> None:
+    def remove(self, node: Node[Ticket]) -> None:
         del self._nodes[node.index]
         del self._indexes[bisect_left(self._indexes, node.index)]
         self._by_load[node.outstanding] ^= 1 << node.index
 
-    def moved(self, node: Node, before: int) -> None:
+    def moved(self, node: Node[Ticket], before: int) -> None:
         """`node` had `before` requests inside and has one more or one less now; it need not be a member."""
         by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
         if before < len(by_load) and by_load[before] & bit:
@@ -53,7 +54,7 @@ class Members:
             if load < self._least:  # noqa: PLR1730 -- twice for every request, and min() costs thrice as much
                 self._least = load
 
-    def least_outstanding(self) -> Node:
+    def least_outstanding(self) -> Node[Ticket]:
         """The node with the fewest requests inside, queued ones included; the first of equals."""
         by_load, least = self._by_load, self._least
         while not by_load[least]:
@@ -62,7 +63,7 @@ class Members:
         bits = by_load[least]
         return self._nodes[(bits & -bits).bit_length() - 1]  # the lowest bit
 
-    def after(self, index: int) -> Node:
+    def after(self, index: int) -> Node[Ticket]:
         """The next node behind `index`, round and round."""
         position = bisect_right(self._indexes, index)
         return self[position if position < len(self._indexes) else 0]

@@ -50,7 +50,7 @@ class Platform:
         now = self.env.now
         link = self.links.link(request.caller, request.place, now)
         departure = link.send(now, request.prompt_tokens)
-        ticket = Ticket(self, request, sink, link, departure)
+        ticket = Ticket(request, sink, link, departure, self.abandon)
         self.inside[request.number] = ticket
         if request.deadline_ps is not None:
             ticket.deadline = Alarm(self.env, request.deadline_ps, self._deadline, ticket)

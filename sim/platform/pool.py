@@ -14,13 +14,13 @@ class Pool:
     """Requests that come while no node takes any wait here, in order, for the next that joins."""
 
     def __init__(self, routing: Routing, rng: Generator) -> None:
-        self.nodes: list[Node] = []
+        self.nodes: list[Node[Ticket]] = []
         """Everyone who ever joined, in that order: their records outlive their service."""
         self._members = Members()
         self._choose = routing(self._members, rng)
         self._waiting: deque[Ticket] = deque()
 
-    def join(self, node: Node) -> None:
+    def join(self, node: Node[Ticket]) -> None:
         """From now on `node` takes requests; its index must be new in this pool."""
         self._members.add(node)
         if node not in self.nodes:
@@ -30,7 +30,7 @@ class Pool:
             if not ticket.outcome:  # else the caller left meanwhile
                 self.serve(ticket)
 
-    def drain(self, node: Node) -> None:
+    def drain(self, node: Node[Ticket]) -> None:
         """`node` finishes what it has and takes nothing new. It may join again."""
         self._members.remove(node)
 
@@ -43,6 +43,6 @@ class Pool:
         node.submit(ticket)
         self._members.moved(node, node.outstanding - 1)
 
-    def left(self, node: Node) -> None:
+    def left(self, node: Node[Ticket]) -> None:
         """One request is out of `node`, which has counted it off already."""
         self._members.moved(node, node.outstanding + 1)

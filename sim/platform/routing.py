@@ -6,9 +6,10 @@ from numpy.random import Generator
 
 from sim.node.node import Node
 from sim.platform.members import Members
+from sim.platform.ticket import Ticket
 from traffic.request import Request
 
-Chooser = Callable[[Request], Node]
+Chooser = Callable[[Request], Node[Ticket]]
 """Called when there is at least one member."""
 Routing = Callable[[Members, Generator], Chooser]
 
@@ -21,7 +22,7 @@ def least_outstanding(members: Members, _rng: Generator) -> Chooser:
 def round_robin(members: Members, _rng: Generator) -> Chooser:
     latest = -1
 
-    def choose(_request: Request) -> Node:
+    def choose(_request: Request) -> Node[Ticket]:
         nonlocal latest
         node = members.after(latest)
         latest = node.index

@@ -1,17 +1,14 @@
 """A request inside the platform, and the two ends of its conversation with whoever sent it."""
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from sim.network import Departure, Link
 from sim.node.kernel import Sequence
+from sim.node.node import Node
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
 from traffic.request import Request
-
-if TYPE_CHECKING:
-    from sim.node.node import Node
-    from sim.platform.platform import Platform
-
 
 REJECTED = {
     "requests": "rejected_requests_limit",
@@ -61,6 +58,7 @@ class Ticket:
     """What `Platform.submit` hands back: a way to look and a way to leave. Only the platform writes."""
 
     __slots__ = (
+        "abandon",
         "admitted_ps",
         "deadline",
         "departure",
@@ -72,7 +70,6 @@ class Ticket:
         "node",
         "outcome",
         "overhead_ps",
-        "platform",
         "reason",
         "request",
         "sequences",
@@ -82,17 +79,22 @@ class Ticket:
     )
 
     def __init__(
-        self, platform: "Platform", request: Request, sink: Sink, link: Link, departure: Departure
+        self,
+        request: Request,
+        sink: Sink,
+        link: Link,
+        departure: Departure,
+        abandon: "Callable[[Ticket, str], None]",
     ) -> None:
-        self.platform = platform
         self.request = request
         self.sink = sink
         self.link = link
         self.departure = departure
+        self.abandon = abandon
         self.deadline: Alarm | None = None
         self.admitted_ps = -1
         self.grant: Grant | None = None
-        self.node: Node | None = None
+        self.node: Node[Ticket] | None = None
         self.overhead_ps = -1
         self.sequences: list[Sequence] = []
         self.unfinished = 0  # sequences still inside the kernel
@@ -108,7 +110,7 @@ class Ticket:
 
         Does nothing once the answer is complete or on its way.
         """
-        self.platform.abandon(self, "cancelled")
+        self.abandon(self, "cancelled")
 
     def tokens_by(self, at_ps: int, sample: int = 0) -> int:
         """Output tokens of one completion that have reached the caller by `at_ps`, not in the future.

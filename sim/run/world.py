@@ -20,7 +20,7 @@ from sim.platform.pool import Pool
 from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
-from sim.platform.ticket import IGNORE, Sink
+from sim.platform.ticket import IGNORE, Sink, Ticket
 from sim.scenario.check import target_model
 from sim.scenario.schema import Limits, Model, Scenario, Source
 from sim.time.streams import Streams
@@ -133,7 +133,9 @@ class World:
             ),
         )
 
-    def _make_node(self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts) -> Node:
+    def _make_node(
+        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts
+    ) -> Node[Ticket]:
         law, keep_schedule = hardware.step_time, self._keep_schedule
         kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps)
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
