@@ -1,18 +1,17 @@
 """One HTTP request with its answer: from the words that were planned to the last byte sent."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from starlette.types import Receive
 
 from api_shim.call import Call
+from api_shim.clocks.clock import Clock
+from api_shim.clocks.pacing import Pacing
 from api_shim.content.plan import Plan
-from api_shim.settings import KEEP_ALIVE_S
+from api_shim.settings import KEEP_ALIVE_S, Settings
 from api_shim.wire.refusals import refusal_of
 from sim.time.units import PS_PER_S
-
-if TYPE_CHECKING:
-    from api_shim.shim import Shim
 
 ANSWERED = {"stop", "length"}
 
@@ -21,8 +20,25 @@ class ClientGoneError(Exception):
     """Nobody is left to answer."""
 
 
+class Host(Protocol):
+    """What an exchange, and whoever writes its answer, asks of the shim that it is part of."""
+
+    clock: Clock
+    pacing: Pacing
+    settings: Settings
+    streams: int
+    fingerprint: str
+
+    @property
+    def flush_ps(self) -> int: ...
+
+    def new_id(self, prefix: str) -> str: ...
+
+    def closed(self, exchange: "Exchange") -> None: ...
+
+
 class Exchange:
-    def __init__(self, shim: "Shim", call: Call, plan: Plan, model_id: str) -> None:
+    def __init__(self, shim: Host, call: Call, plan: Plan, model_id: str) -> None:
         self.shim = shim
         self.call = call
         self.plan = plan

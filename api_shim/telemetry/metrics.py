@@ -1,8 +1,8 @@
 """`/metrics`: vLLM's names, with buckets fine enough for an ASIC, and ours. All times are the model's."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -13,14 +13,37 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from api_shim.clocks.clock import Clock
+from api_shim.clocks.pacing import Pacing
+from api_shim.exchange import Exchange
+from api_shim.settings import Settings
 from api_shim.telemetry.histogram import SPANS_PS, TOKENS, Histogram
+from sim.run.world import World
 from sim.time.units import PS_PER_S, s_of_ps
 
-if TYPE_CHECKING:
-    from api_shim.exchange import Exchange
-    from api_shim.shim import Shim
-
 MODEL = ("model_name",)
+
+
+class Named(Protocol):
+    """A model: its name in the scenario, and on the wire."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+
+
+class Observed(Protocol):
+    """The server whose numbers these are."""
+
+    world: World
+    clock: Clock
+    pacing: Pacing
+    settings: Settings
+    streams: int
+
+    @property
+    def models(self) -> Mapping[str, Named]: ...
 
 
 class Kind(NamedTuple):
@@ -62,7 +85,7 @@ class Tally:
         """By finish reason."""
         self.refused: Counter[str] = Counter()
 
-    def observe(self, exchange: "Exchange") -> None:
+    def observe(self, exchange: Exchange) -> None:
         """Once for each request, at its end."""
         call, ticket = exchange.call, exchange.call.ticket
         if not exchange.answered or ticket is None:
@@ -96,13 +119,13 @@ class Tally:
 class Metrics(Collector):
     """Read off the tallies and the model when somebody asks."""
 
-    def __init__(self, shim: "Shim") -> None:
+    def __init__(self, shim: Observed) -> None:
         self._shim = shim
         self._tallies = {model_id: Tally() for model_id in shim.models}
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def observe(self, exchange: "Exchange") -> None:
+    def observe(self, exchange: Exchange) -> None:
         self._tallies[exchange.model_id].observe(exchange)
 
     def describe(self) -> list[Metric]:
