@@ -9,6 +9,7 @@ from reports.statistics import (
     Estimate,
     Refused,
     Samples,
+    cuts_between,
     mean,
     quantile_answers,
     quantiles,
@@ -231,3 +232,77 @@ def test_the_correlation_of_batches_worked_by_hand() -> None:
     assert found.batches is not None
     assert found.batches.count == 20
     assert found.batches.lag_one == pytest.approx(-0.95)
+
+
+@pytest.mark.parametrize(
+    ("counts", "cuts"),
+    [
+        ([200, 200, 200], [0, 1, 2, 3]),
+        ([200, 200, 199], [0, 1, 3]),  # what is too small at the end joins the part before it
+        ([200, 200, 1, 100, 98], [0, 1, 5]),
+        ([100, 100, 50, 200, 20, 20], [0, 2, 6]),
+        ([0, 200, 0], [0, 3]),
+        ([200, 200, 100, 100], [0, 1, 2, 4]),  # together they are enough for one of their own
+    ],
+)
+def test_small_trailing_replications_join_the_last_part(counts: list[int], cuts: list[int]) -> None:
+    assert cuts_between(np.array(counts), 200) == cuts
+
+
+def test_a_small_last_replication_counts_in_the_interval_of_a_quantile() -> None:
+    # A median needs 20. The last part has twenty 10s and ten 40s: its median is 10, and without the join 40.
+    found = estimate(quantile_answers(samples([10.0] * 20, [10.0] * 20, [10.0] * 20, [40.0] * 10), [0.5])[0])
+    assert (found.low, found.value, found.high, found.n) == (10, 10, 10, 70)
+
+
+def turning(changes: int, batches: int) -> list[float]:
+    """`batches` values of 1 and -1, half of each, that change sign so often.
+
+    Neighbours agree but at the changes, so their correlation is (batches - 1 - 2 changes) / batches.
+    """
+    runs = changes + 1
+    lengths = [1] * runs
+    for sign in (0, 1):  # what is left of each sign goes to its first run
+        lengths[sign] += batches // 2 - len(range(sign, runs, 2))
+    return [1.0 - 2 * (run % 2) for run, length in enumerate(lengths) for _ in range(length)]
+
+
+@pytest.mark.parametrize(("changes", "lag_one"), [(6, 0.35), (5, None)])
+def test_twenty_batch_means_are_used_up_to_a_correlation_of_2_over_root_20(
+    changes: int, lag_one: float | None
+) -> None:
+    # 2 / sqrt(20) = 0.447: 6 changes give 7/20, 5 give 9/20 = 0.45. 200 requests are too few for 30 batches.
+    found = estimate(mean(samples(np.repeat(turning(changes, 20), 10))))
+    assert (found.batches and found.batches.lag_one) == (lag_one and pytest.approx(lag_one))
+    assert (found.low is None) == (lag_one is None)
+    assert lag_one is not None or "still correlated (0.45)" in str(found.note)
+
+
+@pytest.mark.parametrize(("changes", "used"), [(10, True), (9, False)])
+def test_thirty_batch_means_are_used_up_to_a_correlation_of_2_over_root_30(changes: int, used: bool) -> None:
+    # 2 / sqrt(30) = 0.365: 10 changes give 9/30, 9 give 11/30 = 0.367. In 20 batches more is correlated.
+    found = estimate(mean(samples(np.repeat(turning(changes, 30), 10))))
+    assert (found.batches is not None) == used
+    assert found.batches is None or found.batches.count == 30
+
+
+@pytest.mark.parametrize(
+    ("batches", "changes", "used"), [(10, 2, True), (10, 1, False), (20, 6, True), (20, 5, False)]
+)
+def test_batch_quantiles_are_used_up_to_a_correlation_of_2_over_the_root_of_their_number(
+    batches: int, changes: int, used: bool
+) -> None:
+    # A median needs 20 requests a batch. 2 / sqrt(10) = 0.632: 2 changes give 5/10, 1 gives 7/10.
+    found = estimate(quantile_answers(samples(np.repeat(turning(changes, batches), 20)), [0.5])[0])
+    assert (found.batches is not None) == used
+    assert found.batches is None or found.batches.count == batches
+
+
+def test_sectioning_puts_the_quantile_of_all_in_the_middle_and_not_the_mean_of_the_batches() -> None:
+    # Ten batches of twenty, seven of them 0 and three 10: the median of all is 0, the mean of theirs 3. Their
+    # standard deviation is sqrt(210 / 9) = 4.830, the half-width 2.262 x 4.830 / sqrt(10) = 3.455.
+    batches = [0.0, 0, 10, 0, 10, 0, 0, 10, 0, 0]
+    found = estimate(quantile_answers(samples(np.repeat(batches, 20)), [0.5])[0])
+    assert found.value == 0
+    assert found.high == pytest.approx(3.455, abs=1e-3)
+    assert found.low == pytest.approx(-3.455, abs=1e-3)

@@ -242,6 +242,35 @@ def test_the_same_stream_gives_the_same_jitter_whatever_the_order_of_releases() 
     assert [d.arrived_ps for d in kept] == [other.send(i * S, 10).arrived_ps for i in range(700)]
 
 
+def back(caller: Link, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of so many answers on one connection: the way back of the first byte and of the last, in ms."""
+    found = []
+    for i in range(count):
+        departure = caller.send(i * S, 10)
+        caller.release(departure.connection, i * S)
+        found.append((departure.back_first_ps / MS, departure.back_last_ps / MS))
+    first, last = np.array(found).T
+    return first, last
+
+
+@pytest.mark.parametrize("jitter", [Gamma(1, 8.0), Lognormal(5.0, 0.8)])
+def test_the_last_byte_of_an_answer_has_a_jitter_of_its_own(jitter: Gamma | Lognormal) -> None:
+    first, last = back(link(plain(10, jitter)), 4000)
+    assert last.mean() == pytest.approx(first.mean(), rel=0.05)
+    assert last.std() == pytest.approx(first.std(), rel=0.15)
+    assert abs(np.corrcoef(first, last)[0, 1]) < 0.07  # four standard deviations of none at all
+
+
+def test_the_last_byte_of_an_answer_is_lost_by_itself() -> None:
+    # Two segments alone in their flights: each is lost one time in four, and waits for the time-out then.
+    first, last = back(link(plain(100, loss=0.25)), 4000)
+    assert set(first.tolist()) == set(last.tolist()) == {50.0, 250.0}
+    late_first, late_last = first > 50, last > 50
+    assert late_first.mean() == pytest.approx(0.25, abs=0.028)
+    assert late_last.mean() == pytest.approx(0.25, abs=0.028)
+    assert (late_first & late_last).mean() == pytest.approx(0.0625, abs=0.016)
+
+
 paths = st.builds(
     lambda rtt_ms, jitter, loss, up: Path((Hop("h", "custom", rtt_ms, jitter, loss, up, up),), 2.0),
     st.floats(0, 400),

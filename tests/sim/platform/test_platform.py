@@ -331,3 +331,29 @@ def test_what_is_inside_at_the_end_of_a_run_is_recorded_as_unfinished() -> None:
     b.platform.record_unfinished()
     (row,) = b.rows()
     assert (row["outcome"], row["output_tokens"], row["ended_ps"]) == ("unfinished", 3, -1)
+
+
+def test_every_completion_of_a_request_is_reserved_and_what_they_used_is_counted() -> None:
+    """A prompt of 10 and three completions of at most 20 tokens reserve 70; they make 2 each: 16 in all."""
+    b, diary = make_bench(limits=(1000, 70)), Diary()
+    b.submit_at(0, b.request(prompt=10, output=2, max_output_tokens=20, samples=3), diary)
+    b.env.run()
+    (_, _, headroom), *_ = diary.heard
+    assert headroom.remaining_tokens == 0
+    limiter = b.platform.gateway.admissions["m"].limiters["project"]
+    # Of the 70, those that were not used come back at the end; of the 16, 70 a minute have refilled by then.
+    assert limiter.tokens.used(b.env.now) == 16
+    refused = Diary()
+    b = make_bench(limits=(1000, 69))
+    b.submit_at(0, b.request(prompt=10, output=2, max_output_tokens=20, samples=3), refused)
+    b.env.run()
+    (_, _, refusal), *_ = refused.heard
+    assert (refusal.cause, refusal.requested) == ("tokens", 70)
+
+
+def test_completions_without_a_stated_maximum_reserve_the_default_each() -> None:
+    b, diary = make_bench(limits=(1000, 39)), Diary()
+    b.submit_at(0, b.request(prompt=10, output=2, samples=3), diary)  # the default is 10 here
+    b.env.run()
+    (_, _, refusal), *_ = diary.heard
+    assert (refusal.cause, refusal.requested) == ("tokens", 40)
