@@ -3,18 +3,17 @@
 With one call, moving the app only shifts a hop from one leg to the other; with many it multiplies that hop.
 """
 
-from collections.abc import Callable
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from reports.record import USER_REQUEST_COLUMNS
-from sim.network import Departure, Link
-from sim.platform.rate_limit import Headroom, Refusal
-from sim.platform.recorder import Recorder
-from sim.platform.ticket import REJECTED
-from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Timeline
+from simpy import Event
 
-Call = Callable[["Visit"], int]
-"""Sends the next model request of a visit, with the visit as its sink; returns the tokens of its answer."""
+from reports.record import USER_REQUEST_COLUMNS
+from sim.callers.session import Answer, Session
+from sim.network import Departure, Link
+from sim.platform.recorder import Recorder
+from sim.time.timeline import Timeline
+from traffic.workload import SizePair
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,80 +29,44 @@ class App:
 
 
 class Visit:
-    """One user request on its way through an app; the sink of each of its model requests.
+    """One user request on its way through an app.
 
     The user gets one answer, in one piece: all that the calls gave where they were fanned out, else what the
     last call gave, which has seen the others.
     """
 
-    __slots__ = (
-        "_call",
-        "_departure",
-        "_link",
-        "_visits",
-        "answer_tokens",
-        "answered_ps",
-        "app",
-        "asked",
-        "number",
-        "outcome",
-        "user",
-        "waiting",
-    )
+    __slots__ = ("_departure", "_sizes", "_visits", "app", "asked", "number", "session", "user")
 
-    def __init__(self, visits: "Visits", user: "User", number: int, call: Call) -> None:
+    def __init__(
+        self, visits: "Visits", user: "User", number: int, session: Session, sizes: Sequence[SizePair]
+    ) -> None:
+        """`sizes` of its calls; the user's own message is as long as the first prompt."""
         self._visits = visits
-        self._call = call
+        self._sizes = sizes
         self.user = user
         self.app = user.app
         self.number = number
+        self.session = session
         self.asked = 0
-        self.waiting = 0
-        self.answer_tokens = 0
-        self.answered_ps = 0
-        self.outcome = ""
-        self._link = user.link
-        self._departure: Departure
+        env = visits.env
+        self._departure = user.link.send(env.now, sizes[0][0])
+        env.begin_at(self._story(), self._departure.arrived_ps + self.app.cpu_ps)
 
-    def begin(self, message_tokens: int) -> None:
-        env = self._visits.env
-        self._departure = self._link.send(env.now, message_tokens)
-        Alarm(env, self._departure.arrived_ps + self.app.cpu_ps, self._ask)
+    def _story(self) -> Generator[Event, Answer, None]:
+        """From when the app has read the request."""
+        rounds = [self._sizes] if self.app.fan_out else [[pair] for pair in self._sizes]
+        for sizes in rounds:
+            self.asked += len(sizes)
+            answer = yield self.session.ask_at_once(sizes, self.app.cpu_per_call_ps)
+            if not answer.completed:
+                break
+        self._reply(answer)
 
-    def _ask(self, _alarm: Alarm) -> None:
-        calls = self.app.calls if self.app.fan_out else 1
-        self.waiting = calls
-        self.asked += calls
-        self.answer_tokens = sum([self._call(self) for _ in range(calls)])
-
-    # The sink of its calls. Times may lie ahead: the app reacts when the last byte is there.
-
-    def admitted(self, at_ps: int, headroom: Headroom | None) -> None: ...
-
-    def first_token(self, at_ps: int) -> None: ...
-
-    def rejected(self, at_ps: int, refusal: Refusal) -> None:
-        self._answered(at_ps, REJECTED[refusal.cause])
-
-    def ended(self, at_ps: int, reason: str) -> None:
-        self._answered(at_ps, "" if reason in {"stop", "length"} else reason)
-
-    def _answered(self, at_ps: int, failure: str) -> None:
-        self.outcome = self.outcome or failure
-        self.waiting -= 1
-        self.answered_ps = max(self.answered_ps, at_ps)
-        if self.waiting:
-            return
-        env, ready_ps = self._visits.env, self.answered_ps + self.app.cpu_per_call_ps
-        more = self.asked < self.app.calls and not self.outcome
-        order = FEEDBACK if ready_ps == env.now else ARRIVAL
-        Alarm(env, ready_ps, self._ask if more else self._reply, order=order)
-
-    def _reply(self, _alarm: Alarm) -> None:
-        now, departure = self._visits.env.now, self._departure
-        ended_ps = self._link.whole(departure, now, 0 if self.outcome else self.answer_tokens)
-        self._link.release(departure.connection, ended_ps)
-        self._visits.record(self, departure, now, ended_ps, self.outcome or "completed")
+    def _reply(self, answer: Answer) -> None:
+        now, departure, link = self._visits.env.now, self._departure, self.user.link
+        ended_ps = link.whole(departure, now, answer.output_tokens if answer.completed else 0)
+        link.release(departure.connection, ended_ps)
+        self._visits.record(self, departure, now, ended_ps, answer.outcome)
 
     def abandon(self) -> None:
         """The run is over before the answer."""
@@ -134,9 +97,9 @@ class Visits:
         self.records = Recorder(USER_REQUEST_COLUMNS)
         self.inside: dict[int, Visit] = {}
 
-    def begin(self, user: User, number: int, message_tokens: int, call: Call) -> None:
-        visit = self.inside[number] = Visit(self, user, number, call)
-        visit.begin(message_tokens)
+    def begin(self, user: User, number: int, session: Session, sizes: Sequence[SizePair]) -> None:
+        """`user` sends a request now, for which the app asks in `session`."""
+        self.inside[number] = Visit(self, user, number, session, sizes)
 
     def record_unfinished(self) -> None:
         for visit in list(self.inside.values()):

@@ -7,6 +7,8 @@ from hwmodels.node_hardware import NodeHardware
 from reports.record import GAP_COLUMNS, NODE_COLUMNS
 from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
 from sim.callers.apps import App, User, Visits
+from sim.callers.origin import Origin
+from sim.callers.session import Session
 from sim.callers.sources import Numbers, OpenSource
 from sim.network import Link, Network
 from sim.node.fast_forward import FastForward
@@ -21,12 +23,11 @@ from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
-from sim.scenario.check import target_model
 from sim.scenario.schema import Limits, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
-from traffic.request import Request, caller_named, is_key
+from traffic.request import is_key
 from traffic.workload import SizePair
 
 KEY_BLOCK = 2
@@ -176,25 +177,23 @@ class World:
             calls,
             self.streams.stream(f"traffic/{name}/arrivals"),
         )
-        asks, projects = Asks(self, name, source), self._projects(name, source)
+        origin, projects = Origin(self.scenario, name, source), self._projects(name, source)
+        env, platform, numbers = self.env, self.platform, self.numbers
+
+        def send(pair: SizePair, project: str, sink: Sink = IGNORE, parent: int = -1) -> Ticket:
+            return platform.submit(origin.request(numbers.next(), pair, env.now, project, parent), sink)
+
         if source.app is None:
-            OpenSource(
-                self.env, arrivals, lambda: asks.model(next(sizes)[0], self.numbers.next(), next(projects))
-            )
+            OpenSource(env, arrivals, lambda: send(next(sizes)[0], next(projects)))
             return
         user = self._user(name, source, source.app)
 
         def visit() -> None:
-            pending = iter(sizes_of_visit := next(sizes))
-            number, project = self.numbers.next(), next(projects)
-            self.visits.begin(
-                user,
-                number,
-                sizes_of_visit[0][0],
-                lambda visit: asks.model(next(pending), self.numbers.next(), project, visit, number),
-            )
+            number, project = numbers.next(), next(projects)
+            session = Session(env, lambda pair, sink: send(pair, project, sink, number))
+            self.visits.begin(user, number, session, next(sizes))
 
-        OpenSource(self.env, arrivals, visit)
+        OpenSource(env, arrivals, visit)
 
     def _projects(self, name: str, source: Source) -> Iterator[str]:
         """Whose limits count for each arrival: the tenant's, or those of its clients."""
@@ -249,51 +248,6 @@ class World:
             for row in zip(*(column.tolist() for column in gaps.bins()), strict=True):
                 recorder.add((code, *row))
         return recorder
-
-
-class Asks:
-    """Makes the model requests of one source: what they have in common is worked out once."""
-
-    def __init__(self, world: World, name: str, source: Source) -> None:
-        self._platform = world.platform
-        self._env = world.env
-        self._name = name
-        self._tenant = source.tenant
-        self._model = target_model(world.scenario, source)
-        self._cap = source.max_output_tokens
-        self._stream = source.stream
-        self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
-        app = None if source.app is None else world.scenario.apps[source.app]
-        self._place = source.place if app is None else app.place
-        self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
-
-    def model(self, sizes: SizePair, number: int, project: str, sink: Sink = IGNORE, parent: int = -1) -> int:
-        """Submit a request of these sizes; returns the tokens of its answer, which the cap may cut."""
-        now, (prompt_tokens, output_tokens) = self._env.now, sizes
-        if self._cap is not None and output_tokens > self._cap:
-            output_tokens = self._cap
-        self._platform.submit(
-            Request(
-                number,
-                self._model,
-                prompt_tokens,
-                output_tokens,
-                self._cap,
-                now,
-                self._place,
-                self._caller,
-                project,
-                project,  # one key per project
-                self._name,
-                self._tenant,
-                self._stream,
-                1,
-                None if self._timeout_ps is None else now + self._timeout_ps,
-                parent,
-            ),
-            sink,
-        )
-        return output_tokens
 
 
 def _limiter(limits: Limits) -> Limiter:

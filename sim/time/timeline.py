@@ -6,14 +6,13 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 `tests/sim/time/test_timeline.py` fails when SimPy changes one of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
-from simpy import Environment, Event
+from simpy import Environment, Event, Process
 from simpy.core import EmptySchedule
-from simpy.events import NORMAL
 
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
@@ -73,17 +72,22 @@ class Timeline(Environment):
         queue: list[Any] = self._queue
         heappush(queue, (at_ps, order, next(self._eid), event))
 
-    def schedule(self, event: Event, priority: int = NORMAL, delay: float = 0) -> None:
-        """SimPy's own way in: arrivals, or feedback when boundaries of this instant have begun.
+    def begin_at(self, story: Generator[Event, Any, object], at_ps: int) -> Process:
+        """A process that takes its first step at `at_ps`, as an arrival does. SimPy's own begin at once."""
+        return _Begun(self, story, at_ps)
 
-        A process that fails while nobody waits for it raises: the fault is ours.
+    def schedule(self, event: Event, priority: int = BOUNDARY, delay: float = 0) -> None:
+        """SimPy's own way in. A process that fails while nobody waits for it raises: the fault is ours.
+
+        One that ends while nobody waits for it is over without an event.
         """
-        del priority  # SimPy's order within an instant gives way to ours
-        if not event._ok and not event.callbacks:  # noqa: SLF001
-            raise event._value  # noqa: SLF001
-        order = FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL
-        queue: list[Any] = self._queue
-        heappush(queue, (self._now + delay, order, next(self._eid), event))
+        if not event.callbacks:
+            if not event._ok:  # noqa: SLF001
+                raise event._value  # noqa: SLF001
+            if isinstance(event, Process):
+                event.callbacks = None  # type: ignore[assignment]  # SimPy's mark of what has happened
+                return
+        super().schedule(event, priority, delay)  # type: ignore[arg-type]
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
@@ -172,3 +176,15 @@ class Outside(Alarm):
     """Wakes somebody outside the model: a replay of the same arrivals does without."""
 
     __slots__ = ()
+
+
+class _Begun(Process):
+    """SimPy's process, begun by an event of its own choice of time."""
+
+    def __init__(self, env: Timeline, story: Generator[Event, Any, object], at_ps: int) -> None:
+        Event.__init__(self, env)
+        self._generator = story
+        self._target = start = Event(env)
+        assert start.callbacks is not None
+        start.callbacks.append(self._resume)
+        env.succeed_at(start, None, at_ps)

@@ -158,3 +158,35 @@ def test_a_process_that_fails_ends_the_run() -> None:
     b.env.process(broken(session_of(b)))
     with pytest.raises(ZeroDivisionError):
         b.env.run_before(10)
+
+
+def test_a_process_begins_when_it_is_told_to() -> None:
+    b, said = make_bench(), list[tuple[str, int]]()
+
+    def story(session: Session) -> Story:
+        said.append(("begins", b.env.now))
+        yield session.pause(5)
+        said.append(("ends", b.env.now))
+
+    process = b.env.begin_at(story(session_of(b)), 20)
+    b.env.run()
+    assert said == [("begins", 20), ("ends", 25)]
+    assert process.processed
+
+
+def test_a_process_may_wait_for_another_that_has_ended() -> None:
+    b, said = make_bench(), list[tuple[int, object]]()
+
+    def short() -> Generator[Event, Any, str]:
+        yield session_of(b).pause(5)
+        return "done"
+
+    ended = b.env.begin_at(short(), 0)
+
+    def waiting() -> Story:
+        yield session_of(b).pause(50)
+        said.append((b.env.now, (yield ended)))
+
+    b.env.begin_at(waiting(), 0)
+    b.env.run()
+    assert said == [(50, "done")]

@@ -1,0 +1,46 @@
+"""Where the model requests of one source come from: what they have in common is worked out once."""
+
+from sim.scenario.check import target_model
+from sim.scenario.schema import Scenario, Source
+from sim.time.units import ps_of_s
+from traffic.request import Request, caller_named
+from traffic.workload import SizePair
+
+
+class Origin:
+    """Where a source has an app, that is the caller: from its own place, over its own connections."""
+
+    def __init__(self, scenario: Scenario, name: str, source: Source) -> None:
+        self._name = name
+        self._tenant = source.tenant
+        self._model = target_model(scenario, source)
+        self._cap = source.max_output_tokens
+        self._stream = source.stream
+        self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
+        app = None if source.app is None else scenario.apps[source.app]
+        self._place = source.place if app is None else app.place
+        self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
+
+    def request(self, number: int, sizes: SizePair, now_ps: int, project: str, parent: int) -> Request:
+        """The cap of the source cuts what the sizes ask for. A project has one key."""
+        prompt_tokens, output_tokens = sizes
+        if self._cap is not None and output_tokens > self._cap:
+            output_tokens = self._cap
+        return Request(
+            number,
+            self._model,
+            prompt_tokens,
+            output_tokens,
+            self._cap,
+            now_ps,
+            self._place,
+            self._caller,
+            project,
+            project,
+            self._name,
+            self._tenant,
+            self._stream,
+            1,
+            None if self._timeout_ps is None else now_ps + self._timeout_ps,
+            parent,
+        )
