@@ -76,18 +76,22 @@ class Timeline(Environment):
         """A process that takes its first step at `at_ps`, as an arrival does. SimPy's own begin at once."""
         return _Begun(self, story, at_ps)
 
-    def schedule(self, event: Event, priority: int = BOUNDARY, delay: float = 0) -> None:
-        """SimPy's own way in. A process that fails while nobody waits for it raises: the fault is ours.
+    def schedule(self, event: Event, priority: int = NORMAL, delay: float = 0) -> None:
+        """SimPy's own way in: arrivals, or feedback when boundaries of this instant have begun.
 
-        One that ends while nobody waits for it is over without an event.
+        A process that fails while nobody waits for it raises: the fault is ours. One that ends while nobody
+        waits for it is over without an event.
         """
+        del priority  # SimPy's order within an instant gives way to ours
         if not event.callbacks:
             if not event._ok:  # noqa: SLF001
                 raise event._value  # noqa: SLF001
             if isinstance(event, Process):
                 event.callbacks = None  # type: ignore[assignment]  # SimPy's mark of what has happened
                 return
-        super().schedule(event, priority, delay)  # type: ignore[arg-type]
+        order = FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL
+        queue: list[Any] = self._queue
+        heappush(queue, (self._now + delay, order, next(self._eid), event))
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
