@@ -2,8 +2,23 @@
 
 import pytest
 
-from sim.callers.apps import App, User, Visit, Visits
-from tests.support.bench import MS, Diary, FixedLink, make_bench
+from sim.callers.apps import App, User, Visits
+from sim.callers.session import Session
+from sim.platform.ticket import Sink, Ticket
+from tests.support.bench import MS, Bench, Diary, FixedLink, make_bench
+from traffic.workload import SizePair
+
+
+def visit(b: Bench, app: App, sizes: list[SizePair]) -> Visits:
+    """One, of a user who sits beside the app."""
+
+    def send(pair: SizePair, sink: Sink) -> Ticket:
+        return b.platform.submit(b.request(*pair), sink)
+
+    visits = Visits(b.env)
+    user = User("source", "tenant", "here", app, FixedLink(0, 0, 0))  # type: ignore[arg-type]  # all that is asked of it
+    visits.begin(user, 100, Session(b.env, send), sizes)
+    return visits
 
 
 @pytest.mark.parametrize("engine", ["step", "fast"])
@@ -14,33 +29,19 @@ def test_a_call_set_off_by_an_answer_without_delay_meets_every_node_in_its_next_
     of a decode. Had it come before the boundary of node 1 it would be answered after 30 ms.
     """
     b = make_bench(nodes=2, routing="round_robin", engine=engine)
-    visits = Visits(b.env)
     app = App("agent", "here", 2, fan_out=False, cpu_ps=0, cpu_per_call_ps=0)
-    user = User("source", "tenant", "here", app, FixedLink(0, 0, 0))  # type: ignore[arg-type]  # all that a visit asks
-
-    def call(visit: Visit) -> None:
-        b.platform.submit(b.request(output=1), visit)
-
-    visits.begin(user, 100, 5, call)
+    visits = visit(b, app, [(5, 1), (5, 1)])
     b.submit_at(0, b.request(output=4), Diary())  # node 1
     b.submit_at(1, b.request(output=4), Diary())  # node 0, so that the next is node 1
     b.env.run()
-    (ended_ps,) = visits.records.arrays("number")["ended_ps"].tolist()
-    assert ended_ps == 40 * MS
+    assert visits.records.arrays("number")["ended_ps"].tolist() == [40 * MS]
 
 
 def test_an_app_that_fans_out_answers_when_the_last_call_is_answered_and_worked_on() -> None:
     """Prompts of 5 and 7 tokens in one step: 22 ms, and 3 ms of work before and 4 after them."""
     b = make_bench()
-    visits = Visits(b.env)
     app = App("agent", "here", 2, fan_out=True, cpu_ps=3 * MS, cpu_per_call_ps=4 * MS)
-    user = User("source", "tenant", "here", app, FixedLink(0, 0, 0))  # type: ignore[arg-type]  # as above
-    prompts = iter([5, 7])
-
-    def call(visit: Visit) -> None:
-        b.platform.submit(b.request(prompt=next(prompts), output=1), visit)
-
-    visits.begin(user, 100, 5, call)
+    visits = visit(b, app, [(5, 1), (7, 1)])
     b.env.run()
     records = visits.records.arrays("number")
     assert records["ended_ps"].tolist() == [(3 + 22 + 4) * MS]
