@@ -13,6 +13,7 @@ from typing import Any
 
 from simpy import Environment, Event, Process
 from simpy.core import EmptySchedule
+from simpy.events import NORMAL
 
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
