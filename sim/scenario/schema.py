@@ -29,6 +29,8 @@ from traffic.workload import Workload
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
 
+PS_IN_MS = 1e-9
+"""A picosecond: no time of a record is shorter, but 0."""
 MAX_MS = 86_400_000
 """A day: longer than anybody computes on one request, or waits for it."""
 
@@ -169,10 +171,12 @@ class Source(Workload):
 class Slo(Section):
     """Objectives that a request must meet, all of them. Absent: not asked for."""
 
-    ttft_ms: float | None = Field(None, gt=0, le=MAX_MS)
-    tpot_ms: float | None = Field(None, gt=0, le=MAX_MS)
-    e2e_ms: float | None = Field(None, gt=0, le=MAX_MS)
-    felt_ms: float | None = Field(None, gt=0, le=MAX_MS, description="of user requests, the app included")
+    ttft_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
+    tpot_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
+    e2e_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
+    felt_ms: float | None = Field(
+        None, ge=PS_IN_MS, le=MAX_MS, description="of user requests, the app included"
+    )
 
 
 class Precision(Section):
