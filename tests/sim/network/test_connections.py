@@ -243,12 +243,14 @@ def test_the_same_stream_gives_the_same_jitter_whatever_the_order_of_releases() 
 
 
 def back(caller: Link, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of so many answers on one connection: the way back of the first byte and of the last, in ms."""
+    """Of so many answers on one connection: the way back of the first byte and of the end, in ms."""
     found = []
     for i in range(count):
         departure = caller.send(i * S, 10)
-        caller.release(departure.connection, i * S)
-        found.append((departure.back_first_ps / MS, departure.back_last_ps / MS))
+        made_ps = departure.arrived_ps
+        through_ps = caller.whole(departure, made_ps, 1)
+        caller.release(departure.connection, through_ps)
+        found.append((departure.back_first_ps / MS, (through_ps - made_ps) / MS))
     first, last = np.array(found).T
     return first, last
 
