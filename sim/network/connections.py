@@ -89,6 +89,7 @@ class Link:
         self._line_event_ps = int(wire.event_bytes * self._line_down_ps_per_byte)
         self._request_bytes, self._bytes_per_token = wire.request_bytes, wire.bytes_per_prompt_token
         self._event_bytes = wire.event_bytes
+        self._window_events = int(wire.initial_window_segments * wire.mss_bytes / wire.event_bytes)
         self._mss_bytes, self._window = wire.mss_bytes, wire.initial_window_segments
         self._segment_up_ps = int(wire.mss_bytes * self.up_ps_per_byte)
         self._segment_down_ps = int(wire.mss_bytes * self.down_ps_per_byte)
@@ -123,7 +124,7 @@ class Link:
         size_bytes = int(self._request_bytes + self._bytes_per_token * prompt_tokens)
         segments = -(-size_bytes // self._mss_bytes)
         arrived_ps = connected_ps + int(size_bytes * self.up_ps_per_byte)
-        line = connection.pool.line
+        line = connection.line
         if line is not None:
             turn_ps = line.up(now_ps, connected_ps, int(size_bytes * self._line_up_ps_per_byte))
             arrived_ps = max(arrived_ps, turn_ps)
@@ -151,7 +152,7 @@ class Link:
         if connection is None:
             return now_ps
         self._open_answer(connection, now_ps)
-        line = connection.pool.line
+        line = connection.line
         if line is None:
             return now_ps + departure.back_first_ps
         through_ps = line.down(now_ps, self._line_event_ps)
@@ -173,7 +174,7 @@ class Link:
                 connection.next_window = window
                 together_ps += held_ps
         over_ps = max(over_ps, together_ps)
-        line = connection.pool.line
+        line = connection.line
         if line is not None:
             turn_ps = line.stream_down(now_ps, self._line_event_ps, events - 1, connection.idle_ps)
             over_ps = max(over_ps, turn_ps)
@@ -196,7 +197,7 @@ class Link:
                 segments, connection.back_window, rtt_ps, self._segment_down_ps
             )
             over_ps += held_ps
-        line = connection.pool.line
+        line = connection.line
         if line is not None:
             over_ps = max(over_ps, line.down(now_ps, int(size_bytes * self._line_down_ps_per_byte)))
         connection.left_ps = over_ps

@@ -36,6 +36,7 @@ class Connection:
         "free_ps",
         "idle_ps",
         "left_ps",
+        "line",
         "next_window",
         "number",
         "pool",
@@ -48,6 +49,7 @@ class Connection:
     ) -> None:
         self.number = number
         self.pool = pool
+        self.line = pool.line
         self.base_ps = base_ps
         self.scales_ps = scales_ps
         self.window = window  # of the caller, in segments

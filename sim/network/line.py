@@ -6,11 +6,13 @@ the picoseconds that the line takes for them.
 
 
 class Line:
-    __slots__ = ("_busy", "_down_ps", "_down_work_ps")
+    __slots__ = ("_down_ps", "_down_work_ps", "_gaps", "_up_ps")
 
     def __init__(self) -> None:
-        self._busy: list[tuple[int, int]] = []
-        """When the line up is taken, from now on: spans apart from each other, in order."""
+        self._up_ps = 0
+        """When all is through that goes up the line so far."""
+        self._gaps: list[tuple[int, int]] = []
+        """Spans before that in which nothing goes up, in order: connections are being set up."""
         self._down_ps = 0
         """When all is through that has come down or is to come down so far."""
         self._down_work_ps = 0
@@ -21,29 +23,34 @@ class Line:
 
         It takes whatever time the messages before it have left from then on. `now_ps` must not decrease.
         """
-        busy = self._busy
-        while busy and busy[0][1] <= now_ps:
-            del busy[0]
-        if not busy or busy[-1][1] < ready_ps:
-            busy.append((ready_ps, ready_ps + work_ps))
-            return ready_ps + work_ps
-        return self._squeeze_in(ready_ps, work_ps)
+        if ready_ps < self._up_ps:
+            return self._squeeze_in(now_ps, ready_ps, work_ps)
+        if now_ps < ready_ps != self._up_ps:
+            self._gaps = [gap for gap in self._gaps if gap[1] > now_ps]
+            self._gaps.append((max(now_ps, self._up_ps), ready_ps))
+        self._up_ps = through_ps = ready_ps + work_ps
+        return through_ps
 
-    def _squeeze_in(self, ready_ps: int, work_ps: int) -> int:
-        """From `ready_ps` until it is through, the line has no gap left: one span stands for all of that."""
-        before = [span for span in self._busy if span[1] < ready_ps]
-        others = self._busy[len(before) :]
-        start_ps, through_ps = ready_ps, ready_ps + work_ps
-        while others and others[0][0] < through_ps:
-            taken_from_ps, taken_to_ps = others.pop(0)
-            start_ps = min(start_ps, taken_from_ps)
-            through_ps += taken_to_ps - max(taken_from_ps, ready_ps)
-        self._busy = [*before, (start_ps, through_ps), *others]
+    def _squeeze_in(self, now_ps: int, ready_ps: int, work_ps: int) -> int:
+        """Fill the gaps from `ready_ps` on; what they do not hold goes behind everything."""
+        through_ps, gaps = ready_ps, list[tuple[int, int]]()
+        for start_ps, stop_ps in self._gaps:
+            from_ps = max(start_ps, ready_ps)
+            to_ps = min(stop_ps, from_ps + work_ps)
+            if to_ps <= from_ps:  # over before the message is ready, or nothing is left of it
+                gaps.append((start_ps, stop_ps))
+                continue
+            work_ps -= to_ps - from_ps
+            through_ps = to_ps
+            gaps += [(start_ps, from_ps), (to_ps, stop_ps)]
+        self._gaps = [gap for gap in gaps if gap[0] < gap[1] and gap[1] > now_ps]
+        if work_ps:
+            self._up_ps = through_ps = self._up_ps + work_ps
         return through_ps
 
     def is_idle(self, now_ps: int) -> bool:
         """Nothing is under way in either direction, or set to come."""
-        return self._down_ps <= now_ps and (not self._busy or self._busy[-1][1] <= now_ps)
+        return max(self._up_ps, self._down_ps) <= now_ps
 
     def down(self, now_ps: int, work_ps: int) -> int:
         """When a message is through that comes to the line now: behind all that it knows of."""
