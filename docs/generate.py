@@ -1,6 +1,6 @@
 """Writes the pages of docs/ that come from code: `make docs`. `tests/docs` fails when one is stale."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
+from choices import KeyOf, OneOf, models_of
 from reports import metrics_doc
 from sim.__main__ import COMMANDS
 from sim.scenario.schema import Scenario
@@ -45,24 +46,16 @@ def _collect(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
         return
     seen[model] = None
     for field in model.model_fields.values():
-        for inner in _models(field.annotation):
+        for inner in models_of(field):
             _collect(inner, seen)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 -- any type expression
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    for inner in get_args(annotation):
-        yield from _models(inner)
 
 
 def _section(model: type[BaseModel]) -> str:
     fields = model.model_fields
     bounds = _bounds(model)
     rows = [
-        f"| `{name}` | {_type(field.annotation)} | {bounds.get(name, '')} | {_default(field)} "
-        f"| {_escaped(field.description or '')} |"
+        f"| `{name}` | {_type(field.annotation, field.metadata)} | {bounds.get(name, '')} "
+        f"| {_default(field)} | {_escaped(field.description or '')} |"
         for name, field in fields.items()
     ]
     about = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", "\n")
@@ -113,20 +106,32 @@ def _default(field: FieldInfo) -> str:
     return "absent" if value is None else f"`{value}`"
 
 
-def _type(annotation: Any) -> str:  # noqa: ANN401 -- any type expression
+def _type(annotation: Any, metadata: Iterable[object] = ()) -> str:  # noqa: ANN401 -- any type expression
+    chosen = next((marker for marker in metadata if isinstance(marker, OneOf | KeyOf)), None)
+    if chosen is not None:
+        return _choices(chosen)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type(arguments[0])
+        return _type(annotation.__origin__, annotation.__metadata__)
     if origin is Literal:
-        return " \\| ".join(f"`{value}`" for value in arguments)
+        return _words(arguments)
     if origin in {Union, UnionType}:
         return " \\| ".join(_type(inner) for inner in arguments if inner is not type(None))
-    if origin is dict:
-        return f"mapping of {_type(arguments[1])}"
-    if origin in {list, tuple}:
-        return f"list of {_type(arguments[0])}"
+    if origin in {dict, list, tuple}:
+        what, held = ("mapping", arguments[1]) if origin is dict else ("list", arguments[0])
+        return f"{what} of {_type(held)}"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _choices(marker: OneOf | KeyOf) -> str:
+    if isinstance(marker, KeyOf):
+        return _words(marker.words)
+    return " \\| ".join(one.__name__ for one in marker.classes)
+
+
+def _words(words: Iterable[object]) -> str:
+    return " \\| ".join(f"`{word}`" for word in words)
 
 
 def _escaped(text: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwmodels.entry import Entry, first_error, load_entry, names
-from hwmodels.hardware import Hardware
+from hwmodels.entry import LLM, Entry, first_error, load_entry, names
+from hwmodels.hardware import HARDWARE, Hardware
 from hwmodels.llm import Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
 from hwmodels.value import Value
@@ -21,13 +21,15 @@ Page = dict[str, Any]
 
 
 def index() -> list[Page]:
-    entries = map(load_entry, names())
+    """The LLMs first, then each kind of hardware."""
+    kinds = (LLM, *HARDWARE)
+    entries = sorted(map(load_entry, names()), key=lambda entry: kinds.index(entry.kind))
     return [{"name": entry.name, "kind": entry.kind, "title": entry.title} for entry in entries]
 
 
 def page(name: str) -> Page:
     """Everything about one entry; ValueError names the nearest one where there is none."""
-    entry = load_entry(name)
+    entry = load_entry(name, LLM, *HARDWARE)
     fits = [
         {
             "llm": fit.llm,
@@ -45,7 +47,7 @@ def page(name: str) -> Page:
         "note": entry.note,
         "values": _rows(entry.values.values()),
         "fits": fits,
-        "derived": _llm_costs(load_llm(name)) if entry.kind == "llm" else list(_step_times(name, entry)),
+        "derived": _llm_costs(load_llm(name)) if entry.kind == LLM else list(_step_times(name, entry)),
     }
 
 
@@ -91,15 +93,15 @@ def _step_times(name: str, entry: Entry) -> Iterator[Page]:
 
 
 def _combinations(entry: Entry) -> Iterator[tuple[Llm, str | None]]:
-    for llm in map(load_llm, names("llm")):
+    for llm in map(load_llm, names(LLM)):
         if not entry.runs(llm.name):
             continue
-        if entry.kind == "hardwired_asic":
-            yield llm, None
-        else:
+        if "weights" in HARDWARE[entry.kind].model_fields:
             yield from (
                 (llm, weights) for weights in llm.weights if not entry.fits or entry.fit(llm.name, weights)
             )
+        else:
+            yield llm, None
 
 
 def _build(name: str, llm: Llm, weights: str | None) -> NodeHardware:

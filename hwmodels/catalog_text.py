@@ -4,16 +4,14 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from hwmodels.catalog_page import DECODES, PREFILLS, Page
-from hwmodels.entry import HARDWARE_KINDS
+from hwmodels.entry import LLM
 
 WIDTH = 100
 INDENT = "    "
 
 
 def index_text(pages: Sequence[Page]) -> str:
-    kinds = ("llm", *HARDWARE_KINDS)
-    ordered = sorted(pages, key=lambda row: kinds.index(row["kind"]))
-    return "\n".join(f"{row['name']:<18} {row['kind']:<15} {row['title']}" for row in ordered)
+    return "\n".join(f"{row['name']:<18} {row['kind']:<15} {row['title']}" for row in pages)
 
 
 def page_text(entry: Page) -> str:
@@ -28,7 +26,7 @@ def page_text(entry: Page) -> str:
             lines += _dense_lines(fit["dense_ms_by_tokens"])
     lines += [
         "",
-        *(_llm_lines(entry["derived"]) if entry["kind"] == "llm" else _time_lines(entry["derived"])),
+        *(_llm_lines(entry["derived"]) if entry["kind"] == LLM else _time_lines(entry["derived"])),
     ]
     return "\n".join(lines)
 

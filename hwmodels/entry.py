@@ -6,7 +6,7 @@ A name with a slash or ending in `.yaml` is the path of a user's own file in the
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -17,8 +17,8 @@ from plain_yaml import Loader
 
 DATA = Path(__file__).parent / "data"
 
-Kind = Literal["llm", "hardwired_asic", "gpu_iteration", "roofline"]
-HARDWARE_KINDS: tuple[Kind, ...] = ("hardwired_asic", "gpu_iteration", "roofline")
+LLM = "llm"
+"""The kind of entry that is no hardware."""
 Values = dict[str, Value]
 DenseMs = Annotated[
     # Keys are text where a scenario went through JSON, as in the one that a run leaves behind.
@@ -74,7 +74,8 @@ class Fit(_Strict):
 
 class Entry(_Strict):
     name: str
-    kind: Kind
+    kind: str
+    """`LLM`, or one of the kinds of hardware."""
     title: str
     note: str | None = None
     """What a report must say when its answer rests on this entry."""
@@ -98,15 +99,15 @@ class Entry(_Strict):
         return [*self.values.values(), *(value for fit in self.fits for value in fit.values.values())]
 
 
-def names(*kinds: Kind) -> list[str]:
+def names(*kinds: str) -> list[str]:
     """The catalogue's names of these kinds, or all."""
     stems = sorted(path.name.removesuffix(".yaml") for path in DATA.glob("*.yaml"))
     return [stem for stem in stems if not kinds or _parse(DATA / f"{stem}.yaml").get("kind") in kinds]
 
 
-def load_entry(name: str, *kinds: Kind) -> Entry:
+def load_entry(name: str, *kinds: str) -> Entry:
     """The entry of this name (or at this path); ValueError names the nearest one of these kinds."""
-    what = "LLM" if kinds == ("llm",) else "catalogue entry" if not kinds else "hardware preset"
+    what = "LLM" if kinds == (LLM,) else "catalogue entry" if not kinds or LLM in kinds else "hardware preset"
     entry = _validated(name, what, kinds)
     if kinds and entry.kind not in kinds:
         raise UserError(
@@ -116,7 +117,7 @@ def load_entry(name: str, *kinds: Kind) -> Entry:
     return entry
 
 
-def _validated(name: str, what: str, kinds: tuple[Kind, ...]) -> Entry:
+def _validated(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
     path = _path(name)
     if not path.is_file():
         if is_path(name):

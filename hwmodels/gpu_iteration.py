@@ -1,6 +1,6 @@
 """A GPU by fitted coefficients: the most exact kind, for the LLMs that were timed."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,7 @@ class GpuIteration(GpuSpec):
     """Coefficients of `GpuStep`. With a sliding window, pairs and KV tokens are means over all layers."""
 
     kind: Literal["gpu_iteration"] = "gpu_iteration"
+    no_values: ClassVar[frozenset[str]] = GpuSpec.no_values | {"dense_ms_by_tokens"}
     preset: str = Field(default="generic_vllm", description="catalogue entry (or path of one) to start from")
     t_fixed_ms: float | None = Field(
         default=None, ge=0, le=MOST_MS, description="device time of a step whatever it holds"

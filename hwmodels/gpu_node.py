@@ -1,21 +1,21 @@
 """What the two GPU kinds have in common: memory, scheduler defaults, power and price."""
 
-from typing import Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from choices import KeyOf
 from hwmodels.gpu_step import GpuStep
-from hwmodels.llm import Llm
+from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 from mistakes import UserError
 
-Weights = Literal["bf16", "fp8", "mxfp4"]
-
 
 class GpuSpec(HardwareSpec):
-    weights: Weights | None = Field(
+    no_values: ClassVar[frozenset[str]] = HardwareSpec.no_values | {"weights"}
+    weights: Annotated[str, KeyOf(PRECISIONS)] | None = Field(
         default=None, description="precision of the weights; absent: the LLM's usual one"
     )
     prefill_tile_tokens: int | None = Field(

@@ -1,6 +1,6 @@
 """An accelerator with the LLM in its silicon: a step is the same for any batch, so load shows as queueing."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ class HardwiredAsic(HardwareSpec):
     """
 
     kind: Literal["hardwired_asic"] = "hardwired_asic"
+    default_block_size: ClassVar[int] = 1
     preset: str = Field(default="generic_asic", description="catalogue entry (or path of one) to start from")
     decode_step_ms: float | None = Field(
         default=None, gt=0, le=MOST_MS, description="one output token of one sequence"

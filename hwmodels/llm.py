@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hwmodels.entry import load_entry, nearest
+from hwmodels.entry import LLM, load_entry, nearest
 from mistakes import UserError
 
 
@@ -139,7 +139,7 @@ class Llm:
 
 def load_llm(name: str) -> Llm:
     """The LLM of this catalogue name, or of the file at this path."""
-    entry = load_entry(name, "llm")
+    entry = load_entry(name, LLM)
     facts = {value.name: int(value.value) for value in entry.values.values()}
     try:
         return Llm(name=entry.name, title=entry.title, weights=entry.weights, **facts)

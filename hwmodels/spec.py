@@ -1,12 +1,14 @@
-"""What the three kinds of hardware share: a preset from the catalogue under the scenario's own values."""
+"""What all kinds of hardware share: a preset from the catalogue under the scenario's own values."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from hwmodels.entry import Entry, Kind, first_error, load_entry, nearest
+from hwmodels.entry import Entry, first_error, load_entry, nearest
 from hwmodels.llm import Llm
+from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.value import Value
 from mistakes import UserError
@@ -18,21 +20,29 @@ MOST_SEQUENCES = 1_000_000
 MOST = 1e9
 """Of watts, dollars, gigabytes and the like: far above anything, and safe to reckon with."""
 
-SETTINGS = frozenset({"kind", "preset", "weights", "dense_ms_by_tokens"})
-"""Fields that are no single values, or choose them."""
 SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens"})
 """In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
 _PRESET_ITSELF = object()
 """Marks the validation of a preset's own values, which must not look up a preset again."""
 
 
-class HardwareSpec(BaseModel):
+class HardwareSpec(BaseModel, ABC):
     """Every value may be left out where the preset has it; a stated one wins and counts as assumed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
-    kind: Kind
+    kind: str
     preset: str
+    no_values: ClassVar[frozenset[str]] = frozenset({"kind", "preset"})
+    """Fields that are no single values, or choose them."""
+    default_block_size: ClassVar[int] = 16
+    """Tokens of a KV block where the scenario does not say: as in vLLM."""
+
+    @abstractmethod
+    def build(
+        self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None
+    ) -> NodeHardware:
+        """Limits left out are the hardware's own; ValueError where LLM, limits and hardware do not agree."""
 
     @model_validator(mode="after")
     def _preset_is_usable(self, info: ValidationInfo) -> Self:
@@ -44,7 +54,7 @@ class HardwareSpec(BaseModel):
         return self
 
     def _check(self, values: Mapping[str, Value]) -> None:
-        known = (set(type(self).model_fields) - SETTINGS) | SCHEDULER
+        known = (set(type(self).model_fields) - self.no_values) | SCHEDULER
         for name in values:
             if name not in known:
                 raise UserError(f"{self.preset}: {nearest(f'value of {self.kind} named', name, known)}")
@@ -75,5 +85,5 @@ class HardwareSpec(BaseModel):
         return Sheet(entry, values | self._stated(), tuple(note for note in notes if note), dense)
 
     def _stated(self) -> dict[str, Value]:
-        stated = self.model_dump(exclude_none=True, exclude=set(SETTINGS))
+        stated = self.model_dump(exclude_none=True, exclude=set(self.no_values))
         return {name: Value(name, value, "scenario", "assumed") for name, value in stated.items()}

@@ -2,12 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from pydantic import ConfigDict
 
-Confidence = Literal["published", "measured", "derived", "assumed"]
-CONFIDENCES: tuple[str, ...] = get_args(Confidence)
+from choices import Confidence
 
 SYMBOLS = {
     "ms": "ms",

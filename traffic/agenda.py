@@ -7,15 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from traffic.arrivals import ArrivalProcess, ConstantArrivals, PoissonArrivals
+from traffic.arrivals import ARRIVALS, ArrivalProcess
 from traffic.mix import Kind, Mix
 
 HORIZON_PS = 10**12 * 86_400 * 30
 """A load client runs until somebody stops it, or for a month."""
-ARRIVALS: dict[str, type[PoissonArrivals] | type[ConstantArrivals]] = {
-    "poisson": PoissonArrivals,
-    "constant": ConstantArrivals,
-}
+RATE_ALONE = ["rate_per_s"]
+
+
+def arrivals_of_a_rate() -> dict[str, type[ArrivalProcess]]:
+    """The kinds of arrivals that need nothing but a rate."""
+    return {kind: one for kind, one in ARRIVALS.items() if _needed(one) == RATE_ALONE}
+
+
+def _needed(process: type[ArrivalProcess]) -> list[str]:
+    return [name for name, field in process.model_fields.items() if field.is_required()]
 
 
 class Share(NamedTuple):

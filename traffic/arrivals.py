@@ -1,24 +1,23 @@
-"""When requests arrive. Every kind makes times block by block, so a run holds one pending arrival per source.
-
-A block is a list of whole picoseconds; times never decrease, and all lie in [0, horizon): an arrival at the
-horizon itself belongs to the time after. The times are the same whatever the block size.
-"""
+"""When requests arrive: the steady kinds, and the table of all."""
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from choices import OneOf, by_kind
+from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import accumulated, until
 from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
 from traffic.renewal import gamma_gaps
 from traffic.replay import TraceArrivals
-from traffic.spec import MAX_S, RatePerS, Spec
+from traffic.spec import MAX_S, RatePerS
 from traffic.units import BLOCK, PS_PER_S, FloatArray, as_written, nearest
 
 __all__ = [
+    "ARRIVALS",
     "ArrivalProcess",
     "Arrivals",
     "ConstantArrivals",
@@ -30,21 +29,11 @@ __all__ = [
 ]
 
 
-class ArrivalProcess(Protocol):
-    def blocks(self, rng: np.random.Generator, horizon_ps: int, size: int = BLOCK) -> Iterator[list[int]]:
-        """Arrival times before `horizon_ps`, at most `size` at a time and never an empty block."""
-        ...
-
-    @property
-    def mean_rate_per_s(self) -> float | None:
-        """In the long run; None where no rate can be told."""
-        ...
-
-
-class ConstantArrivals(Spec):
+class ConstantArrivals(ArrivalProcess):
     """A metronome. Arrival k is the nearest picosecond to its exact time: no drift."""
 
     kind: Literal["constant"] = "constant"
+    is_stationary: ClassVar[bool] = True
     rate_per_s: RatePerS
     offset_s: float | None = Field(
         default=None,
@@ -66,10 +55,11 @@ class ConstantArrivals(Spec):
         return self.rate_per_s
 
 
-class PoissonArrivals(Spec):
+class PoissonArrivals(ArrivalProcess):
     """Independent users, many of them: exponential gaps."""
 
     kind: Literal["poisson"] = "poisson"
+    is_stationary: ClassVar[bool] = True
     rate_per_s: RatePerS
 
     def blocks(self, rng: np.random.Generator, horizon_ps: int, size: int = BLOCK) -> Iterator[list[int]]:
@@ -85,10 +75,11 @@ class PoissonArrivals(Spec):
         return self.rate_per_s
 
 
-class GammaArrivals(Spec):
+class GammaArrivals(ArrivalProcess):
     """Bursts of independent gaps. Counts over long windows have a variance of cv**2 times their mean."""
 
     kind: Literal["gamma"] = "gamma"
+    is_stationary: ClassVar[bool] = True
     rate_per_s: RatePerS
     cv: Cv
 
@@ -100,8 +91,8 @@ class GammaArrivals(Spec):
         return self.rate_per_s
 
 
-Arrivals = Annotated[
-    ConstantArrivals | PoissonArrivals | GammaArrivals | ModulatedArrivals | ProfileArrivals | TraceArrivals,
-    Field(discriminator="kind"),
-]
-"""A new kind is a class with `blocks` and `mean_rate_per_s`, and a place in this union."""
+ARRIVALS: dict[str, type[ArrivalProcess]] = by_kind(
+    ConstantArrivals, PoissonArrivals, GammaArrivals, ModulatedArrivals, ProfileArrivals, TraceArrivals
+)
+"""By kind. A new one is a class with `blocks` and `mean_rate_per_s`, and a place here: docs/extending.md."""
+Arrivals = Annotated[ArrivalProcess, OneOf(ARRIVALS)]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from mistakes import UserError
-from traffic.traces import FORMATS, WRITABLE, Trace, read_trace, write_trace
-from traffic.traces.file import NAMES
+from traffic.traces import FORMATS, Trace, read_trace, writable, write_trace
+from traffic.traces.file import FORMAT_NAME
 from traffic.traces.formats.table import AUTO
 
 app = typer.Typer(add_completion=False)
@@ -16,7 +16,7 @@ trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another for
 app.add_typer(trace, name="trace")
 
 TraceFile = Annotated[Path, typer.Argument(metavar="FILE", help=f"a trace: {', '.join(FORMATS)}")]
-Format = Annotated[str, typer.Option("--format", help=f"of FILE: {', '.join(NAMES)}")]
+Format = Annotated[str, typer.Option("--format", help=f"of FILE: {', '.join(FORMAT_NAME.words)}")]
 LimitRows = Annotated[int | None, typer.Option(min=1, help="read no more than so many rows from the start")]
 
 
@@ -39,7 +39,7 @@ def describe_command(
 def convert(
     file: TraceFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write; it must not exist")],
-    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(WRITABLE)}")] = "jsonl",
+    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(writable())}")] = "jsonl",
     file_format: Format = AUTO,
     limit_rows: LimitRows = None,
     speed: Annotated[float, typer.Option(help="2 makes it take half its time")] = 1.0,
@@ -52,8 +52,8 @@ def convert(
     from traffic.traces.convert import sped_up, spread_out
     from traffic.traces.spread import spread_note
 
-    if to not in WRITABLE:
-        raise UserError(f"--to {to}: there is no such format; there are {', '.join(WRITABLE)}")
+    if to not in writable():
+        raise UserError(f"--to {to}: there is no such format; there are {', '.join(writable())}")
     if not 0 < speed < float("inf"):
         raise UserError(f"--speed {speed:g}: a speed is a number above 0")
     read = _read(file, file_format, limit_rows)
@@ -78,6 +78,7 @@ def tokenizer(
 
 
 def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:
-    if file_format not in NAMES:
-        raise UserError(f"--format {file_format}: there is no such format; there are {', '.join(NAMES)}")
+    if file_format not in FORMAT_NAME.words:
+        known = ", ".join(FORMAT_NAME.words)
+        raise UserError(f"--format {file_format}: there is no such format; there are {known}")
     return read_trace(file, file_format, limit_rows)

@@ -4,22 +4,33 @@ Draw i takes the i-th variate of its generator, whatever the parameters and howe
 once: variants that change a length stay paired request by request.
 """
 
+from abc import ABC, abstractmethod
 from math import log
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from choices import OneOf, by_kind
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import MAX_TOKENS, Spec, Tokens
 from traffic.units import IntArray
 
 
-class LengthDistribution(Protocol):
-    def sample(self, rng: np.random.Generator, n: int) -> IntArray: ...
+class LengthDistribution(Spec, ABC):
+    kind: str
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
+        """`n` draws of whole tokens."""
+
+    @property
+    def least_tokens(self) -> int:
+        """No draw is below it."""
+        return 1
 
 
-class FixedLength(Spec):
+class FixedLength(LengthDistribution):
     kind: Literal["fixed"] = "fixed"
     tokens: Tokens
 
@@ -27,8 +38,12 @@ class FixedLength(Spec):
         del rng  # nothing is random here
         return np.full(n, self.tokens, dtype=np.int64)
 
+    @property
+    def least_tokens(self) -> int:
+        return self.tokens
 
-class LognormalLength(Spec):
+
+class LognormalLength(LengthDistribution):
     """Rounded to whole tokens and clipped to [low, high].
 
     Clipped, not redrawn: that is what clients do to a prompt that is too long and `max_tokens` to an answer,
@@ -54,8 +69,12 @@ class LognormalLength(Spec):
         tokens = rng.lognormal(log(self.median), self.sigma, n)
         return np.clip(np.rint(tokens), self.low, self.high).astype(np.int64)
 
+    @property
+    def least_tokens(self) -> int:
+        return self.low
 
-class GeometricLength(Spec):
+
+class GeometricLength(LengthDistribution):
     """Memoryless: the discrete counterpart of exponential service, which queueing theory is written for.
 
     numpy draws it in one way below a mean of 3 and in another above: variants stay paired on one side of it.
@@ -68,7 +87,7 @@ class GeometricLength(Spec):
         return rng.geometric(1 / self.mean, n)
 
 
-class ProfileLength(Spec):
+class ProfileLength(LengthDistribution):
     """One of the two lengths of a recorded service, from its quantiles."""
 
     kind: Literal["profile"] = "profile"
@@ -81,7 +100,8 @@ class ProfileLength(Spec):
         return figures.sample(rng, n)
 
 
-Length = Annotated[
-    FixedLength | LognormalLength | GeometricLength | ProfileLength, Field(discriminator="kind")
-]
-"""A new kind is a class above with `sample`, and a place in this union."""
+LENGTHS: dict[str, type[LengthDistribution]] = by_kind(
+    FixedLength, LognormalLength, GeometricLength, ProfileLength
+)
+"""By kind. A new one is a class with `sample`, and a place here: docs/extending.md."""
+Length = Annotated[LengthDistribution, OneOf(LENGTHS)]

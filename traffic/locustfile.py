@@ -33,7 +33,7 @@ from locust.runners import MasterRunner, WorkerRunner
 try:
     import numpy as np
 
-    from traffic.agenda import ARRIVALS, Share, agenda
+    from traffic.agenda import Share, agenda, arrivals_of_a_rate
     from traffic.lengths import FixedLength
     from traffic.mix import Kind, Mix, prompt_of, read_mix
     from traffic.sizes import ProfileLengths, PromptAndOutput
@@ -72,7 +72,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         float,
         "requests per second over all processes, open loop; 0: users wait for their answers",
     )
-    add("arrivals", "poisson", str, f"times of the open loop: {' or '.join(ARRIVALS)}")
+    add("arrivals", "poisson", str, f"times of the open loop: {' or '.join(arrivals_of_a_rate())}")
     add("think-s", 1.0, float, "pause of a user between an answer and the next question, closed loop")
     add("mix", "", str, "file with kinds of requests (traffic/mix.py); the options below make one up")
     add("model", "", str, "model to ask; empty: the first that the server lists")
@@ -193,9 +193,9 @@ class Load:
     def _send_on_time(self) -> None:
         """Each arrival gets a greenlet of its own, so that one that waits holds up nobody."""
         options, share = self._options, self.share
-        arrivals = (
-            ARRIVALS[options.e80_arrivals](rate_per_s=options.e80_rate) if options.e80_rate > 0 else None
-        )
+        process = arrivals_of_a_rate()[options.e80_arrivals]
+        rate_per_s = options.e80_rate
+        arrivals = process.model_validate({"rate_per_s": rate_per_s}) if rate_per_s > 0 else None
         for turn, due in enumerate(agenda(self.mix, arrivals, options.e80_seed, share)):
             due_ns = share.start_unix_ns + int(due.offset_ps / (PS_PER_NS * options.e80_speed))
             while (early_ns := due_ns - now_ns()) > 0:  # gevent's own clock stands still while code runs

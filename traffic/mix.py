@@ -13,9 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from mistakes import UserError
 from plain_yaml import Loader
 from traffic.arrivals import Arrivals
-from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
+from traffic.sizes import Lengths, SizeSource
 from traffic.spec import MAX_TOKENS, Spec
-from traffic.traces import read_trace
 
 SIZES_AT_ONCE = 256
 
@@ -45,17 +44,11 @@ class Kind(Spec):
 
     @cached_property
     def _size_source(self) -> SizeSource:
-        lengths = self.lengths
-        if not isinstance(lengths, TraceLengths):
-            return lengths
-        assert lengths.path is not None, "validated"
-        return RowSizes(
-            read_trace(lengths.path, lengths.format, lengths.limit_rows), lengths.draw or "together"
-        )
+        return self.lengths.source(None)
 
     @model_validator(mode="after")
     def _a_trace_has_a_path(self) -> Self:
-        if isinstance(self.lengths, TraceLengths) and self.lengths.path is None:
+        if self.lengths.follows_arrivals:
             raise UserError(f"the lengths of kind {self.name!r} are a trace's, and need its path")
         return self
 

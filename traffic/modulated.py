@@ -11,11 +11,12 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field
 
+from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import sums
 from traffic.profiles import ProfileName, load_profile
 from traffic.rate_curves import Curve, Pieces, WindowsCurve
 from traffic.renewal import gamma_gaps
-from traffic.spec import RatePerS, Spec
+from traffic.spec import RatePerS
 from traffic.units import BLOCK, PS_PER_S, IntArray
 
 Cv = Annotated[
@@ -26,7 +27,7 @@ Cv = Annotated[
 ]
 
 
-class ModulatedArrivals(Spec):
+class ModulatedArrivals(ArrivalProcess):
     """A renewal process in operational time, read on a clock that runs as fast as the rate of the moment.
 
     Gaps and rates come from generators of their own: variants that change a rate keep the same gaps, scaled.
@@ -47,7 +48,7 @@ class ModulatedArrivals(Spec):
         return self.rate.mean_rate_per_s
 
 
-class ProfileArrivals(Spec):
+class ProfileArrivals(ArrivalProcess):
     """Like a recorded trace.
 
     The rate follows the trace's windows, round and round from one drawn at random; the gaps within a window

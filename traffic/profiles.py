@@ -6,13 +6,14 @@
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import numpy as np
 import yaml
 from numpy.random import Generator
 from pydantic import AfterValidator, Field, model_validator
 
+from choices import Confidence
 from traffic.spec import Spec, Tokens
 from traffic.units import FloatArray, IntArray
 
@@ -20,8 +21,6 @@ FOLDER = Path(__file__).resolve().parent / "data" / "profiles"
 LEVELS: FloatArray = np.array([*np.arange(100) / 100, 0.995, 0.999, 0.9999, 1.0])
 """Of the quantiles. The tail has more of them, or a straight line from the 99th percentile to the longest
 request would weigh too much: it adds 3.5 % to the mean prompt of azure-2023-conv, with them it is 0.4 %."""
-
-Confidence = Literal["published", "measured", "derived", "assumed"]
 
 
 class Figure(Spec):

@@ -4,14 +4,16 @@ Each piece has a length in time and one in operational time, the time of a sourc
 curve's peak rate. The second is never the longer one, so both fit an integer whatever the rates.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import chain, pairwise, repeat
-from typing import Annotated, Literal, NamedTuple, Protocol, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
+from choices import OneOf, by_kind
 from traffic.spec import MAX_RATE_PER_S, MAX_S, MIN_S, RatePerS, Spec
 from traffic.units import PS_PER_S, FloatArray, IntArray, as_written, nearest
 
@@ -32,20 +34,23 @@ class Pieces(NamedTuple):
     operational_ps: IntArray
 
 
-class RateCurve(Protocol):
+class RateCurve(Spec, ABC):
+    kind: str
+
+    @abstractmethod
     def pieces(self, rng: Generator) -> Iterator[Pieces]:
         """Without end, from time 0."""
-        ...
 
     @property
+    @abstractmethod
     def peak_rate_per_s(self) -> float: ...
     @property
+    @abstractmethod
     def mean_rate_per_s(self) -> float:
         """In the long run."""
-        ...
 
 
-class OnOffCurve(Spec):
+class OnOffCurve(RateCurve):
     """Two rates by turns, each for an exponential time; in which of the two a run starts is drawn too."""
 
     kind: Literal["on_off"] = "on_off"
@@ -79,7 +84,7 @@ class Segment(Spec):
     rate_per_s: RateOrZero
 
 
-class PiecewiseCurve(Spec):
+class PiecewiseCurve(RateCurve):
     """Stated rates until stated times."""
 
     kind: Literal["piecewise"] = "piecewise"
@@ -126,7 +131,7 @@ class PiecewiseCurve(Spec):
         return float(np.diff(ends_s) @ rates / ends_s[-1])
 
 
-class WindowsCurve(Spec):
+class WindowsCurve(RateCurve):
     """A mean rate times a factor per window of equal length, round and round."""
 
     kind: Literal["windows"] = "windows"
@@ -167,7 +172,7 @@ class WindowsCurve(Spec):
         return self.rate_per_s
 
 
-class DiurnalCurve(Spec):
+class DiurnalCurve(RateCurve):
     """A sinusoid in 1,440 steps per period, each of the sinusoid's own mean."""
 
     kind: Literal["diurnal"] = "diurnal"
@@ -202,8 +207,9 @@ class DiurnalCurve(Spec):
         return self.rate_per_s
 
 
-Curve = Annotated[OnOffCurve | PiecewiseCurve | WindowsCurve | DiurnalCurve, Field(discriminator="kind")]
-"""A new kind is a class above with `pieces` and its two rates, and a place in this union."""
+CURVES: dict[str, type[RateCurve]] = by_kind(OnOffCurve, PiecewiseCurve, WindowsCurve, DiurnalCurve)
+"""By kind. A new one is a class with `pieces` and its two rates, and a place here."""
+Curve = Annotated[RateCurve, OneOf(CURVES)]
 
 
 def constant_pieces(time_ps: IntArray, rates: FloatArray, peak: float) -> Pieces:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
+from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import until
 from traffic.spec import MAX_S, Spec
 from traffic.traces import TraceError
@@ -37,7 +38,7 @@ class _Drawn(NamedTuple):
     at_ps: IntArray
 
 
-class TraceArrivals(TraceFile):
+class TraceArrivals(ArrivalProcess, TraceFile):
     """The recorded times of a trace, its first row at time 0."""
 
     kind: Literal["trace"] = "trace"
@@ -72,10 +73,10 @@ class TraceArrivals(TraceFile):
         lap_ps = self._lap_ps(self._span_ps())
         return until(horizon_ps, (lap * lap_ps + at_ps for lap in count() for at_ps in times_ps), size)
 
-    def rows(self, rng: Generator, size: int) -> Iterator[IntArray]:
-        """Which row each arrival is, if `rng` is what `blocks` was given; `size` at a time, without end."""
+    def rows(self, rng: Generator | None, size: int) -> Iterator[IntArray]:
         if self.resample is None:
-            return (np.arange(first, first + size) % self.trace.rows for first in count(0, size))
+            return (numbers % self.trace.rows for numbers in super().rows(rng, size))
+        assert rng is not None, "the rows follow the blocks that the arrivals drew"
         flat = chain.from_iterable(block.rows.tolist() for block in self._resampled(rng))
         return (np.fromiter(islice(flat, size), np.int64, size) for _ in count())
 
@@ -93,13 +94,27 @@ class TraceArrivals(TraceFile):
         last_ps = self._span_ps()
         return (self.trace.rows - 1) * PS_PER_S / last_ps if last_ps else None
 
+    def expected(self, horizon_s: float) -> float | None:
+        expected = super().expected(horizon_s)
+        if self.last_ps is None:
+            return expected
+        return self.trace.rows if expected is None else min(expected, self.trace.rows)
+
     @property
     def last_ps(self) -> int | None:
-        """The last arrival, None when there is none."""
         return self._span_ps() if self.resample is None and not self.loop else None
 
+    @property
+    def label(self) -> str:
+        """The statistics must know where every replication replays the same rows."""
+        return self.kind if self.resample is None else "resampled trace"
+
+    @property
+    def replayed(self) -> TraceFile:
+        return self
+
     def notes(self, horizon_ps: int) -> Iterator[str]:
-        """What a run so long does to the file's rows, in sentences."""
+        """What became of the file's rows."""
         trace = self.trace
         yield from trace.notes
         if told := spread_note(trace.arrival_ps, self.spread):

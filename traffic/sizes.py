@@ -1,21 +1,24 @@
 """Prompt and answer lengths of requests: drawn apart, or taken from the rows of a trace."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
+from choices import OneOf, by_kind
 from traffic.lengths import Length
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec
-from traffic.traces import Trace
-from traffic.traces.file import FormatName, LimitRows
+from traffic.traces import Trace, read_trace
+from traffic.traces.file import FormatName, LimitRows, TraceFile
 from traffic.traces.formats.table import AUTO
 from traffic.units import IntArray
 
 Draw = Literal["in_order", "together", "independently"]
+DRAW_BESIDE_ARRIVALS: Draw = "in_order"
+DRAW_ALONE: Draw = "together"
 
 
 class Sizes(NamedTuple):
@@ -32,8 +35,62 @@ class SizeSource(Protocol):
         """Sizes for these numbers of arrivals; one asked for twice gets two draws, or the same trace row."""
         ...
 
+    @property
+    def trace(self) -> Trace | None:
+        """Whose rows the sizes are, if they are."""
+        ...
 
-class PromptAndOutput(Spec):
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the rows, in sentences."""
+        ...
+
+
+class RequestLengths(Spec, ABC):
+    """Both lengths of a request, as a scenario says it."""
+
+    @abstractmethod
+    def source(self, replayed: TraceFile | None) -> SizeSource:
+        """`replayed` is the trace that the arrivals replay, if they do. May read a trace (TraceError)."""
+
+    @property
+    def least_tokens(self) -> int:
+        """Prompt and output of the smallest request; 0 where that is told row by row, and recorded so."""
+        return 0
+
+    @property
+    def follows_arrivals(self) -> bool:
+        """The lengths are those of the rows that the arrivals replay."""
+        return False
+
+    def apart_from(self, replayed: TraceFile | None) -> Self:
+        """The same lengths for who does not have the arrivals beside them."""
+        del replayed
+        return self
+
+
+class DrawnLengths(RequestLengths):
+    """Lengths that are drawn: a size source themselves."""
+
+    @abstractmethod
+    def sizes(
+        self, requests: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator
+    ) -> Sizes: ...
+
+    def source(self, replayed: TraceFile | None) -> SizeSource:
+        del replayed
+        return self
+
+    @property
+    def trace(self) -> None:
+        return None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+
+class PromptAndOutput(DrawnLengths):
     """Two independent distributions: the logarithms correlate by -0.004 and 0.088 in Azure's two traces."""
 
     prompt: Length
@@ -45,8 +102,12 @@ class PromptAndOutput(Spec):
         n = len(requests)
         return Sizes(self.prompt.sample(prompt_rng, n), self.output.sample(output_rng, n))
 
+    @property
+    def least_tokens(self) -> int:
+        return self.prompt.least_tokens + self.output.least_tokens
 
-class ProfileLengths(Spec):
+
+class ProfileLengths(DrawnLengths):
     """Both lengths of a recorded service, independent of each other like those of Azure's traces."""
 
     kind: Literal["profile"] = "profile"
@@ -59,7 +120,7 @@ class ProfileLengths(Spec):
         return Sizes(profile.prompt_tokens.sample(prompt_rng, n), profile.output_tokens.sample(output_rng, n))
 
 
-class TraceLengths(Spec):
+class TraceLengths(RequestLengths):
     """The lengths of a trace's rows."""
 
     kind: Literal["trace"] = "trace"
@@ -84,6 +145,32 @@ class TraceLengths(Spec):
             )
         return self
 
+    @property
+    def follows_arrivals(self) -> bool:
+        return self.path is None
+
+    def source(self, replayed: TraceFile | None) -> SizeSource:
+        if replayed is not None and self._same_rows(replayed):
+            trace, usual = replayed.trace, DRAW_BESIDE_ARRIVALS
+        else:
+            assert self.path is not None, "validated"
+            trace, usual = read_trace(self.path, self.format, self.limit_rows), DRAW_ALONE
+        told = (
+            ()
+            if self.path is None
+            else (f"lengths from the trace {self.path.name}: {' '.join(trace.notes)}",)
+        )
+        return RowSizes(trace, self.draw or usual, told)
+
+    def _same_rows(self, replayed: TraceFile) -> bool:
+        return self.path in (None, replayed.path) and self.limit_rows in (None, replayed.limit_rows)
+
+    def apart_from(self, replayed: TraceFile | None) -> Self:
+        if not self.follows_arrivals or replayed is None:
+            return self
+        named = {name: getattr(replayed, name) for name in TraceFile.model_fields}
+        return self.model_copy(update={**named, "draw": self.draw or DRAW_BESIDE_ARRIVALS})
+
 
 @dataclass(frozen=True, slots=True)
 class RowSizes:
@@ -91,6 +178,7 @@ class RowSizes:
 
     trace: Trace
     draw: Draw
+    notes: tuple[str, ...] = ()
 
     def sizes(
         self, requests: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator
@@ -107,19 +195,6 @@ class RowSizes:
         return (rng.random(n) * self.trace.rows).astype(np.int64)
 
 
-def _lengths_tag(value: object) -> str:
-    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return "prompt_and_output" if kind is None else str(kind)
-
-
-Lengths = Annotated[
-    Annotated[PromptAndOutput, Tag("prompt_and_output")]
-    | Annotated[ProfileLengths, Tag("profile")]
-    | Annotated[TraceLengths, Tag("trace")],
-    Discriminator(
-        _lengths_tag,
-        custom_error_type="lengths_kind",
-        custom_error_message="lengths are either 'prompt' and 'output', each with its kind, "
-        "or 'kind: profile', or 'kind: trace'",
-    ),
-]
+LENGTH_PAIRS: dict[str, type[RequestLengths]] = by_kind(ProfileLengths, TraceLengths)
+"""By kind, of those that are not a distribution for each of the two."""
+Lengths = Annotated[RequestLengths, OneOf(LENGTH_PAIRS, plain=PromptAndOutput)]

@@ -23,7 +23,7 @@ Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def _beside_the_scenario(path: Path, info: ValidationInfo) -> Path:

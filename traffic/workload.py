@@ -8,10 +8,9 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
-from traffic.arrivals import Arrivals, TraceArrivals
-from traffic.sizes import Lengths, RowSizes, SizeSource, TraceLengths
+from traffic.arrivals import Arrivals
+from traffic.sizes import Lengths, SizeSource
 from traffic.spec import Spec
-from traffic.traces import read_trace
 from traffic.units import BLOCK, IntArray
 
 SizePair = tuple[int, int]
@@ -26,8 +25,7 @@ class Workload(Spec):
 
     @model_validator(mode="after")
     def _a_trace_has_a_path(self) -> Self:
-        lengths = self.lengths
-        if isinstance(lengths, TraceLengths) and lengths.path is None and self.arrivals.kind != "trace":
+        if self.lengths.follows_arrivals and self.arrivals.replayed is None:
             raise ValueError(
                 f"lengths of kind 'trace' need a path, because the arrivals are {self.arrivals.kind!r} "
                 f"and replay no trace"
@@ -36,19 +34,15 @@ class Workload(Spec):
 
     def load(self) -> None:
         """Read the trace files, so that a malformed row is told before a run starts (TraceError)."""
-        if isinstance(self.arrivals, TraceArrivals):
-            self.arrivals.load()
+        self.arrivals.load()
         _ = self.size_source
 
     def notes(self, horizon_ps: int) -> Iterator[str]:
         """What was done to the rows of its trace files, and what a run so long does to them."""
-        if isinstance(self.arrivals, TraceArrivals):
-            told = " ".join(self.arrivals.notes(horizon_ps))
-            yield f"the trace {self.arrivals.path.name}: {told}"
-        lengths, source = self.lengths, self.size_source
-        if isinstance(lengths, TraceLengths) and isinstance(source, RowSizes) and lengths.path is not None:
-            told = " ".join(source.trace.notes)
-            yield f"lengths from the trace {lengths.path.name}: {told}"
+        replayed = self.arrivals.replayed
+        if told := " ".join(self.arrivals.notes(horizon_ps)):
+            yield f"{'the arrivals' if replayed is None else f'the trace {replayed.path.name}'}: {told}"
+        yield from self.size_source.notes
 
     def call_sizes(
         self,
@@ -80,33 +74,15 @@ class Workload(Spec):
 
     def _rows_of_arrivals(self, size: int, arrivals_rng: np.random.Generator | None) -> Iterator[IntArray]:
         """The number that stands for each arrival, `size` at a time: of its row, or simply its own."""
-        arrivals, source = self.arrivals, self.size_source
-        if (
-            isinstance(arrivals, TraceArrivals)
-            and arrivals.resample is not None
-            and isinstance(source, RowSizes)
-            and source.trace is arrivals.trace
-        ):
-            assert arrivals_rng is not None, "rows in order follow the blocks that the arrivals drew"
-            return arrivals.rows(arrivals_rng, size)
+        replayed = self.arrivals.replayed
+        if replayed is not None and self.size_source.trace is replayed.trace:
+            return self.arrivals.rows(arrivals_rng, size)
         return (np.arange(first, first + size) for first in count(0, size))
 
     @cached_property
     def size_source(self) -> SizeSource:
         """Reads a trace on first use (TraceError)."""
-        lengths, arrivals = self.lengths, self.arrivals
-        if not isinstance(lengths, TraceLengths):
-            return lengths
-        if isinstance(arrivals, TraceArrivals) and _same_rows(lengths, arrivals):
-            return RowSizes(arrivals.trace, lengths.draw or "in_order")
-        assert lengths.path is not None, "validated"
-        return RowSizes(
-            read_trace(lengths.path, lengths.format, lengths.limit_rows), lengths.draw or "together"
-        )
-
-
-def _same_rows(lengths: TraceLengths, arrivals: TraceArrivals) -> bool:
-    return lengths.path in (None, arrivals.path) and lengths.limit_rows in (None, arrivals.limit_rows)
+        return self.lengths.source(self.arrivals.replayed)
 
 
 def _for_each_call(rng: np.random.Generator, calls: int) -> list[np.random.Generator]:

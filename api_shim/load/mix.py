@@ -1,14 +1,11 @@
 """The traffic of a scenario as a load client sends it: a kind of requests for each source."""
 
-from typing import Any
-
 from api_shim.accounts.callers import SOURCE_KEY_PREFIX
 from mistakes import UserError
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
-from traffic.arrivals import PoissonArrivals, TraceArrivals
+from traffic.arrivals import PoissonArrivals
 from traffic.mix import Kind, Mix
-from traffic.sizes import TraceLengths
 
 
 def mix_of(scenario: Scenario) -> Mix:
@@ -32,7 +29,7 @@ def _kind(scenario: Scenario, name: str, source: Source) -> Kind:
         place=source.place if app is None else app.place,
         stream=source.stream,
         max_tokens=source.max_output_tokens,
-        lengths=_lengths(source),
+        lengths=source.lengths.apart_from(source.arrivals.replayed),
         arrivals=arrivals,
     )
 
@@ -42,20 +39,6 @@ def _key(scenario: Scenario, source: str) -> str:
     keys = scenario.serve.keys
     mine = [key for key, holder in keys.items() if holder.source == source]
     return next(iter([*mine, *keys]), SOURCE_KEY_PREFIX + source)
-
-
-def _lengths(source: Source) -> Any:  # noqa: ANN401 -- one of the kinds of lengths
-    lengths, arrivals = source.lengths, source.arrivals
-    if isinstance(lengths, TraceLengths) and lengths.path is None and isinstance(arrivals, TraceArrivals):
-        return lengths.model_copy(
-            update={
-                "path": arrivals.path,
-                "format": arrivals.format,
-                "limit_rows": arrivals.limit_rows,
-                "draw": lengths.draw or "in_order",
-            }
-        )
-    return lengths
 
 
 def without_arrivals(mix: Mix) -> Mix:

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from hwmodels.value import CONFIDENCES, Confidence, Value
+from choices import CONFIDENCES, Confidence
+from hwmodels.value import Value
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

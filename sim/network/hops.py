@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
-from hwmodels.value import Confidence, Value
+from choices import Confidence
+from hwmodels.value import Value
 from sim.network.catalogue import HopFacts, NetworkFacts, Values, weakest
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.regions import RegionTable

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.value import Confidence
+from choices import Confidence
 from mistakes import UserError
 from sim.network.catalogue import DATA, network_facts
 

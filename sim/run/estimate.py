@@ -10,8 +10,7 @@ from typing import NamedTuple
 from mistakes import UserError
 from reports.words import plural
 from sim.scenario.load import Plan
-from sim.scenario.schema import Scenario, Source
-from traffic.replay import TraceArrivals
+from sim.scenario.schema import Scenario
 
 MAX_REQUESTS = 10**9
 """Of one run: hours of work, and more rows than any report can use."""
@@ -113,16 +112,7 @@ def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
     """Expected in one replication, by source."""
     for name, source in scenario.traffic.items():
         rows_per_arrival = 1 if source.app is None else 1 + scenario.apps[source.app].calls
-        yield name, rows_per_arrival * _arrivals(source, scenario.run.horizon_s)
-
-
-def _arrivals(source: Source, horizon_s: float) -> float:
-    arrivals = source.arrivals
-    rate_per_s = arrivals.mean_rate_per_s
-    expected = math.inf if rate_per_s is None else rate_per_s * horizon_s
-    if isinstance(arrivals, TraceArrivals) and arrivals.last_ps is not None:
-        expected = min(expected, arrivals.trace.rows)
-    return expected if expected < math.inf else 0.0
+        yield name, rows_per_arrival * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
 
 
 def available_bytes() -> int | None:

@@ -6,7 +6,7 @@ from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
 from sim.scenario.load import BASE, Plan
-from sim.scenario.schema import Scenario, Source
+from sim.scenario.schema import Scenario
 
 Json = dict[str, Any]
 POWER_AND_PRICE = ("idle_w", "busy_w", "usd_per_hour", "usd_per_1m_tokens")
@@ -65,17 +65,11 @@ def _sources(scenario: Scenario) -> list[Json]:
             "app_place": app.place if app else None,
             "calls": app.calls if app else 1,
             "mode": app.mode if app else None,
-            "arrivals": _arrivals(source),
+            "arrivals": source.arrivals.label,
         }
         for name, source in scenario.traffic.items()
         for app in [scenario.apps[source.app] if source.app else None]
     ]
-
-
-def _arrivals(source: Source) -> str:
-    """`trace` where every replication replays the same rows, which the statistics must know."""
-    resampled = getattr(source.arrivals, "resample", None) is not None
-    return "resampled trace" if resampled else source.arrivals.kind
 
 
 def _places(scenario: Scenario) -> dict[str, Json]:

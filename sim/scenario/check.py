@@ -8,12 +8,7 @@ from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Model, Scenario, Source
 from sim.scenario.source_map import Location
 from sim.time.units import ps_of_s
-from traffic.lengths import FixedLength
-from traffic.sizes import PromptAndOutput
 from traffic.traces import TraceError
-
-STATIONARY = ("constant", "poisson", "gamma")
-"""Kinds of arrivals whose rate stays the same throughout."""
 
 
 class Problem(NamedTuple):
@@ -95,7 +90,7 @@ def _lengths(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*at, "arrivals"), str(error))
             continue
         context = scenario.models[target_model(scenario, source)].context_tokens
-        least = _least_tokens(source)
+        least = source.lengths.least_tokens
         if least > context:
             yield Problem(
                 (*at, "lengths"),
@@ -114,24 +109,12 @@ def _warm_up(scenario: Scenario) -> Iterator[Problem]:
     if scenario.run.warm_up_s != "auto":
         return
     for name, source in scenario.traffic.items():
-        kind = source.arrivals.kind
-        if kind not in STATIONARY:
+        if not source.arrivals.is_stationary:
             yield Problem(
                 ("run", "warm_up_s"),
                 f"warm_up_s `auto` needs traffic whose rate does not change, and the arrivals of `{name}` "
-                f"are of kind `{kind}`: state the seconds",
+                f"are of kind `{source.arrivals.kind}`: state the seconds",
             )
-
-
-def _least_tokens(source: Source) -> int:
-    """Prompt and output of the smallest request that the lengths can make."""
-    lengths = source.lengths
-    if not isinstance(lengths, PromptAndOutput):
-        return 0  # a trace's long rows are refused one by one, and recorded so
-    return sum(
-        length.tokens if isinstance(length, FixedLength) else getattr(length, "low", 1)
-        for length in (lengths.prompt, lengths.output)
-    )
 
 
 def target_model(scenario: Scenario, source: Source) -> str:

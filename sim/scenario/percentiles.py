@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from reports.statistics import requests_needed
 from sim.scenario.schema import RunPlan, Scenario, Source
-from traffic.replay import TraceArrivals
 from traffic.units import PS_PER_S
 
 
@@ -45,5 +44,5 @@ def _remedy(source: Source, horizon_s: float) -> str:
 
 def _silent_from_s(source: Source) -> float:
     """A trace that is neither looped nor resampled has an end."""
-    last_ps = source.arrivals.last_ps if isinstance(source.arrivals, TraceArrivals) else None
+    last_ps = source.arrivals.last_ps
     return math.inf if last_ps is None else last_ps / PS_PER_S

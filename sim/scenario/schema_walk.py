@@ -5,6 +5,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from choices import models_of
 from sim.scenario.schema import Scenario
 from sim.scenario.source_map import Location
 
@@ -24,14 +25,14 @@ def _models_at(location: Location) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = [Scenario]
     parts = iter(location)
     for part in parts:
-        types = [
-            model.model_fields[part].annotation
+        fields = [
+            model.model_fields[part]
             for model in models
             if isinstance(part, str) and part in model.model_fields
         ]
-        if types:
-            models = [inner for one in types for inner in _models_in(one)]
-            if any(map(_holds_many, types)):
+        if fields:
+            models = [inner for field in fields for inner in models_of(field)]
+            if any(_holds_many(field.annotation) for field in fields):
                 next(parts, None)
         else:
             models = [model for model in models if _tag(model) in {None, part}]
@@ -48,10 +49,3 @@ def _holds_many(annotation: Any) -> bool:  # noqa: ANN401 -- any type expression
 def _tag(model: type[BaseModel]) -> object:
     kind = model.model_fields.get("kind")
     return get_args(kind.annotation)[0] if kind is not None and get_args(kind.annotation) else None
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 -- any type expression
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    value = getattr(annotation, "__value__", annotation)  # a `type` alias
-    return [model for inner in get_args(value) for model in _models_in(inner)]

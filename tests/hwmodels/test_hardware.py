@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from hwmodels.entry import HARDWARE_KINDS, names
-from hwmodels.hardware import Hardware
+from hwmodels.entry import names
+from hwmodels.hardware import HARDWARE, Hardware
 from hwmodels.hardwired_asic import HardwiredAsic
 from hwmodels.llm import load_llm
 from hwmodels.roofline import Roofline
@@ -24,7 +24,7 @@ def test_a_kind_alone_starts_from_the_generic_entry() -> None:
     assert ADAPTER.validate_python({"kind": "roofline", "memory_gb": 24}) == Roofline(memory_gb=24)
 
 
-@pytest.mark.parametrize("name", names(*HARDWARE_KINDS))
+@pytest.mark.parametrize("name", names(*HARDWARE))
 def test_every_preset_of_the_catalogue_loads(name: str) -> None:
     assert ADAPTER.validate_python(name).preset == name
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from choices import CONFIDENCES
 from hwmodels.entry import load_entry, names
-from hwmodels.value import CONFIDENCES, Value, unit_of
+from hwmodels.value import Value, unit_of
 
 
 @pytest.mark.parametrize(

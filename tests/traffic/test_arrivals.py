@@ -277,7 +277,7 @@ def test_a_loop_over_no_time_is_refused(tmp_path: Path, rows: int, why: str) -> 
         ({"kind": "gamma", "rate_per_s": 1, "cv": 0}, "greater than or equal to 0.01"),
         ({"kind": "trace", "path": "x.csv", "loop": True, "resample": {"block_s": 1}}, "exclude each other"),
         ({"kind": "trace", "path": "x.csv", "speed": 0}, "greater than or equal to 0.000001"),
-        ({"kind": "trace", "path": "x.csv", "format": "azure"}, "'azure'; known are auto, azure_csv"),
+        ({"kind": "trace", "path": "x.csv", "format": "azure"}, "'auto', 'azure_csv', 'burstgpt_csv'"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(fields: dict[str, Any], sentence: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import e80sim
-from traffic.traces import WRITABLE, read_trace
+from traffic.traces import read_trace, writable
 
 ROWS = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,100,10\n1.0,200,20\n4.0,300,30\n"
 
@@ -31,7 +31,7 @@ def test_describe_prints_json_for_scripts(file: str) -> None:
     assert (about["rows"], about["mean_rate_per_s"], about["cv_of_gaps"]) == (2, 1, 0)
 
 
-@pytest.mark.parametrize("name", WRITABLE)
+@pytest.mark.parametrize("name", writable())
 def test_convert_goes_there_and_back_through_every_format(file: str, tmp_path: Path, name: str) -> None:
     there, back = str(tmp_path / "there"), str(tmp_path / "back.csv")
     assert e80sim("trace", ["convert", file, there, "--to", name]).exit_code == 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffic.arrivals import TraceArrivals
-from traffic.traces import WRITABLE, TraceError, read_trace, write_trace
+from traffic.traces import TraceError, read_trace, writable, write_trace
 from traffic.workload import Workload
 
 PS = 10**12
@@ -169,7 +169,7 @@ def test_a_trace_spread_at_random_can_loop_and_be_resampled(ticks_path: Path) ->
 
 def test_a_spread_does_the_same_in_every_format(tmp_path: Path, ticks_path: Path) -> None:
     trace = read_trace(ticks_path)
-    for name in WRITABLE:
+    for name in writable():
         write_trace(trace, tmp_path / name, name)
         at_ms = [at // 10**9 for at in times(TraceArrivals(path=tmp_path / name, spread="even"), 10)]
         assert at_ms == [0, 1000, 2000, 3000, 4500, 6001], name

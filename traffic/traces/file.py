@@ -3,26 +3,15 @@
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from choices import KeyOf
 from traffic.spec import DataPath, Spec
 from traffic.traces.formats.table import AUTO, FORMATS, read_trace
 from traffic.traces.trace import Trace
 
-NAMES = [AUTO, *FORMATS]
-
-
-def _known_format(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"unknown trace format {name!r}; known are {', '.join(NAMES)}")
-    return name
-
-
-FormatName = Annotated[
-    str,
-    AfterValidator(_known_format),
-    Field(json_schema_extra={"enum": list[object](NAMES)}, description="auto: as the first row tells"),
-]
+FORMAT_NAME = KeyOf(FORMATS, beside=(AUTO,))
+FormatName = Annotated[str, FORMAT_NAME, Field(description="auto: as the first row tells")]
 LimitRows = Annotated[
     int, Field(ge=1, le=1_000_000_000, description="read no more than so many rows from the start")
 ]

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.hardwired_asic import HardwiredAsic
 from reports.run_directory import read
 from reports.uncertainty import Study, uncertainty_json
 from sim.__main__ import main
 from sim.run.replications import Outcome, Task, Tell, perform
 from sim.run.uncertainty import Uncertain, draw, latin_hypercube, ranges_of, study
 from sim.scenario.load import Plan
+from sim.scenario.schema import Scenario
 from tests.support.study import plan_of, results_of
 
 CHIP = """
@@ -117,21 +119,27 @@ def test_a_value_that_the_scenario_states_is_certain(tmp_path: Path) -> None:
     assert "kv_pool_tokens" in names
 
 
+def chip_of(scenario: Scenario) -> HardwiredAsic:
+    hardware = scenario.models["m"].hardware
+    assert isinstance(hardware, HardwiredAsic)
+    return hardware
+
+
 def test_a_variant_that_states_a_value_keeps_it_in_every_draw(tmp_path: Path) -> None:
     setting = "variants.calm.set={models.m.hardware.prefill_ms_per_token: 9}"
     for variants in draw(queue(tmp_path, CHIP, setting), 5).scenarios:
-        assert variants["calm"].models["m"].hardware.prefill_ms_per_token == 9  # type: ignore[union-attr]
-        assert variants["busy"].models["m"].hardware.prefill_ms_per_token != 9  # type: ignore[union-attr]
+        assert chip_of(variants["calm"]).prefill_ms_per_token == 9
+        assert chip_of(variants["busy"]).prefill_ms_per_token != 9
 
 
 def test_both_variants_have_the_same_draw_and_whole_numbers_stay_whole(tmp_path: Path) -> None:
     drawn = draw(queue(tmp_path), 6)
     for variants in drawn.scenarios:
-        busy, calm = (variants[name].models["m"].hardware for name in ("busy", "calm"))
+        busy, calm = (chip_of(variants[name]) for name in ("busy", "calm"))
         assert busy == calm
         assert isinstance(busy.kv_pool_tokens, int)
         assert variants["busy"].network.values == variants["calm"].network.values
-    assert len({variants["busy"].models["m"].hardware.kv_pool_tokens for variants in drawn.scenarios}) == 6
+    assert len({chip_of(variants["busy"]).kv_pool_tokens for variants in drawn.scenarios}) == 6
 
 
 def test_values_of_the_network_are_drawn_where_a_path_rests_on_them(tmp_path: Path) -> None:

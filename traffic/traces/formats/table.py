@@ -21,6 +21,8 @@ from traffic.traces.formats.seconds_csv import BURSTGPT, VIDUR
 from traffic.traces.formats.text import open_text
 from traffic.traces.trace import Trace, TraceError
 
+Layout = Literal["csv", "json"]
+
 
 class ReadTrace(Protocol):
     def __call__(self, path: Path, limit_rows: int | None = None) -> Trace:
@@ -35,7 +37,7 @@ def _no_blocks(trace: Trace) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class TraceFormat:
-    kind: Literal["csv", "json"]
+    kind: Layout
     names: frozenset[str]
     """A file is told by these columns of its header, or keys of its first row."""
     stamps: str
@@ -50,7 +52,7 @@ class TraceFormat:
 
 
 LENGTHS = frozenset({"input_length", "output_length"})
-FORMATS = {
+FORMATS: dict[str, TraceFormat] = {
     "azure_csv": TraceFormat("csv", frozenset(AZURE), "TIMESTAMP as a date", read_azure_csv, azure_csv),
     "burstgpt_csv": TraceFormat(
         "csv", frozenset(BURSTGPT), "Timestamp in seconds", BURSTGPT.read, BURSTGPT.lines
@@ -76,10 +78,14 @@ FORMATS = {
     ),
     "jsonl": TraceFormat("json", frozenset(OURS), "arrival_ps in ps", read_jsonl, jsonl, lambda _: iter(())),
 }
-WRITABLE = [name for name, known in FORMATS.items() if known.lines is not None]
 AUTO = "auto"
 LONGEST_FIRST_ROW = 2**24
 """In characters, to tell a format by; a prompt of ten million tokens has 20,000 ids of 512 tokens."""
+
+
+def writable() -> list[str]:
+    """The formats that we write."""
+    return [name for name, known in FORMATS.items() if known.lines is not None]
 
 
 def read_trace(path: Path, format: str = AUTO, limit_rows: int | None = None) -> Trace:  # noqa: A002 - the YAML key
@@ -91,12 +97,12 @@ def read_trace(path: Path, format: str = AUTO, limit_rows: int | None = None) ->
 
 
 def write_trace(trace: Trace, path: Path, format: str) -> list[str]:  # noqa: A002 - as above
-    """Write a new file in one of `WRITABLE`, and tell what it has otherwise than the trace.
+    """Write a new file in one that is `writable`, and tell what it has otherwise than the trace.
 
     Refuses a file that exists (TraceError): it may be the only copy of an hour that will not come back.
     """
     lines = FORMATS[format].lines
-    assert lines is not None, "one of WRITABLE"
+    assert lines is not None, "a writable format"
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines(trace))
@@ -125,7 +131,7 @@ def recognised(path: Path) -> str:
     )
 
 
-def _names(first: str) -> tuple[Literal["csv", "json"], frozenset[str]]:
+def _names(first: str) -> tuple[Layout, frozenset[str]]:
     """Keys of a JSON object, else columns of a header."""
     if not first.lstrip().startswith("{"):
         return "csv", frozenset(header_names(first))

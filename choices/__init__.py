@@ -1,0 +1,11 @@
+"""What a user chooses from. The list stands in one table, and whatever else shows it reads the table.
+
+Tables are looked up when a value is validated, not when a class is made: a line more in the table, from
+wherever it comes, is a choice more in scenario files, in error messages, in the JSON schema and in the docs.
+"""
+
+from choices.evidence import CONFIDENCES, Confidence
+from choices.key_of import KeyOf
+from choices.one_of import OneOf, by_kind, models_of
+
+__all__ = ["CONFIDENCES", "Confidence", "KeyOf", "OneOf", "by_kind", "models_of"]
