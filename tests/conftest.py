@@ -5,11 +5,15 @@ Some simulations happen twice: `tests/support/repeated.py`.
 
 import os
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.support.repeated import repeat_some
 
 settings.register_profile("e80sim", deadline=None, derandomize="CI" in os.environ)
+# A mutant is killed by any example; the simplest one is only sought for people to read.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("e80sim")
 
 repeat_some()

@@ -5,14 +5,17 @@ from hypothesis import strategies as st
 
 from reports.differences import difference_of_means, difference_of_quantiles
 from reports.statistics import (
+    ONE_REPLICATION,
     Answer,
     Estimate,
     Refused,
     Samples,
     cuts_between,
     mean,
+    means_of,
     quantile_answers,
     quantiles,
+    ratio_of,
     requests_needed,
 )
 from reports.student_t import t_quantile
@@ -306,3 +309,72 @@ def test_sectioning_puts_the_quantile_of_all_in_the_middle_and_not_the_mean_of_t
     assert found.value == 0
     assert found.high == pytest.approx(3.455, abs=1e-3)
     assert found.low == pytest.approx(-3.455, abs=1e-3)
+
+
+def test_an_interval_from_twenty_batches_worked_by_hand() -> None:
+    # Means of 1 and 3 by turns: centre 2, standard deviation sqrt(20 / 19) = 1.026, and the half-width is
+    # 2.093 x 1.026 / sqrt(20) = 0.480.
+    found = estimate(mean(samples(np.repeat([1.0, 3.0] * 10, 10))))
+    assert (found.value, found.n, found.note) == (2.0, 200, None)
+    assert found.low == pytest.approx(2 - 0.480, abs=1e-3)
+    assert found.high == pytest.approx(2 + 0.480, abs=1e-3)
+    assert found.batches is not None
+    assert found.batches.count == 20
+    assert found.batches.lag_one == pytest.approx(-0.95)
+
+
+def test_an_answer_without_an_interval_still_has_value_count_and_reason() -> None:
+    few = estimate(mean(samples(np.repeat(7.0, 199))))
+    assert few == Estimate(7.0, None, None, 199, "One replication of 199 requests: an interval needs 200.")
+    # A median needs 20 requests a batch, and 10 batches.
+    short = estimate(quantile_answers(samples(np.repeat(7.0, 199)), [0.5])[0])
+    assert short == Estimate(
+        7.0, None, None, 199, "The interval of a p50 needs 10 replications or batches of 20 requests."
+    )
+    alike = estimate(quantile_answers(samples(np.repeat(turning(1, 10), 20)), [0.5])[0])
+    told = "Successive batches are still correlated (0.70): use replications or a longer run."
+    assert alike == Estimate(0.0, None, None, 200, told)
+
+
+def test_nothing_to_average_is_said_so() -> None:
+    told = "There is nothing to average: no request got that far."
+    assert mean(samples([], [])) == Refused(told)
+    assert Refused(told).as_json() == {"refused": told}
+
+
+def test_an_estimate_as_json_has_a_note_only_where_there_is_one() -> None:
+    assert Estimate(2.0, 1.0, 3.0, 7).as_json() == {"value": 2.0, "low": 1.0, "high": 3.0, "n": 7}
+    assert Estimate(2.0, None, None, 7, "why").as_json() == {
+        "value": 2.0,
+        "low": None,
+        "high": None,
+        "n": 7,
+        "note": "why",
+    }
+
+
+def test_samples_without_some_replications_keep_the_others_and_their_bound() -> None:
+    whole = Samples.of(np.arange(6.0), np.array([3, 3, 4, 5, 5, 5]), [3, 4, 5], least=-7.0)
+    kept = whole.only([5, 3])
+    assert kept.values.tolist() == [3, 4, 5, 0, 1]
+    assert kept.counts.tolist() == [3, 2]
+    assert (kept.replications, kept.least) == ((5, 3), -7.0)
+
+
+def test_a_busy_replication_weighs_as_much_as_it_holds() -> None:
+    # 1 request of 10 and 3 of 2 each: the mean of all four is 4, and each part stands at
+    # 4 + (its sum - 4 x its count) / 2, the mean count: 4 + 6 / 2 = 7 and 4 - 6 / 2 = 1.
+    assert means_of([np.array([10.0]), np.array([2.0, 2.0, 2.0])]).tolist() == [7.0, 1.0]
+
+
+def test_a_ratio_of_totals_worked_by_hand() -> None:
+    # 30 over 10; linearised 3 + (10 - 6) / 5 = 3.8, 3 + (20 - 24) / 5 = 2.2; standard deviation 1.131, and
+    # 12.706 x 1.131 / sqrt(2) = 10.165: beyond 0 below, where no ratio of amounts can be.
+    found = ratio_of(np.array([10.0, 20.0]), np.array([2.0, 8.0]))
+    assert found.value == pytest.approx(3)
+    assert (found.low, found.n) == (0.0, 2)
+    assert found.high == pytest.approx(13.165, abs=1e-3)
+
+
+def test_a_ratio_from_one_replication_has_no_interval() -> None:
+    assert ratio_of(np.array([6.0]), np.array([4.0])) == Estimate(1.5, None, None, 1, ONE_REPLICATION)

@@ -1,6 +1,9 @@
 """The pacer's rules on a machine whose time the test sets: nothing here waits."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -55,6 +58,9 @@ def test_wall_time_passes_from_where_the_timeline_stood(machine: SetMachine, tim
     machine.stand_at(3)
     assert pacer.now_ps() == 5 * MS + 3 * NS
     assert pacer.reach() == timeline.now == 5 * MS + 3 * NS
+    assert pacer.speed == 1
+    pacer.call_at(7 * MS, lambda: None)
+    assert machine.alarm_ns == 2_000_001, "2 ms after it stood at 5"
 
 
 def test_dates_follow_the_steady_clock_whatever_becomes_of_the_other(
@@ -166,12 +172,14 @@ def test_an_injection_comes_after_all_that_is_due_before_the_present(
     assert machine.alarm_ns == 4_000_001, "what is due at the instant itself comes next"
 
 
-def overworked(machine: SetMachine, timeline: Timeline, log: Log, events: int) -> None:
+def overworked(
+    machine: SetMachine, timeline: Timeline, log: Log, events: int, event_ns: int = 100_000
+) -> None:
     """An event each microsecond, each of which takes the machine 100."""
 
     def work(number: int) -> Callable[[object], None]:
         def happen(_alarm: object) -> None:
-            machine.now_ns += 100_000
+            machine.now_ns += event_ns
             log.seen.append((f"{number}", timeline.now))
 
         return happen
@@ -201,6 +209,23 @@ def test_an_overworked_model_stops_after_a_slice_and_goes_on_in_the_next_turn(
     assert log.seen == [(f"{number}", number * 1000 * NS) for number in range(1, 101)]
     assert machine.soon == []
     assert timeline.now == 50 * MS + 96 * 100_000 * NS, "the present, when the last turn began"
+
+
+@pytest.mark.parametrize(
+    ("event_us", "events"),
+    [
+        (62.5, 64),  # 32 of them take 2 ms, and not more
+        (45, 64),  # 1.44 ms at the first look, 2.88 ms at the second
+        (1, 200),  # all that there is: 0.2 ms
+    ],
+)
+def test_a_slice_ends_at_the_first_look_after_two_milliseconds(
+    pacer: Pacer, machine: SetMachine, timeline: Timeline, log: Log, event_us: float, events: int
+) -> None:
+    overworked(machine, timeline, log, 200, round(event_us * 1000))
+    machine.stand_at(50_000_000)
+    pacer.reach()
+    assert len(log.seen) == events
 
 
 def test_whoever_asks_an_overworked_model_for_something_is_let_in_at_the_instant_of_asking(
@@ -270,3 +295,48 @@ def test_a_closed_pacer_sets_no_alarm_and_asks_for_no_turn(
     pacer.reach()
     assert machine.closed
     assert (machine.alarms, machine.soon) == ([], [])
+
+
+def test_the_rest_of_the_loop_goes_on_while_work_is_done_aside_one_piece_at_a_time(pacer: Pacer) -> None:
+    async def story() -> list[str]:
+        said, hold = list[str](), threading.Event()
+
+        def work(word: str) -> str:
+            hold.wait(30)
+            said.append(word)
+            return threading.current_thread().name
+
+        first, second = (
+            asyncio.create_task(pacer.aside(partial(work, word))) for word in ("first", "second")
+        )
+        await asyncio.sleep(0)
+        said.append("loop")
+        hold.set()
+        assert await first == await second == "aside_0"
+        return said
+
+    assert asyncio.run(story()) == ["loop", "first", "second"]
+
+
+def test_closing_waits_for_no_work_that_is_done_aside_and_begins_no_more(pacer: Pacer) -> None:
+    async def story() -> list[str]:
+        said, hold, begun = list[str](), threading.Event(), threading.Event()
+
+        def work() -> None:
+            begun.set()
+            hold.wait(30)
+            said.append("done")
+
+        running = asyncio.create_task(pacer.aside(work))
+        waiting = asyncio.create_task(pacer.aside(lambda: said.append("begun")))
+        while not begun.is_set():  # noqa: ASYNC110 -- a thread sets it
+            await asyncio.sleep(0)
+        pacer.close()
+        said.append("closed")
+        hold.set()
+        await running
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return said
+
+    assert asyncio.run(story()) == ["closed", "done"]
