@@ -13,7 +13,7 @@ from api_shim.clocks.clock import Clock
 from api_shim.content.plan import Content, Synthetic
 from api_shim.middleware import Door
 from api_shim.routes import chat, completions, description, health, models
-from api_shim.settings import Settings
+from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.wire import errors
 from sim.run.journal import Journal
@@ -25,13 +25,13 @@ ROUTES = [*chat.ROUTES, *completions.ROUTES, *models.ROUTES, *health.ROUTES, *de
 def create_app(
     world: World,
     clock: Clock,
-    settings: Settings | None = None,
+    settings: ServerSettings | None = None,
     content: Content | None = None,
     journal: Journal | None = None,
 ) -> Starlette:
     """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
     assert world.env is clock.timeline
-    shim = Shim(world, clock, content or Synthetic(), settings or Settings(), journal)
+    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal)
     door = Middleware(Door, shim=shim)
     app = Starlette(
         routes=ROUTES,

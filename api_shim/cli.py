@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mistakes import UserError, say
+from e80sim.mistakes import UserError, say
 from sim.time.units import PS_PER_MS
 
 if TYPE_CHECKING:
     from api_shim.content.plan import Content
-    from api_shim.recording import Recorder
+    from api_shim.recording import LiveRecorder
     from api_shim.shim import Shim
 
 app = typer.Typer(add_completion=False)
@@ -87,10 +87,10 @@ def serve(
 ) -> None:
     """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
     from api_shim import listeners
-    from api_shim.recording import Recorder
+    from api_shim.recording import LiveRecorder
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
-    from api_shim.settings import Settings
+    from api_shim.settings import ServerSettings
     from sim.platform.recorder import RecentBlocks
     from sim.run.live import live_world
     from sim.run.new_directory import require_new
@@ -113,7 +113,7 @@ def serve(
     if scenario is None:
         say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
     ports = [listening.getsockname()[1] for listening in sockets]
-    behaviour = Settings(
+    behaviour = ServerSettings(
         stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
         flush_ms=flush_ms,
         need_key=not no_auth,
@@ -123,7 +123,7 @@ def serve(
         instance=secrets.token_hex(4),
     )
     raise_file_limit()
-    recorder = None if record is None else Recorder(spec, content, record)
+    recorder = None if record is None else LiveRecorder(spec, content, record)
     world = live_world(spec, blocks=RecentBlocks() if recorder is None else recorder.blocks)
     journal = None if recorder is None else recorder.begin(world)
 
@@ -141,7 +141,7 @@ def serve(
         _write(recorder, shim)
 
 
-def _write(recorder: "Recorder", shim: "Shim") -> None:
+def _write(recorder: "LiveRecorder", shim: "Shim") -> None:
     try:
         written = recorder.write(shim)
     except (UserError, KeyboardInterrupt):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.network.places import EdgePlace, RegionPlace
 from sim.network.regions import region_table
 from sim.scenario.schema import Scenario

@@ -5,9 +5,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from api_shim.clocks.histogram import Histogram
 from api_shim.shim import Shim
-from api_shim.telemetry.histogram import Histogram
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.html import render
 from reports.live import live_json
 from reports.run_directory import Run, write
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 SCENARIO = "scenario.yaml"
 
 
-class Recorder:
+class LiveRecorder:
     """Of one server, from before its first request until after its last.
 
     Meanwhile what comes in is written to `DIR.recording`, and `e80sim replay` makes a run of it where the

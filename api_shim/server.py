@@ -13,10 +13,10 @@ import uvicorn
 from api_shim.app import create_app
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
-from api_shim.settings import Settings
+from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.wire.http_protocol import HttpProtocol
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.run.journal import Journal
 from sim.run.world import World
 from traffic.tokens import vocabulary_of
@@ -86,7 +86,7 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve(
     world: World,
     sockets: Sequence[socket.socket],
-    settings: Settings,
+    settings: ServerSettings,
     content: Content,
     *,
     speed: float = 1.0,

@@ -13,7 +13,7 @@ KEEP_ALIVE_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     stream_chunks: StreamChunks = "coalesced"
     """Of the tokens due at a wake-up: one event for each, or one for all."""
     flush_ms: float | None = None

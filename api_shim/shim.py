@@ -8,13 +8,13 @@ from typing import TypeVar
 from starlette.requests import Request as HttpRequest
 
 from api_shim.accounts.callers import PLACE_HEADER, Caller, Callers
-from api_shim.call import Call
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
-from api_shim.content.plan import Ask, Content
-from api_shim.exchange import Exchange
-from api_shim.settings import Settings
+from api_shim.content.plan import Content, ContentAsk
+from api_shim.exchange.call import Call
+from api_shim.exchange.exchange import Exchange
+from api_shim.settings import ServerSettings
 from api_shim.telemetry.metrics import Metrics
 from api_shim.wire.errors import unknown_model
 from sim.run.journal import Journal
@@ -50,7 +50,7 @@ class Shim:
         world: World,
         clock: Clock,
         content: Content,
-        settings: Settings,
+        settings: ServerSettings,
         journal: Journal | None = None,
     ) -> None:
         scenario = world.scenario
@@ -104,7 +104,7 @@ class Shim:
         return work() if size_bytes <= BYTES_AT_ONCE else await self.clock.aside(work)
 
     async def open(
-        self, http: HttpRequest, model: ServedModel, ask: Ask, prompt_tokens: int, *, stream: bool
+        self, http: HttpRequest, model: ServedModel, ask: ContentAsk, prompt_tokens: int, *, stream: bool
     ) -> Exchange:
         """Plan the words, then send the request into the model. Whoever opens an exchange closes it."""
         caller: Caller = http.state.caller

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from choices import KeyOf, OneOf, models_of
+from e80sim.choices import KeyOf, OneOf, models_of
 from reports import metrics_doc
 from sim.__main__ import COMMANDS
 from sim.scenario.schema import Scenario

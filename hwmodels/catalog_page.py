@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from e80sim.mistakes import UserError
 from hwmodels.entry import LLM, Entry, first_error, load_entry, names
 from hwmodels.hardware import HARDWARE, Hardware
 from hwmodels.llm import Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
 from hwmodels.value import Value
-from mistakes import UserError
 
 DECODES = ((1, 1024), (32, 1024), (128, 1024), (128, 8192))
 """Illustrative decode batches: (sequences, context of each)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 
 if TYPE_CHECKING:  # which imports the catalogue, which holds tables
     from hwmodels.llm import Llm

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from e80sim.mistakes import UserError
+from e80sim.plain_yaml import Loader
 from hwmodels.value import Value
-from mistakes import UserError
-from plain_yaml import Loader
 
 DATA = Path(__file__).parent / "data"
 

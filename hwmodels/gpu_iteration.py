@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from e80sim.mistakes import UserError
 from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.entry import DenseMs
 from hwmodels.gpu_node import GpuSpec, gpu_node
@@ -12,7 +13,6 @@ from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST_MS
-from mistakes import UserError
 
 ROOFLINE_TERMS = ("t_weights_ms", "moe_dense_share", "ms_per_token", "p_norm")
 """Without effect beside a dense table."""

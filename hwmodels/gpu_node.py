@@ -4,13 +4,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from choices import KeyOf
+from e80sim.choices import KeyOf
+from e80sim.mistakes import UserError
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
-from mistakes import UserError
 
 
 class GpuSpec(HardwareSpec):

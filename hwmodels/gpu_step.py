@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from e80sim.mistakes import UserError
 from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
 from hwmodels.step_time import AffineStepTime
-from mistakes import UserError
 
 LONGEST_STEP_MS = 4e9
 """46 days, as long as a run can be."""

@@ -4,12 +4,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from e80sim.mistakes import UserError
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware, ps
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_MS, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 from hwmodels.step_time import AffineStepTime
-from mistakes import UserError
 
 
 class HardwiredAsic(HardwareSpec):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from e80sim.mistakes import UserError
 from hwmodels.entry import LLM, load_entry, nearest
-from mistakes import UserError
 
 
-class Precision(NamedTuple):
+class WeightPrecision(NamedTuple):
     """Stored bits per weight inside the decoder layers; embedding and head stay in bf16."""
 
     attention_bits: float
@@ -17,10 +17,10 @@ class Precision(NamedTuple):
 
 
 PRECISIONS = {
-    "bf16": Precision(16, 16, "bf16"),
-    "fp8": Precision(8, 8, "fp8"),
+    "bf16": WeightPrecision(16, 16, "bf16"),
+    "fp8": WeightPrecision(8, 8, "fp8"),
     # OCP microscaling: 32 four-bit values share one eight-bit scale; vLLM multiplies them in bf16 on Hopper.
-    "mxfp4": Precision(16, 4.25, "bf16"),
+    "mxfp4": WeightPrecision(16, 4.25, "bf16"),
 }
 BF16_BYTES = 2
 

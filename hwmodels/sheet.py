@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from e80sim.mistakes import UserError
 from hwmodels.entry import DenseMs, Entry, load_entry, names
 from hwmodels.value import Value
-from mistakes import UserError
 
 
 class Sheet:

@@ -6,12 +6,12 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
+from e80sim.mistakes import UserError
 from hwmodels.entry import Entry, first_error, load_entry, nearest
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.value import Value
-from mistakes import UserError
 
 MOST_MS = 3_600_000
 """An hour: a time per token or step beyond it is a slip."""

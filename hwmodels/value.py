@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ConfigDict
 
-from choices import Confidence
+from e80sim.choices import Confidence
 
 SYMBOLS = {
     "ms": "ms",

@@ -34,7 +34,7 @@ FISHER_LOSES = 3
 """Observations that the interval of a correlation takes off."""
 
 
-class Part(NamedTuple):
+class SharePart(NamedTuple):
     """A replication or a batch: a value of each ask."""
 
     met: Floats
@@ -81,10 +81,12 @@ class Attainment:
         low, high = score_interval(found.value, effective_size(parts), t)
         return replace(found, low=low, high=high, note=None)
 
-    def _independent_parts(self) -> list[Part] | str:
+    def _independent_parts(self) -> list[SharePart] | str:
         """The replications; of a single one batches, or why it has none."""
         several = range(len(self.met.replications))
-        parts = [Part(*(s.of_replications(i, i + 1) for s in (self.met, self.severity))) for i in several]
+        parts = [
+            SharePart(*(s.of_replications(i, i + 1) for s in (self.met, self.severity))) for i in several
+        ]
         parts = [part for part in parts if len(part.met)]
         if len(parts) > 1:
             return parts
@@ -93,7 +95,7 @@ class Attainment:
             return found
         cut = found[1].count
         both = (np.array_split(values, cut) for values in (self.met.values, self.severity.values))
-        return [Part(*pair) for pair in zip(*both, strict=True)]
+        return [SharePart(*pair) for pair in zip(*both, strict=True)]
 
     def _telling(self) -> Floats:
         """What shows whether batches are independent: near all or nothing the severity, else who was good."""
@@ -112,7 +114,7 @@ def score_interval(share: float, size: float, t: float) -> tuple[float, float]:
     return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)
 
 
-def effective_size(parts: Sequence[Part]) -> float:
+def effective_size(parts: Sequence[SharePart]) -> float:
     """How many independent asks the asks of these independent parts are worth.
 
     As many as would make the share of good asks vary between the parts as much as it does. Near all or

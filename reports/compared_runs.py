@@ -30,7 +30,7 @@ AGREEING = {
 }
 
 
-class Key(NamedTuple):
+class PairKey(NamedTuple):
     variant: str
     source: str
 
@@ -46,11 +46,11 @@ class ComparedRun:
         return self.run.manifest
 
     @cached_property
-    def groups(self) -> dict[Key, Group]:
+    def groups(self) -> dict[PairKey, Group]:
         window = Window.of(self.manifest["warm_up_s"], self.manifest["horizon_s"])
         records = variant_records(self.run.tables, self.manifest["facts"], window)
         return {
-            Key(variant, group.source["name"]): group
+            PairKey(variant, group.source["name"]): group
             for variant, found in records.items()
             for group in found.groups
         }
@@ -118,7 +118,7 @@ def why_apart(first: ComparedRun, other: ComparedRun) -> str:
     return ""
 
 
-def _rows(runs: Sequence[ComparedRun], key: Key, apart: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _rows(runs: Sequence[ComparedRun], key: PairKey, apart: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     groups = [one.groups.get(key) for one in runs]
     answers = [{} if group is None else answers_of(group) for group in groups]
     has_app = any(group is not None and group.users is not None for group in groups)

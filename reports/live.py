@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.columns import Columns, Floats, Ints, by_variant
 from reports.group import stats_json
 from reports.record import PS_PER_S

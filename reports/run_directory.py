@@ -16,7 +16,7 @@ from typing import Any, Never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
 from reports.tables import KEYS, RunTables
 

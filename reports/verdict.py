@@ -18,7 +18,7 @@ from reports.metrics import REJECTED, Window
 from reports.record import PS_PER_S
 from reports.statistics import LEVEL
 from reports.student_t import t_quantile
-from reports.waiting_line import MIDDLE, POINTS, Line, Stays
+from reports.waiting_line import MIDDLE, POINTS, Stays, WaitingLine
 from reports.words import duration
 
 STATES = ("stable", "backlogged", "overloaded")
@@ -138,7 +138,7 @@ def _of_gateway(
     if stays.mean_s(window) == 0.0:
         return None
     judged = window if steady else _while_it_came(stays, window)
-    line = Line.of(stays, judged, replications)
+    line = WaitingLine.of(stays, judged, replications)
     found = _Waiting(line, "the gateway")
     if found.state == "stable":
         return None
@@ -162,7 +162,7 @@ def _of_model(
         return Opinion("stable", "No request was let in.")
     kinds = sorted({arrivals.get(name, "unknown") for name in _sources(mine)} - set(STEADY))
     judged = _while_it_came(stays, window) if kinds else window
-    line = Line.of(stays, judged, replications)
+    line = WaitingLine.of(stays, judged, replications)
     signs: list[_Waiting | _Slowing] = [_Waiting(line, "a node")]
     if not kinds:
         signs.append(_Slowing(mine, judged, replications))
@@ -182,7 +182,7 @@ def _of_model(
 class _Waiting:
     """Of a line in which requests wait."""
 
-    def __init__(self, line: Line, awaited: str) -> None:
+    def __init__(self, line: WaitingLine, awaited: str) -> None:
         self._line, self._awaited = line, awaited
         asked = line.in_second_half(line.joined).mean()
         self._given_up = line.in_second_half(line.gave_up).mean() / asked if asked else 0.0
@@ -218,7 +218,7 @@ class _Slowing:
     """
 
     def __init__(self, requests: Columns, window: Window, replications: Sequence[int]) -> None:
-        line = Line.of(Stays.in_the_batch(requests), window, replications)
+        line = WaitingLine.of(Stays.in_the_batch(requests), window, replications)
         self.shortfall = max(float(_per_half(line.age_s, line.half_s).mean()), 0.0)
         self._batch = line.quarters(line.waiting).mean(axis=0)
         self._pace_s = _pace_s(requests, window)
@@ -257,7 +257,7 @@ def _beyond_noise(growth: Floats, ages_s: Floats, half_s: float) -> bool:
     return float(growth.mean()) > t_quantile(LEVEL, freedom) * math.sqrt(variance)
 
 
-def _more_than_a_few(line: Line, *, large: bool) -> bool:
+def _more_than_a_few(line: WaitingLine, *, large: bool) -> bool:
     """In the second half; a large shortfall may count from the first quarter on."""
     waiting = line.waiting
     quarters = line.quarters(waiting)
@@ -271,7 +271,7 @@ def _is_many(counts: Floats) -> bool:
     return float(counts.mean()) >= max(PAIR, _natural(np.zeros(len(counts))))
 
 
-def _still_growing(line: Line) -> bool:
+def _still_growing(line: WaitingLine) -> bool:
     """More in line and an older line, from quarter to quarter of the window."""
     ages, numbers = line.quarters(line.age_s), line.quarters(line.waiting)
     age, number = ages.mean(axis=0), numbers.mean(axis=0)
@@ -327,7 +327,7 @@ def _half_named(judged: Window, window: Window) -> str:
 
 
 def _what_was_judged(
-    kinds: Sequence[str], line: Line, judged: Window, window: Window, state: str
+    kinds: Sequence[str], line: WaitingLine, judged: Window, window: Window, state: str
 ) -> Iterator[str]:
     """Where the rate changes, that nothing follows for a longer run, and how bad it got."""
     if not kinds:

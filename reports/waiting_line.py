@@ -68,7 +68,7 @@ class Stays:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class WaitingLine:
     """A row per replication, a column per point of the window. Counts run from the start of the record."""
 
     joined: Ints
@@ -79,7 +79,7 @@ class Line:
     half_s: float
 
     @classmethod
-    def of(cls, stays: Stays, window: Window, replications: Sequence[int]) -> "Line":
+    def of(cls, stays: Stays, window: Window, replications: Sequence[int]) -> "WaitingLine":
         points = np.linspace(window.start_ps, window.end_ps, POINTS)
         joined, left, gave_up, ages = [], [], [], []
         for one in replications:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
+from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
 COMMANDS = {
     "init": ("sim.scenario.init_cli", "write a first scenario to change, and say what to do with it"),
@@ -22,7 +22,7 @@ COMMANDS = {
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
     "tokenizer": ("traffic.cli", "write a tokenizer folder, so that load tools count as the server does"),
-    "path": ("sim.network.cli", "show what a request pays between two places, line by line"),
+    "path": ("sim.run.path_cli", "show what a request pays between two places, line by line"),
     "serve": ("api_shim.cli", "answer OpenAI clients as the scenario's platform would"),
     "replay": ("sim.run.replay_cli", "run a recorded live run again offline, and compare every stamp"),
     "load": ("api_shim.load.cli", "serve a scenario, load it with locust and write the report of both"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from traffic.arrivals import ARRIVALS, ArrivalProcess
-from traffic.mix import Kind, Mix
+from traffic.mix import Mix, RequestKind
 
 HORIZON_PS = 10**12 * 86_400 * 30
 """A load client runs until somebody stops it, or for a month."""
@@ -36,7 +36,7 @@ class Share(NamedTuple):
 class Due(NamedTuple):
     offset_ps: int
     """From the start."""
-    kind: Kind
+    kind: RequestKind
 
 
 def agenda(mix: Mix, arrivals: ArrivalProcess | None, seed: int, share: Share) -> Iterator[Due]:
@@ -55,7 +55,7 @@ def _by_kind(mix: Mix, seed: int) -> Iterator[Due]:
     return merge(*streams, key=lambda due: due.offset_ps)
 
 
-def _of_kind(kind: Kind, rng: np.random.Generator) -> Iterator[Due]:
+def _of_kind(kind: RequestKind, rng: np.random.Generator) -> Iterator[Due]:
     assert kind.arrivals is not None, "asked only of mixes whose kinds all state them"
     return (Due(offset_ps, kind) for offset_ps in _times(kind.arrivals, rng))
 

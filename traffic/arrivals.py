@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from choices import OneOf, by_kind
+from e80sim.choices import OneOf, by_kind
 from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import accumulated, until
 from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals

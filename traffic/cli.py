@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from traffic.traces import FORMATS, Trace, read_trace, writable, write_trace
 from traffic.traces.file import FORMAT_NAME
 from traffic.traces.formats.table import AUTO

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from choices import OneOf, by_kind
+from e80sim.choices import OneOf, by_kind
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import MAX_TOKENS, Spec, Tokens
 from traffic.units import IntArray

@@ -35,7 +35,7 @@ try:
 
     from traffic.agenda import Share, agenda, arrivals_of_a_rate
     from traffic.lengths import FixedLength
-    from traffic.mix import Kind, Mix, prompt_of, read_mix
+    from traffic.mix import Mix, RequestKind, prompt_of, read_mix
     from traffic.sizes import ProfileLengths, PromptAndOutput
 except ImportError as missing:
     raise SystemExit(
@@ -101,7 +101,7 @@ def mix_of(options: Any) -> Mix:  # noqa: ANN401 -- whatever argparse made
     share = options.e80_stream_share
     return Mix(
         kinds=tuple(
-            Kind(
+            RequestKind(
                 name=name,
                 weight=weight,
                 key=options.e80_key,
@@ -162,15 +162,15 @@ class Load:
     def leave(self, user: "Chat") -> None:
         self._users.remove(user)
 
-    def next_size(self, kind: Kind) -> tuple[int, str, int]:
+    def next_size(self, kind: RequestKind) -> tuple[int, str, int]:
         """Prompt tokens, the prompt, output tokens."""
         prompt_tokens, output_tokens = next(self._sizes[kind.name])
         return prompt_tokens, prompt_of(prompt_tokens, self._rng), output_tokens
 
-    def kinds(self, *, stream: bool) -> Iterator[Kind]:
+    def kinds(self, *, stream: bool) -> Iterator[RequestKind]:
         return self.mix.draw(self._rng, [kind for kind in self.mix.kinds if kind.stream == stream])
 
-    def model(self, client: HTTPClient, kind: Kind) -> str:
+    def model(self, client: HTTPClient, kind: RequestKind) -> str:
         if kind.model is None and not self._model:
             answer = client.get("/v1/models", headers={"authorization": f"Bearer {kind.key}"})
             self._model = json.loads(answer.read())["data"][0]["id"]
@@ -296,12 +296,12 @@ class Chat(User):
         if not self._load.open_loop:
             self._ask(next(self._kinds), now_ns())
 
-    def send(self, kind: Kind, intended_ns: int) -> None:
+    def send(self, kind: RequestKind, intended_ns: int) -> None:
         greenlet = gevent.spawn(self._ask, kind, intended_ns)
         self._under_way.add(greenlet)
         greenlet.link(self._under_way.discard)
 
-    def _ask(self, kind: Kind, intended_ns: int) -> None:
+    def _ask(self, kind: RequestKind, intended_ns: int) -> None:
         prompt_tokens, prompt, output_tokens = self._load.next_size(kind)
         row: Row = {
             "number": NEVER,
@@ -347,7 +347,7 @@ class WholeChat(Chat):
     streams = False
 
 
-def _body(kind: Kind, model: str, prompt: str) -> bytes:
+def _body(kind: RequestKind, model: str, prompt: str) -> bytes:
     body: Row = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     if kind.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -356,7 +356,7 @@ def _body(kind: Kind, model: str, prompt: str) -> bytes:
     return json.dumps(body).encode()
 
 
-def _headers(kind: Kind, output_tokens: int) -> dict[str, str]:
+def _headers(kind: RequestKind, output_tokens: int) -> dict[str, str]:
     """The simulator takes the length of the answer from a header; a real server does as it likes."""
     headers = {
         "authorization": f"Bearer {kind.key}",

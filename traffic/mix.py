@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from mistakes import UserError
-from plain_yaml import Loader
+from e80sim.mistakes import UserError
+from e80sim.plain_yaml import Loader
 from traffic.arrivals import Arrivals
 from traffic.sizes import Lengths, SizeSource
 from traffic.spec import MAX_TOKENS, Spec
@@ -25,7 +25,7 @@ problem fact water room mother area money story month lot right study book word 
 """Each is one token in the vocabularies of both models, with a space before it and without."""
 
 
-class Kind(Spec):
+class RequestKind(Spec):
     name: str = Field(strict=False, min_length=1)
     weight: float = Field(1.0, gt=0, le=1e9, description="its share, where arrivals do not tell it")
     key: str = "sk-load"
@@ -54,7 +54,7 @@ class Kind(Spec):
 
 
 class Mix(Spec):
-    kinds: tuple[Kind, ...] = Field(strict=False, min_length=1)
+    kinds: tuple[RequestKind, ...] = Field(strict=False, min_length=1)
 
     @property
     def scheduled(self) -> bool:
@@ -64,7 +64,9 @@ class Mix(Spec):
     def weight(self, *, stream: bool) -> float:
         return sum(kind.weight for kind in self.kinds if kind.stream == stream)
 
-    def draw(self, rng: np.random.Generator, kinds: Sequence[Kind] | None = None) -> Iterator[Kind]:
+    def draw(
+        self, rng: np.random.Generator, kinds: Sequence[RequestKind] | None = None
+    ) -> Iterator[RequestKind]:
         """Kinds by weight, without end."""
         among = self.kinds if kinds is None else tuple(kinds)
         weights = np.array([kind.weight for kind in among])

@@ -41,7 +41,7 @@ class ModulatedArrivals(ArrivalProcess):
         gap_rng, rate_rng = rng.spawn(2)
         gaps_ps = gamma_gaps(gap_rng, PS_PER_S / self.rate.peak_rate_per_s, self.cv)
         # Operational time never runs ahead of time, so what lies beyond the horizon in it is beyond for good.
-        return _read(sums(horizon_ps, gaps_ps, size), Clock(self.rate.pieces(rate_rng)), horizon_ps)
+        return _read(sums(horizon_ps, gaps_ps, size), RateClock(self.rate.pieces(rate_rng)), horizon_ps)
 
     @property
     def mean_rate_per_s(self) -> float:
@@ -79,7 +79,7 @@ class ProfileArrivals(ArrivalProcess):
         return self.rate_per_s or load_profile(self.name).arrivals.rate_per_s.value
 
 
-class Clock:
+class RateClock:
     """Turns operational times, asked for in order, into times."""
 
     def __init__(self, pieces: Iterator[Pieces]) -> None:
@@ -115,7 +115,7 @@ class Clock:
         self._time_ps, self._operational_ps = self._time_ps[pieces:], self._operational_ps[pieces:]
 
 
-def _read(operational: Iterator[IntArray], clock: Clock, horizon_ps: int) -> Iterator[list[int]]:
+def _read(operational: Iterator[IntArray], clock: RateClock, horizon_ps: int) -> Iterator[list[int]]:
     for block in operational:
         times_ps = clock.read(block, horizon_ps)
         times_ps = times_ps[times_ps < horizon_ps]

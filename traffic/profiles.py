@@ -13,7 +13,7 @@ import yaml
 from numpy.random import Generator
 from pydantic import AfterValidator, Field, model_validator
 
-from choices import Confidence
+from e80sim.choices import Confidence
 from traffic.spec import Spec, Tokens
 from traffic.units import FloatArray, IntArray
 
@@ -23,7 +23,7 @@ LEVELS: FloatArray = np.array([*np.arange(100) / 100, 0.995, 0.999, 0.9999, 1.0]
 request would weigh too much: it adds 3.5 % to the mean prompt of azure-2023-conv, with them it is 0.4 %."""
 
 
-class Figure(Spec):
+class ProfileFigure(Spec):
     value: float
     source: str = Field(min_length=1)
     confidence: Confidence
@@ -39,8 +39,8 @@ class Windows(Spec):
 
 
 class ArrivalFigures(Spec):
-    rate_per_s: Figure
-    cv: Figure
+    rate_per_s: ProfileFigure
+    cv: ProfileFigure
     windows: Windows
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field, model_validator
 
-from choices import OneOf, by_kind
+from e80sim.choices import OneOf, by_kind
 from traffic.spec import MAX_RATE_PER_S, MAX_S, MIN_S, RatePerS, Spec
 from traffic.units import PS_PER_S, FloatArray, IntArray, as_written, nearest
 
@@ -79,7 +79,7 @@ class OnOffCurve(RateCurve):
         return requests / (self.on_s + self.off_s)
 
 
-class Segment(Spec):
+class RateSegment(Spec):
     until_s: float = Field(ge=MIN_S, le=MAX_S, description="its end, counted from the start of the curve")
     rate_per_s: RateOrZero
 
@@ -88,7 +88,7 @@ class PiecewiseCurve(RateCurve):
     """Stated rates until stated times."""
 
     kind: Literal["piecewise"] = "piecewise"
-    segments: tuple[Segment, ...] = Field(strict=False, min_length=1)
+    segments: tuple[RateSegment, ...] = Field(strict=False, min_length=1)
     repeat: bool = Field(
         default=False, description="start again after the last segment; else its rate holds for ever"
     )

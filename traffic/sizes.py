@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from choices import OneOf, by_kind
+from e80sim.choices import OneOf, by_kind
 from traffic.lengths import Length
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec

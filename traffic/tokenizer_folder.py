@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from traffic.fallback_tokenizers import LLAMA3_PATTERN
 from traffic.tokens import VOCABULARIES, Vocabulary, vocabulary
 

@@ -1,6 +1,6 @@
 """Can the wall clock be believed? Only while the server's own lateness is small beside what it simulates."""
 
-from api_shim.telemetry.histogram import Histogram
+from api_shim.clocks.histogram import Histogram
 from sim.time.units import PS_PER_MS
 
 PACED_SHARE = 0.1

@@ -23,7 +23,7 @@ FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ContentAsk:
     """What content must know of a request."""
 
     vocabulary: Vocabulary
@@ -53,7 +53,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ContentPlan:
     """`choices[i][t]` is what token t adds to the text of choice i; all choices have equally many tokens."""
 
     choices: tuple[list[str], ...]
@@ -69,7 +69,7 @@ class Content(Protocol):
     paced: bool
     """False where the words themselves take real time, so that simulated times cannot be kept."""
 
-    async def plan(self, ask: Ask) -> Plan: ...
+    async def plan(self, ask: ContentAsk) -> ContentPlan: ...
 
 
 class Synthetic:
@@ -77,7 +77,7 @@ class Synthetic:
 
     paced = True
 
-    async def plan(self, ask: Ask) -> Plan:
+    async def plan(self, ask: ContentAsk) -> ContentPlan:
         wanted = ask.limit if ask.ignore_eos else max(ask.natural_tokens(), ask.min_tokens)
         tokens = max(1, min(wanted, ask.limit))
         finish: FinishReason = "length" if tokens >= ask.limit else "stop"
@@ -86,13 +86,13 @@ class Synthetic:
             first[-1] = "." if tokens > 1 else first[-1]
         cut = cut_at_stop(first, ask.stops, ask.min_tokens) if ask.stops else None
         if cut is not None:
-            return Plan((cut,) * ask.samples, "stop")
+            return ContentPlan((cut,) * ask.samples, "stop")
         choices = [first]
         for index in range(1, ask.samples):
             if index * tokens % TOKENS_AT_ONCE < tokens:
                 await asyncio.sleep(0)
             choices.append(synthetic.pieces(tokens, ask.seed + index))
-        return Plan(tuple(choices), finish)
+        return ContentPlan(tuple(choices), finish)
 
 
 class Echo:
@@ -100,11 +100,11 @@ class Echo:
 
     paced = True
 
-    async def plan(self, ask: Ask) -> Plan:
+    async def plan(self, ask: ContentAsk) -> ContentPlan:
         return spoken(ask, ask.last_user_text)
 
 
-def spoken(ask: Ask, text: str) -> Plan:
+def spoken(ask: ContentAsk, text: str) -> ContentPlan:
     """`text` as the answer, within what the request asks for."""
     text = text[: max(ask.limit, ask.min_tokens) * LONGEST_TOKEN]  # the rest would only be thrown away
     pieces = list(pieces_of(ask.vocabulary, text)) or [""]
@@ -115,7 +115,7 @@ def spoken(ask: Ask, text: str) -> Plan:
     cut = cut_at_stop(pieces, ask.stops, ask.min_tokens) if ask.stops else None
     if cut is not None:
         pieces, finish = cut, "stop"
-    return Plan((pieces,) * ask.samples, finish)
+    return ContentPlan((pieces,) * ask.samples, finish)
 
 
 def pieces_of(vocabulary: Vocabulary, text: str) -> Iterator[str]:

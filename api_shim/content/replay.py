@@ -5,11 +5,11 @@ from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
-from api_shim.content.plan import Ask, Plan, spoken
-from mistakes import UserError
+from api_shim.content.plan import ContentAsk, ContentPlan, spoken
+from e80sim.mistakes import UserError
 
 
-class Line(NamedTuple):
+class ReplayLine(NamedTuple):
     match: str | None
     """Part of the last user message."""
     content: str
@@ -29,13 +29,13 @@ class Replay:
             raise UserError(f"{path} needs a line without `match`, for the requests that no line matches")
         self._plain = cycle(plain)
 
-    async def plan(self, ask: Ask) -> Plan:
+    async def plan(self, ask: ContentAsk) -> ContentPlan:
         said = ask.last_user_text
         found = next((line for line in self._matching if str(line.match) in said), None) or next(self._plain)
         return spoken(ask, found.content)
 
 
-def read_lines(path: Path) -> list[Line]:
+def read_lines(path: Path) -> list[ReplayLine]:
     try:
         texts = path.read_text(encoding="utf-8").splitlines()
     except OSError as problem:
@@ -49,7 +49,7 @@ def read_lines(path: Path) -> list[Line]:
     return lines
 
 
-def _line(where: str, text: str) -> Line:
+def _line(where: str, text: str) -> ReplayLine:
     try:
         row = json.loads(text)
     except json.JSONDecodeError as problem:
@@ -58,4 +58,4 @@ def _line(where: str, text: str) -> Line:
     if not isinstance(content, str) or not isinstance(match, str | None):
         # The file is wrong, not a type in this program.
         raise UserError(f'{where}: a line is {{"content": text}}, and may have "match": text')
-    return Line(match, content)
+    return ReplayLine(match, content)

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from api_shim.content.plan import Ask, Plan, spoken
+from api_shim.content.plan import ContentAsk, ContentPlan, spoken
 from api_shim.wire.errors import SERVER, ApiError
 
 TIMEOUT_S = 300.0
@@ -23,10 +23,10 @@ class Upstream:
         self._model = model
         self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
 
-    async def plan(self, ask: Ask) -> Plan:
+    async def plan(self, ask: ContentAsk) -> ContentPlan:
         return spoken(ask, await self._words(ask))
 
-    async def _words(self, ask: Ask) -> str:
+    async def _words(self, ask: ContentAsk) -> str:
         body: dict[str, Any] = {
             "model": self._model or ask.model,
             "messages": [{"role": role, "content": text} for role, text in ask.messages],

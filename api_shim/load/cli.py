@@ -15,7 +15,7 @@ import typer
 from api_shim.cli import FASTEST
 from api_shim.load.mix import mix_of, without_arrivals
 from api_shim.load.processes import LoadError, run_locust, server
-from mistakes import FAILED, INTERRUPTED, UserError, stop
+from e80sim.mistakes import FAILED, INTERRUPTED, UserError, stop
 from reports.html import render
 from reports.live import CLIENT_FILE, ClientFileError, live_json, read_client
 from reports.live_text import live_text

@@ -1,11 +1,11 @@
 """The traffic of a scenario as a load client sends it: a kind of requests for each source."""
 
 from api_shim.accounts.callers import SOURCE_KEY_PREFIX
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from traffic.arrivals import PoissonArrivals
-from traffic.mix import Kind, Mix
+from traffic.mix import Mix, RequestKind
 
 
 def mix_of(scenario: Scenario) -> Mix:
@@ -13,7 +13,7 @@ def mix_of(scenario: Scenario) -> Mix:
     return Mix(kinds=tuple(_kind(scenario, name, source) for name, source in scenario.traffic.items()))
 
 
-def _kind(scenario: Scenario, name: str, source: Source) -> Kind:
+def _kind(scenario: Scenario, name: str, source: Source) -> RequestKind:
     app = None if source.app is None else scenario.apps[source.app]
     calls = 1 if app is None else app.calls
     rate_per_s = source.arrivals.mean_rate_per_s
@@ -21,7 +21,7 @@ def _kind(scenario: Scenario, name: str, source: Source) -> Kind:
         raise UserError(f"the arrivals of source {name} have no mean rate to weigh it by")
     # Who sends an app's calls is the app: they come as independent requests, not one after the other.
     arrivals = source.arrivals if app is None else PoissonArrivals(rate_per_s=rate_per_s * calls)
-    return Kind(
+    return RequestKind(
         name=name,
         weight=rate_per_s * calls,
         key=_key(scenario, name),

@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api_shim.content.chat_template import template_of
-from api_shim.exchange import ClientGoneError, Exchange
+from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
+from api_shim.exchange.exchange import ClientGoneError, Exchange
+from api_shim.exchange.stamps import usage
 from api_shim.routes.common import (
-    StreamOptions,
+    StreamForm,
     ask_of,
     envelope,
     event_stream,
@@ -24,9 +26,7 @@ from api_shim.routes.common import (
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.body import parse, read
 from api_shim.wire.chat_body import ChatBody
-from api_shim.wire.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.wire.errors import bad_value
-from api_shim.wire.stamps import usage
 
 Json = dict[str, Any]
 
@@ -104,7 +104,7 @@ def _function_name(choice: Json) -> object:
     return function.get("name") if isinstance(function, dict) else None
 
 
-def _stream(exchange: Exchange, body: ChatBody, asked: StreamOptions) -> Response:
+def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
     logprobs = chat_logprobs(body.top_logprobs or 0) if body.logprobs else None
     writer = ChatWriter(
         envelope(exchange, "chatcmpl-", "chat.completion.chunk"),

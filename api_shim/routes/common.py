@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api_shim.content.plan import Ask
-from api_shim.exchange import Exchange
+from api_shim.content.plan import ContentAsk
+from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
+from api_shim.exchange.event_stream import EventStream
+from api_shim.exchange.exchange import Exchange
+from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
 from api_shim.wire.chat_body import Sampling
-from api_shim.wire.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
 from api_shim.wire.errors import LONGEST_ECHO, bad_value
-from api_shim.wire.event_stream import EventStream
-from api_shim.wire.stamps import limit_headers, processing_ms, stamp_headers
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
@@ -38,12 +38,12 @@ def ask_of(
     messages: tuple[tuple[str, str], ...],
     prompt_tokens: int,
     cap: int | None,
-) -> Ask:
+) -> ContentAsk:
     shim = shim_of(request)
     seed = shim.seed_of(model, [part for message in messages for part in message], body.seed)
     stated = _stated_output(request)
     natural = shim.lengths.of(request.state.caller, model.name, seed)
-    return Ask(
+    return ContentAsk(
         vocabulary=model.vocabulary,
         model=model.id,
         messages=messages,
@@ -115,7 +115,7 @@ def nobody_there() -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-class StreamOptions(NamedTuple):
+class StreamForm(NamedTuple):
     """What a client says of a stream in its headers."""
 
     usage_unasked: bool
@@ -124,20 +124,18 @@ class StreamOptions(NamedTuple):
     """Whether the stream ends with a comment that holds them."""
 
 
-def stream_options(request: Request) -> StreamOptions:
+def stream_options(request: Request) -> StreamForm:
     """Raises ApiError, before anything is asked of the model."""
     usage_unasked = request.headers.get("user-agent", "").startswith("python-httpx/")
     wanted = request.headers.get(COMMENT_HEADER)
     if wanted is None:
-        return StreamOptions(usage_unasked, shim_of(request).settings.sim_comment)
+        return StreamForm(usage_unasked, shim_of(request).settings.sim_comment)
     if wanted not in ON_OR_OFF:
         raise bad_value(COMMENT_HEADER, f"{COMMENT_HEADER} is 'on' or 'off', not {wanted[:LONGEST_ECHO]!r}")
-    return StreamOptions(usage_unasked, ON_OR_OFF[wanted])
+    return StreamForm(usage_unasked, ON_OR_OFF[wanted])
 
 
-def event_stream(
-    exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamOptions
-) -> EventStream:
+def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamForm) -> EventStream:
     return EventStream(
         exchange,
         writer,

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api_shim.exchange import ClientGoneError, Exchange
+from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
+from api_shim.exchange.exchange import ClientGoneError, Exchange
+from api_shim.exchange.stamps import added_usage, usage
 from api_shim.routes.common import (
-    StreamOptions,
+    StreamForm,
     ask_of,
     envelope,
     event_stream,
@@ -24,10 +26,8 @@ from api_shim.routes.common import (
 )
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.body import parse, read
-from api_shim.wire.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.wire.completions_body import CompletionsBody, Prompt
 from api_shim.wire.errors import bad_value
-from api_shim.wire.stamps import added_usage, usage
 
 Json = dict[str, Any]
 
@@ -98,7 +98,7 @@ def _tokens(model: ServedModel, prompt: Prompt) -> int:
     return max(1, model.vocabulary.count(prompt) if isinstance(prompt, str) else len(prompt))
 
 
-def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: StreamOptions) -> Response:
+def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: StreamForm) -> Response:
     logprobs = None if body.logprobs is None else text_logprobs(body.logprobs)
     echo = prompt if body.echo else ""
     writer = CompletionWriter(

@@ -14,10 +14,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from api_shim.clocks.clock import Clock
+from api_shim.clocks.histogram import SPANS_PS, TOKENS, Histogram
 from api_shim.clocks.pacing import Pacing
-from api_shim.exchange import Exchange
-from api_shim.settings import Settings
-from api_shim.telemetry.histogram import SPANS_PS, TOKENS, Histogram
+from api_shim.exchange.exchange import Exchange
+from api_shim.settings import ServerSettings
 from sim.run.world import World
 from sim.time.units import PS_PER_S, s_of_ps
 
@@ -39,26 +39,26 @@ class Observed(Protocol):
     world: World
     clock: Clock
     pacing: Pacing
-    settings: Settings
+    settings: ServerSettings
     streams: int
 
     @property
     def models(self) -> Mapping[str, Named]: ...
 
 
-class Kind(NamedTuple):
+class HistogramKind(NamedTuple):
     text: str
     bounds: tuple[int, ...]
     unit: int
     """What a value is divided by to be shown."""
 
 
-def _span(text: str) -> Kind:
-    return Kind(text, SPANS_PS, PS_PER_S)
+def _span(text: str) -> HistogramKind:
+    return HistogramKind(text, SPANS_PS, PS_PER_S)
 
 
-def _count(text: str) -> Kind:
-    return Kind(text, TOKENS, 1)
+def _count(text: str) -> HistogramKind:
+    return HistogramKind(text, TOKENS, 1)
 
 
 KINDS = {

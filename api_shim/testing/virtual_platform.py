@@ -19,7 +19,7 @@ from api_shim.accounts.callers import PLACE_HEADER
 from api_shim.app import create_app
 from api_shim.clocks.virtual_loop import VirtualClock, VirtualLoop
 from api_shim.content.plan import Content
-from api_shim.settings import BASE_FLUSH_MS, Settings
+from api_shim.settings import BASE_FLUSH_MS, ServerSettings
 from api_shim.shim import Shim
 from api_shim.testing.asgi_transport import make_transport
 from sim.run.world import World
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BASE_URL = "http://e80sim.invalid/v1"
 FIRST_OPENAI_ON_HTTPX2 = 3
-OURS = ("sim", "traffic", "reports", "hwmodels", "mistakes", "plain_yaml")
+OURS = ("sim", "traffic", "reports", "hwmodels", "e80sim")
 
 
 def check_packages() -> None:
@@ -65,7 +65,7 @@ class VirtualPlatform:
         overrides: Iterable[str] = (),
         seed: int | None = None,
         content: Content | None = None,
-        settings: Settings | None = None,
+        settings: ServerSettings | None = None,
     ) -> None:
         """`overrides` are `a.b.c=value`, as after `--set`."""
         check_packages()
@@ -83,7 +83,7 @@ class VirtualPlatform:
         self.app = create_app(
             self.world,
             VirtualClock(self.loop.timeline),
-            settings or Settings(flush_ms=BASE_FLUSH_MS),
+            settings or ServerSettings(flush_ms=BASE_FLUSH_MS),
             content,
         )
         self.shim: Shim = self.app.state.shim

@@ -88,7 +88,7 @@ def _at(param: str, message: str) -> PydanticCustomError:
     return PydanticCustomError("invalid", "{message}", {"message": message, "param": param})
 
 
-class Part(Body):
+class ContentPart(Body):
     type: str
     text: str | None = None
     refusal: str | None = None
@@ -127,9 +127,9 @@ class Message(Body):
     role: Role
     content: (
         Annotated[
-            list[Part],
+            list[ContentPart],
             Field(max_length=MOST_PARTS),
-            BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+            BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart]),
         ]
         | None
     ) = None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 
 app = typer.Typer(add_completion=False)
 

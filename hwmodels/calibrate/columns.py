@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "iteration_ms": ("iteration_ms", "iteration_us", "latency_ms", "step_ms", "step_us"),

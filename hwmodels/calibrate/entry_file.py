@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
+from e80sim.plain_yaml import Dumper
 from hwmodels.calibrate.fit import Calibration, Errors
-from hwmodels.calibrate.intervals import Estimate
+from hwmodels.calibrate.intervals import FittedValue
 from hwmodels.calibrate.step_table import StepTable
 from hwmodels.dense import DenseTable
-from plain_yaml import Dumper
 
 DIGITS = 6
 WHOLE = frozenset({"prefill_tile_tokens"})
@@ -84,7 +84,7 @@ def _values(calibration: Calibration) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "dense_scale", scale | {"low": _rounded(1 - error), "high": _rounded(1 + error)}
 
 
-def _value(estimate: Estimate, source: str) -> dict[str, Any]:
+def _value(estimate: FittedValue, source: str) -> dict[str, Any]:
     whole = estimate.name in WHOLE
     value = round(estimate.value) if whole else _rounded(estimate.value)
     body: dict[str, Any] = {"value": value, "source": source, "confidence": "derived"}

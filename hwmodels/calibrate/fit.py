@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from e80sim.mistakes import UserError
 from hwmodels.calibrate.forms import FORMS, Form
-from hwmodels.calibrate.intervals import Estimate, determine
+from hwmodels.calibrate.intervals import FittedValue, determine
 from hwmodels.calibrate.solve import relative_errors, solve
 from hwmodels.calibrate.step_table import FloatArray, IntArray, StepTable
 from hwmodels.entry import nearest
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
-from mistakes import UserError
 
 LEAST_STEPS_PER_COEFFICIENT = 2
 
@@ -34,7 +34,7 @@ class Calibration:
     llm: Llm
     weights: str
     form: Form
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[FittedValue, ...]
     warnings: tuple[str, ...]
     errors: tuple[Errors, ...]
     held_out: tuple[Errors, ...]

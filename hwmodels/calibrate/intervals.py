@@ -19,7 +19,7 @@ UNDETERMINED = 1e8
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class FittedValue:
     """`low` and `high` are a 95 % interval, absent where the steps do not determine the value."""
 
     name: str
@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Determined:
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[FittedValue, ...]
     warnings: tuple[str, ...]
 
 
@@ -116,23 +116,23 @@ def _spread(solution: Solution, free: list[int], clusters: IntArray) -> _Spread:
 
 def _estimate(
     coefficient: Coefficient, value: float, deviations: tuple[float, float] | None, state: str
-) -> Estimate:
+) -> FittedValue:
     low, high = coefficient.low, coefficient.high
     if state == "flat":
-        return Estimate(coefficient.name, low, None, None, None, state)
+        return FittedValue(coefficient.name, low, None, None, None, state)
     if state == "at its bound":
         nearest = low if value - low < high - value else high
-        return Estimate(coefficient.name, nearest, None, None, None, state)
+        return FittedValue(coefficient.name, nearest, None, None, None, state)
     if deviations is None:
-        return Estimate(coefficient.name, value, None, None, None, state)
+        return FittedValue(coefficient.name, value, None, None, None, state)
     marginal, alone = ((max(low, value - 1.96 * d), min(high, value + 1.96 * d)) for d in deviations)
-    return Estimate(coefficient.name, value, *marginal, alone, state)
+    return FittedValue(coefficient.name, value, *marginal, alone, state)
 
 
 # What a reader must know
 
 
-def _state_warnings(estimates: list[Estimate], form: Form) -> Iterator[str]:
+def _state_warnings(estimates: list[FittedValue], form: Form) -> Iterator[str]:
     for estimate, coefficient in zip(estimates, form.coefficients, strict=True):
         low = _shown(coefficient.low)
         if estimate.state == "unseen":

@@ -5,11 +5,11 @@ from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
+from e80sim.mistakes import UserError
 from hwmodels.calibrate.entry_file import entry_yaml
 from hwmodels.calibrate.fit import Calibration
 from hwmodels.entry import first_error, load_entry, names
 from hwmodels.gpu_iteration import GpuIteration
-from mistakes import UserError
 
 MEMORY = ("memory_gb", "kv_pool_tokens")
 """No step time tells of it, and without it nobody knows how many sequences fit."""

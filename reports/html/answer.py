@@ -6,7 +6,7 @@ Only what an interval supports is called a difference; a variant that cannot kee
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from reports.html.estimate import Estimate, overlap
+from reports.html.estimate import ShownEstimate, overlap
 from reports.html.forest import differences_of
 from reports.html.hops import changed_hops
 from reports.html.rows import Row, Summary, rows_by_source, rows_of
@@ -33,7 +33,7 @@ class Statement(NamedTuple):
     points: tuple[Point, ...] = ()
 
 
-Differences = Mapping[str, Mapping[str, Estimate]]
+Differences = Mapping[str, Mapping[str, ShownEstimate]]
 """By the row's key, then by statistic: user-felt latency less the baseline's."""
 
 
@@ -91,7 +91,7 @@ def _sentences(row: Row, level: str) -> Iterator[str]:
     yield from _caveats(row)
 
 
-def _without_p95(told: str, p95: Estimate) -> Iterator[str]:
+def _without_p95(told: str, p95: ShownEstimate) -> Iterator[str]:
     """Why it is another statistic that is told, or the p95 alone without its interval."""
     if p95.value is None:
         yield f"A p95 is not given: {_clause(p95.refused)}."
@@ -101,7 +101,7 @@ def _without_p95(told: str, p95: Estimate) -> Iterator[str]:
         yield _sentence(p95.note)
 
 
-def _against(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: str) -> str:
+def _against(baseline: Row, row: Row, felt: Mapping[str, ShownEstimate], level: str) -> str:
     name, estimate = _told(row)
     quoted = "" if estimate.value is None else _quoted(estimate, STATISTICS[name], level)
     if row.state == "overloaded":
@@ -113,7 +113,7 @@ def _against(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: str) 
     return " ".join([*_difference(baseline, row, felt, level), *_caveats(row, baseline)])
 
 
-def _difference(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: str) -> Iterator[str]:
+def _difference(baseline: Row, row: Row, felt: Mapping[str, ShownEstimate], level: str) -> Iterator[str]:
     name, estimate = _first_told(felt)
     if estimate.value is None:
         yield f"No difference is given. {_sentence(estimate.refused)}"
@@ -125,7 +125,7 @@ def _difference(baseline: Row, row: Row, felt: Mapping[str, Estimate], level: st
         yield from changed_hops(baseline, row)
 
 
-def _compared(baseline: Row, estimate: Estimate, name: str, level: str) -> str:
+def _compared(baseline: Row, estimate: ShownEstimate, name: str, level: str) -> str:
     assert estimate.value is not None
     statistic = STATISTICS[name]
     if {estimate.value, estimate.low or 0.0, estimate.high or 0.0} == {0.0}:
@@ -142,7 +142,7 @@ def _compared(baseline: Row, estimate: Estimate, name: str, level: str) -> str:
     return f"{amount} ({statistic}, {level} interval{_relative(baseline, estimate, name)})."
 
 
-def _relative(baseline: Row, estimate: Estimate, name: str) -> str:
+def _relative(baseline: Row, estimate: ShownEstimate, name: str) -> str:
     base = baseline.statistic("felt", name).value
     relative = change((estimate.value or 0.0) / base) if base else ""
     return f"; {relative}" if relative else ""
@@ -173,20 +173,20 @@ def _caveats(row: Row, baseline: Row | None = None) -> Iterator[str]:
         yield f"{share(row.failed_share)} of its model requests were refused or failed, and are left out."
 
 
-def _told(row: Row) -> tuple[str, Estimate]:
+def _told(row: Row) -> tuple[str, ShownEstimate]:
     return _first_told({name: row.statistic("felt", name) for name in STATISTICS})
 
 
-def _first_told(estimates: Mapping[str, Estimate]) -> tuple[str, Estimate]:
+def _first_told(estimates: Mapping[str, ShownEstimate]) -> tuple[str, ShownEstimate]:
     """The first with an interval; else the first with a value; else the refused p95."""
     for wanted in (lambda e: e.has_interval, lambda e: e.value is not None):
         found = next(((name, e) for name, e in estimates.items() if wanted(e)), None)
         if found:
             return found
-    return "p95", estimates.get("p95", Estimate(None, refused="The baseline has no such source."))
+    return "p95", estimates.get("p95", ShownEstimate(None, refused="The baseline has no such source."))
 
 
-def _quoted(estimate: Estimate, statistic: str, level: str) -> str:
+def _quoted(estimate: ShownEstimate, statistic: str, level: str) -> str:
     shown = estimate.shown()
     if not shown.interval:
         return f"{shown.with_unit()} ({statistic}, without an interval)"

@@ -23,7 +23,7 @@ _HATCHING = {
 }
 
 
-class Segment(NamedTuple):
+class BarSegment(NamedTuple):
     """One colour of every bar."""
 
     name: str
@@ -37,7 +37,7 @@ class Segment(NamedTuple):
 class Stack(NamedTuple):
     """All bars of one choice."""
 
-    segments: Sequence[Segment]
+    segments: Sequence[BarSegment]
     shown_totals: Sequence[str]
     choice: str = ""
 
@@ -99,7 +99,7 @@ def _row_layout(labels: Sequence[str], x: Plot) -> Plot:
     )
 
 
-def _bar(segment: Segment, labels: Sequence[str], longest: float) -> Plot:
+def _bar(segment: BarSegment, labels: Sequence[str], longest: float) -> Plot:
     hover = [
         f"{escape(segment.name)}: {shown}<br>{escape(label)}"
         for label, shown in zip(labels, segment.shown, strict=True)
@@ -125,7 +125,7 @@ def _bar(segment: Segment, labels: Sequence[str], longest: float) -> Plot:
     }
 
 
-def _paint(segment: Segment) -> Plot:
+def _paint(segment: BarSegment) -> Plot:
     paint: Plot = {"color": f"@{segment.role}", "line": {"color": "@page", "width": 1}}
     if segment.hatched:
         paint["pattern"] = _HATCHING

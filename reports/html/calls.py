@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from reports.html.dots import error_bars
-from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, Key, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html
 from reports.html.palette import SERIES, series_role
 from reports.html.rows import Row
@@ -38,7 +38,7 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
         f"Lines of user-felt latency for k = {', '.join(map(count, calls))}: {'; '.join(routes)}.",
         {"data": _lines(routes, statistics, scale), "layout": layout(380, xaxis=x, yaxis=y)},
         _table(routes),
-        tuple(Key(name, series_role(i), dash=_dash(i), series=name) for i, name in enumerate(routes)),
+        tuple(LegendEntry(name, series_role(i), dash=_dash(i), series=name) for i, name in enumerate(routes)),
         tuple(statistics),
         ("felt",),
     )

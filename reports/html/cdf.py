@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from html import escape
 from math import ceil, floor, inf, log10, sqrt
 
-from reports.html.figure import DASHES, Choice, Figure, Key, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html
 from reports.html.rows import Row, rows_by_source
 from reports.html.style import Style, styles
@@ -44,7 +44,9 @@ def distribution(rows: Sequence[Row], definitions: Definitions) -> Figure | None
         {"data": _curves(rows, metrics, look, scale, at_first), "layout": layout(400, xaxis=x, yaxis=y)},
         _table(rows, metrics, definitions),
         tuple(
-            Key(row.label, look[row.key].role, False, look[row.key].dash, None, row.key, row.key in at_first)
+            LegendEntry(
+                row.label, look[row.key].role, False, look[row.key].dash, None, row.key, row.key in at_first
+            )
             for row in rows
         ),
         tuple(metrics),

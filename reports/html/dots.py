@@ -5,7 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from reports.html.bars import row_labels, rows_axis
-from reports.html.estimate import Estimate
+from reports.html.estimate import ShownEstimate
 from reports.html.figure import SYMBOLS, Plot, axis, layout, rounded
 from reports.words import Scale
 
@@ -19,7 +19,7 @@ class Mark(NamedTuple):
     name: str
     role: str
     symbol: int
-    estimates: Sequence[Estimate]
+    estimates: Sequence[ShownEstimate]
     choice: str = ""
     visible: bool = True
 
@@ -44,7 +44,7 @@ def dots(
     return {"data": data, "layout": whole}
 
 
-def error_bars(estimates: Sequence[Estimate], scale: Scale, role: str) -> Plot:
+def error_bars(estimates: Sequence[ShownEstimate], scale: Scale, role: str) -> Plot:
     """From each value to the ends of its interval; nothing where it has none."""
     ends = [(e.value, e.low, e.high) for e in estimates]
     above = [None if v is None or high is None else rounded((high - v) * scale.factor) for v, _, high in ends]
@@ -79,6 +79,6 @@ def _trace(labels: Sequence[str], mark: Mark, offset: float, scale: Scale) -> Pl
     }
 
 
-def _read(estimate: Estimate, scale: Scale) -> str:
+def _read(estimate: ShownEstimate, scale: Scale) -> str:
     shown = estimate.shown(scale)
     return f"{shown.with_unit()} ({shown.interval})" if shown.interval else shown.with_unit()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from reports.words import NEGLIGIBLE, Scale, Shown, duration_scale, with_error, with_interval
 
 
-class Estimate(NamedTuple):
+class ShownEstimate(NamedTuple):
     value: float | None
     low: float | None = None
     high: float | None = None
@@ -44,18 +44,18 @@ class Estimate(NamedTuple):
             return self.shown().with_unit()
         return with_error(self.value, self.low, self.high, duration_scale(self.value, self.high, self.low))
 
-    def negated(self) -> "Estimate":
+    def negated(self) -> "ShownEstimate":
         value, low, high = (None if x is None else -x for x in (self.value, self.high, self.low))
         return self._replace(value=value, low=low, high=high)
 
 
-def read_estimate(entry: Mapping[str, Any] | None) -> Estimate:
+def read_estimate(entry: Mapping[str, Any] | None) -> ShownEstimate:
     """Absent entries read as refused: a summary states what was measured, and nothing else is."""
     if entry is None:
-        return Estimate(None, refused="not measured")
+        return ShownEstimate(None, refused="not measured")
     if "refused" in entry:
-        return Estimate(None, refused=str(entry["refused"]))
-    return Estimate(
+        return ShownEstimate(None, refused=str(entry["refused"]))
+    return ShownEstimate(
         value=entry["value"],
         low=entry.get("low"),
         high=entry.get("high"),
@@ -64,7 +64,7 @@ def read_estimate(entry: Mapping[str, Any] | None) -> Estimate:
     )
 
 
-def overlap(one: Estimate, other: Estimate) -> bool:
+def overlap(one: ShownEstimate, other: ShownEstimate) -> bool:
     """Whether the intervals share a value. Without both intervals nothing can be told apart."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return True

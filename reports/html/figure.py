@@ -21,7 +21,7 @@ class Choice(NamedTuple):
     label: str
 
 
-class Key(NamedTuple):
+class LegendEntry(NamedTuple):
     """One entry of a legend: a colour by role, told apart by hatching, dash or symbol as well."""
 
     label: str
@@ -43,7 +43,7 @@ class Figure:
     """What a sighted reader sees first, in a sentence."""
     plot: Plot
     table: Html
-    keys: tuple[Key, ...] = ()
+    keys: tuple[LegendEntry, ...] = ()
     choices: tuple[Choice, ...] = ()
     terms: tuple[str, ...] = ()
     """Names of the definitions of what it shows."""
@@ -97,7 +97,7 @@ class Figure:
             return None
         return tag("ul", [tag("li", self._entry(key)) for key in self.keys], class_="legend")
 
-    def _entry(self, key: Key) -> Html:
+    def _entry(self, key: LegendEntry) -> Html:
         if key.series is None:
             return tag("span", _swatch(key), key.label)
         box = tag(
@@ -106,7 +106,7 @@ class Figure:
         return tag("label", box, _swatch(key), key.label)
 
 
-def _swatch(key: Key) -> Html:
+def _swatch(key: LegendEntry) -> Html:
     colour = f"var(--{key.role.replace('_', '-')})"
     if key.dash is not None:
         line = tag("path", d="M0 6H30", stroke=colour, stroke_dasharray=DASH_ARRAYS[key.dash])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from reports.html.dots import Mark, dots
-from reports.html.estimate import Estimate, read_estimate
-from reports.html.figure import Choice, Figure, Key
+from reports.html.estimate import ShownEstimate, read_estimate
+from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.rows import Row, Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
     row: Row
     metrics: dict[str, Any]
 
-    def estimate(self, metric: str, statistic: str) -> Estimate:
+    def estimate(self, metric: str, statistic: str) -> ShownEstimate:
         return read_estimate(self.metrics.get(metric, {}).get(statistic))
 
 
@@ -67,7 +67,7 @@ def forest(differences: Sequence[Difference], baseline: str, definitions: Defini
         _description(differences),
         plot,
         _table(differences, definitions),
-        tuple(Key(label, f"series_{i}", symbol=i) for i, label in enumerate(STATISTICS.values())),
+        tuple(LegendEntry(label, f"series_{i}", symbol=i) for i, label in enumerate(STATISTICS.values())),
         METRICS,
         tuple(metric.key for metric in METRICS),
     )
@@ -107,7 +107,7 @@ def _table(differences: Sequence[Difference], definitions: Definitions) -> Html:
     return table("Difference from the baseline, with its interval", columns, bodies, after=notes.html())
 
 
-def _variance_reduction(estimate: Estimate) -> Html:
+def _variance_reduction(estimate: ShownEstimate) -> Html:
     """How many times more replications unpaired runs would have needed for the same interval."""
     factor = estimate.variance_reduction
     if factor is None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from reports.html.bars import Segment, Stack, stacked_bars
+from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.dots import Mark, dots
-from reports.html.estimate import Estimate, read_estimate
-from reports.html.figure import Figure, Key
+from reports.html.estimate import ShownEstimate, read_estimate
+from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.palette import series_role
 from reports.html.rows import Row, Summary, variant_titles
@@ -40,7 +40,7 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
         return None
     roles = {cause: series_role(index) for index, cause in enumerate(CAUSES)}
     segments = [
-        Segment(
+        BarSegment(
             CAUSES[cause],
             roles[cause],
             False,
@@ -64,7 +64,7 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
             range(len(rows)),
         ),
         _cause_table(rows, used),
-        tuple(Key(CAUSES[cause], roles[cause]) for cause in used),
+        tuple(LegendEntry(CAUSES[cause], roles[cause]) for cause in used),
         terms=("offered_per_s", "carried_per_s", "rejected_per_s"),
     )
 
@@ -132,5 +132,5 @@ def _cause_table(rows: Sequence[Row], used: Sequence[str]) -> Html:
     return table("Model requests by outcome, all replications together", columns, [body(lines)])
 
 
-def _read_attainment(label: str, estimate: Estimate) -> str:
+def _read_attainment(label: str, estimate: ShownEstimate) -> str:
     return f"{label} {estimate.shown(PERCENT).with_unit()}" if estimate.value is not None else f"{label} none"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from reports.html.figure import DASHES, Choice, Figure, Key, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, Node
 from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, body, number_cell, row, table, term
@@ -21,7 +21,7 @@ BAND = "38"
 """Opacity of a band, as the last two digits of #rrggbbaa."""
 
 
-class Line(NamedTuple):
+class SeriesLine(NamedTuple):
     key: str
     label: str
     panel: int
@@ -32,15 +32,15 @@ class Line(NamedTuple):
 
 PANELS = ("requests/s", "requests in the system", "requests at the nodes", "KV tokens", "utilisation (%)")
 LINES = (
-    Line("offered_per_s", "Offered", 0, "series_5", 2),
-    Line("carried_per_s", "Carried", 0, "series_2"),
-    Line("rejected_per_s", "Rejected", 0, "series_1", 1),
-    Line("in_system", "In the system", 1, "series_0"),
-    Line("waiting", "Waiting", 2, "queue"),
-    Line("prefilling", "In prefill", 2, "prefill", 1),
-    Line("decoding", "In decode", 2, "decode", 2),
-    Line("kv_tokens", "KV tokens", 3, "series_7"),
-    Line("utilisation", "Utilisation", 4, "series_4", 0, 100.0),
+    SeriesLine("offered_per_s", "Offered", 0, "series_5", 2),
+    SeriesLine("carried_per_s", "Carried", 0, "series_2"),
+    SeriesLine("rejected_per_s", "Rejected", 0, "series_1", 1),
+    SeriesLine("in_system", "In the system", 1, "series_0"),
+    SeriesLine("waiting", "Waiting", 2, "queue"),
+    SeriesLine("prefilling", "In prefill", 2, "prefill", 1),
+    SeriesLine("decoding", "In decode", 2, "decode", 2),
+    SeriesLine("kv_tokens", "KV tokens", 3, "series_7"),
+    SeriesLine("utilisation", "Utilisation", 4, "series_4", 0, 100.0),
 )
 
 
@@ -75,7 +75,7 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
             "layout": _layout(summary),
         },
         _table(views, edges, definitions),
-        tuple(Key(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
+        tuple(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
         tuple(Choice(view.key, view.label) for view in views),
         tuple(line.key for line in LINES),
     )
@@ -103,7 +103,7 @@ def _traces(view: View, edges: Sequence[float], *, with_bands: bool, visible: bo
     ]
 
 
-def _place(view: View, line: Line) -> Plot:
+def _place(view: View, line: SeriesLine) -> Plot:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -114,7 +114,7 @@ def _place(view: View, line: Line) -> Plot:
     }
 
 
-def _mean_line(view: View, line: Line) -> Plot:
+def _mean_line(view: View, line: SeriesLine) -> Plot:
     return {
         "y": _plotted(view.series[line.key]["mean"], line),
         "line": {"color": f"@{line.role}", "width": 1.8, "dash": DASHES[line.dash]},
@@ -122,7 +122,7 @@ def _mean_line(view: View, line: Line) -> Plot:
     }
 
 
-def _band(values: Series, line: Line) -> list[Plot]:
+def _band(values: Series, line: SeriesLine) -> list[Plot]:
     """The lower edge, and the upper one filled down to it; none of a single replication."""
     if "low" not in values:
         return []
@@ -134,7 +134,7 @@ def _band(values: Series, line: Line) -> list[Plot]:
     ]
 
 
-def _plotted(values: Sequence[float], line: Line) -> list[float]:
+def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
     return [float(f"{value * line.factor:.4g}") for value in values]
 
 
@@ -213,12 +213,12 @@ def _table(views: Sequence[View], edges: Sequence[float], definitions: Definitio
     return table(caption, columns, bodies)
 
 
-def _heading(line: Line) -> str:
+def _heading(line: SeriesLine) -> str:
     unit = {0: "/s", 4: " (%)"}.get(line.panel, "")
     return f"{line.label}{unit}"
 
 
-def _mean(view: View, line: Line, first: int, end: int) -> float:
+def _mean(view: View, line: SeriesLine, first: int, end: int) -> float:
     """Bins are equally wide."""
     values: Any = view.series[line.key]["mean"][first:end]
     return float(sum(values)) / (end - first) * line.factor

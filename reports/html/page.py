@@ -53,7 +53,7 @@ DEFINITIONS: Definitions = {
 }
 
 
-class Section(NamedTuple):
+class PageSection(NamedTuple):
     identity: str
     short: str
     """In the navigation."""
@@ -71,31 +71,33 @@ def render(
     return _document(summary["title"], content)
 
 
-def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str, Any]) -> list[Section]:
+def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str, Any]) -> list[PageSection]:
     rows = rows_of(summary)
     found = [
-        Section("answer", "Answer", "The answer", _answer(summary, manifest)),
-        Section("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
-        Section(
+        PageSection("answer", "Answer", "The answer", _answer(summary, manifest)),
+        PageSection("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
+        PageSection(
             "time", "Time", "Where the time goes", _figures(definitions, *time_figures(rows, definitions))
         ),
-        Section(
+        PageSection(
             "spread",
             "Distribution",
             "How latencies spread",
             _figures(definitions, distribution(rows, definitions)),
         ),
-        Section("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
-        Section("compared", "Differences", "What the variants change", _compared(summary, rows, definitions)),
+        PageSection("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
+        PageSection(
+            "compared", "Differences", "What the variants change", _compared(summary, rows, definitions)
+        ),
         *_live(summary, definitions),
         *_course(summary, definitions),
         *_not_known(summary, rows, definitions),
-        Section("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
+        PageSection("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
         *_costs(summary, definitions),
-        Section("assumed", "Assumed", heading(summary), assumed(summary)),
-        Section("definitions", "Definitions", "What every number means", glossary(definitions)),
-        Section("notes", "Notes", "Notes", notes(summary)),
-        Section("reproduce", "Reproduce", "How to reproduce it", reproduce(summary, manifest)),
+        PageSection("assumed", "Assumed", heading(summary), assumed(summary)),
+        PageSection("definitions", "Definitions", "What every number means", glossary(definitions)),
+        PageSection("notes", "Notes", "Notes", notes(summary)),
+        PageSection("reproduce", "Reproduce", "How to reproduce it", reproduce(summary, manifest)),
     ]
     return [s for s in found if s.identity != "compared" or len(variant_titles(summary)) > 1]
 
@@ -104,33 +106,35 @@ def _numbers(summary: Summary, rows: list[Row], definitions: Definitions) -> Htm
     return join(numbers(summary, rows, definitions), itl(summary, definitions))
 
 
-def _live(summary: Summary, definitions: Definitions) -> list[Section]:
+def _live(summary: Summary, definitions: Definitions) -> list[PageSection]:
     if not summary.get("live"):
         return []
     return [
-        Section(
+        PageSection(
             "live", "Wall clock", "What was simulated, and what the client saw", live(summary, definitions)
         )
     ]
 
 
-def _course(summary: Summary, definitions: Definitions) -> list[Section]:
+def _course(summary: Summary, definitions: Definitions) -> list[PageSection]:
     figure = over_time(summary, definitions)
     return (
-        [Section("course", "Over time", "How it went over time", figure.html(definitions))] if figure else []
+        [PageSection("course", "Over time", "How it went over time", figure.html(definitions))]
+        if figure
+        else []
     )
 
 
-def _costs(summary: Summary, definitions: Definitions) -> list[Section]:
+def _costs(summary: Summary, definitions: Definitions) -> list[PageSection]:
     found = costs(summary, definitions)
-    return [Section("costs", "Cost", "What it costs", found)] if found else []
+    return [PageSection("costs", "Cost", "What it costs", found)] if found else []
 
 
-def _not_known(summary: Summary, rows: list[Row], definitions: Definitions) -> list[Section]:
+def _not_known(summary: Summary, rows: list[Row], definitions: Definitions) -> list[PageSection]:
     if not summary.get("uncertainty"):
         return []
     found = uncertainty(summary, rows, definitions)
-    return [Section("uncertainty", "Uncertainty", "What uncertain values do to it", found)]
+    return [PageSection("uncertainty", "Uncertainty", "What uncertain values do to it", found)]
 
 
 def _answer(summary: Summary, manifest: Mapping[str, Any]) -> Html:
@@ -203,7 +207,7 @@ def _figures(definitions: Definitions, *figures: Figure | None) -> Html:
     return join(drawn) if drawn else tag("p", "There is nothing to show: too few requests completed.")
 
 
-def _section(section: Section) -> Html:
+def _section(section: PageSection) -> Html:
     title = f"heading-{section.identity}"
     return tag(
         "section",
@@ -214,7 +218,7 @@ def _section(section: Section) -> Html:
     )
 
 
-def _header(summary: Summary, sections: list[Section]) -> Html:
+def _header(summary: Summary, sections: list[PageSection]) -> Html:
     toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
     origin = tag("p", f"e80sim report: {summary['scenario']}", class_="origin")
     question = tag("p", summary["question"], class_="question") if summary["question"] else None

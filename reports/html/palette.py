@@ -7,45 +7,45 @@ Figures name roles (`@queue`, under keys that end in `color`), so that a page ca
 from typing import Any, NamedTuple
 
 
-class Pair(NamedTuple):
+class ColourPair(NamedTuple):
     light: str
     dark: str
 
 
 PAGE = {
-    "page": Pair("#ffffff", "#0f1419"),
-    "panel": Pair("#f5f7f9", "#171d24"),
-    "rule": Pair("#d5dbe1", "#313a44"),
-    "text": Pair("#1b1f24", "#e6ebf0"),
-    "muted": Pair("#55606b", "#9ba8b5"),
-    "link": Pair("#0a58a8", "#79b8ff"),
-    "focus": Pair("#b3470a", "#ffb35c"),
-    "good": Pair("#176639", "#6fd59a"),
-    "warn": Pair("#845400", "#ecb84f"),
-    "bad": Pair("#ab211a", "#ff938a"),
+    "page": ColourPair("#ffffff", "#0f1419"),
+    "panel": ColourPair("#f5f7f9", "#171d24"),
+    "rule": ColourPair("#d5dbe1", "#313a44"),
+    "text": ColourPair("#1b1f24", "#e6ebf0"),
+    "muted": ColourPair("#55606b", "#9ba8b5"),
+    "link": ColourPair("#0a58a8", "#79b8ff"),
+    "focus": ColourPair("#b3470a", "#ffb35c"),
+    "good": ColourPair("#176639", "#6fd59a"),
+    "warn": ColourPair("#845400", "#ecb84f"),
+    "bad": ColourPair("#ab211a", "#ff938a"),
 }
 
 PHASES = {
-    "set_up": Pair("#413176", "#836fbb"),
-    "network_out": Pair("#2d4fcf", "#5181fb"),
-    "app_cpu": Pair("#be5ea8", "#f692c6"),
-    "admission": Pair("#7b4fa3", "#c9a0f0"),
-    "overhead": Pair("#6b8184", "#8398a0"),
-    "queue": Pair("#ae352c", "#ee6e54"),
-    "prefill": Pair("#a98000", "#dbba33"),
-    "decode": Pair("#14685a", "#2db886"),
-    "return": Pair("#5596d2", "#b5d7f6"),
+    "set_up": ColourPair("#413176", "#836fbb"),
+    "network_out": ColourPair("#2d4fcf", "#5181fb"),
+    "app_cpu": ColourPair("#be5ea8", "#f692c6"),
+    "admission": ColourPair("#7b4fa3", "#c9a0f0"),
+    "overhead": ColourPair("#6b8184", "#8398a0"),
+    "queue": ColourPair("#ae352c", "#ee6e54"),
+    "prefill": ColourPair("#a98000", "#dbba33"),
+    "decode": ColourPair("#14685a", "#2db886"),
+    "return": ColourPair("#5596d2", "#b5d7f6"),
 }
 
 SERIES = (
-    Pair("#0345c9", "#5291ff"),
-    Pair("#9e2318", "#ff8752"),
-    Pair("#058959", "#2ff195"),
-    Pair("#aa409c", "#cf7ac3"),
-    Pair("#998a00", "#eed633"),
-    Pair("#4d4852", "#b4c3bc"),
-    Pair("#3e9aca", "#8fd0f5"),
-    Pair("#6b3fb0", "#b69df1"),
+    ColourPair("#0345c9", "#5291ff"),
+    ColourPair("#9e2318", "#ff8752"),
+    ColourPair("#058959", "#2ff195"),
+    ColourPair("#aa409c", "#cf7ac3"),
+    ColourPair("#998a00", "#eed633"),
+    ColourPair("#4d4852", "#b4c3bc"),
+    ColourPair("#3e9aca", "#8fd0f5"),
+    ColourPair("#6b3fb0", "#b69df1"),
 )
 
 
@@ -67,9 +67,9 @@ def _readable_on(colour: str) -> str:
     return max("#000000", "#ffffff", key=lambda ink: contrast(ink, colour))
 
 
-def _roles() -> dict[str, Pair]:
+def _roles() -> dict[str, ColourPair]:
     marks = PHASES | {series_role(i): pair for i, pair in enumerate(SERIES)}
-    inks = {f"on_{name}": Pair(*(_readable_on(c) for c in pair)) for name, pair in marks.items()}
+    inks = {f"on_{name}": ColourPair(*(_readable_on(c) for c in pair)) for name, pair in marks.items()}
     return PAGE | marks | inks
 
 

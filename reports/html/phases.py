@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reports.html.bars import Segment, Stack, stacked_bars
-from reports.html.estimate import Estimate
-from reports.html.figure import Choice, Figure, Key
+from reports.html.bars import BarSegment, Stack, stacked_bars
+from reports.html.estimate import ShownEstimate
+from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.rows import Row
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
@@ -65,17 +65,17 @@ def where_the_time_goes(rows: Sequence[Row], definitions: Definitions) -> Figure
         _description(rows, views[FELT]),
         stacked_bars([row.label for row in rows], stacks, f"mean time ({scale.symbol})", setting_scale),
         _tables(rows, views, used, definitions),
-        tuple(Key(PHASES[name].label, PHASES[name].role, PHASES[name].hatched) for name in used),
+        tuple(LegendEntry(PHASES[name].label, PHASES[name].role, PHASES[name].hatched) for name in used),
         tuple(views),
         tuple(used),
     )
 
 
 def _stack(
-    choice: Choice, view: Sequence[Mapping[str, Estimate]], used: Sequence[str], scale: Scale
+    choice: Choice, view: Sequence[Mapping[str, ShownEstimate]], used: Sequence[str], scale: Scale
 ) -> Stack:
     segments = [
-        Segment(
+        BarSegment(
             PHASES[name].label,
             PHASES[name].role,
             PHASES[name].hatched,
@@ -89,7 +89,7 @@ def _stack(
 
 def _tables(
     rows: Sequence[Row],
-    views: Mapping[Choice, Sequence[Mapping[str, Estimate]]],
+    views: Mapping[Choice, Sequence[Mapping[str, ShownEstimate]]],
     used: Sequence[str],
     definitions: Definitions,
 ) -> Html:
@@ -105,7 +105,7 @@ def _tables(
     return table("Mean time in each phase, with its interval", columns, bodies, after=notes.html())
 
 
-def _description(rows: Sequence[Row], view: Sequence[Mapping[str, Estimate]]) -> str:
+def _description(rows: Sequence[Row], view: Sequence[Mapping[str, ShownEstimate]]) -> str:
     parts = []
     for line, phases in zip(rows, view, strict=True):
         largest = max(PHASES, key=lambda name: _value(phases, name))
@@ -114,9 +114,9 @@ def _description(rows: Sequence[Row], view: Sequence[Mapping[str, Estimate]]) ->
     return "Stacked bars of the mean time per request. " + "; ".join(parts) + "."
 
 
-def _value(phases: Mapping[str, Estimate], name: str) -> float:
+def _value(phases: Mapping[str, ShownEstimate], name: str) -> float:
     return (phases[name].value or 0.0) if name in phases else 0.0
 
 
-def _total(phases: Mapping[str, Estimate]) -> float:
+def _total(phases: Mapping[str, ShownEstimate]) -> float:
     return sum(_value(phases, name) for name in PHASES)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.html.estimate import Estimate, read_estimate
+from reports.html.estimate import ShownEstimate, read_estimate
 from reports.record import OUTCOMES
 
 Summary = Mapping[str, Any]
@@ -38,14 +38,14 @@ class Row:
     def key(self) -> str:
         return f"{self.variant}/{self.source}"
 
-    def statistic(self, metric: str, name: str) -> Estimate:
+    def statistic(self, metric: str, name: str) -> ShownEstimate:
         return read_estimate(self.group["metrics"].get(metric, {}).get(name))
 
-    def phases(self) -> dict[str, Estimate]:
+    def phases(self) -> dict[str, ShownEstimate]:
         """Mean seconds per model request."""
         return {name: read_estimate(entry) for name, entry in self.group.get("phases", {}).items()}
 
-    def felt_phases(self) -> dict[str, Estimate]:
+    def felt_phases(self) -> dict[str, ShownEstimate]:
         """Mean seconds per user request: those of its one model request where no app stands between."""
         entries = self.group.get("felt_phases")
         if entries is None:

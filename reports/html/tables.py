@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from reports.html.estimate import Estimate
+from reports.html.estimate import ShownEstimate
 from reports.html.markup import Html, Node, join, link, tag
 from reports.words import Scale, with_interval
 
 
-class Definition(Protocol):
+class ShownDefinition(Protocol):
     @property
     def name(self) -> str: ...
     @property
@@ -26,7 +26,7 @@ PLACE = "\0"
 DENSE = 4
 """With more columns the interval stands under its value."""
 
-Definitions = Mapping[str, Definition]
+Definitions = Mapping[str, ShownDefinition]
 
 
 def term(key: str, label: str, definitions: Definitions) -> Node:
@@ -45,7 +45,7 @@ class Footnotes:
         self._figures: dict[str, list[list[str]]] = {}
         """By the reason without its figures: the figures of every time it was given."""
 
-    def cell(self, estimate: Estimate, scale: Scale | None = None) -> Html:
+    def cell(self, estimate: ShownEstimate, scale: Scale | None = None) -> Html:
         if estimate.value is None:
             dash = tag("span", "\N{EM DASH}", aria_hidden="true")
             return tag("td", dash, self._mark("no value", estimate.refused), class_="number refused")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.html.dots import Mark, dots
-from reports.html.estimate import Estimate
-from reports.html.figure import Choice, Figure, Key
+from reports.html.estimate import ShownEstimate
+from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.rows import Row
 from reports.html.tables import body, number_cell, row, table
@@ -28,8 +28,8 @@ def tornado(found: Mapping[str, Any], rows: Sequence[Row]) -> Figure | None:
     shown = told[:MOST_CHOICES]
     choices = tuple(Choice(line.key, line.label) for line, _ in shown)
     keys = (
-        Key("value in its lowest third", "series_0", symbol=0),
-        Key("in its highest third", "series_1", symbol=1),
+        LegendEntry("value in its lowest third", "series_0", symbol=0),
+        LegendEntry("in its highest third", "series_1", symbol=1),
     )
     first = shown[0][1]
     noise = number(first["noise"])
@@ -57,12 +57,12 @@ def _strongest(told: Sequence[tuple[Row, Mapping[str, Any]]]) -> list[str]:
 
 
 def _swings(shown: Sequence[tuple[Row, Mapping[str, Any]]], labels: Sequence[str]) -> Iterator[Mark]:
-    absent = Estimate(None, refused="not among the strongest")
+    absent = ShownEstimate(None, refused="not among the strongest")
     for line, one in shown:
         by_label = {label_of(swing): swing for swing in one["rows"]}
         visible = line is shown[0][0]
         for index, (end, name) in enumerate((("at_low", "lowest third"), ("at_high", "highest third"))):
-            marks = [Estimate(by_label[label][end]) if label in by_label else absent for label in labels]
+            marks = [ShownEstimate(by_label[label][end]) if label in by_label else absent for label in labels]
             yield Mark(name, f"series_{index}", index, marks, line.key, visible)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reports.html.dots import Mark, dots
-from reports.html.estimate import Estimate, read_estimate
-from reports.html.figure import Choice, Figure, Key
+from reports.html.estimate import ShownEstimate, read_estimate
+from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html, Node, join, tag
 from reports.html.rows import Row, Summary
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
@@ -17,11 +17,11 @@ STATISTICS = {"mean": "mean", "p50": "p50", "p95": "p95"}
 VIEWS = (("felt", "p95"), ("felt", "mean"), ("ttft", "p95"))
 
 
-class Pair(NamedTuple):
+class ValuePair(NamedTuple):
     """One number twice."""
 
-    sampling: Estimate
-    values: Estimate
+    sampling: ShownEstimate
+    values: ShownEstimate
 
 
 class Band(NamedTuple):
@@ -30,8 +30,8 @@ class Band(NamedTuple):
     changes: Mapping[str, Mapping[str, Mapping[str, float]]]
     """The same of the difference from the baseline; empty for the baseline itself."""
 
-    def pair(self, metric: str, statistic: str) -> Pair:
-        return Pair(self.row.statistic(metric, statistic), _band(self.metric, metric, statistic))
+    def pair(self, metric: str, statistic: str) -> ValuePair:
+        return ValuePair(self.row.statistic(metric, statistic), _band(self.metric, metric, statistic))
 
 
 def uncertainty(summary: Summary, rows: Sequence[Row], definitions: Definitions) -> Html:
@@ -67,11 +67,11 @@ def _by_row(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[tuple[st
     return {(variant, one["source"]): one["metric"] for variant, ones in entries.items() for one in ones}
 
 
-def _band(metric: Mapping[str, Any], name: str, statistic: str) -> Estimate:
+def _band(metric: Mapping[str, Any], name: str, statistic: str) -> ShownEstimate:
     known = metric.get(name, {}).get(statistic)
     if known is None:
-        return Estimate(None, refused="Too few draws have this number.")
-    return Estimate(known["median"], known["low"], known["high"])
+        return ShownEstimate(None, refused="Too few draws have this number.")
+    return ShownEstimate(known["median"], known["low"], known["high"])
 
 
 def _beside(bands: Sequence[Band], definitions: Definitions) -> Figure | None:
@@ -81,7 +81,10 @@ def _beside(bands: Sequence[Band], definitions: Definitions) -> Figure | None:
         return None
     scale = duration_scale(max(ends))
     choices = tuple(Choice(f"{m}-{s}", f"{METRICS[m]}, {STATISTICS[s]}") for m, s in VIEWS)
-    keys = (Key("from sampling", "series_0", symbol=0), Key("from uncertain values", "series_1", symbol=1))
+    keys = (
+        LegendEntry("from sampling", "series_0", symbol=0),
+        LegendEntry("from uncertain values", "series_1", symbol=1),
+    )
     labels = [band.row.label for band in bands]
     return Figure(
         "uncertainty-bands",

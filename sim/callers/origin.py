@@ -21,7 +21,7 @@ class Origin:
         self._place = source.place if app is None else app.place
         self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
 
-    def request(self, number: int, sizes: SizePair, now_ps: int, project: str, parent: int) -> Request:
+    def request(self, number: int, sizes: SizePair, intended_ps: int, project: str, parent: int) -> Request:
         """The cap of the source cuts what the sizes ask for. A project has one key."""
         prompt_tokens, output_tokens = sizes
         if self._cap is not None and output_tokens > self._cap:
@@ -32,7 +32,7 @@ class Origin:
             prompt_tokens,
             output_tokens,
             self._cap,
-            now_ps,
+            intended_ps,
             self._place,
             self._caller,
             project,
@@ -41,6 +41,6 @@ class Origin:
             self._tenant,
             self._stream,
             1,
-            None if self._timeout_ps is None else now_ps + self._timeout_ps,
+            None if self._timeout_ps is None else intended_ps + self._timeout_ps,
             parent,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from choices import CONFIDENCES, Confidence
+from e80sim.choices import CONFIDENCES, Confidence
 from hwmodels.value import Value
 
 DATA = Path(__file__).resolve().parents[1] / "data"

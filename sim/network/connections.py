@@ -7,7 +7,7 @@ from typing import NamedTuple
 from numpy.random import Generator
 
 from sim.network.keep_alive import Connection, ConnectionPool, KeepAlive
-from sim.network.line import Line
+from sim.network.line import AccessLine
 from sim.network.path import Path
 from sim.network.transport import (
     NEVER_LOST,
@@ -276,7 +276,7 @@ class Link:
         return ConnectionPool(
             ps_of_s(keep_alive.idle_timeout_s),
             keeps=keep_alive.connections == "pooled",
-            line=Line() if self.path.has_line else None,
+            line=AccessLine() if self.path.has_line else None,
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import get_args
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.network.places import (
     GATEWAY,
     CustomPlace,

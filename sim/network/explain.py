@@ -19,7 +19,7 @@ IDLE_S = 3600.0
 """Of a connection that was set up before: long enough for both windows to be forgotten."""
 
 
-class Line(NamedTuple):
+class CostLine(NamedTuple):
     """`rtts` round trips, and what they and everything else on this line come to in ms."""
 
     step: str
@@ -46,11 +46,11 @@ class Explanation:
         self._keep_alive, self._wire = keep_alive or KeepAlive(), wire
         self._link, self._departure = self._sent()
 
-    def first_byte(self) -> tuple[Line, ...]:
+    def first_byte(self) -> tuple[CostLine, ...]:
         """Until the first byte of the answer is back."""
         return self._with_jitter((*self._set_up(), *self._request(), *self._first_event()))
 
-    def rest(self, output_tokens: int, *, stream: bool) -> tuple[Line, ...]:
+    def rest(self, output_tokens: int, *, stream: bool) -> tuple[CostLine, ...]:
         """From there until the last byte is back, if the server has all tokens at once."""
         link, departure = self._sent()
         now_ps, wire = departure.arrived_ps, link.wire
@@ -71,7 +71,7 @@ class Explanation:
         held_ps = last_ps - first_ps - bytes_ps
         lines = (
             self._slow_start(link, size_bytes, window, held_ps, link.down_ps_per_byte),
-            Line(_at_rate(what, self._path.down_mbit_per_s), 0, bytes_ps / PS_PER_MS),
+            CostLine(_at_rate(what, self._path.down_mbit_per_s), 0, bytes_ps / PS_PER_MS),
         )
         return self._with_jitter(lines)
 
@@ -87,19 +87,19 @@ class Explanation:
         link.release(departure.connection, answered_ps)
         return link, link.send(answered_ps + round(IDLE_S * PS_PER_S), self._prompt_tokens)
 
-    def _set_up(self) -> tuple[Line, ...]:
+    def _set_up(self) -> tuple[CostLine, ...]:
         link, departure = self._link, self._departure
         if not departure.cold:
             return ()
         tls = link.tls_round_trips
         lines = (
-            Line("DNS lookup", 0, link.dns_ps / PS_PER_MS),
+            CostLine("DNS lookup", 0, link.dns_ps / PS_PER_MS),
             self._trips("TCP handshake", TCP_ROUND_TRIPS),
             self._trips(f"TLS {link.keep_alive.tls} handshake", tls),
         )
         return lines if tls else lines[:2]
 
-    def _request(self) -> tuple[Line, ...]:
+    def _request(self) -> tuple[CostLine, ...]:
         link, departure = self._link, self._departure
         size_bytes = link.wire.size_bytes(self._prompt_tokens)
         bytes_ps = int(size_bytes * link.up_ps_per_byte)
@@ -110,36 +110,38 @@ class Explanation:
                 link, size_bytes, link.wire.initial_window_segments, held_ps, link.up_ps_per_byte
             ),
             self._trips("request out", 0.5),
-            Line(_at_rate(f"{size_bytes:,} bytes", self._path.up_mbit_per_s), 0, bytes_ps / PS_PER_MS),
+            CostLine(_at_rate(f"{size_bytes:,} bytes", self._path.up_mbit_per_s), 0, bytes_ps / PS_PER_MS),
         )
 
-    def _first_event(self) -> tuple[Line, ...]:
+    def _first_event(self) -> tuple[CostLine, ...]:
         link = self._link
         what = f"{link.wire.event_bytes:,.0f} bytes"
         return (
             self._trips("first byte back", 0.5),
-            Line(_at_rate(what, self._path.down_mbit_per_s), 0, link.event_ps / PS_PER_MS),
+            CostLine(_at_rate(what, self._path.down_mbit_per_s), 0, link.event_ps / PS_PER_MS),
         )
 
-    def _slow_start(self, link: Link, size_bytes: int, window: int, held_ps: int, ps_per_byte: float) -> Line:
+    def _slow_start(
+        self, link: Link, size_bytes: int, window: int, held_ps: int, ps_per_byte: float
+    ) -> CostLine:
         segments = link.wire.segments(size_bytes)
         segment_ps = int(link.wire.mss_bytes * ps_per_byte)
         _, waits, last_window = slow_start(segments, window, link.rtt_ps, segment_ps)
         flights = (last_window // window).bit_length()
         what = f"{_counted(segments, 'segment')} in {_counted(flights, 'flight')}"
-        return Line(f"slow start: {what}", waits, held_ps / PS_PER_MS)
+        return CostLine(f"slow start: {what}", waits, held_ps / PS_PER_MS)
 
-    def _trips(self, step: str, rtts: float) -> Line:
-        return Line(step, rtts, rtts * self._link.rtt_ps / PS_PER_MS)
+    def _trips(self, step: str, rtts: float) -> CostLine:
+        return CostLine(step, rtts, rtts * self._link.rtt_ps / PS_PER_MS)
 
-    def _with_jitter(self, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    def _with_jitter(self, lines: tuple[CostLine, ...]) -> tuple[CostLine, ...]:
         rtts = sum(line.rtts for line in lines)
-        return (*lines, Line("jitter of those round trips, mean", 0, rtts * self._path.jitter_mean_ms))
+        return (*lines, CostLine("jitter of those round trips, mean", 0, rtts * self._path.jitter_mean_ms))
 
 
 def explain(
     path: Path, prompt_tokens: int, keep_alive: KeepAlive | None = None, *, cold: bool = True
-) -> tuple[Line, ...]:
+) -> tuple[CostLine, ...]:
     """Until the first byte is back, with the catalogue's transport."""
     return Explanation(path, prompt_tokens, keep_alive, cold=cold).first_byte()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
-from choices import Confidence
+from e80sim.choices import Confidence
 from hwmodels.value import Value
 from sim.network.catalogue import HopFacts, NetworkFacts, Values, weakest
 from sim.network.jitter import Gamma, Jitter, Lognormal

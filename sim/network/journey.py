@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import NamedTuple, TypedDict
 
-from sim.network.explain import Explanation, Line
+from sim.network.explain import CostLine, Explanation
 from sim.network.hops import Hop
 from sim.network.keep_alive import KeepAlive
 from sim.network.path import Path
@@ -57,7 +57,7 @@ class Journey(TypedDict):
     answer: AnswerFigures | None
 
 
-class Ask(NamedTuple):
+class JourneyRequest(NamedTuple):
     """What is sent, and over what kind of connection. `output_tokens` absent: only the first byte counts."""
 
     prompt_tokens: int
@@ -66,7 +66,7 @@ class Ask(NamedTuple):
     cold: bool = True
 
 
-def journey(path: Path, ask: Ask, keep_alive: KeepAlive, wire: Transport) -> Journey:
+def journey(path: Path, ask: JourneyRequest, keep_alive: KeepAlive, wire: Transport) -> Journey:
     explanation = Explanation(path, ask.prompt_tokens, keep_alive, wire, cold=ask.cold)
     lines = _figures(explanation.first_byte())
     return {
@@ -85,7 +85,7 @@ def journey(path: Path, ask: Ask, keep_alive: KeepAlive, wire: Transport) -> Jou
 
 
 def _answer(
-    explanation: Explanation, ask: Ask, output_tokens: int, before: list[LineFigures]
+    explanation: Explanation, ask: JourneyRequest, output_tokens: int, before: list[LineFigures]
 ) -> AnswerFigures:
     lines = _figures(explanation.rest(output_tokens, stream=ask.stream))
     return {
@@ -96,7 +96,7 @@ def _answer(
     }
 
 
-def _figures(lines: Iterable[Line]) -> list[LineFigures]:
+def _figures(lines: Iterable[CostLine]) -> list[LineFigures]:
     return [{"step": line.step, "rtts": line.rtts, "ms": line.ms} for line in lines]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Literal
 
-from sim.network.line import Line
+from sim.network.line import AccessLine
 
 Tls = Literal["none", "1.2", "1.3"]
 
@@ -69,7 +69,7 @@ class ConnectionPool:
 
     __slots__ = ("_idle", "_idle_timeout_ps", "_keeps", "_returning", "line")
 
-    def __init__(self, idle_timeout_ps: int, *, keeps: bool = True, line: Line | None = None) -> None:
+    def __init__(self, idle_timeout_ps: int, *, keeps: bool = True, line: AccessLine | None = None) -> None:
         self.line = line
         self._keeps = keeps
         self._idle_timeout_ps = idle_timeout_ps

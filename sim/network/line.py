@@ -5,7 +5,7 @@ the picoseconds that the line takes for them.
 """
 
 
-class Line:
+class AccessLine:
     __slots__ = ("_down_ps", "_down_work_ps", "_gaps", "_up_ps")
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ Leg = tuple[str, str | None]
 """Names of two places, None for the gateway."""
 
 
-class Settings(Protocol):
+class NetworkSettings(Protocol):
     """The section `network` of a scenario."""
 
     @property
@@ -44,7 +44,7 @@ class Settings(Protocol):
 
 
 class Network:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         self._settings = settings
         self._facts = network_facts().with_stated(settings.values)
         self.wire = transport_of(self._facts)

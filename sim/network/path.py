@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf, prod
 
-from choices import Confidence
+from e80sim.choices import Confidence
 from sim.network.catalogue import weakest
 from sim.network.hops import Hop
 from sim.network.jitter import Jitter

@@ -141,16 +141,16 @@ class CustomPlace(_Spec):
         )
 
 
-class Gateway:
+class GatewayEnd:
     """The platform's own door, the other end of every model request."""
 
     label = "the gateway"
 
 
-GATEWAY = Gateway()
+GATEWAY = GatewayEnd()
 
 Place = Annotated[EdgePlace | RegionPlace | InternetPlace | CustomPlace, Field(discriminator="kind")]
-End = EdgePlace | RegionPlace | InternetPlace | CustomPlace | Gateway
+End = EdgePlace | RegionPlace | InternetPlace | CustomPlace | GatewayEnd
 
 
 def path_between(a: End, b: End, site: str, facts: NetworkFacts | None = None) -> Path:

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choices import Confidence
-from mistakes import UserError
+from e80sim.choices import Confidence
+from e80sim.mistakes import UserError
 from sim.network.catalogue import DATA, network_facts
 
 Method = Literal["measured", "same_metro", "nearest_pair", "distance"]

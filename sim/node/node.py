@@ -26,7 +26,7 @@ J = TypeVar("J", bound=Job)
 Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
 
 
-class Progress(Protocol[Told_contra]):
+class NodeListener(Protocol[Told_contra]):
     """Whom a node tells what its requests reached."""
 
     def first_token(self, ticket: Told_contra, /) -> None: ...
@@ -49,7 +49,7 @@ class Node(Generic[J]):
         env: Timeline,
         index: int,
         kernel: NodeKernel,
-        progress: Progress[J],
+        progress: NodeListener[J],
         overhead_ps: int = 0,
         slots: int | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from mistakes import INTERRUPTED, UserError, say, stop
+from e80sim.mistakes import INTERRUPTED, UserError, say, stop
 from sim.scenario.load import Plan, load
 from sim.scenario.overrides import Setting
 
@@ -32,7 +32,7 @@ Settings = Annotated[
 ]
 
 
-class Answer(NamedTuple):
+class FinishedRun(NamedTuple):
     """What came out of a scenario, before it is written."""
 
     results: "Results"
@@ -103,7 +103,7 @@ def run(
             from sim.run.uncertainty import study
 
             made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
-        answer = Answer(results, remarks, made)
+        answer = FinishedRun(results, remarks, made)
         done, html = _finished(plan, answer, began, with_report=not no_report)
         summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, html)
     except (NothingDoneError, KeyboardInterrupt):
@@ -148,7 +148,9 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
     return out
 
 
-def _finished(plan: Plan, answer: Answer, began: float, *, with_report: bool) -> tuple["Run", str | None]:
+def _finished(
+    plan: Plan, answer: FinishedRun, began: float, *, with_report: bool
+) -> tuple["Run", str | None]:
     """What is to be written, and the report."""
     from reports.run_directory import Run
     from reports.summary import summarise

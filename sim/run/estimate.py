@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import NamedTuple
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.words import plural
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
@@ -39,7 +39,7 @@ CGROUPS = (
 )
 
 
-class Estimate(NamedTuple):
+class RunEstimate(NamedTuple):
     """Of all variants and replications together; a search for precision may add to the latter."""
 
     name: str
@@ -58,7 +58,7 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(plan: Plan, jobs: int) -> Estimate:
+def estimate(plan: Plan, jobs: int) -> RunEstimate:
     run = plan.base.run
     by_source = [found for scenario in plan.variants.values() for found in _requests(scenario)]
     of_each_round = sum(requests for _, requests in by_source)
@@ -69,7 +69,7 @@ def estimate(plan: Plan, jobs: int) -> Estimate:
     if workers > 1:
         at_work = workers * (PROCESS_BYTES + WORKER_ROW_BYTES * largest)
         together = max(together, at_work + PROCESS_BYTES + TABLE_ROW_BYTES * rows)
-    return Estimate(
+    return RunEstimate(
         plan.base.name,
         math.ceil(rows),
         run.horizon_s * run.replications * len(plan.variants),
@@ -79,7 +79,7 @@ def estimate(plan: Plan, jobs: int) -> Estimate:
     )
 
 
-def require_fitting(expected: Estimate) -> None:
+def require_fitting(expected: RunEstimate) -> None:
     """Raises UserError for more requests than a run may have, or more than this machine can hold."""
     about = f"{expected.name}: about {expected.requests:,} requests"
     fix = f"lower traffic.{expected.most_from}.arrivals, run.horizon_s or run.replications"
@@ -93,7 +93,7 @@ def require_fitting(expected: Estimate) -> None:
         )
 
 
-def require_room(expected: Estimate, directory: Path) -> None:
+def require_room(expected: RunEstimate, directory: Path) -> None:
     """Raises UserError where the disk of `directory` is too full for the run."""
     around = next(path for path in directory.absolute().parents if path.exists())
     free = disk_usage(around).free

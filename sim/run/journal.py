@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.time.timeline import ARRIVAL, Timeline
 from traffic.request import Request
 
@@ -28,7 +28,7 @@ class JournalError(UserError):
     """One sentence for the user: which line of which file, and what is wrong with it."""
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One thing that came in. Without a request, the caller of `number` left."""
 
     order: int
@@ -135,9 +135,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield line
 
 
-def read_journal(path: Path) -> list[Entry]:
+def read_journal(path: Path) -> list[JournalEntry]:
     """Everything that came in, in order. Raises JournalError."""
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     gone: set[int] = set()
     for number, line in enumerate(read_lines(path), 1):
         try:
@@ -162,13 +162,13 @@ def _is_departure(line: dict[str, Any]) -> bool:
     return "arrival_ps" not in line
 
 
-def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[Entry]:
+def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[JournalEntry]:
     if not _is_departure(line):
         request = Request(**{name: line[name] for name in Request._fields if name in line})
-        yield Entry(*_moment(line, "arrival_ps"), request.number, request)
+        yield JournalEntry(*_moment(line, "arrival_ps"), request.number, request)
     if "left" in line and line["number"] not in gone:
         gone.add(line["number"])
-        yield Entry(*_moment(line["left"], "at_ps"), line["number"], None)
+        yield JournalEntry(*_moment(line["left"], "at_ps"), line["number"], None)
 
 
 def _moment(stamp: dict[str, Any], when: str) -> tuple[int, int, int, int]:

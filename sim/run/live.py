@@ -12,7 +12,7 @@ from reports import arrow
 from reports.tables import RunTables
 from sim.platform.recorder import Blocks
 from sim.platform.ticket import Ticket
-from sim.run.journal import Entry
+from sim.run.journal import JournalEntry
 from sim.run.manifest import manifest
 from sim.run.replications import Results
 from sim.run.world import World
@@ -44,7 +44,7 @@ def live_world(scenario: Scenario, env: Timeline | None = None, blocks: Blocks |
     )
 
 
-def replayed(scenario: Scenario, entries: Sequence[Entry]) -> World:
+def replayed(scenario: Scenario, entries: Sequence[JournalEntry]) -> World:
     """A world in which all of `entries` happened when they did."""
     world = live_world(scenario)
     env, tickets = world.env, dict[int, Ticket]()

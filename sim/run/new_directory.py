@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.run_directory import partial_of
 from sim.scenario.load import Plan
 

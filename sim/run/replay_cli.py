@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from reports.html import render
 from reports.run_directory import MANIFEST, Run, read, write
 from reports.summary import summarise

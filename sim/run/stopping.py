@@ -16,7 +16,7 @@ from sim.run.measured_window import warm_up_of
 from sim.run.replications import NothingDoneError, Results, Tell, run_all
 from sim.run.report_context import facts
 from sim.scenario.load import Plan
-from sim.scenario.schema import Precision
+from sim.scenario.schema import PrecisionSection
 from sim.time.units import PS_PER_S
 
 STEP = 5
@@ -59,7 +59,7 @@ def target(relative: float) -> float:
     return relative / (1 + relative)
 
 
-def next_total(done: int, relative: float, wanted: Precision) -> int:
+def next_total(done: int, relative: float, wanted: PrecisionSection) -> int:
     """Replications in all after the next round: a half-width falls with the root of their number."""
     ratio = relative / target(wanted.relative)
     needed = math.ceil(done * min(ratio * ratio, GROWTH))
@@ -112,7 +112,7 @@ def _more(plan: Plan, results: Results, upto: int, jobs: int, engine: str, tell:
     )
 
 
-def _note(wanted: Precision, worst: Reached, replications: int) -> str:
+def _note(wanted: PrecisionSection, worst: Reached, replications: int) -> str:
     asked = f"{wanted.metric} {wanted.statistic} within {wanted.relative:.3g} of its value"
     if worst.relative <= target(wanted.relative):
         return f"Precision reached after {replications} replications: {asked} for every variant and source."

@@ -12,9 +12,9 @@ from typing import get_args
 import numpy as np
 from numpy.random import Generator
 
+from e80sim.mistakes import UserError
 from hwmodels.spec import HardwareSpec
 from hwmodels.value import Value
-from mistakes import UserError
 from reports.columns import Floats
 from reports.headlines import Headlines, headlines
 from reports.metrics import Window

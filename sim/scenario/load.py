@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from mistakes import UserError
-from plain_yaml import Dumper
+from e80sim.mistakes import UserError
+from e80sim.plain_yaml import Dumper
 from sim.scenario.check import Problem, problems
 from sim.scenario.nearest import nearest, unknown
 from sim.scenario.overrides import Setting, apply_setting, option

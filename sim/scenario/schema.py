@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from choices import KeyOf
+from e80sim.choices import KeyOf
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
@@ -100,14 +100,14 @@ class Model(Section):
         )
 
 
-class Gateway(Section):
+class GatewaySection(Section):
     overhead_ms: float = Field(0.0, ge=0, le=MAX_MS, description="service time of one request")
     concurrency: int | None = Field(
         None, ge=1, le=1_000_000, description="requests in service at once; absent: any number"
     )
 
 
-class Network(Section):
+class NetworkSection(Section):
     site: RegionName = Field(
         "aws:us-east-1", description="the cloud region that the platform's datacenter is next to"
     )
@@ -131,7 +131,7 @@ class Network(Section):
         return values
 
 
-class App(Section):
+class AppSection(Section):
     """Customers' code between a user and the model."""
 
     place: Name = Field(description="where it runs")
@@ -188,7 +188,7 @@ class Slo(Section):
     )
 
 
-class Precision(Section):
+class PrecisionSection(Section):
     """Go on with replications until every variant and source is known so well."""
 
     metric: Literal["felt", "ttft", "e2e"] = "felt"
@@ -217,7 +217,7 @@ class RunPlan(Section):
         description="time after the horizon for answers to arrive; absent: as long as the horizon",
     )
     replications: int = Field(10, ge=1, le=10_000, description="with `precision`: those of the first round")
-    precision: Precision | None = Field(None, description="absent: just `replications`")
+    precision: PrecisionSection | None = Field(None, description="absent: just `replications`")
     seed: int = Field(1, ge=0, le=2**63 - 1)
     percentiles: list[Percentile] = Field(
         [50, 90, 95, 99],
@@ -292,9 +292,9 @@ class Scenario(Section):
     title: Text = ""
     question: Text = ""
     models: dict[Name, Model] = Field(min_length=1)
-    gateway: Gateway = Gateway()
-    network: Network
-    apps: dict[Name, App] = Field(default_factory=dict)
+    gateway: GatewaySection = GatewaySection()
+    network: NetworkSection
+    apps: dict[Name, AppSection] = Field(default_factory=dict)
     traffic: dict[Name, Source] = Field(min_length=1)
     slo: Slo = Slo()
     serve: Serve = Serve()

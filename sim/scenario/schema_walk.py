@@ -5,7 +5,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from choices import models_of
+from e80sim.choices import models_of
 from sim.scenario.schema import Scenario
 from sim.scenario.source_map import Location
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic_core import ErrorDetails
 
-from plain_yaml import Dumper
+from e80sim.plain_yaml import Dumper
 from sim.scenario.nearest import listed, nearest
 from sim.scenario.schema_walk import fields_at, kinds_at
 from sim.scenario.source_map import Location, SourceMap

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 
 FOLDER = Path(__file__).parents[1] / "data" / "scenarios"
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import yaml
 
-from mistakes import UserError
-from plain_yaml import Loader
+from e80sim.mistakes import UserError
+from e80sim.plain_yaml import Loader
 
 Location = tuple[str | int, ...]
 

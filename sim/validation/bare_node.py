@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from e80sim.mistakes import UserError
 from hwmodels.entry import first_error
-from mistakes import UserError
 from sim.scenario.check import problems
 from sim.scenario.schema import Scenario
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.time.units import PS_PER_MS
 
 FloatArray = NDArray[np.float64]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.run.world import World
 from sim.scenario.schema import Scenario

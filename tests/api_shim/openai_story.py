@@ -9,7 +9,7 @@ from typing import Any
 
 import openai
 
-from api_shim.settings import Settings
+from api_shim.settings import ServerSettings
 from api_shim.testing import VirtualPlatform, client_library
 from tests.support.live import LLAMA, scenario
 
@@ -91,7 +91,7 @@ async def abandoned(client: Any, platform: VirtualPlatform) -> int:
 
 
 def main() -> dict[str, Any]:
-    settings = Settings(flush_ms=100.0)
+    settings = ServerSettings(flush_ms=100.0)
     with VirtualPlatform(scenario(limits=LIMITS), settings=settings) as platform:
         client = platform.client(_strict_response_validation=True)
         seen = platform.run(story(client, platform))

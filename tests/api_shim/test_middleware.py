@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api_shim.settings import Settings
+from api_shim.settings import ServerSettings
 from sim.run.journal import Journal
 from tests.support.live import LLAMA, MakeWire, Wire, chat, scenario
 
@@ -54,7 +54,7 @@ def test_other_origins_pages_get_nothing_by_default(wire: Wire) -> None:
 def test_a_page_of_an_allowed_origin_may_ask_and_read_everything(
     make: MakeWire, allowed: tuple[str, ...], echoed: str
 ) -> None:
-    wire = make(settings=Settings(cors_origins=allowed))
+    wire = make(settings=ServerSettings(cors_origins=allowed))
     asking = {
         "origin": PAGE,
         "access-control-request-method": "POST",
@@ -74,7 +74,7 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read_everything(
 
 
 def test_a_page_of_another_origin_is_told_no(make: MakeWire) -> None:
-    wire = make(settings=Settings(cors_origins=(PAGE,)))
+    wire = make(settings=ServerSettings(cors_origins=(PAGE,)))
     other = {"origin": "https://other.example", "access-control-request-method": "POST"}
     assert wire.ask(method="OPTIONS", headers=other, key=None).status == 400
     reply = wire.ask(body=chat(), headers=other)

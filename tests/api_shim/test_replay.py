@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.tables import RunTables
-from sim.run.journal import Entry, Journal, JournalError, read_journal
+from sim.run.journal import Journal, JournalEntry, JournalError, read_journal
 from sim.run.live import LONGEST_S, first_difference, live_tables, replayed
 from sim.scenario.schema import Scenario
 from tests.support.live import GPT_OSS, LLAMA, MS, Wire, chat, make_wire, scenario
@@ -19,7 +19,7 @@ ENDLESS = {"horizon_s": LONGEST_S}
 Step = dict[str, Any]
 
 
-def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunTables, list[Entry]]:
+def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunTables, list[JournalEntry]]:
     """Agents that ask one thing after the other, without a pause between an answer and the next question."""
     wire = make_wire(spec)
     spool = path.with_suffix(".spool")

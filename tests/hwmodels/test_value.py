@@ -2,7 +2,7 @@
 
 import pytest
 
-from choices import CONFIDENCES
+from e80sim.choices import CONFIDENCES
 from hwmodels.entry import load_entry, names
 from hwmodels.value import Value, unit_of
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reports.attainment import (
     Attainment,
-    Part,
+    SharePart,
     difference_of_attainments,
     effective_size,
     score_interval,
@@ -53,9 +53,9 @@ def test_the_interval_of_a_share_worked_by_hand() -> None:
 
 def test_replications_that_differ_as_independent_asks_would_are_worth_all_of_them() -> None:
     rng = np.random.default_rng(1)
-    alone = [Part(part <= 1, part) for part in rng.exponential(0.5, (50, 200))]
+    alone = [SharePart(part <= 1, part) for part in rng.exponential(0.5, (50, 200))]
     assert 5_000 < effective_size(alone) <= 10_000
-    together = [Part(part <= 1, part) for part in np.repeat(rng.exponential(0.5, (50, 1)), 200, axis=1)]
+    together = [SharePart(part <= 1, part) for part in np.repeat(rng.exponential(0.5, (50, 1)), 200, axis=1)]
     assert effective_size(together) == 50
 
 

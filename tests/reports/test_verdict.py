@@ -10,7 +10,7 @@ from reports.columns import Columns
 from reports.metrics import Window
 from reports.record import OUTCOMES
 from reports.verdict import Verdict, verdict
-from reports.waiting_line import Line, Stays
+from reports.waiting_line import Stays, WaitingLine
 
 PS = 10**12
 WINDOW = Window(0, 100 * PS)
@@ -292,7 +292,7 @@ def processor_sharing(came: Sequence[float], work_s: float) -> list[float]:
 def test_the_age_and_the_length_of_a_line_worked_by_hand() -> None:
     # One a second is served 2.5 s after it came: at 50 s those of 48 and 49 s wait, and of 47.5 s on.
     came = np.arange(100.0)
-    line = Line.of(Stays.for_a_node(columns(came, came + 2.5, came + 3)), WINDOW, [0])
+    line = WaitingLine.of(Stays.for_a_node(columns(came, came + 2.5, came + 3)), WINDOW, [0])
     assert line.joined[0, [0, 50, 100]].tolist() == [0, 50, 100]
     assert line.left[0, [0, 50, 100]].tolist() == [0, 48, 98]
     assert line.waiting[0, [0, 50, 100]].tolist() == [0, 2, 2]
@@ -304,7 +304,7 @@ def test_the_age_and_the_length_of_a_line_worked_by_hand() -> None:
 def test_who_gives_up_leaves_the_line_and_is_counted() -> None:
     came = np.arange(0, 100, 10.0)
     outcome = [OUTCOMES.index("timeout")] * 10
-    line = Line.of(
+    line = WaitingLine.of(
         Stays.for_a_node(columns(came, np.full(10, np.inf), came + 4, outcome=outcome)), WINDOW, [0]
     )
     assert line.gave_up[0, [0, 50, 100]].tolist() == [0, 5, 10]

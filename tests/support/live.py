@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.types import Message
 
-from api_shim.content.plan import Ask, Plan
+from api_shim.content.plan import ContentAsk, ContentPlan
 from api_shim.testing import VirtualPlatform
 from sim.scenario.schema import Scenario
 
@@ -197,9 +197,9 @@ class Scripted:
     output_tokens: list[int]
     paced: bool = True
 
-    async def plan(self, ask: Ask) -> Plan:
+    async def plan(self, ask: ContentAsk) -> ContentPlan:
         del ask
-        return Plan((["x"] * self.output_tokens.pop(0),), "stop")
+        return ContentPlan((["x"] * self.output_tokens.pop(0),), "stop")
 
 
 MakeWire = Callable[..., Wire]

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from traffic.agenda import Share, agenda
 from traffic.arrivals import ConstantArrivals, PoissonArrivals
 from traffic.lengths import FixedLength
-from traffic.mix import WORDS, Kind, Mix, prompt_of, read_mix
+from traffic.mix import WORDS, Mix, RequestKind, prompt_of, read_mix
 from traffic.sizes import PromptAndOutput
 from traffic.tokens import vocabulary_of
 
 LENGTHS = PromptAndOutput(prompt=FixedLength(tokens=7), output=FixedLength(tokens=3))
-CHAT = Kind(name="chat", weight=3.0, lengths=LENGTHS)
-BATCH = Kind(name="batch", weight=1.0, stream=False, lengths=LENGTHS)
+CHAT = RequestKind(name="chat", weight=3.0, lengths=LENGTHS)
+BATCH = RequestKind(name="batch", weight=1.0, stream=False, lengths=LENGTHS)
 MIX = Mix(kinds=(CHAT, BATCH))
 S = 10**12
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from traffic.arrivals import ArrivalProcess, Arrivals
-from traffic.modulated import Clock
+from traffic.modulated import RateClock
 from traffic.rate_curves import Pieces
 from traffic.renewal import gamma_gaps
 
@@ -39,13 +39,13 @@ def ints(*values: int) -> NDArray[np.int64]:
 
 def test_operational_time_runs_with_the_rate_and_stands_still_in_silence() -> None:
     """Ten units at full rate, ten of silence, ten at half rate: 10 is reached where the silence ends."""
-    clock = Clock(iter([Pieces(ints(10, 10), ints(10, 0)), Pieces(ints(10), ints(5))]))
+    clock = RateClock(iter([Pieces(ints(10, 10), ints(10, 0)), Pieces(ints(10), ints(5))]))
     assert clock.read(ints(0, 5, 9), 30).tolist() == [0, 5, 9]
     assert clock.read(ints(10, 12, 14), 30).tolist() == [20, 24, 28]
 
 
 def test_the_clock_stops_at_the_horizon() -> None:
-    clock = Clock(iter([Pieces(ints(10), ints(5)), Pieces(ints(10), ints(5))]))
+    clock = RateClock(iter([Pieces(ints(10), ints(5)), Pieces(ints(10), ints(5))]))
     assert clock.read(ints(4, 7), 10).tolist() == [8]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from choices import KeyOf
+from e80sim.choices import KeyOf
 from traffic.spec import DataPath, Spec
 from traffic.traces.formats.table import AUTO, FORMATS, read_trace
 from traffic.traces.trace import Trace

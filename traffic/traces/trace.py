@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
 from traffic.units import PS_PER_S, IntArray
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_shim.content import synthetic
-from api_shim.content.plan import Ask, Content, Echo, Plan, Synthetic, pieces_of
+from api_shim.content.plan import Content, ContentAsk, ContentPlan, Echo, Synthetic, pieces_of
 from api_shim.content.replay import Replay
 from api_shim.content.stop_strings import cut_at_stop
 from traffic.tokens import VOCABULARIES, vocabulary
@@ -17,7 +17,7 @@ from traffic.tokens import VOCABULARIES, vocabulary
 LLAMA3 = "llama3"
 
 
-def ask(said: str = "Say hello", **fields: object) -> Ask:
+def ask(said: str = "Say hello", **fields: object) -> ContentAsk:
     natural: Callable[[], int] = lambda: 20  # noqa: E731 -- a constant in a lambda's place
     plain = {
         "vocabulary": vocabulary(LLAMA3),
@@ -27,10 +27,10 @@ def ask(said: str = "Say hello", **fields: object) -> Ask:
         "natural_tokens": natural,
         "room_tokens": 1000,
     }
-    return Ask(**(plain | fields))  # type: ignore[arg-type]
+    return ContentAsk(**(plain | fields))  # type: ignore[arg-type]
 
 
-def planned(content: Content, question: Ask) -> Plan:
+def planned(content: Content, question: ContentAsk) -> ContentPlan:
     return asyncio.run(content.plan(question))
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Echo
+from api_shim.exchange import chunk_writer
 from api_shim.routes import common
 from api_shim.shim import BYTES_AT_ONCE
 from api_shim.wire import body as wire_body
-from api_shim.wire import chunk_writer
 from api_shim.wire.errors import ApiError
 from sim.time.timeline import Timeline
 from tests.support.live import LLAMA, MakeWire, Reply, Wire, chat

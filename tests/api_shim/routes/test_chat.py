@@ -173,9 +173,9 @@ def test_the_key_of_a_source_stands_for_it(make: MakeWire) -> None:
 
 
 def test_a_listener_says_where_its_callers_are_and_the_header_knows_better(make: MakeWire) -> None:
-    from api_shim.settings import Settings
+    from api_shim.settings import ServerSettings
 
-    wire = make(settings=Settings(place_of_port={8082: "away"}))
+    wire = make(settings=ServerSettings(place_of_port={8082: "away"}))
     assert wire.ask(body=chat(max_tokens=1)).headers["x-sim-place"] == "here"
     assert wire.ask(body=chat(max_tokens=1), port=8082).headers["x-sim-place"] == "away"
     stated = wire.ask(body=chat(max_tokens=1), port=8082, headers={"x-sim-place": "here"})

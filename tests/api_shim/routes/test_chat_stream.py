@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from api_shim.settings import Settings, StreamChunks
+from api_shim.settings import ServerSettings, StreamChunks
 from tests.support.live import LLAMA, MS, MakeWire, Wire, chat
 
 
@@ -39,7 +39,7 @@ def test_usage_so_far_stands_on_every_chunk_where_a_client_asks(
     make: MakeWire, chunks: StreamChunks, logprobs: bool
 ) -> None:
     """Seven tokens to 11 of prompt, looked at every 25 ms: 1, 3 and 6 are there, and then all."""
-    wire = make(settings=Settings(flush_ms=25.0, stream_chunks=chunks))
+    wire = make(settings=ServerSettings(flush_ms=25.0, stream_chunks=chunks))
     asked = {"include_usage": True, "continuous_usage_stats": True}
     body = chat(stream=True, max_tokens=7, ignore_eos=True, stream_options=asked, logprobs=logprobs)
     *chunked, last = wire.ask(body=body).frames
@@ -64,7 +64,7 @@ def test_usage_so_far_counts_all_choices_and_needs_no_include_usage(wire: Wire) 
 
 def test_tokens_arrive_when_the_model_has_them(make: MakeWire) -> None:
     """First token after 11 ms; looked at every 25 ms from there on, a token each 10 ms; the end is exact."""
-    wire = make(settings=Settings(flush_ms=25.0))
+    wire = make(settings=ServerSettings(flush_ms=25.0))
     reply = wire.ask(body=chat(stream=True, max_tokens=7, ignore_eos=True))
     assert reply.begun_ps == 11 * MS
     assert [at_ps for at_ps, _ in reply.chunks] == [11 * MS, 36 * MS, 61 * MS, 71 * MS]
@@ -76,7 +76,7 @@ def test_tokens_arrive_when_the_model_has_them(make: MakeWire) -> None:
 
 
 def test_per_token_streams_have_a_frame_for_each_token(make: MakeWire) -> None:
-    wire = make(settings=Settings(flush_ms=25.0, stream_chunks="per_token"))
+    wire = make(settings=ServerSettings(flush_ms=25.0, stream_chunks="per_token"))
     reply = wire.ask(body=chat(stream=True, max_tokens=7, ignore_eos=True))
     texts = [frame["choices"][0]["delta"].get("content") for frame in reply.frames]
     assert len([text for text in texts if text]) == 7
@@ -108,7 +108,7 @@ def test_the_last_comment_carries_the_simulated_stamps(wire: Wire) -> None:
 def test_the_comment_with_the_stamps_can_be_left_out(
     make: MakeWire, server: bool, header: str | None, told: bool
 ) -> None:
-    wire = make(settings=Settings(sim_comment=server))
+    wire = make(settings=ServerSettings(sim_comment=server))
     headers = {} if header is None else {"x-sim-comment": header}
     reply = wire.ask(body=chat(stream=True, max_tokens=3), headers=headers)
     assert (b": x-sim " in reply.body) is told
@@ -156,7 +156,7 @@ def test_a_stop_string_never_shows_even_in_part(wire: Wire) -> None:
 
 def test_a_long_silence_is_broken_by_comments(make: MakeWire) -> None:
     """Prompts of 9 s one after the other: the third on two nodes hears nothing of its own for 9 s."""
-    wire = make(settings=Settings(flush_ms=1000.0))
+    wire = make(settings=ServerSettings(flush_ms=1000.0))
     long = "hello" + " hello" * 1889
 
     async def three() -> list[tuple[int, bytes]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.network.line import Line
+from sim.network.line import AccessLine
 
 
 class Carried(NamedTuple):
@@ -25,18 +25,18 @@ def assert_no_more_than_the_line_carries(messages: list[Carried]) -> None:
             assert sum(m.work for m in inside) <= max(0, end - start), (start, end, inside)
 
 
-def began(line: Line, now: int) -> tuple[int, int]:
+def began(line: AccessLine, now: int) -> tuple[int, int]:
     """(when the first event is through of a stream of events that take 10, idle time before the others)"""
     return line.down(now, 10), line.idle_ps()
 
 
 def test_messages_that_are_ready_together_go_one_after_the_other() -> None:
-    line = Line()
+    line = AccessLine()
     assert [line.up(0, 200, 10) for _ in range(3)] == [210, 220, 230]
 
 
 def test_a_message_that_is_ready_sooner_goes_before_those_that_still_set_up_a_connection() -> None:
-    line = Line()
+    line = AccessLine()
     assert line.up(0, 200, 10) == 210
     assert line.up(1, 1, 10) == 11
     assert line.up(2, 2, 10) == 21
@@ -46,7 +46,7 @@ def test_a_message_that_is_ready_sooner_goes_before_those_that_still_set_up_a_co
 
 
 def test_an_answer_waits_for_the_answers_before_it() -> None:
-    line = Line()
+    line = AccessLine()
     assert [line.down(0, 10), line.down(3, 10), line.down(50, 10)] == [10, 20, 60]
 
 
@@ -63,7 +63,7 @@ def test_an_answer_waits_for_the_answers_before_it() -> None:
 def test_a_stream_alone_ends_with_its_last_token_or_when_its_bytes_are_through(
     last: int, through: int
 ) -> None:
-    line = Line()
+    line = AccessLine()
     first_through, idle = began(line, 0)
     assert (first_through, line.stream_down(last, 10, 9, idle)) == (10, through)
 
@@ -78,7 +78,7 @@ def test_a_stream_alone_ends_with_its_last_token_or_when_its_bytes_are_through(
     ],
 )
 def test_two_streams_share_the_line(last: int, first_through: int, second_through: int) -> None:
-    line = Line()
+    line = AccessLine()
     begun = [began(line, 0) for _ in range(2)]
     assert [through for through, _ in begun] == [10, 20]
     ends = [line.stream_down(last, 10, 9, idle) for _, idle in begun]
@@ -86,14 +86,14 @@ def test_two_streams_share_the_line(last: int, first_through: int, second_throug
 
 
 def test_a_short_stream_beside_a_long_one_does_not_wait_for_what_is_not_made_yet() -> None:
-    line = Line()
+    line = AccessLine()
     (_, idle_at_long), (_, idle_at_short) = began(line, 0), began(line, 1000)
     assert line.stream_down(1100, 10, 2, idle_at_short) == 1110
     assert line.stream_down(80_000, 10, 500, idle_at_long) == 80_010
 
 
 def test_a_line_is_idle_when_both_directions_are() -> None:
-    up, down = Line(), Line()
+    up, down = AccessLine(), AccessLine()
     assert up.is_idle(0)
     up.up(0, 5, 10)
     down.down(0, 10)
@@ -108,7 +108,7 @@ ups = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60), st.integers(0, 
 def test_a_line_up_is_never_overloaded_and_never_idle_while_something_is_ready(
     sent: list[tuple[int, int, int]],
 ) -> None:
-    line, now, messages = Line(), 0, list[Carried]()
+    line, now, messages = AccessLine(), 0, list[Carried]()
     for gap, set_up, work in sent:
         now += gap
         through = line.up(now, now + set_up, work)
@@ -137,7 +137,7 @@ wholes = st.lists(st.tuples(st.integers(0, 600), st.integers(0, 200)), max_size=
 def test_a_line_down_is_never_overloaded_and_no_answer_waits_longer_than_its_own_bytes(
     streams: list[Answer], pieces: list[tuple[int, int]]
 ) -> None:
-    line, messages, idle = Line(), list[Carried](), dict[int, int]()
+    line, messages, idle = AccessLine(), list[Carried](), dict[int, int]()
     happens = [(answer.at, 0, i) for i, answer in enumerate(streams)]
     happens += [(answer.at + answer.lasts, 1, i) for i, answer in enumerate(streams)]
     happens += [(at, 2, i) for i, (at, _) in enumerate(pieces)]

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from sim.network import Network
 from sim.network.catalogue import network_facts
-from sim.scenario.schema import Network as Settings
+from sim.scenario.schema import NetworkSection as Settings
 from sim.time.units import PS_PER_MS
 
 PLACES = {

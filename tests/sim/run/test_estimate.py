@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.run import estimate as module
 from sim.run.estimate import (
     PROCESS_BYTES,

@@ -5,7 +5,7 @@ import pytest
 from reports.statistics import Estimate, Refused
 from sim.run.stopping import next_total, relative_half_width, run_until_precise, target
 from sim.scenario.load import Plan
-from sim.scenario.schema import Precision
+from sim.scenario.schema import PrecisionSection
 from sim.scenario.source_map import ScenarioError
 from tests.support.study import plan_of
 
@@ -53,7 +53,7 @@ def test_a_relative_half_width_is_infinite_without_an_interval() -> None:
 
 
 def test_the_next_round_follows_the_root_of_the_replications() -> None:
-    wanted = Precision(relative=0.05, max_replications=100)
+    wanted = PrecisionSection(relative=0.05, max_replications=100)
     # 1.2 times too wide at 20: 20 x 1.44 = 28.8, so 29; at twice the target no more than twice as many.
     assert next_total(20, 1.2 * 0.05 / 1.05, wanted) == 29
     assert next_total(20, 0.1, wanted) == 40

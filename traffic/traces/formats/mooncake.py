@@ -12,7 +12,7 @@ from pathlib import Path
 
 from traffic.traces.formats.fields import BadValueError
 from traffic.traces.formats.json_lines import json_lines
-from traffic.traces.formats.sessions import Clock, Sessions
+from traffic.traces.formats.sessions import SessionClock, Sessions
 from traffic.traces.prefix_blocks import (
     BAILIAN_BLOCK_TOKENS,
     MOONCAKE_BLOCK_TOKENS,
@@ -28,14 +28,14 @@ READ = ("timestamp", "delay", "session_id", "input_length", "output_length", "ha
 
 
 def read_mooncake_jsonl(path: Path, limit_rows: int | None = None) -> Trace:
-    return _read(path, Clock("ms", PS_PER_MS), MOONCAKE_BLOCK_TOKENS, limit_rows)
+    return _read(path, SessionClock("ms", PS_PER_MS), MOONCAKE_BLOCK_TOKENS, limit_rows)
 
 
 def read_bailian_jsonl(path: Path, limit_rows: int | None = None) -> Trace:
-    return _read(path, Clock("seconds", PS_PER_S), BAILIAN_BLOCK_TOKENS, limit_rows)
+    return _read(path, SessionClock("seconds", PS_PER_S), BAILIAN_BLOCK_TOKENS, limit_rows)
 
 
-def _read(path: Path, clock: Clock, block_tokens: int, limit_rows: int | None) -> Trace:
+def _read(path: Path, clock: SessionClock, block_tokens: int, limit_rows: int | None) -> Trace:
     rows, sessions = TraceRows(path, block_tokens), Sessions(clock, block_tokens)
     unread: dict[str, None] = {}
     for line, row in islice(json_lines(path), limit_rows):

@@ -13,7 +13,7 @@ from traffic.traces.formats.fields import BadValueError, hash_ids, shortly, time
 from traffic.traces.formats.json_lines import JsonRow, required
 
 
-class Clock(NamedTuple):
+class SessionClock(NamedTuple):
     unit: str
     ps_per_unit: int
 
@@ -41,7 +41,7 @@ class _Session:
 
 
 class Sessions:
-    def __init__(self, clock: Clock, block_tokens: int) -> None:
+    def __init__(self, clock: SessionClock, block_tokens: int) -> None:
         self._clock = clock
         self._block_tokens = block_tokens
         self._known: dict[object, _Session] = {}

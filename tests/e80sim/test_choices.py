@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from choices import KeyOf, OneOf, by_kind, models_of
+from e80sim.choices import KeyOf, OneOf, by_kind, models_of
 
 
 class Shape(BaseModel, extra="forbid"):

@@ -4,8 +4,8 @@ Tables are looked up when a value is validated, not when a class is made: a line
 wherever it comes, is a choice more in scenario files, in error messages, in the JSON schema and in the docs.
 """
 
-from choices.evidence import CONFIDENCES, Confidence
-from choices.key_of import KeyOf
-from choices.one_of import OneOf, by_kind, models_of
+from e80sim.choices.evidence import CONFIDENCES, Confidence
+from e80sim.choices.key_of import KeyOf
+from e80sim.choices.one_of import OneOf, by_kind, models_of
 
 __all__ = ["CONFIDENCES", "Confidence", "KeyOf", "OneOf", "by_kind", "models_of"]

@@ -2,9 +2,9 @@
 
 from http import HTTPStatus
 
-from api_shim.call import Call
+from api_shim.exchange.call import Call
+from api_shim.exchange.stamps import client_ms, duration, limit_headers, retry_headers, stamp_headers
 from api_shim.wire.errors import SERVER, ApiError
-from api_shim.wire.stamps import client_ms, duration, limit_headers, retry_headers, stamp_headers
 from sim.platform.rate_limit import Refusal
 
 TEXT = {

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plain_yaml import Dumper, Loader
+from e80sim.plain_yaml import Dumper, Loader
 
 NUMBERS = [
     ("250", 250),

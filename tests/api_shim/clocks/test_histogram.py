@@ -1,7 +1,7 @@
 import pytest
 
+from api_shim.clocks.histogram import Histogram
 from api_shim.clocks.pacing import Pacing
-from api_shim.telemetry.histogram import Histogram
 
 US, MS = 10**6, 10**9
 

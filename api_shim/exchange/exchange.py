@@ -5,12 +5,12 @@ from typing import Protocol
 
 from starlette.types import Receive
 
-from api_shim.call import Call
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
-from api_shim.content.plan import Plan
-from api_shim.settings import KEEP_ALIVE_S, Settings
-from api_shim.wire.refusals import refusal_of
+from api_shim.content.plan import ContentPlan
+from api_shim.exchange.call import Call
+from api_shim.exchange.refusals import refusal_of
+from api_shim.settings import KEEP_ALIVE_S, ServerSettings
 from sim.time.units import PS_PER_S
 
 ANSWERED = {"stop", "length"}
@@ -25,7 +25,7 @@ class Host(Protocol):
 
     clock: Clock
     pacing: Pacing
-    settings: Settings
+    settings: ServerSettings
     streams: int
     fingerprint: str
 
@@ -38,7 +38,7 @@ class Host(Protocol):
 
 
 class Exchange:
-    def __init__(self, shim: Host, call: Call, plan: Plan, model_id: str) -> None:
+    def __init__(self, shim: Host, call: Call, plan: ContentPlan, model_id: str) -> None:
         self.shim = shim
         self.call = call
         self.plan = plan

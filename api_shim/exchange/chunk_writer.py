@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-from api_shim.wire.logprobs import chat_entries, completion_logprobs
+from api_shim.content.logprobs import chat_entries, completion_logprobs
 
 Json = dict[str, Any]
 LogprobsOf = Callable[[Sequence[str], int], Json]

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api_shim.exchange import Exchange
+from api_shim.exchange.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
+from api_shim.exchange.exchange import Exchange
+from api_shim.exchange.refusals import refusal_of
+from api_shim.exchange.stamps import stamps, usage
 from api_shim.settings import KEEP_ALIVE_S
-from api_shim.wire.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
-from api_shim.wire.refusals import refusal_of
-from api_shim.wire.stamps import stamps, usage
 from sim.time.units import PS_PER_MS, PS_PER_S
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from api_shim.settings import Settings
+from api_shim.settings import ServerSettings
 from api_shim.testing.asgi_transport import Conversation
 from tests.support.live import LLAMA, MS, MakeWire, Scripted, Wire, chat, scenario
 
@@ -134,7 +134,7 @@ def test_keys_that_the_scenario_states_are_the_only_ones(make: MakeWire) -> None
 
 
 def test_without_auth_nobody_needs_a_key(make: MakeWire) -> None:
-    wire = make(settings=Settings(need_key=False))
+    wire = make(settings=ServerSettings(need_key=False))
     assert wire.ask(body=chat(max_tokens=1), key=None).status == 200
 
 
@@ -145,7 +145,7 @@ def test_an_unknown_place_answers_400_with_the_nearest(wire: Wire) -> None:
 
 
 def test_an_oversized_body_answers_413_whether_announced_or_not(make: MakeWire) -> None:
-    wire = make(settings=Settings(body_limit_bytes=1000))
+    wire = make(settings=ServerSettings(body_limit_bytes=1000))
     announced = {"content-length": "1001"}
     assert wire.ask(body=chat(), headers=announced).status == 413
     reply = wire.ask(body=chat("x" * 1000))

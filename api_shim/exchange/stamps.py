@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api_shim.call import Call
+from api_shim.exchange.call import Call
 from sim.platform.rate_limit import Headroom
 from sim.platform.ticket import Ticket
 from sim.time.units import PS_PER_MS, PS_PER_S

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from mistakes import UserError
+from e80sim.mistakes import UserError
 from sim.network.keep_alive import Tls
 
 if TYPE_CHECKING:
-    from sim.network.journey import Ask, Journey
-    from sim.network.network import Settings
+    from sim.network.journey import Journey, JourneyRequest
+    from sim.network.network import NetworkSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -45,27 +45,27 @@ def path(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
     """Show what a request pays from A to B, until the first byte of its answer is back at A, or the last."""
-    from sim.network.journey import Ask, journey_text
+    from sim.network.journey import JourneyRequest, journey_text
 
-    ask = Ask(prompt_tokens, output_tokens, stream, cold)
+    ask = JourneyRequest(prompt_tokens, output_tokens, stream, cold)
     found = _journey(a, b, ask, _settings(scenario, site, tls))
     typer.echo(json.dumps(found, indent=2) if as_json else journey_text(found))
 
 
-def _settings(scenario: Path | None, site: str | None, tls: str | None) -> "Settings":
+def _settings(scenario: Path | None, site: str | None, tls: str | None) -> "NetworkSettings":
     """What the options say over what the scenario says."""
     from sim.network.regions import region_table
     from sim.scenario.load import load
-    from sim.scenario.schema import Network
+    from sim.scenario.schema import NetworkSection
 
     if tls is not None and tls not in get_args(Tls):
         raise UserError(f"--tls {tls}: it can be {', '.join(get_args(Tls))}")
     stated = {"site": site and region_table().region(site).name, "tls": tls}
-    network = Network.model_construct(places={}) if scenario is None else load(scenario).base.network
+    network = NetworkSection.model_construct(places={}) if scenario is None else load(scenario).base.network
     return network.model_copy(update={key: value for key, value in stated.items() if value})
 
 
-def _journey(a: str, b: str, ask: "Ask", settings: "Settings") -> "Journey":
+def _journey(a: str, b: str, ask: "JourneyRequest", settings: "NetworkSettings") -> "Journey":
     from sim.network.ends import end_named
     from sim.network.journey import journey
     from sim.network.network import Network

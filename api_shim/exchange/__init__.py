@@ -1,0 +1,1 @@
+"""One HTTP request with its answer: in the model, and on the wire."""

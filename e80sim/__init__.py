@@ -1,0 +1,1 @@
+"""What all packages of the simulator rest on; itself it rests on nothing of theirs."""
