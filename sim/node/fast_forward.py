@@ -6,38 +6,37 @@ is planned, cut and logged in closed form. All times are ints, so nothing is los
 one: `sim.node.step_engine` gives the same stamps, slowly. No work here grows with the batch or the KV pool.
 """
 
-from collections import deque
 from heapq import heappop, heappush
-from operator import attrgetter, itemgetter
+from operator import attrgetter
+from typing import Any
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
 from sim.node.gaps import GapCounts, stretch
 from sim.node.kernel import BatchLimits, Boundary, Sequence
 from sim.node.kv_demand import blocks_in, steps_with
+from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
+from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
+from sim.node.work import Arrival, Work
 
 _by_number = attrgetter("number")
-_by_entry = itemgetter(0, 1, 2)
+_by_arrival = attrgetter("arrived")
 
 _NOT_DECODING = 0
-_GONE = -1
 
 
-class _Work:
-    """What the kernel knows about one sequence."""
+class _Work(Work):
+    """`cached` stands still while it decodes: then its cache holds `offset` + finished steps tokens."""
 
-    __slots__ = ("cached", "goal", "lost_ps", "new", "offset", "sequence", "spans", "ticket")
+    __slots__ = ("lost_ps", "new", "offset", "spans", "ticket")
 
-    goal: int
-    """Tokens to have in the cache before it can decode; since its admission."""
     new: int
     """Tokens of the prompt computed per step; while it is prefilled."""
     offset: int
     """Cached tokens minus finished steps, a constant while it decodes."""
 
-    def __init__(self, sequence: Sequence, cached: int) -> None:
-        self.sequence = sequence
-        self.cached = cached  # tokens in the KV cache, unless it decodes
+    def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
+        super().__init__(sequence, arrived, computed)
         self.ticket = _NOT_DECODING  # else the number of its valid entry in the heap of finishes
         self.lost_ps = -1  # when it had its last token before a preemption, until it has the next
         self.spans: tuple[
@@ -51,22 +50,22 @@ class FastForward:
     - Decoding sequences lie in a heap by the step that makes their last token, so that a step touches none of
       them. Who left early stays in it with an outdated ticket until that step comes up.
     - A histogram of the steps in which they take KV blocks (`sim.node.kv_demand`) tells when blocks run out.
-    - An arrival cuts a stretch only if it could enter (`_open`). Otherwise nobody enters before the stretch
-      ends anyway: all slots or tokens are taken, or the head of the queue lacks blocks, which only get fewer.
+    - Planning takes the blocks of a stretch's first step, its end those of the others: the pool sees the
+      calls of a step engine in the order of one. Until then `pool.free` is what the other steps may use.
+    - An arrival cuts a stretch only if it could enter: slots and tokens are left (`_open`), and it precedes
+      all who wait. Otherwise nobody enters before the stretch ends anyway, since the head of the queue, the
+      same until then, lacks a slot, a token or blocks, and blocks only get fewer.
     """
 
     __slots__ = (
         "_arrived",
         "_block_size",
         "_budget",
-        "_chunk_blocks",
         "_decodes",
         "_demand",
         "_finishes",
         "_first_ps",
-        "_free",
         "_gaps",
-        "_gone_waiting",
         "_keep_schedule",
         "_kv_tokens",
         "_law",
@@ -76,8 +75,9 @@ class FastForward:
         "_next_ps",
         "_open",
         "_partial",
-        "_pool_tokens",
+        "_pool",
         "_prefilling",
+        "_queue",
         "_running",
         "_slope_ps",
         "_started_ps",
@@ -99,7 +99,10 @@ class FastForward:
         *,
         keep_schedule: bool = False,
         gaps: GapCounts | None = None,
+        queue: WaitingQueue[Any] | None = None,
+        pool: KvPool | None = None,
     ) -> None:
+        """`queue` and `pool` as for `StepEngine`."""
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -110,16 +113,15 @@ class FastForward:
         self._max_num_seqs = limits.max_num_seqs
         self._budget = limits.max_num_batched_tokens
         self._block_size = limits.block_size
-        self._pool_tokens = limits.kv_blocks * limits.block_size
+        self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
+        self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
         self._log = StretchLog()
 
-        # Since the last boundary: time, whether that instant's boundary was over, number, work.
-        self._arrived: list[tuple[int, bool, int, _Work]] = []
-        self._waiting: deque[_Work] = deque()  # its head is never gone
-        self._gone_waiting = 0  # those in it that are gone
+        self._arrived: list[_Work] = []  # since the last boundary
+        self._waiting = 0  # sequences in the queue: to ask it costs more
         self._running: dict[_Work, None] = {}  # in admission order
         self._leaving: list[_Work] = []  # to be taken out at the next boundary
 
@@ -129,20 +131,18 @@ class FastForward:
         self._tickets = 0
         self._demand = [0] * limits.block_size  # when they take blocks
         self._partial: _Work | None = None  # partly prefilled: always the last of the running ones
-        self._free = limits.kv_blocks  # blocks, before those that the stretch takes
 
         self._next_ps: int | None = None
         self._started_ps = 0
         self._stretch = 0  # steps planned, 0 while idle
         self._first_ps = 0  # duration of the first of them
         self._slope_ps = 0  # by which each is longer than the one before
-        self._open = False  # an arrival could enter before the stretch ends
+        self._open = False  # slots and tokens are left after the first step, and no arrival has cut it yet
         self._prefilling: list[_Work] = []
-        self._chunk_blocks = 0  # taken by their chunks in the first step
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting) - self._gone_waiting + len(self._arrived)
+        return self._waiting + len(self._arrived)
 
     @property
     def running(self) -> int:
@@ -150,9 +150,7 @@ class FastForward:
 
     @property
     def free_blocks(self) -> int:
-        if not self._stretch:
-            return self._free
-        return self._free - self._demand[self.steps % self._block_size] - self._chunk_blocks
+        return self._pool.free
 
     def add(
         self,
@@ -165,23 +163,24 @@ class FastForward:
     ) -> int | None:
         assert 0 <= generated < sequence.output_tokens, (sequence, generated)
         assert 0 <= computed < sequence.prompt_tokens + generated, (sequence, computed, generated)
-        assert sequence.prompt_tokens + sequence.output_tokens <= self._pool_tokens, (
-            sequence,
-            self._pool_tokens,
-        )
+        tokens = sequence.prompt_tokens + sequence.output_tokens
+        assert tokens <= self._pool.blocks * self._block_size, sequence
         sequence.generated = generated
-        sequence.scratch = work = _Work(sequence, computed)
-        self._arrived.append((now_ps, after_boundary, sequence.number, work))
+        sequence.scratch = work = _Work(sequence, (now_ps, after_boundary, sequence.number), computed)
+        self._arrived.append(work)
         if self._open:
-            self._cut(now_ps, after_boundary)
-            self._open = False  # who comes after this one enters then or later
+            # Those who came before in this stretch are not pushed yet. Had one of them been able to pass the
+            # head, it would have cut the stretch.
+            if not self._waiting or self._queue.may_precede_head(work):
+                self._cut(now_ps, after_boundary)
+                self._open = False  # who comes after this one enters then or later
         elif self._next_ps is None:
             self._next_ps = now_ps
         return self._next_ps
 
     def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         work = _work_of(sequence)
-        assert work.ticket != _GONE, sequence
+        assert not work.gone, sequence
         self._leaving.append(work)
         self._cut(now_ps, after_boundary)
         return self._next_ps
@@ -218,7 +217,12 @@ class FastForward:
         if self._stretch:
             self._break_off(now_ps, firsts, ended)
         self._take_in()
-        self._leaving = [*self._running, *self._waiting]
+        for work in self._running:
+            if work.ticket > 0:
+                work.sequence.generated = work.offset + self.steps + 1 - work.sequence.prompt_tokens
+            _leave(work, now_ps, ended)
+        self._forget_running()
+        self._leaving = list(self._queue)
         self._take_out(now_ps, ended)
         self._fall_idle()
         return Boundary(None, sorted(firsts, key=_by_number), sorted(ended, key=_by_number))
@@ -241,16 +245,12 @@ class FastForward:
 
     def blocks_in_use(self, at_ps: int) -> int:
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
-        used = self._pool_tokens // self._block_size - self._free
-        if not self._stretch:
+        used = self._pool.blocks - self._pool.free
+        if self._stretch <= 1:
             return used
-        # Of the stretch: the steps that ended before, and the one under way, which has its blocks already.
-        past = steps_within(max(0, at_ps - 1 - self._started_ps), self._first_ps, self._slope_ps)
-        past = min(past, self._stretch - 1)
-        used += blocks_in(self._demand, self.steps, past + 1, self._decodes) + self._chunk_blocks
-        return used + sum(
-            self._more_blocks(work.cached + work.new, work.new * past) for work in self._prefilling
-        )
+        # Further steps of the stretch: those that ended before but for the first, and the one under way.
+        further = steps_within(max(0, at_ps - 1 - self._started_ps), self._first_ps, self._slope_ps)
+        return used + self._further_blocks(min(further, self._stretch - 1))
 
     def _steps_by(self, at_ps: int) -> int:
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
@@ -292,15 +292,15 @@ class FastForward:
         self.sequence_ps += lasted_ps * (decodes + len(prefilling))
         self.output_tokens_done += decodes * steps
         self._kv_tokens += decodes * steps
-        if steps == 1:
-            self._free -= self._demand[self.steps % self._block_size]
-        else:
-            self._free -= blocks_in(self._demand, self.steps, steps, decodes)
+        if steps > 1:  # before anybody who ends here gives blocks back
+            self._pool.take(blocks_in(self._demand, self.steps + 1, steps - 1, decodes))
+            for work in prefilling:
+                held = work.cached + work.new
+                self._pool.grow(work, held, held + work.new * (steps - 1))
         self.steps = now_step = self.steps + steps
         while finishes and finishes[0][0] <= now_step:
             _, ticket, work = heappop(finishes)
             if work.ticket == ticket:
-                del self._running[work]
                 self._release(work)
                 _leave(work, now_ps, ended)
         if prefilling:
@@ -309,13 +309,10 @@ class FastForward:
 
     def _end_chunks(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         steps = self._stretch
-        self._free -= self._chunk_blocks
         self._partial = None
         for work in self._prefilling:
             new = work.new
             sequence = work.sequence
-            if steps > 1:
-                self._free -= self._more_blocks(work.cached + new, new * (steps - 1))
             work.cached += new * steps
             self.prompt_tokens_done += new * steps
             if work.cached < work.goal:
@@ -335,11 +332,9 @@ class FastForward:
             if sequence.generated < sequence.output_tokens:
                 self._start_decoding(work)
             else:
-                del self._running[work]
                 self._release(work)
                 _leave(work, now_ps, ended)
         self._prefilling = []
-        self._chunk_blocks = 0
 
     def _completes(self, work: _Work) -> bool:
         """Whether the stretch ends the prefill of `work`, which then gets a token."""
@@ -356,29 +351,32 @@ class FastForward:
         heappush(self._finishes, (steps + sequence.output_tokens - sequence.generated, ticket, work))
 
     def _release(self, work: _Work) -> None:
-        """Takes back the blocks of one that ran, and brings its `generated` up to date."""
+        """Takes `work` out of those who run, and brings its `generated` up to date."""
+        del self._running[work]
+        cached = work.cached
         if work.ticket > 0:
-            cached = work.offset + self.steps
-            tokens = cached + 1  # the last one comes into the cache with the next step
-            work.sequence.generated = tokens - work.sequence.prompt_tokens
+            cached = (
+                work.offset + self.steps
+            )  # one less than it has tokens: the last comes with the next step
+            work.sequence.generated = cached + 1 - work.sequence.prompt_tokens
             work.ticket = _NOT_DECODING
             self._demand[-work.offset % self._block_size] -= 1
             self._decodes -= 1
             self._kv_tokens -= cached
-        else:
-            cached = work.cached
-            if work is self._partial:
-                self._partial = None
-        blocks = -(-cached // self._block_size)
-        prompt = work.sequence.shared_prompt
-        if prompt is not None and blocks:
-            prompt.holders -= 1
-            if prompt.holders:
-                blocks -= self._shareable(work)
-        self._free += blocks
+        elif work is self._partial:
+            self._partial = None
+        self._pool.give_back(work, cached)
 
-    def _shareable(self, work: _Work) -> int:
-        return (work.sequence.prompt_tokens - 1) // self._block_size
+    def _forget_running(self) -> None:
+        """All at once, and the step in progress, whose blocks are taken and whose tokens nobody has."""
+        for work in self._running:
+            work.ticket = _NOT_DECODING
+        self._running.clear()
+        self._prefilling = []
+        self._partial = None
+        self._demand = [0] * self._block_size
+        self._decodes = self._kv_tokens = 0
+        self._pool.reset()
 
     def _break_off(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         """Ends the stretch with the last step that ended by now and loses the step in progress."""
@@ -387,13 +385,6 @@ class FastForward:
         if self._stretch:
             ended_ps = self._started_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
             self._end_stretch(ended_ps, firsts, ended)
-        for work in self._prefilling:
-            if work is not self._partial:
-                work.cached = 0  # it was to take its blocks with the step that is lost
-                if work.sequence.shared_prompt is not None:
-                    work.sequence.shared_prompt.holders -= 1
-        self._prefilling = []
-        self._chunk_blocks = 0
 
     # --- between two stretches
 
@@ -402,61 +393,53 @@ class FastForward:
         if len(arrived) > 1:
             # By number within an instant, those after its boundary last: had there been a boundary call, as a
             # plain kernel has one per step, the earlier ones would have been taken in by it.
-            arrived.sort(key=_by_entry)
-        for *_, work in arrived:
-            self._waiting.append(work)
+            arrived.sort(key=_by_arrival)
+        push = self._queue.push
+        for work in arrived:
+            push(work)
+        self._waiting += len(arrived)
         arrived.clear()
 
     def _take_out(self, now_ps: int, ended: list[Sequence]) -> None:
         for work in self._leaving:
-            if work.ticket == _GONE:
+            if work.gone:
                 continue  # its last token came just now, which beats a removal
             if work in self._running:
-                del self._running[work]
                 self._release(work)
             else:
-                self._gone_waiting += 1
+                work.gone = True
+                self._queue.drop(work)
+                self._waiting -= 1
             _leave(work, now_ps, ended)
         self._leaving.clear()
-        self._drop_gone()
-
-    def _drop_gone(self) -> None:
-        waiting = self._waiting
-        while self._gone_waiting and waiting[0].ticket == _GONE:
-            waiting.popleft()
-            self._gone_waiting -= 1
 
     def _fall_idle(self) -> None:
-        assert self._free * self._block_size == self._pool_tokens, self._free
+        assert self._pool.free == self._pool.blocks, (self._pool.free, self._pool.blocks)
         self._next_ps = None
         self._open = False
 
     # --- planning
 
     def _plan(self, now_ps: int) -> None:
-        demand = self._demand[self.steps % self._block_size]
-        preempted = demand > self._free
-        if preempted:
-            demand = self._preempt_for_decodes(now_ps)
-        left = self._budget - self._decodes
-        free = self._free - demand
+        """First those who run, as if by themselves; then newcomers in what is left of tokens and blocks."""
         chunks: list[Chunk] = []
+        demand = self._demand[self.steps % self._block_size]
+        preempted = False
+        if demand > self._pool.free or self._partial is not None:
+            preempted = self._make_room(now_ps)
+            demand = self._demand[self.steps % self._block_size]
+        left = self._budget - self._decodes
+        if demand:
+            self._pool.take(demand)
         partial = self._partial
         if partial is not None:
-            new = min(partial.goal - partial.cached, left)
-            blocks = self._more_blocks(partial.cached, new)
-            if blocks > free:
-                self._preempt_tail(now_ps)
-                preempted = True
-            else:
-                partial.new = new
-                self._prefilling.append(partial)
-                chunks.append((new, partial.cached))
-                self._chunk_blocks = blocks
-                left -= new
-                free -= blocks
+            new = partial.new
+            self._pool.grow(partial, partial.cached, partial.cached + new)
+            self._prefilling.append(partial)
+            chunks.append((new, partial.cached))
+            left -= new
         if self._waiting and not preempted:
-            self._admit(now_ps, left, free, chunks)
+            self._admit(now_ps, left, chunks)
         self._started_ps = now_ps
         if chunks:
             self._plan_prefill(chunks)
@@ -468,54 +451,51 @@ class FastForward:
         else:
             self._next_ps = now_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
 
-    def _preempt_for_decodes(self, now_ps: int) -> int:
-        """Preempts from the tail until the blocks for the next step are free; answers how many those are."""
-        step = self.steps % self._block_size
-        while self._demand[step] > self._free:
+    def _make_room(self, now_ps: int) -> bool:
+        """Preempts from the tail until all who stay find their blocks for the next step; whether it had to.
+
+        The partly prefilled one, whose chunk is decided here, is at the tail: it goes before any who decode.
+        Blocks are counted and not taken, so nothing has to be undone for one who goes.
+        """
+        pool, preemptions = self._pool, self.preemptions
+        while True:
+            wanted = self._demand[self.steps % self._block_size]
+            partial = self._partial
+            if partial is not None:
+                partial.new = min(partial.goal - partial.cached, self._budget - self._decodes)
+                wanted += pool.more(partial, partial.cached, partial.cached + partial.new)
+            if wanted <= pool.free:
+                return self.preemptions > preemptions
             self._preempt_tail(now_ps)
-        return self._demand[step]
 
     def _preempt_tail(self, now_ps: int) -> None:
-        work, _ = self._running.popitem()
+        work = next(reversed(self._running))
         if work.ticket > 0:
             work.lost_ps = now_ps
         self._release(work)
-        work.cached = 0  # prompt and output so far are computed again
-        work.sequence.preemptions += 1
+        work.start_over()
         self.preemptions += 1
-        self._waiting.appendleft(work)
+        self._queue.requeue(work)
+        self._waiting += 1
 
-    def _admit(self, now_ps: int, left: int, free: int, chunks: list[Chunk]) -> None:
-        """First come, first served, while slots, tokens and blocks last."""
-        waiting = self._waiting
+    def _admit(self, now_ps: int, left: int, chunks: list[Chunk]) -> None:
+        """In the order of the queue, while slots, tokens and blocks last."""
+        pool, queue = self._pool, self._queue
         slots = self._max_num_seqs - len(self._running)
-        while left and slots and waiting:
-            work = waiting[0]
-            sequence = work.sequence
-            past = work.cached
-            work.goal = goal = sequence.prompt_tokens + sequence.generated
-            prompt, found = sequence.shared_prompt, 0
-            if prompt is not None and prompt.holders:
-                # Complete, since a leader whose prefill is cut leaves no tokens in the budget for a sibling.
-                found = self._shareable(work)
-                past = max(past, found * self._block_size)
-            work.new = new = min(goal - past, left)
-            blocks = -(-(past + new) // self._block_size) - found
-            if blocks > free:
+        while left and slots and self._waiting:
+            work = queue.head()
+            assert work is not None, "the queue lost somebody"
+            new = pool.admit(work, left)
+            if not new:
                 break  # nobody overtakes the head of the queue
-            work.cached = past
-            if prompt is not None:
-                prompt.holders += 1
-            waiting.popleft()
-            if self._gone_waiting:
-                self._drop_gone()
+            queue.pop()
+            self._waiting -= 1
+            work.new = new
             self._running[work] = None
-            if sequence.started_ps < 0:
-                sequence.started_ps = now_ps
+            if work.sequence.started_ps < 0:
+                work.sequence.started_ps = now_ps
             self._prefilling.append(work)
-            chunks.append((new, past))
-            self._chunk_blocks += blocks
-            free -= blocks
+            chunks.append((new, work.cached))
             left -= new
             slots -= 1
 
@@ -527,11 +507,11 @@ class FastForward:
         self._slope_ps = law.kv_ps * decodes
         # A step that preempted admits nobody, but the one after it may.
         steps = 1 if preempted else self._steps_to_finish()
-        if (steps // self._block_size + 1) * decodes > self._free:  # else blocks suffice in any case
-            steps = steps_with(self._demand, self.steps, steps, decodes, self._free)
+        further, free = steps - 1, self._pool.free  # the first step has its blocks
+        if (further // self._block_size + 1) * decodes > free:  # else blocks suffice in any case
+            steps = 1 + steps_with(self._demand, self.steps + 1, further, decodes, free)
         self._stretch = steps
-        room = decodes < self._max_num_seqs and decodes < self._budget
-        self._open = steps > 1 and room and not self._waiting
+        self._open = steps > 1 and decodes < self._max_num_seqs and decodes < self._budget
 
     def _plan_prefill(self, chunks: list[Chunk]) -> None:
         """A step with chunks changes the batch, unless it is one of several that a long prompt fills up.
@@ -542,26 +522,30 @@ class FastForward:
         self._first_ps = law.step_ps(chunks, self._decodes, self._kv_tokens)
         self._slope_ps = 0
         self._stretch = 1
-        self._open = False
+        self._open = False  # of several steps with chunks each uses up all tokens
         new, past = chunks[0]
         full_chunks = (self._prefilling[0].goal - past) // new
         if full_chunks > 1:
-            self._stretch = self._steps_of_chunks(full_chunks, new, past)
+            self._stretch = self._steps_of_chunks(full_chunks)
             pairs = max(new, law.prefill_tile_tokens) * new
             self._slope_ps = law.pair_ps * pairs + law.mixed_kv_ps * self._decodes
 
-    def _steps_of_chunks(self, steps: int, new: int, past: int) -> int:
-        """As many of `steps` with `new` prompt tokens each as pass while nobody ends and no block lacks."""
+    def _steps_of_chunks(self, steps: int) -> int:
+        """As many of `steps` with a full chunk each as pass while nobody ends and no block lacks."""
         decodes = self._decodes
         if decodes:
             steps = min(steps, self._steps_to_finish())
-        free = self._free - self._chunk_blocks
-        while steps > 1:
-            blocks = self._more_blocks(past + new, new * (steps - 1))
-            if blocks_in(self._demand, self.steps, steps, decodes) + blocks <= free:
-                break
-            steps //= 2  # not the most that fit, but soon found; one step is known to fit
+        while steps > 1 and self._further_blocks(steps - 1) > self._pool.free:
+            steps //= 2  # not the most that fit, but soon found; the first has its blocks
         return steps
+
+    def _further_blocks(self, further: int) -> int:
+        """Blocks that so many steps after the first of the stretch take."""
+        blocks = blocks_in(self._demand, self.steps + 1, further, self._decodes)
+        for work in self._prefilling:
+            held = work.cached + work.new
+            blocks += self._pool.more(work, held, held + work.new * further)
+        return blocks
 
     def _steps_to_finish(self) -> int:
         """Steps until the first of the decoding sequences has its last token."""
@@ -570,13 +554,9 @@ class FastForward:
             heappop(finishes)
         return finishes[0][0] - self.steps
 
-    def _more_blocks(self, cached: int, more: int) -> int:
-        """Blocks to add to those that hold `cached` tokens for them to hold `more`."""
-        return -(-(cached + more) // self._block_size) + -cached // self._block_size
-
 
 def _leave(work: _Work, now_ps: int, ended: list[Sequence]) -> None:
-    work.ticket = _GONE
+    work.gone = True
     work.sequence.last_ps = now_ps
     ended.append(work.sequence)
     del work.sequence  # or the two would keep each other in memory until a collection of cycles

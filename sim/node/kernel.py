@@ -26,13 +26,9 @@ class BatchLimits:
         """KV blocks that hold `tokens` of one sequence."""
         return -(-tokens // self.block_size)
 
-    def shareable(self, prompt_tokens: int) -> int:
-        """KV blocks of a prompt that siblings can share: full ones, without the last token's."""
-        return (prompt_tokens - 1) // self.block_size
-
 
 class SharedPrompt:
-    """The prompt that several completions of one request have in common, all of them in one kernel.
+    """The prompt that several completions of one request have in common.
 
     As under vLLM's prefix caching, its full KV blocks are computed once and held together: while one sequence
     holds them, another is admitted with them in its cache, and they come free with the last that lets go. At
@@ -40,11 +36,7 @@ class SharedPrompt:
     the block of that token is nobody else's, full or not.
     """
 
-    __slots__ = ("holders",)
-
-    def __init__(self) -> None:
-        self.holders = 0
-        """Running sequences; the kernel counts. The first takes the blocks when its prefill is planned."""
+    __slots__ = ()
 
 
 class Sequence:

@@ -5,25 +5,25 @@ not affine.
 """
 
 from bisect import bisect_right
-from collections import deque
 from operator import attrgetter
+from typing import Any
 
 from hwmodels.step_time import StepTime
 from sim.node.gaps import GapCounts, stretch
 from sim.node.kernel import BatchLimits, Boundary, Sequence
+from sim.node.kv_pool import CountingPool, KvPool
+from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
+from sim.node.work import Arrival, Work
 
 _by_number = attrgetter("number")
+_by_arrival = attrgetter("arrived")
 
 
-class _Work:
-    """What the engine knows about one sequence."""
+class _Work(Work):
+    __slots__ = ("decoding", "earlier_tokens", "latest_ps", "token_ps")
 
-    __slots__ = ("blocks", "cached", "decoding", "earlier_tokens", "latest_ps", "sequence", "token_ps")
-
-    def __init__(self, sequence: Sequence, cached: int) -> None:
-        self.sequence = sequence
-        self.cached = cached  # tokens in the KV cache
-        self.blocks = 0  # KV blocks held
+    def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
+        super().__init__(sequence, arrived, computed)
         self.decoding = False
         self.latest_ps = -1  # when its latest token came, -1 before the first made here
         self.earlier_tokens = sequence.generated  # made elsewhere, or before the times that still matter
@@ -39,7 +39,7 @@ class StepEngine:
     """Continuous batching with chunked prefill in the manner of vLLM V1, one step at a time.
 
     A step gives one token to every decoding sequence in admission order, then as much of its prompt as the
-    budget allows to the one that is partly prefilled, then admits first come, first served. Only the budget
+    budget allows to the one that is partly prefilled, then admits in the order of the queue. Only the budget
     cuts prompts into pieces, so at most one sequence is partly prefilled, and it is the last of the running.
 
     Running sequences never outnumber the token budget, whatever `max_num_seqs`: each was admitted in a step
@@ -53,20 +53,24 @@ class StepEngine:
         *,
         keep_schedule: bool = False,
         gaps: GapCounts | None = None,
+        queue: WaitingQueue[Any] | None = None,
+        pool: KvPool | None = None,
     ) -> None:
+        """`queue` and `pool` are empty; by default first come first served, and blocks that are counted."""
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
         self.sequence_ps = 0
         self.prompt_tokens_done = 0
         self.output_tokens_done = 0
-        self.free_blocks = limits.kv_blocks
         self._limits = limits
+        self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
+        self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
-        self._arrived: list[tuple[int, bool, int, _Work]] = []  # since the last boundary, see `add`
-        self._waiting: deque[_Work] = deque()
+        self._arrived: list[_Work] = []  # since the last boundary
+        self._waiting = 0  # sequences in the queue
         self._running: list[_Work] = []  # in admission order
         self._leaving: list[_Work] = []  # to be taken out at the next boundary
         self._shares: list[tuple[_Work, int]] = []  # the step in progress: who computes how many tokens
@@ -74,8 +78,12 @@ class StepEngine:
         self._next_ps: int | None = None
 
     @property
+    def free_blocks(self) -> int:
+        return self._pool.free
+
+    @property
     def waiting(self) -> int:
-        return len(self._waiting) + len(self._arrived)
+        return self._waiting + len(self._arrived)
 
     @property
     def running(self) -> int:
@@ -96,8 +104,8 @@ class StepEngine:
             self._limits.blocks(sequence.prompt_tokens + sequence.output_tokens) <= self._limits.kv_blocks
         ), sequence
         sequence.generated = generated
-        sequence.scratch = work = _Work(sequence, computed)
-        self._arrived.append((now_ps, after_boundary, sequence.number, work))
+        sequence.scratch = work = _Work(sequence, (now_ps, after_boundary, sequence.number), computed)
+        self._arrived.append(work)
         if self._next_ps is None:
             self._next_ps = now_ps
         return self._due(now_ps)
@@ -105,9 +113,7 @@ class StepEngine:
     def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
         work = _work_of(sequence)
-        assert work in self._running or work in self._waiting or any(w is work for *_, w in self._arrived), (
-            sequence
-        )
+        assert not work.gone, sequence
         self._leaving.append(work)
         return self._due(now_ps)
 
@@ -121,9 +127,8 @@ class StepEngine:
         firsts, ended = self._end_step(now_ps)
         self._take_in()
         for work in self._leaving:
-            if work.sequence not in ended:  # a last token beats a removal
-                self._take_out(work, now_ps)
-                ended.append(work.sequence)
+            if not work.gone:  # a last token beats a removal
+                self._take_out(work, now_ps, ended)
         self._leaving.clear()
         self._next_ps = self._start_step(now_ps) if self._running or self._waiting else None
         return Boundary(self._next_ps, sorted(firsts, key=_by_number), sorted(ended, key=_by_number))
@@ -132,12 +137,14 @@ class StepEngine:
         firsts, ended = self._end_step(now_ps) if self._due(now_ps) == now_ps else ([], [])
         self._shares.clear()  # the step in progress is lost
         self._take_in()
-        for work in [*self._running, *self._waiting]:
-            self._take_out(work, now_ps)
-            ended.append(work.sequence)
+        for work in self._running:
+            _leave(work, now_ps, ended)
+        self._running.clear()
+        self._pool.reset()  # of the lost step, too, whose blocks are taken and whose tokens nobody has
+        for work in list(self._queue):
+            self._take_out(work, now_ps, ended)
         self._leaving.clear()
         self._next_ps = None
-        assert self.free_blocks == self._limits.kv_blocks, self.free_blocks
         return Boundary(None, sorted(firsts, key=_by_number), sorted(ended, key=_by_number))
 
     def tokens_by(self, sequence: Sequence, at_ps: int) -> int:
@@ -147,14 +154,14 @@ class StepEngine:
         return work.earlier_tokens + bisect_right(work.token_ps, at_ps) + due_now
 
     def forget(self, before_ps: int) -> None:
-        for work in [*self._running, *self._waiting]:
+        for work in [*self._running, *self._queue]:
             past = bisect_right(work.token_ps, before_ps)
             work.earlier_tokens += past
             del work.token_ps[:past]
 
     def blocks_in_use(self, at_ps: int) -> int:
         self._due(at_ps)  # no later than the end of the step
-        return self._limits.kv_blocks - self.free_blocks
+        return self._pool.blocks - self._pool.free
 
     def _due(self, now_ps: int) -> int | None:
         assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
@@ -183,8 +190,7 @@ class StepEngine:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
             if sequence.generated == sequence.output_tokens:
-                self._take_out(work, now_ps)
-                ended.append(sequence)
+                self._take_out(work, now_ps, ended)
         return firsts, ended
 
     def _count_step(self, lasted_ps: int, shares: list[tuple[_Work, int]]) -> None:
@@ -206,15 +212,19 @@ class StepEngine:
                 gaps.add_one(work.latest_ps, now_ps)
 
     def _take_in(self) -> None:
-        self._arrived.sort(key=lambda arrival: arrival[:3])
-        self._waiting.extend(work for *_, work in self._arrived)
+        for work in sorted(self._arrived, key=_by_arrival):
+            self._queue.push(work)
+        self._waiting += len(self._arrived)
         self._arrived.clear()
 
-    def _take_out(self, work: _Work, now_ps: int) -> None:
-        queue = self._running if work in self._running else self._waiting
-        queue.remove(work)
-        self._release_blocks(work)
-        work.sequence.last_ps = now_ps
+    def _take_out(self, work: _Work, now_ps: int, ended: list[Sequence]) -> None:
+        _leave(work, now_ps, ended)
+        if work in self._running:
+            self._running.remove(work)
+            self._pool.give_back(work, work.cached)
+        else:
+            self._queue.drop(work)
+            self._waiting -= 1
 
     def _start_step(self, now_ps: int) -> int:
         left, preempted = self._serve_running()
@@ -229,84 +239,63 @@ class StepEngine:
         return now_ps + duration_ps
 
     def _serve_running(self) -> tuple[int, bool]:
-        """Answers what is left of the token budget, and whether somebody lost his place."""
-        left = self._limits.max_num_batched_tokens
+        """Answers what is left of the token budget, and whether somebody lost his place.
+
+        Blocks are counted before any is taken, so nothing has to be undone for one who loses his place.
+        """
         preemptions = self.preemptions
-        served = 0
-        while served < len(self._running):  # the list may shrink from its end meanwhile
-            work = self._running[served]
-            new = min(work.lacking, left)
-            assert new >= 1, "running sequences never outnumber the budget"
-            if not self._make_room(work, new):
-                break
-            self._share(work, new)
-            left -= new
-            served += 1
+        wants = self._wants()
+        while self._blocks_for(wants) > self._pool.free:
+            self._preempt(self._running.pop())
+            wants = self._wants()
+        for work, new in wants:
+            self._pool.grow(work, work.cached, work.cached + new)
+        self._shares += wants
+        left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
         return left, self.preemptions > preemptions
 
-    def _make_room(self, work: _Work, new: int) -> bool:
-        """Preempts from the tail until `new` tokens find free blocks; False if `work` itself had to go."""
-        while self._blocks_for(work, new) > self.free_blocks:
-            victim = self._running.pop()
-            self._preempt(victim)
-            if victim is work:
-                return False
-        return True
+    def _wants(self) -> list[tuple[_Work, int]]:
+        """Who computes how many tokens of those who run, in admission order."""
+        left = self._limits.max_num_batched_tokens
+        wants = []
+        for work in self._running:
+            new = min(work.lacking, left)
+            assert new >= 1, "running sequences never outnumber the budget"
+            wants.append((work, new))
+            left -= new
+        return wants
+
+    def _blocks_for(self, wants: list[tuple[_Work, int]]) -> int:
+        return sum(self._pool.more(work, work.cached, work.cached + new) for work, new in wants)
 
     def _preempt(self, work: _Work) -> None:
-        self._release_blocks(work)
-        work.cached = 0  # prompt and output so far are computed again
+        self._pool.give_back(work, work.cached)
+        work.start_over()
         work.decoding = False
-        work.sequence.preemptions += 1
         self.preemptions += 1
-        self._waiting.appendleft(work)
+        self._queue.requeue(work)
+        self._waiting += 1
 
     def _admit(self, now_ps: int, left: int) -> None:
         while self._waiting and len(self._running) < self._limits.max_num_seqs and left > 0:
-            work = self._waiting[0]
-            found = self._blocks_of_siblings(work)
-            cached = max(work.cached, found * self._limits.block_size)
-            new = min(work.lacking + work.cached - cached, left)
-            if self._limits.blocks(cached + new) - found > self.free_blocks:
+            work = self._queue.head()
+            assert work is not None, "the queue lost somebody"
+            new = self._pool.admit(work, left)
+            if not new:
                 return  # nobody overtakes the head of the queue
-            self._waiting.popleft()
+            self._queue.pop()
+            self._waiting -= 1
             self._running.append(work)
-            work.cached, work.blocks = cached, found
-            if work.sequence.shared_prompt is not None:
-                work.sequence.shared_prompt.holders += 1
-            self._share(work, new)
+            self._shares.append((work, new))
             left -= new
             if work.sequence.started_ps < 0:
                 work.sequence.started_ps = now_ps
 
-    def _share(self, work: _Work, new: int) -> None:
-        blocks = self._blocks_for(work, new)
-        self.free_blocks -= blocks
-        work.blocks += blocks
-        self._shares.append((work, new))
 
-    def _blocks_for(self, work: _Work, new: int) -> int:
-        return self._limits.blocks(work.cached + new) - work.blocks
-
-    def _blocks_of_siblings(self, work: _Work) -> int:
-        """Blocks of its prompt that are there already.
-
-        All that can be shared, or none: only the budget cuts a prefill short, and then the step has no tokens
-        left to admit a sibling.
-        """
-        prompt = work.sequence.shared_prompt
-        if prompt is None or not prompt.holders:
-            return 0
-        return self._limits.shareable(work.sequence.prompt_tokens)
-
-    def _release_blocks(self, work: _Work) -> None:
-        if not work.blocks:
-            return  # it was waiting
-        prompt = work.sequence.shared_prompt
-        if prompt is not None:
-            prompt.holders -= 1
-        self.free_blocks += work.blocks - self._blocks_of_siblings(work)
-        work.blocks = 0
+def _leave(work: _Work, now_ps: int, ended: list[Sequence]) -> None:
+    work.gone = True
+    work.sequence.last_ps = now_ps
+    ended.append(work.sequence)
 
 
 def _work_of(sequence: Sequence) -> _Work:

@@ -25,15 +25,19 @@ from tests.support.kernel_driver import (
     Workload,
 )
 from tests.support.kernel_workload import random_workload
+from tests.support.queues_and_pools import QUEUES, LoggingPool
 
 SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
 
 
-def assert_kernels_agree(workload: Workload) -> Course:
+def assert_kernels_agree(workload: Workload, order: str = "first_come") -> Course:
     limits, law = workload.limits, workload.law
-    plain = Driver(StepEngine(limits, law, keep_schedule=True), workload.events).run()
-    kernel = FastForward(limits, law, keep_schedule=True)
+    pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
+    engine = StepEngine(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=pool)
+    plain = Driver(engine, workload.events).run()
+    kernel = FastForward(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=fast_pool)
     fast = Driver(kernel, plain.events).run()  # with the times at which the plain one had its boundaries
+    assert fast_pool.log == pool.log
     assert fast.firsts == plain.firsts
     assert fast.ended == plain.ended
     assert fast.stamps() == plain.stamps()
@@ -102,13 +106,13 @@ def small_workloads(draw: st.DrawFn) -> Workload:
     return Workload(limits, draw(laws), events)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(small_workloads())
 def test_both_kernels_give_every_stamp_of_small_workloads_alike(workload: Workload) -> None:
     assert_kernels_agree(workload)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
 def test_both_kernels_give_every_stamp_of_random_workloads_alike(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed)))
@@ -127,7 +131,21 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
     assert sum(len(course.answers) for course in courses) > 10_000
 
 
+@pytest.mark.parametrize("order", [order for order in QUEUES if order != "first_come"])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: int) -> None:
+    assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), order)
+
+
+def test_an_order_changes_who_is_served() -> None:
+    workload = random_workload(np.random.default_rng(11))
+    ended = [tuple(assert_kernels_agree(workload, order).ended) for order in QUEUES]
+    assert len(set(ended)) == len(QUEUES)
+
+
 @pytest.mark.soak
-def test_both_kernels_agree_on_thousands_of_random_workloads() -> None:
+@pytest.mark.parametrize("order", QUEUES)
+def test_both_kernels_agree_on_thousands_of_random_workloads(order: str) -> None:
     for seed in range(SOAK_WORKLOADS):
-        assert_kernels_agree(random_workload(np.random.default_rng([80, seed])))
+        assert_kernels_agree(random_workload(np.random.default_rng([80, seed])), order)

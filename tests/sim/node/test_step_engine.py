@@ -480,14 +480,14 @@ class WatchedEngine(StepEngine):
 
     def _start_step(self, now_ps: int) -> int:
         next_ps = super()._start_step(now_ps)
-        held = sum(work.blocks for work in self._running)
+        held = sum(self._limits.blocks(work.cached + new) for work, new in self._shares)
         for work in {work.sequence.shared_prompt: work for work in self._running}.values():
             prompt = work.sequence.shared_prompt
-            if prompt is not None:  # its blocks are one each, however many hold them
-                assert prompt.holders == sum(w.sequence.shared_prompt is prompt for w in self._running)
-                held -= (prompt.holders - 1) * self._limits.shareable(work.sequence.prompt_tokens)
+            if prompt is not None:  # its full blocks are one each, however many hold them
+                holders = sum(other.sequence.shared_prompt is prompt for other in self._running)
+                held -= (holders - 1) * ((work.sequence.prompt_tokens - 1) // self._limits.block_size)
         assert self.free_blocks + held == self._limits.kv_blocks
-        assert all(work.blocks == 0 for work in self._waiting)
+        assert {work for work, _ in self._shares} == set(self._running)
         assert len(self._running) <= min(self._limits.max_num_seqs, self._limits.max_num_batched_tokens)
         assert sum(new for _, new in self._shares) <= self._limits.max_num_batched_tokens
         partly = [work for work, new in self._shares if work.lacking > new]

@@ -1,0 +1,82 @@
+"""Who of those that wait enters a node next.
+
+Both kernels share one such object, so an order is written once and their equality covers it. Work is pushed
+in the same order by both, but not at the same boundaries: the fast one has none inside a stretch of steps.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from sim.node.work import Work
+
+W = TypeVar("W", bound=Work)
+
+
+class WaitingQueue(Protocol[W]):
+    def push(self, work: W, /) -> None:
+        """One more waits. They come in the order of `arrived`."""
+        ...
+
+    def requeue(self, work: W, /) -> None:
+        """Back after a preemption. Of several at one boundary the one admitted last comes first."""
+        ...
+
+    def head(self) -> W | None:
+        """Who enters next, None while nobody waits. Who lacks KV blocks stays the head: nobody overtakes it.
+
+        May change by what happens to the queue alone, not by steps that pass.
+        """
+        ...
+
+    def pop(self) -> W:
+        """The head, which enters."""
+        ...
+
+    def drop(self, work: W) -> None:
+        """`work` leaves while it waits, and is marked `gone`: it must not come up again.
+
+        It need not be looked for, but keeps nothing except its place: its `sequence` is taken from it.
+        """
+        ...
+
+    def may_precede_head(self, newcomer: W) -> bool:
+        """Whether `newcomer`, not pushed yet, could go before the present head.
+
+        Asked while steps are planned ahead, to end them early. A boundary at which nobody enters changes
+        nothing, so too often yes costs time, and too often no costs exactness. What is compared must be all
+        that the order compares: `arrived` decides among equals, and a reaction to what happened at this
+        instant can have the lower number.
+        """
+        ...
+
+    def __iter__(self) -> Iterator[W]:
+        """All who wait, in any order that does not depend on when they were pushed."""
+        ...
+
+
+class FirstComeFirstServed(Generic[W]):
+    """Who was preempted goes to the front: everybody who waits came later."""
+
+    def __init__(self) -> None:
+        self._line: deque[W] = deque()
+        # The line's own methods, a call less each on every request's way.
+        self.push: Callable[[W], None] = self._line.append
+        self.requeue: Callable[[W], None] = self._line.appendleft
+        self.pop: Callable[[], W] = self._line.popleft
+
+    def head(self) -> W | None:
+        line = self._line
+        while line and line[0].gone:
+            line.popleft()
+        return line[0] if line else None
+
+    def drop(self, work: W) -> None:
+        """It stays in the line until it comes up: looking for it would cost the length of the line."""
+
+    def may_precede_head(self, newcomer: W) -> bool:
+        del newcomer
+        return False
+
+    def __iter__(self) -> Iterator[W]:
+        return (work for work in self._line if not work.gone)

@@ -1,0 +1,28 @@
+"""What an engine, its queue and its KV pool know about one sequence inside a kernel."""
+
+from sim.node.kernel import Sequence
+
+Arrival = tuple[int, bool, int]
+"""Time, whether that instant's boundary was over, number: who came first, within an instant too."""
+
+
+class Work:
+    __slots__ = ("arrived", "cached", "computed", "goal", "gone", "sequence")
+
+    def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
+        self.sequence = sequence
+        self.arrived = arrived
+        self.computed = computed
+        """Tokens whose cache comes with it from elsewhere, until a preemption takes them."""
+        self.cached = 0
+        """Tokens in the KV cache while it runs; the pool sets it on admission."""
+        self.goal = sequence.prompt_tokens + sequence.generated
+        """Tokens to have in the cache before it can make its first one after its arrival or preemption."""
+        self.gone = False
+        """It left the kernel."""
+
+    def start_over(self) -> None:
+        """After a preemption: prompt and output so far are computed again."""
+        self.cached = self.computed = 0
+        self.goal = self.sequence.prompt_tokens + self.sequence.generated
+        self.sequence.preemptions += 1

@@ -1,0 +1,119 @@
+"""Queue orders that the product does not have, and a pool that writes down its calls: the seams at work."""
+
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from sim.node.kv_pool import CountingPool
+from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
+from sim.node.work import Arrival, Work
+
+Entry = tuple[int, Arrival, int, Any]
+
+
+class Sorted:
+    """By a constant of the sequence, then by arrival. Who was preempted goes back to where it came from."""
+
+    def __init__(self, key: Callable[[Any], int]) -> None:
+        self._key = key
+        self._heap: list[Entry] = []
+        self._pushes = count()  # the completions of one request arrive as equals
+
+    def push(self, work: Any) -> None:
+        heappush(self._heap, (self._key(work), work.arrived, next(self._pushes), work))
+
+    requeue = push
+
+    def head(self) -> Any:
+        while self._heap and self._heap[0][3].gone:
+            heappop(self._heap)
+        return self._heap[0][3] if self._heap else None
+
+    def pop(self) -> Any:
+        return heappop(self._heap)[3]
+
+    def drop(self, work: Any) -> None:
+        assert work.gone
+
+    def may_precede_head(self, newcomer: Any) -> bool:
+        head = self.head()
+        return (self._key(newcomer), newcomer.arrived) < (self._key(head), head.arrived)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (work for *_, work in sorted(self._heap, key=lambda entry: entry[:3]) if not work.gone)
+
+
+class LastComeFirstServed:
+    """The order that lets newcomers pass most: every one of them precedes everybody."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self.push = self.requeue = self._stack.append
+
+    def head(self) -> Any:
+        while self._stack and self._stack[-1].gone:
+            self._stack.pop()
+        return self._stack[-1] if self._stack else None
+
+    def pop(self) -> Any:
+        return self._stack.pop()
+
+    def drop(self, work: Any) -> None:
+        assert work.gone
+
+    def may_precede_head(self, newcomer: Any) -> bool:
+        return not newcomer.gone
+
+    def __iter__(self) -> Iterator[Any]:
+        return (work for work in self._stack if not work.gone)
+
+
+QUEUES: dict[str, Callable[[], WaitingQueue[Any]]] = {
+    "first_come": FirstComeFirstServed,
+    "last_come": LastComeFirstServed,
+    "shortest_first": lambda: Sorted(lambda work: int(work.sequence.prompt_tokens)),
+    "two_classes": lambda: Sorted(lambda work: int(work.sequence.number % 2)),
+}
+
+
+class LoggingPool(CountingPool):
+    """What comes in one go under one engine and step by step under the other is added up.
+
+    So that both logs must be equal: who was admitted and who gave back, in order, and how many blocks those
+    who ran had taken in between.
+    """
+
+    def __init__(self, blocks: int, block_size: int) -> None:
+        super().__init__(blocks, block_size)
+        self.log: list[tuple[object, ...]] = []
+        self._taken = 0
+
+    def admit(self, work: Work, left: int) -> int:
+        new = super().admit(work, left)
+        if new:
+            self._note("admit", work.sequence.number, work.cached, new)
+        return new
+
+    def grow(self, work: Work, held: int, tokens: int) -> None:
+        self._taken += self.more(work, held, tokens)
+        super().grow(work, held, tokens)
+        assert self.free >= 0
+
+    def take(self, blocks: int) -> None:
+        self._taken += blocks
+        super().take(blocks)
+        assert self.free >= 0
+
+    def give_back(self, work: Work, tokens: int) -> None:
+        self._note("give back", work.sequence.number, tokens)
+        super().give_back(work, tokens)
+
+    def reset(self) -> None:
+        self._taken = 0  # what the lost step had taken is not comparable: it may lie inside a stretch
+        self._note("reset")
+        super().reset()
+
+    def _note(self, *what: object) -> None:
+        self.log.append((self._taken, *what))
+        self._taken = 0
