@@ -38,7 +38,7 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class HopFacts:
-    """What is known of one kind of hop. `jitter` is `gamma` or `lognormal`; `shared`: an access line."""
+    """What is known of one kind of hop. `jitter` is a key of `FAMILIES`; `shared`: an access line."""
 
     title: str
     jitter: str

@@ -5,21 +5,14 @@ from difflib import get_close_matches
 from typing import get_args
 
 from e80sim.mistakes import UserError
-from sim.network.places import (
-    GATEWAY,
-    CustomPlace,
-    EdgePlace,
-    End,
-    InternetPlace,
-    RegionPlace,
-)
+from sim.network.places import GATEWAY, EdgePlace, InternetPlace, Place, PlaceSpec, RegionPlace
 from sim.network.regions import region_table
 
 ACCESS: tuple[str, ...] = get_args(InternetPlace.model_fields["access"].annotation)
 FORMS = "edge, gateway, a region such as aws:us-east-1, internet:cable:aws:us-east-1"
 
 
-def end_named(text: str, places: Mapping[str, EdgePlace | RegionPlace | InternetPlace | CustomPlace]) -> End:
+def end_named(text: str, places: Mapping[str, Place]) -> PlaceSpec:
     """One of `places`, `edge`, `gateway`, a region, or `internet:ACCESS:REGION`; else ValueError.
 
     Two ends written alike are two hosts of one kind, but a name in `places` twice is one host.

@@ -1,14 +1,14 @@
 """One stretch of network between two places: a round-trip floor and what comes on top of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import NamedTuple
 
 from e80sim.choices import Confidence
 from hwmodels.value import Value
 from sim.network.catalogue import HopFacts, NetworkFacts, Values, weakest
-from sim.network.jitter import Gamma, Jitter, Lognormal
+from sim.network.jitter import FAMILIES, Gamma, Jitter
 from sim.network.regions import RegionTable
 
 
@@ -75,9 +75,8 @@ def catalogued(facts: NetworkFacts, kind: str, name: str | None = None, floor: V
 
 
 def _jitter(facts: HopFacts, values: Mapping[str, Value]) -> Jitter:
-    if facts.jitter == "lognormal":
-        return Lognormal(values["jitter_median_ms"].value, values["jitter_sigma"].value)
-    return Gamma(values["jitter_shape"].value, values["jitter_scale_ms"].value)
+    family = FAMILIES[facts.jitter]
+    return family(**{field.name: values[f"jitter_{field.name}"].value for field in fields(family)})
 
 
 def metro(atlas: Atlas, region: str, private: bool) -> Hop:

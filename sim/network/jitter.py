@@ -4,6 +4,7 @@ Independent draws per message would reorder TCP. Both families split exactly: th
 distribution that the hop states, whatever the share of the message.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import exp, expm1, sqrt
 
@@ -14,9 +15,47 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
+class _Jitter(ABC):
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def mean_ms(self) -> float: ...
+    @property
+    @abstractmethod
+    def variance_ms2(self) -> float: ...
+
+
+class Adding(_Jitter):
+    """Its two parts add."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def part_ms(self, rng: Generator, share: float, size: tuple[int, ...]) -> FloatArray:
+        """`share` of it."""
+
+
+class Scaling(_Jitter):
+    """Its two parts multiply."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def base_ms(self, rng: Generator, share: float, size: tuple[int, ...]) -> FloatArray:
+        """`share` of it, in time: the part of the connection."""
+
+    @abstractmethod
+    def factor(self, rng: Generator, share: float, size: tuple[int, ...]) -> FloatArray:
+        """`share` of it, as a factor around 1: the part of a message."""
+
+
+Jitter = Adding | Scaling
+
+
 @dataclass(frozen=True, slots=True)
-class Gamma:
-    """The parts add: gamma variates of one scale do so by their shapes."""
+class Gamma(Adding):
+    """Gamma variates of one scale add by their shapes."""
 
     shape: float
     scale_ms: float
@@ -34,8 +73,8 @@ class Gamma:
 
 
 @dataclass(frozen=True, slots=True)
-class Lognormal:
-    """The parts multiply: their logarithms are normal and add."""
+class Lognormal(Scaling):
+    """The logarithms of the parts are normal and add."""
 
     median_ms: float
     sigma: float
@@ -55,4 +94,5 @@ class Lognormal:
         return rng.lognormal(0.0, self.sigma * sqrt(share), size)
 
 
-Jitter = Gamma | Lognormal
+FAMILIES: dict[str, type[Gamma] | type[Lognormal]] = {"gamma": Gamma, "lognormal": Lognormal}
+"""By the word of the catalogue, whose values `jitter_...` are the fields."""

@@ -7,6 +7,7 @@ from typing import Literal
 from sim.network.line import AccessLine
 
 Tls = Literal["none", "1.2", "1.3"]
+Connections = Literal["pooled", "per_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class KeepAlive:
     A connection carries one request at a time (HTTP/1.1). `dns_lookup_ms` absent: what the path says.
     """
 
-    connections: Literal["pooled", "per_request"] = "pooled"
+    connections: Connections = "pooled"
     users: int = 1
     idle_timeout_s: float = 60.0
     tls: Tls = "1.3"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from numpy.random import Generator
 
@@ -10,9 +10,9 @@ from hwmodels.value import Value
 from sim.network.catalogue import network_facts
 from sim.network.connections import Link
 from sim.network.hops import evidence_of
-from sim.network.keep_alive import KeepAlive, Tls
+from sim.network.keep_alive import Connections, KeepAlive, Tls
 from sim.network.path import Path
-from sim.network.places import GATEWAY, CustomPlace, EdgePlace, End, InternetPlace, RegionPlace, path_between
+from sim.network.places import GATEWAY, Place, PlaceSpec, path_between
 from sim.network.transport import transport_of
 from sim.network.variates import MESSAGE_BLOCK
 
@@ -40,7 +40,7 @@ class NetworkSettings(Protocol):
         ...
 
     @property
-    def places(self) -> Mapping[str, EdgePlace | RegionPlace | InternetPlace | CustomPlace]: ...
+    def places(self) -> Mapping[str, Place]: ...
 
 
 class Network:
@@ -54,13 +54,11 @@ class Network:
     def _path(self, a: str, b: str | None = None) -> Path:
         return self.path_between(self._end(a), self._end(b))
 
-    def path_between(self, a: End, b: End) -> Path:
+    def path_between(self, a: PlaceSpec, b: PlaceSpec) -> Path:
         """From `a` to `b`, which the scenario need not name."""
         return path_between(a, b, self._settings.site, self._facts)
 
-    def keep_alive(
-        self, a: End, connections: Literal["pooled", "per_request"] = "pooled", users: int = 1
-    ) -> KeepAlive:
+    def keep_alive(self, a: PlaceSpec, connections: Connections = "pooled", users: int = 1) -> KeepAlive:
         """How a caller at `a` treats its connections."""
         settings = self._settings
         return KeepAlive(
@@ -68,7 +66,7 @@ class Network:
             users=users,
             idle_timeout_s=settings.idle_timeout_s,
             tls=settings.tls,
-            dns_lookup_ms=None if isinstance(a, CustomPlace) else settings.dns_lookup_ms,
+            dns_lookup_ms=None if a.states_dns else settings.dns_lookup_ms,
         )
 
     def link(
@@ -77,7 +75,7 @@ class Network:
         b: str | None,
         rng: Generator,
         *,
-        connections: Literal["pooled", "per_request"] = "pooled",
+        connections: Connections = "pooled",
         users: int = 1,
         block: int = MESSAGE_BLOCK,
     ) -> Link:
@@ -103,11 +101,10 @@ class Network:
     def _dns(self, a: str, path: Path) -> list[Value]:
         if self._settings.dns_lookup_ms is not None or not path.dns_lookup_ms:
             return []
-        kind = self._settings.places[a].kind
-        value = self._facts.dns_lookup.get(f"{kind}_ms")
-        return [] if value is None else [value]
+        place = self._end(a)
+        return [] if place.states_dns else [self._facts.dns_lookup[place.resolver]]
 
-    def _end(self, name: str | None) -> End:
+    def _end(self, name: str | None) -> PlaceSpec:
         return GATEWAY if name is None else self._settings.places[name]
 
 

@@ -1,9 +1,11 @@
 """Where callers and apps are, as a scenario says it, and the hops between any two of them."""
 
-from typing import Annotated, Literal, Self
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from e80sim.choices import OneOf, by_kind
 from sim.network.catalogue import LEAST_MBIT_PER_S, MOST_MBIT_PER_S, NetworkFacts, network_facts
 from sim.network.hops import Atlas, Hop, catalogued, inter_region, metro
 from sim.network.jitter import Gamma, Jitter, Lognormal
@@ -20,24 +22,80 @@ RegionName = Annotated[str, AfterValidator(_known)]
 """A region of the table, such as `aws:us-east-1`."""
 
 
+class Attachment(NamedTuple):
+    """Where the network's common part begins for a place."""
+
+    region: str | None
+    """None in the platform's own datacenter."""
+    in_cloud: bool = False
+    """A machine of the region itself, not somebody outside who reaches it first."""
+    private: bool = False
+    """A private interconnect instead of the metro's public path."""
+
+    @property
+    def outward(self) -> int:
+        """0 at the accelerators, more the farther out."""
+        return 0 if self.region is None else 1 if self.in_cloud else 2
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
-class EdgePlace(_Spec):
+class PlaceSpec(_Spec, ABC):
+    """An end of a path. Two of equal settings are two callers of one kind, and apart."""
+
+    kind: str
+    resolver: ClassVar[str] = "edge_ms"
+    """The catalogue's value for a DNS lookup from here."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """For people who read a report."""
+
+    @property
+    @abstractmethod
+    def attachment(self) -> Attachment: ...
+
+    def access_hops(self, facts: NetworkFacts) -> tuple[Hop, ...]:
+        """From the device outwards, as far as the attachment."""
+        del facts
+        return ()
+
+    @property
+    def whole_way(self) -> Hop | None:
+        """One hop that stands for all of the way to anywhere, where the place states it."""
+        return None
+
+    @property
+    def states_dns(self) -> bool:
+        """The place has a lookup time of its own, whatever holds for the others."""
+        return False
+
+    def lookup_ms(self, facts: NetworkFacts) -> float:
+        return facts.dns_lookup[self.resolver].value
+
+
+class EdgePlace(PlaceSpec):
     """In the fabric beside the accelerators."""
 
     kind: Literal["edge"]
+
+    @property
+    def attachment(self) -> Attachment:
+        return Attachment(None)
 
     @property
     def label(self) -> str:
         return "Edge, beside the accelerators"
 
 
-class RegionPlace(_Spec):
+class RegionPlace(PlaceSpec):
     """A virtual machine or a container in a cloud region."""
 
     kind: Literal["region"]
+    resolver: ClassVar[str] = "region_ms"
     region: RegionName = Field(description="such as aws:us-east-1 or gcp:us-east4")
     private: bool = Field(False, description="a private interconnect instead of the metro's public path")
 
@@ -45,11 +103,16 @@ class RegionPlace(_Spec):
     def label(self) -> str:
         return f"{_written(self.region)} ({region_table().region(self.region).city})"
 
+    @property
+    def attachment(self) -> Attachment:
+        return Attachment(self.region, in_cloud=True, private=self.private)
 
-class InternetPlace(_Spec):
+
+class InternetPlace(PlaceSpec):
     """A user's device on an access network."""
 
     kind: Literal["internet"]
+    resolver: ClassVar[str] = "internet_ms"
     access: Literal["fibre", "cable", "dsl", "wifi", "4g", "5g"]
     near: RegionName = Field(description="the region that the access network reaches first")
     line: Literal["fibre", "cable", "dsl"] | None = Field(
@@ -67,14 +130,26 @@ class InternetPlace(_Spec):
         titles = network_facts().hops
         return f"Internet, {titles[self.access].title} near {_written(self.near)}"
 
+    @property
+    def attachment(self) -> Attachment:
+        return Attachment(self.near)
+
     def access_hops(self, facts: NetworkFacts) -> tuple[Hop, ...]:
-        """From the device outwards."""
         if self.access == "wifi":
             return catalogued(facts, "wifi"), catalogued(facts, self.line or "cable")
         return (catalogued(facts, self.access),)
 
 
-class NoJitter(_Spec):
+class JitterSpec(_Spec, ABC):
+    kind: str
+
+    @property
+    @abstractmethod
+    def jitter(self) -> Jitter | None:
+        """None for none at all."""
+
+
+class NoJitter(JitterSpec):
     kind: Literal["none"]
 
     @property
@@ -82,7 +157,7 @@ class NoJitter(_Spec):
         return None
 
 
-class GammaJitter(_Spec):
+class GammaJitter(JitterSpec):
     kind: Literal["gamma"]
     shape: float = Field(1.0, ge=0.01, le=100, description="1 is exponential")
     scale_ms: float = Field(gt=0, le=60_000)
@@ -92,7 +167,7 @@ class GammaJitter(_Spec):
         return Gamma(self.shape, self.scale_ms)
 
 
-class LognormalJitter(_Spec):
+class LognormalJitter(JitterSpec):
     kind: Literal["lognormal"]
     median_ms: float = Field(gt=0, le=60_000)
     sigma: float = Field(gt=0, le=3)
@@ -102,14 +177,15 @@ class LognormalJitter(_Spec):
         return Lognormal(self.median_ms, self.sigma)
 
 
-class CustomPlace(_Spec):
+JITTERS: dict[str, type[JitterSpec]] = by_kind(NoJitter, GammaJitter, LognormalJitter)
+
+
+class CustomPlace(PlaceSpec):
     """A place whose network you state: one hop that stands for the whole way to anywhere."""
 
     kind: Literal["custom"]
     rtt_ms: float = Field(ge=0, le=60_000, description="round-trip floor to every other place")
-    jitter: Annotated[NoJitter | GammaJitter | LognormalJitter, Field(discriminator="kind")] = NoJitter(
-        kind="none"
-    )
+    jitter: Annotated[JitterSpec, OneOf(JITTERS)] = NoJitter(kind="none")
     loss_per_segment: float = Field(0.0, ge=0, le=0.5)
     up_mbit_per_s: float | None = Field(
         None,
@@ -127,7 +203,19 @@ class CustomPlace(_Spec):
         return f"{self.rtt_ms:g} ms away"
 
     @property
-    def hop(self) -> Hop:
+    def attachment(self) -> Attachment:
+        return Attachment(None)
+
+    @property
+    def states_dns(self) -> bool:
+        return True
+
+    def lookup_ms(self, facts: NetworkFacts) -> float:
+        del facts
+        return self.dns_lookup_ms
+
+    @property
+    def whole_way(self) -> Hop:
         unlimited = float("inf")
         return Hop(
             name=self.label,
@@ -141,88 +229,70 @@ class CustomPlace(_Spec):
         )
 
 
-class GatewayEnd:
-    """The platform's own door, the other end of every model request."""
+class GatewayEnd(PlaceSpec):
+    """The platform's own, the other end of every model request; no scenario places it."""
 
-    label = "the gateway"
+    kind: Literal["gateway"] = "gateway"
+
+    @property
+    def label(self) -> str:
+        return "the gateway"
+
+    @property
+    def attachment(self) -> Attachment:
+        return Attachment(None)
 
 
 GATEWAY = GatewayEnd()
 
-Place = Annotated[EdgePlace | RegionPlace | InternetPlace | CustomPlace, Field(discriminator="kind")]
-End = EdgePlace | RegionPlace | InternetPlace | CustomPlace | GatewayEnd
+PLACES: dict[str, type[PlaceSpec]] = by_kind(EdgePlace, RegionPlace, InternetPlace, CustomPlace)
+"""By kind. A new one is a class with `label` and `attachment`, and a place here."""
+Place = Annotated[PlaceSpec, OneOf(PLACES)]
 
 
-def path_between(a: End, b: End, site: str, facts: NetworkFacts | None = None) -> Path:
+def path_between(a: PlaceSpec, b: PlaceSpec, site: str, facts: NetworkFacts | None = None) -> Path:
     """From a caller at `a` to a server at `b`. The same place twice is one machine: no hop and no DNS.
 
     Without `facts` the catalogue's hold.
     """
     facts = facts or network_facts()
     hops = hops_between(a, b, site, facts)
-    return Path(hops, _dns_lookup_ms(a, facts) if hops else 0.0)
+    return Path(hops, a.lookup_ms(facts) if hops else 0.0)
 
 
-def _dns_lookup_ms(caller: End, facts: NetworkFacts) -> float:
-    if isinstance(caller, CustomPlace):
-        return caller.dns_lookup_ms
-    lookup = facts.dns_lookup
-    if isinstance(caller, InternetPlace):
-        return lookup["internet_ms"].value
-    return lookup["region_ms" if isinstance(caller, RegionPlace) else "edge_ms"].value
-
-
-def hops_between(a: End, b: End, site: str, facts: NetworkFacts | None = None) -> tuple[Hop, ...]:
+def hops_between(a: PlaceSpec, b: PlaceSpec, site: str, facts: NetworkFacts | None = None) -> tuple[Hop, ...]:
     """In order from `a`; the platform's datacenter is next to the region `site`.
 
-    The same place is the same object: two places of equal settings are two callers of one kind, and apart.
+    The same place is the same object.
     """
     if a is b:
         return ()
-    if isinstance(a, CustomPlace) or isinstance(b, CustomPlace):
-        ends = (
-            a.hop if isinstance(a, CustomPlace) else None,
-            _back(b) if isinstance(b, CustomPlace) else None,
-        )
-        return tuple(hop for hop in ends if hop is not None)
+    stated = a.whole_way, b.whole_way and b.whole_way.reversed()
+    if any(stated):
+        return tuple(hop for hop in stated if hop is not None)
+    if a.attachment.outward < b.attachment.outward:  # ways are known from the outer end
+        return _reversed(hops_between(b, a, site, facts))
     atlas = Atlas(region_table(), facts or network_facts())
-    if isinstance(a, InternetPlace):
-        return a.access_hops(atlas.facts) + _onward(atlas, a, b, site)
-    if isinstance(b, InternetPlace):
-        return tuple(hop.reversed() for hop in reversed(hops_between(b, a, site, facts)))
-    return _cloud_hops(atlas, a, b, site)
+    between = _between(atlas, a.attachment, b.attachment, site)
+    return a.access_hops(atlas.facts) + between + _reversed(b.access_hops(atlas.facts))
 
 
-def _back(place: CustomPlace) -> Hop:
-    return place.hop.reversed()
+def _reversed(hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    return tuple(hop.reversed() for hop in reversed(hops))
 
 
-def _onward(atlas: Atlas, a: InternetPlace, b: End, site: str) -> tuple[Hop, ...]:
-    """Behind the access network, which ends in the region nearby."""
-    if isinstance(b, InternetPlace):
-        between = () if a.near == b.near else _between_regions(atlas, a.near, b.near, private=False)
-        return between + tuple(hop.reversed() for hop in reversed(b.access_hops(atlas.facts)))
-    if isinstance(b, RegionPlace):
-        return () if a.near == b.region else _between_regions(atlas, a.near, b.region, private=False)
-    return _to_site(atlas, a.near, site, private=False)
-
-
-def _cloud_hops(atlas: Atlas, a: End, b: End, site: str) -> tuple[Hop, ...]:
-    if isinstance(a, RegionPlace) and isinstance(b, RegionPlace):
-        if a.region == b.region:
-            return (catalogued(atlas.facts, "cross_az"),)
-        return _between_regions(atlas, a.region, b.region, a.private and b.private)
-    if isinstance(a, RegionPlace):
+def _between(atlas: Atlas, a: Attachment, b: Attachment, site: str) -> tuple[Hop, ...]:
+    """`a` is at least as far out as `b`."""
+    if a.region is None:
+        return (catalogued(atlas.facts, "fabric"),)
+    if b.region is None:
         return _to_site(atlas, a.region, site, a.private)
-    if isinstance(b, RegionPlace):
-        return tuple(hop.reversed() for hop in reversed(_to_site(atlas, b.region, site, b.private)))
-    return (catalogued(atlas.facts, "fabric"),)
-
-
-def _between_regions(atlas: Atlas, a: str, b: str, private: bool) -> tuple[Hop, ...]:
-    if atlas.table.same_metro(a, b):
-        return (metro(atlas, a, private),)
-    return (inter_region(atlas, a, b),)
+    if a.region == b.region:
+        return (catalogued(atlas.facts, "cross_az"),) if a.in_cloud else ()
+    private = a.private and b.private
+    if atlas.table.same_metro(a.region, b.region):
+        return (metro(atlas, a.region, private),)
+    return (inter_region(atlas, a.region, b.region),)
 
 
 def _to_site(atlas: Atlas, region: str, site: str, private: bool) -> tuple[Hop, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sim.network.jitter import FloatArray, Gamma, Lognormal
+from sim.network.jitter import Adding, FloatArray, Scaling
 from sim.network.path import Path
 from sim.network.transport import NEVER_LOST
 from sim.time.units import PS_PER_MS
@@ -56,7 +56,7 @@ def _messages(path: Path, rng: Generator, share: float, block: int) -> list[Mess
     added = _added_ps(path, rng, share, (3, block))
     lost = _first_lost(path, rng, (3, block))
     factors = [
-        jitter.factor(rng, share, (block, 3)) for jitter in path.jitters if isinstance(jitter, Lognormal)
+        jitter.factor(rng, share, (block, 3)) for jitter in path.jitters if isinstance(jitter, Scaling)
     ]
     by_message = np.stack(factors, axis=1).tolist() if factors else repeat([])
     return list(zip(*added.tolist(), *lost.tolist(), by_message, strict=False))
@@ -68,7 +68,7 @@ def _openings(path: Path, rng: Generator, share: float, block: int) -> list[Open
     scales = [
         jitter.base_ms(rng, share, (block,)) * PS_PER_MS
         for jitter in path.jitters
-        if isinstance(jitter, Lognormal)
+        if isinstance(jitter, Scaling)
     ]
     by_hop = np.stack(scales, axis=-1).tolist() if scales else repeat([])
     return list(zip(added.tolist(), by_hop, lost.tolist(), strict=False))
@@ -78,7 +78,7 @@ def _added_ps(path: Path, rng: Generator, share: float, size: tuple[int, ...]) -
     """The parts of the hops whose jitter adds."""
     total: FloatArray = np.zeros(size)
     for jitter in path.jitters:
-        if isinstance(jitter, Gamma):
+        if isinstance(jitter, Adding):
             total += jitter.part_ms(rng, share, size)
     return np.rint(total * PS_PER_MS).astype(np.int64)
 

@@ -21,7 +21,7 @@ from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from sim.network.catalogue import network_facts
-from sim.network.keep_alive import Tls
+from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
 from sim.platform.rate_limit import ALGORITHMS
 from traffic.clients import Clients
@@ -165,7 +165,7 @@ class Source(Workload):
     timeout_s: float | None = Field(
         None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"
     )
-    connections: Literal["pooled", "per_request"] = "pooled"
+    connections: Connections = "pooled"
     users: int = Field(
         1, ge=1, le=1_000_000, description="how many callers, each with connections of its own"
     )

@@ -5,7 +5,7 @@ import pytest
 
 from sim.network import Network
 from sim.network.keep_alive import Tls
-from sim.network.places import CustomPlace, EdgePlace, InternetPlace, RegionPlace
+from sim.network.places import CustomPlace, EdgePlace, InternetPlace, Place, RegionPlace
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Settings:
     dns_lookup_ms: float | None = None
     idle_timeout_s: float = 60.0
     values: dict[str, float] = field(default_factory=dict)
-    places: dict[str, EdgePlace | RegionPlace | InternetPlace | CustomPlace] = field(
+    places: dict[str, Place] = field(
         default_factory=lambda: {
             "edge": EdgePlace(kind="edge"),
             "cloud": RegionPlace(kind="region", region="gcp:us-east4"),

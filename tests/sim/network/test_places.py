@@ -11,9 +11,9 @@ from sim.network.places import (
     GATEWAY,
     CustomPlace,
     EdgePlace,
-    End,
     InternetPlace,
     Place,
+    PlaceSpec,
     RegionPlace,
     hops_between,
     path_between,
@@ -22,7 +22,7 @@ from sim.network.regions import region_table
 
 SITE = "aws:us-east-1"
 EDGE = EdgePlace(kind="edge")
-PLACES: TypeAdapter[EdgePlace | RegionPlace | InternetPlace | CustomPlace] = TypeAdapter(Place)
+PLACES: TypeAdapter[Place] = TypeAdapter(Place)
 
 
 def region(name: str, *, private: bool = False) -> RegionPlace:
@@ -33,11 +33,11 @@ def user(access: str, near: str = SITE, line: str | None = None) -> InternetPlac
     return InternetPlace.model_validate({"kind": "internet", "access": access, "near": near, "line": line})
 
 
-def kinds(a: End, b: End, site: str = SITE) -> list[str]:
+def kinds(a: PlaceSpec, b: PlaceSpec, site: str = SITE) -> list[str]:
     return [hop.kind for hop in hops_between(a, b, site)]
 
 
-def rtt_ms(a: End, b: End, site: str = SITE) -> float:
+def rtt_ms(a: PlaceSpec, b: PlaceSpec, site: str = SITE) -> float:
     return path_between(a, b, site).rtt_ms
 
 
@@ -199,10 +199,15 @@ ends = st.one_of(
 
 
 @given(a=ends, b=ends, site=regions)
-def test_the_way_back_is_the_way_there(a: End, b: End, site: str) -> None:
+def test_the_way_back_is_the_way_there(a: PlaceSpec, b: PlaceSpec, site: str) -> None:
     there, back = path_between(a, b, site), path_between(b, a, site)
     assert there.rtt_ms == pytest.approx(back.rtt_ms)
     assert there.up_mbit_per_s == back.down_mbit_per_s
     assert there.down_mbit_per_s == back.up_mbit_per_s
     assert there.loss_per_segment == pytest.approx(back.loss_per_segment)
     assert there.rtt_ms >= 0
+
+
+def test_what_a_custom_place_states_is_its_line_which_its_streams_share() -> None:
+    (hop,) = hops_between(CustomPlace(kind="custom", rtt_ms=5), GATEWAY, SITE)
+    assert hop.shared
