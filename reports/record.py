@@ -31,6 +31,9 @@ class Column(NamedTuple):
 REQUEST_COLUMNS = (
     Column("number", "int", "unique in its replication"),
     Column("parent", "int", "number of the user request this call serves, -1 for none"),
+    Column("session", "int", "which conversation of its source it belongs to, -1 for none"),
+    Column("turn", "int", "its place in that conversation, from 0"),
+    Column("attempt", "int", "0 for the first try, 1 for the first retry ..."),
     Column("source", "label", "the traffic source"),
     Column("tenant", "label", "who pays"),
     Column("place", "label", "where the caller of the model is"),

@@ -37,6 +37,12 @@ class Request(NamedTuple):
     """The caller gives up at this time."""
     parent: int = -1
     """Number of the user request that this call serves, -1 for none."""
+    session: int = -1
+    """Which conversation of its source it belongs to, -1 for none."""
+    turn: int = 0
+    """Its place in that conversation."""
+    attempt: int = 0
+    """0 for the first try; a retry is a request of its own."""
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

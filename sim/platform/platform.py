@@ -188,6 +188,9 @@ class Platform:
             (
                 request.number,
                 request.parent,
+                request.session,
+                request.turn,
+                request.attempt,
                 *self._origin(request.source, request.tenant, request.place, request.model),
                 node,
                 *self._ending(ticket.outcome, ticket.reason),

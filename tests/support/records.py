@@ -35,6 +35,7 @@ def request(at_ms: int = 0, **changes: Any) -> Row:
         "stream": True,
         "parent": -1,
         "samples": 1,
+        "session": -1,
         "output_tokens": 4,
         **STAMPS_MS,
         **changes,
