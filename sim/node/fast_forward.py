@@ -39,9 +39,8 @@ class _Work(Work):
         super().__init__(sequence, arrived, computed)
         self.ticket = _NOT_DECODING  # else the number of its valid entry in the heap of finishes
         self.lost_ps = -1  # when it had its last token before a preemption, until it has the next
-        self.spans: tuple[
-            tuple[int, int], ...
-        ] = ()  # (step that made the first of a row of tokens, tokens before)
+        # Rows of a token per step: (step that made the first, tokens before). A preemption starts another.
+        self.spans: tuple[tuple[int, int], ...] = ()
 
 
 class FastForward:
@@ -292,12 +291,15 @@ class FastForward:
         self.sequence_ps += lasted_ps * (decodes + len(prefilling))
         self.output_tokens_done += decodes * steps
         self._kv_tokens += decodes * steps
-        if steps > 1:  # before anybody who ends here gives blocks back
+        if steps > 1:
+            # Planning saw to it that they are free. The step engine took them before those who end with the
+            # last of these steps give theirs back, so here too: a pool that evicts could tell.
             self._pool.take(blocks_in(self._demand, self.steps + 1, steps - 1, decodes))
             for work in prefilling:
                 held = work.cached + work.new
                 self._pool.grow(work, held, held + work.new * (steps - 1))
         self.steps = now_step = self.steps + steps
+        # Those who finish together come in admission order, in which tickets grow.
         while finishes and finishes[0][0] <= now_step:
             _, ticket, work = heappop(finishes)
             if work.ticket == ticket:
@@ -344,6 +346,7 @@ class FastForward:
         steps = self.steps
         sequence = work.sequence
         work.offset = offset = work.cached - steps
+        # It takes a block in the steps that find its cache full, hence in every block size-th one.
         self._demand[-offset % self._block_size] += 1
         self._decodes += 1
         self._kv_tokens += work.cached
@@ -355,9 +358,8 @@ class FastForward:
         del self._running[work]
         cached = work.cached
         if work.ticket > 0:
-            cached = (
-                work.offset + self.steps
-            )  # one less than it has tokens: the last comes with the next step
+            # One less than it has tokens: the last one comes into the cache with the next step.
+            cached = work.offset + self.steps
             work.sequence.generated = cached + 1 - work.sequence.prompt_tokens
             work.ticket = _NOT_DECODING
             self._demand[-work.offset % self._block_size] -= 1
@@ -500,7 +502,10 @@ class FastForward:
             slots -= 1
 
     def _plan_decode(self, preempted: bool) -> None:
-        """Decoding alone goes on until somebody has his last token or a block lacks."""
+        """Decoding alone goes on until somebody has his last token or a block lacks.
+
+        Every step adds a cached token for each of `decodes`, so the next one is `slope_ps` longer.
+        """
         decodes = self._decodes
         law = self._law
         self._first_ps = law.step_ps((), decodes, self._kv_tokens)
@@ -526,6 +531,8 @@ class FastForward:
         new, past = chunks[0]
         full_chunks = (self._prefilling[0].goal - past) // new
         if full_chunks > 1:
+            # Each takes all the tokens that decoding leaves, so nobody enters, and looks at `new` more tokens
+            # of its past than the one before. The rest, if there is one, is a step of its own.
             self._stretch = self._steps_of_chunks(full_chunks)
             pairs = max(new, law.prefill_tile_tokens) * new
             self._slope_ps = law.pair_ps * pairs + law.mixed_kv_ps * self._decodes
