@@ -12,14 +12,22 @@ from starlette.middleware.cors import CORSMiddleware
 from api_shim.clocks.clock import Clock
 from api_shim.content.plan import Content, Synthetic
 from api_shim.middleware import Door
-from api_shim.routes import chat, completions, description, health, models
+from api_shim.routes import chat, completions, description, files, health, models
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
+from api_shim.store.store import Store
 from api_shim.wire import errors
 from sim.run.journal import Journal
 from sim.run.world import World
 
-ROUTES = [*chat.ROUTES, *completions.ROUTES, *models.ROUTES, *health.ROUTES, *description.ROUTES]
+ROUTES = [
+    *chat.ROUTES,
+    *completions.ROUTES,
+    *models.ROUTES,
+    *files.ROUTES,
+    *health.ROUTES,
+    *description.ROUTES,
+]
 
 
 def create_app(
@@ -28,10 +36,11 @@ def create_app(
     settings: ServerSettings | None = None,
     content: Content | None = None,
     journal: Journal | None = None,
+    store: Store | None = None,
 ) -> Starlette:
     """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
     assert world.env is clock.timeline
-    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal)
+    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal, store)
     door = Middleware(Door, shim=shim)
     app = Starlette(
         routes=ROUTES,

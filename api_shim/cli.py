@@ -22,6 +22,8 @@ app = typer.Typer(add_completion=False)
 UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
 FASTEST = 1e6
 """A bound on `--speed`, far above what any machine keeps up with."""
+STATES = "state"
+IN_MEMORY = ":memory:"
 CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
@@ -78,6 +80,14 @@ def serve(
             "--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"
         ),
     ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"DIR|{IN_MEMORY}",
+            help=f"where files are kept; {IN_MEMORY} keeps nothing; default {STATES}/PORT, "
+            f"and {IN_MEMORY} with --port 0",
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +101,7 @@ def serve(
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
     from api_shim.settings import ServerSettings
+    from api_shim.store.store import Store
     from sim.platform.recorder import RecentBlocks
     from sim.run.live import live_world
     from sim.run.new_directory import require_new
@@ -112,6 +123,7 @@ def serve(
     sockets = [bind(host, listener.port) for listener in settled]
     if scenario is None:
         say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
+    store = Store(_state_directory(state, port))
     ports = [listening.getsockname()[1] for listening in sockets]
     behaviour = ServerSettings(
         stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
@@ -134,8 +146,9 @@ def serve(
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
     shim = asyncio.run(
-        run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal)
+        run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal, store=store)
     )
+    store.close()
     say(farewell(shim))
     if recorder is not None:
         _write(recorder, shim)
@@ -170,6 +183,13 @@ def make_content(text: str, upstream_model: str | None) -> "Content":
 
         return Upstream(rest, upstream_model, os.environ.get(UPSTREAM_KEY))
     raise UserError(f"--content {text}: it is {CONTENTS}")
+
+
+def _state_directory(text: str | None, port: int) -> Path | None:
+    """None keeps nothing. Servers side by side have ports of their own, hence states of their own."""
+    if text is None:
+        return Path(STATES) / str(port) if port else None
+    return None if text == IN_MEMORY else Path(text)
 
 
 def _origin(text: str) -> str:

@@ -15,6 +15,7 @@ from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
+from api_shim.store.store import Store
 from api_shim.wire.http_protocol import HttpProtocol
 from e80sim.mistakes import UserError
 from sim.run.journal import Journal
@@ -92,13 +93,14 @@ async def serve(
     speed: float = 1.0,
     ready: Callable[[Shim], object] | None = None,
     journal: Journal | None = None,
+    store: Store | None = None,
 ) -> Shim:
     """Answer until SIGTERM or Ctrl-C, let what is in progress end, and hand back what was served."""
     for model in world.scenario.models.values():
         vocabulary_of(model.llm)  # a second each, better spent before the clock starts
     pacer = Pacer(world.env, speed)
     try:
-        app = create_app(world, pacer, settings, content, journal)
+        app = create_app(world, pacer, settings, content, journal, store)
         shim: Shim = app.state.shim
         config = uvicorn.Config(
             app,

@@ -20,6 +20,8 @@ class ServerSettings:
     """Between two writes of a stream; None: it grows with the number of streams."""
     body_limit_bytes: int = 4 * 2**20
     """Ten times what fills the largest context."""
+    file_limit_bytes: int = 200 * 2**20
+    """8080's for the input of a batch, OpenAI's too."""
     need_key: bool = True
     sim_comment: bool = True
     """Whether streams end with a comment that holds their stamps; a request may say otherwise."""

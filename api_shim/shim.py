@@ -15,6 +15,7 @@ from api_shim.content.plan import Content, ContentAsk
 from api_shim.exchange.call import Call
 from api_shim.exchange.exchange import Exchange
 from api_shim.settings import ServerSettings
+from api_shim.store.store import Store
 from api_shim.telemetry.metrics import Metrics
 from api_shim.wire.errors import unknown_model
 from sim.run.journal import Journal
@@ -52,6 +53,7 @@ class Shim:
         content: Content,
         settings: ServerSettings,
         journal: Journal | None = None,
+        store: Store | None = None,
     ) -> None:
         scenario = world.scenario
         self.world = world
@@ -60,6 +62,7 @@ class Shim:
         self.settings = settings
         self.journal = journal
         """Where arrivals are written down, if anywhere."""
+        self.store = store or Store()
         self.callers = Callers(scenario, settings.place_of_port, need_key=settings.need_key)
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
         self.lengths = Lengths(scenario, scenario.run.seed)

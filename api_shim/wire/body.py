@@ -49,7 +49,7 @@ def parse(kind: type[AnyBody], body: bytes) -> AnyBody:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise _translated(error.errors(include_url=False)[0]) from None
+        raise refusal_of_fault(error.errors(include_url=False)[0]) from None
 
 
 def _bulk(body: bytes) -> Iterator[tuple[str, int, int]]:
@@ -70,7 +70,8 @@ def _too_large(limit_bytes: int) -> ApiError:
     )
 
 
-def _translated(error: ErrorDetails) -> ApiError:
+def refusal_of_fault(error: ErrorDetails) -> ApiError:
+    """What pydantic found, in OpenAI's words. The location begins within the body, or the query."""
     kind, context = error["type"], error.get("ctx", {})
     param: str | None = context.get("param") or _param(error["loc"])
     if kind == "json_invalid":

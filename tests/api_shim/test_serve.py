@@ -150,6 +150,25 @@ def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Pa
     assert len(server.lines) == 3, server.lines
 
 
+def test_a_killed_server_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
+    """The next server on the directory hands the file out; a third one beside it is refused."""
+    state = tmp_path / "state"
+    server = Served(tmp_path, "--state", str(state))
+    with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
+        file = client.post("/v1/files", data={"purpose": "batch"}, files={"file": ("in.jsonl", b"{}")}).json()
+    server.process.kill()
+    server.end()
+    server = Served(tmp_path, "--state", str(state))
+    with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
+        assert client.get("/v1/files").json()["data"] == [file]
+        assert client.get(f"/v1/files/{file['id']}/content").content == b"{}"
+    third = [sys.executable, "-m", "sim", "serve", "--port", "0", "--state", str(state)]
+    refused = subprocess.run(third, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 2
+    assert "another server is using it" in refused.stderr
+    assert server.end() == 0
+
+
 def test_a_page_may_be_allowed_by_its_origin_and_streams_may_end_without_stamps(tmp_path: Path) -> None:
     server = Served(tmp_path, "--cors", "http://localhost:3000", "--no-sim-comment")
     with httpx.Client(base_url=server.urls[0], headers=KEY | {"origin": "http://localhost:3000"}) as client:

@@ -136,6 +136,7 @@ class Wire:
         """`leave_*`: hang up in the middle."""
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         timeline, reply, left = self.platform.world.env, Reply(), asyncio.Event()
+        path, _, query = path.partition("?")
         given = dict(headers or {})
         key = self.key if key == "" else key
         if key is not None:
@@ -173,7 +174,7 @@ class Wire:
                 "scheme": "http",
                 "path": path,
                 "raw_path": path.encode(),
-                "query_string": b"",
+                "query_string": query.encode(),
                 "root_path": "",
                 "headers": [(name.encode(), value.encode()) for name, value in given.items()],
                 "server": ("127.0.0.1", port),

@@ -1,0 +1,197 @@
+"""`/v1/files`: uploads go to the disk as they come, and are answered when they are durable.
+
+Moving a file takes no simulated time: the model has no storage.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+from http import HTTPStatus
+from typing import BinaryIO, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from api_shim.routes.common import shim_of
+from api_shim.shim import Shim
+from api_shim.store.contents import Writing
+from api_shim.store.files import StoredFile
+from api_shim.store.full_disk import StorageFullError
+from api_shim.wire.body import MEBIBYTE, AnyBody, refusal_of_fault
+from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError, bad_value
+from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, UploadFields
+from api_shim.wire.multipart import FormReader
+
+T = TypeVar("T")
+AROUND_THE_FILE_BYTES = 128 * 1024
+"""What the fields, headers and boundaries of a form may take, and more than they can."""
+BYTES_AT_ONCE = MEBIBYTE
+"""To and from the disk, hence what an upload or a download holds in memory."""
+LONGEST_NAME = 255
+UNNAMED = "upload"
+
+
+async def create_file(request: Request) -> Response:
+    shim = shim_of(request)
+    form = FormReader(request.headers.get("content-type", ""), "file")
+    writing = await shim.clock.aside(shim.store.files.begin)
+    try:
+        await _receive(request, shim, form, writing)
+        file = await shim.clock.aside(partial(_keep, shim, request.state.caller.project, form, writing))
+    except StorageFullError:
+        raise _no_room() from None
+    finally:
+        await shim.clock.aside(writing.discard)  # what was kept is not there any more
+    return JSONResponse(FileObject.of(file).model_dump())
+
+
+async def list_files(request: Request) -> Response:
+    shim, project = shim_of(request), request.state.caller.project
+    query = _checked(ListQuery, dict(request.query_params))
+    wanted = query.wanted()
+    listed = await shim.clock.aside(lambda: shim.store.files.page(project, shim.clock.unix_s(), wanted))
+    return JSONResponse(FileList.of(listed, query.limit).model_dump())
+
+
+async def retrieve_file(request: Request) -> Response:
+    """Also for POST, by which 8080's client updates a file; there is nothing about it that could change."""
+    return JSONResponse(FileObject.of(await _found(request)).model_dump())
+
+
+async def delete_file(request: Request) -> Response:
+    shim, project, file_id = shim_of(request), request.state.caller.project, request.path_params["file_id"]
+    try:
+        there = await shim.clock.aside(lambda: shim.store.files.remove(project, file_id, shim.clock.unix_s()))
+    except StorageFullError:
+        raise _no_room() from None
+    if not there:
+        raise _no_such_file(file_id)
+    return JSONResponse(FileDeleted(id=file_id).model_dump())
+
+
+async def file_content(request: Request) -> Response:
+    """The bytes as they were. No browser takes them for a page."""
+    shim, file = shim_of(request), await _found(request)
+    headers = {
+        "content-length": str(file.size_bytes),
+        "content-disposition": "attachment",
+        "x-content-type-options": "nosniff",
+    }
+    media = "application/octet-stream"
+    if request.method == "HEAD":
+        return Response(media_type=media, headers=headers)
+    content = await shim.clock.aside(partial(shim.store.files.open, file))
+    if content is None:
+        raise _no_such_file(file.id)
+    return StreamingResponse(_pieces(shim, content), media_type=media, headers=headers)
+
+
+async def _receive(request: Request, shim: Shim, form: FormReader, writing: Writing) -> None:
+    """Raises ApiError, and StorageFullError."""
+    limit_bytes = shim.settings.file_limit_bytes
+    most_bytes = limit_bytes + AROUND_THE_FILE_BYTES
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most_bytes:
+        raise _too_large(limit_bytes)
+    received = file_bytes = waiting_bytes = 0
+    waiting: list[bytes] = []
+    async for chunk in request.stream():
+        received += len(chunk)
+        pieces = form.feed(chunk)
+        more_bytes = sum(map(len, pieces))
+        file_bytes += more_bytes
+        if file_bytes > limit_bytes or received > most_bytes:
+            raise _too_large(limit_bytes)
+        waiting += pieces
+        waiting_bytes += more_bytes
+        if waiting_bytes >= BYTES_AT_ONCE:
+            await shim.clock.aside(partial(writing.write, waiting))
+            waiting, waiting_bytes = [], 0
+    await shim.clock.aside(partial(writing.write, waiting))
+    form.finish()
+
+
+def _keep(shim: Shim, project: str, form: FormReader, writing: Writing) -> StoredFile:
+    fields = _upload_fields(form.fields)
+    created_s = int(shim.clock.unix_s())
+    lasting = fields.expires_after
+    return shim.store.files.add(
+        writing,
+        instance=shim.settings.instance,
+        project=project,
+        filename=_label(form.filename or ""),
+        purpose=fields.purpose,
+        created_s=created_s,
+        expires_s=None if lasting is None else created_s + lasting.seconds,
+    )
+
+
+def _upload_fields(form: dict[str, str]) -> UploadFields:
+    """Nested fields are written `expires_after[seconds]`."""
+    data: dict[str, object] = {name: value for name, value in form.items() if "[" not in name}
+    lasting = {
+        found[1]: value
+        for name, value in form.items()
+        if (found := re.fullmatch(r"expires_after\[(\w+)\]", name))
+    }
+    return _checked(UploadFields, data | ({"expires_after": lasting} if lasting else {}))
+
+
+def _checked(kind: type[AnyBody], strings: dict[str, object] | dict[str, str]) -> AnyBody:
+    """Raises ApiError 400."""
+    try:
+        return kind.model_validate_strings(strings)
+    except ValidationError as error:
+        raise refusal_of_fault(error.errors(include_url=False)[0]) from None
+
+
+def _label(filename: str) -> str:
+    """The last name of a path of any system. Raises ApiError 400."""
+    name = re.split(r"[/\\]", filename)[-1]
+    if len(name) > LONGEST_NAME:
+        raise bad_value("file", f"The filename has {len(name)} characters: at most {LONGEST_NAME} are taken.")
+    return UNNAMED if name in {"", ".", ".."} else name
+
+
+async def _found(request: Request) -> StoredFile:
+    shim, project, file_id = shim_of(request), request.state.caller.project, request.path_params["file_id"]
+    file = await shim.clock.aside(lambda: shim.store.files.get(project, file_id, shim.clock.unix_s()))
+    if file is None:
+        raise _no_such_file(file_id)
+    return file
+
+
+async def _pieces(shim: Shim, content: BinaryIO) -> AsyncIterator[bytes]:
+    with content:
+        while piece := await shim.clock.aside(partial(content.read, BYTES_AT_ONCE)):
+            yield piece
+
+
+def _no_such_file(file_id: str) -> ApiError:
+    message = f"No such File object: {file_id[:LONGEST_ECHO]}"
+    return ApiError(HTTPStatus.NOT_FOUND, message, param="id", code="file_not_found")
+
+
+def _too_large(limit_bytes: int) -> ApiError:
+    message = f"The file is larger than {limit_bytes:,} bytes."
+    return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, param="file", code="file_too_large")
+
+
+def _no_room() -> ApiError:
+    """A second try soon would find the same disk, so clients are told not to."""
+    message = "The server's disk is full: nothing was changed."
+    headers = {"x-should-retry": "false"}
+    return ApiError(
+        HTTPStatus.INSUFFICIENT_STORAGE, message, type=SERVER, code="storage_full", headers=headers
+    )
+
+
+ROUTES = [
+    Route("/v1/files", create_file, methods=["POST"]),
+    Route("/v1/files", list_files),
+    Route("/v1/files/{file_id}", retrieve_file, methods=["GET", "POST"]),
+    Route("/v1/files/{file_id}", delete_file, methods=["DELETE"]),
+    Route("/v1/files/{file_id}/content", file_content),
+]

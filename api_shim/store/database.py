@@ -1,0 +1,60 @@
+"""SQLite through one connection: whoever uses it does so in `Clock.aside`, one at a time.
+
+A commit is on the disk when it returns: the journal is written ahead and synced (WAL, synchronous=FULL).
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from weakref import finalize
+
+from api_shim.store.full_disk import noticing_full_disk
+from api_shim.store.migrations import migrate
+
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
+Value = str | int | None
+
+
+class Database:
+    def __init__(self, file: Path | None) -> None:
+        """None: in memory, made when it is first used. A file's own mistakes show in `open`."""
+        self._file = file
+
+    def open(self) -> None:
+        """Raises sqlite3.DatabaseError where the file is none of SQLite's, and NewerDatabaseError."""
+        self.query("SELECT 1")
+
+    def close(self) -> None:
+        if "_connection" in vars(self):
+            self._connection.close()
+
+    @cached_property
+    def _connection(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if self._file is None else self._file, isolation_level=None, check_same_thread=False
+        )
+        finalize(self, connection.close)
+        connection.row_factory = sqlite3.Row
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        migrate(connection)
+        return connection
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is done in it, or nothing. Raises StorageFullError."""
+        connection = self._connection
+        with noticing_full_disk():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some faults
+                    connection.execute("ROLLBACK")
+                raise

@@ -1,0 +1,39 @@
+"""The database's tables, version by version. What has been released is never edited: append."""
+
+import sqlite3
+from contextlib import suppress
+
+MIGRATIONS = (
+    """
+    CREATE TABLE files (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: a list goes on after a deleted file
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        filename TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        created_s INTEGER NOT NULL,
+        expires_s INTEGER
+    ) STRICT;
+    CREATE INDEX files_of_project ON files (project, number);
+    CREATE INDEX files_to_expire ON files (expires_s) WHERE expires_s IS NOT NULL;
+    """,
+)
+
+
+class NewerDatabaseError(Exception):
+    """A later version of the program has migrated it."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Each version whole or not at all. Raises NewerDatabaseError."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise NewerDatabaseError
+    for number, tables in enumerate(MIGRATIONS[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {tables}; PRAGMA user_version = {number}; COMMIT;")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise

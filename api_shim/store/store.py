@@ -1,0 +1,71 @@
+"""The state directory of a server, or its stand-in that keeps nothing."""
+
+import fcntl
+import sqlite3
+from functools import cached_property
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import IO
+from weakref import finalize
+
+from api_shim.store.contents import Contents
+from api_shim.store.database import Database
+from api_shim.store.files import Files
+from api_shim.store.migrations import NewerDatabaseError
+from e80sim.mistakes import UserError
+
+DATABASE = "state.sqlite"
+LOCK = "lock"
+FILES = "files"
+
+
+class Store:
+    """All of it is used in `Clock.aside`, which does one thing at a time."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """None keeps nothing: rows in memory, contents in a temporary directory, both made when first used.
+
+        Raises UserError where the directory cannot be used, or another server uses it.
+        """
+        self._directory = directory
+        self._lock: IO[bytes] | None = None
+        self.database = Database(None if directory is None else directory / DATABASE)
+        self.files = Files(self.database, lambda: self._contents)
+        if directory is not None:
+            self._open(directory)
+
+    def close(self) -> None:
+        self.database.close()
+        if self._lock is not None:
+            self._lock.close()
+        if self._directory is None and "_contents" in vars(self):
+            self._forget_contents()
+
+    @cached_property
+    def _contents(self) -> Contents:
+        if self._directory is not None:
+            return Contents(self._directory / FILES)
+        folder = mkdtemp(prefix="e80sim-files-")
+        self._forget_contents = finalize(self, rmtree, folder, ignore_errors=True)
+        return Contents(Path(folder))
+
+    def _open(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (directory / LOCK).open("wb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.database.open()
+            self.files.sweep()
+        except BlockingIOError:
+            self.close()
+            raise UserError(
+                f"--state {directory}: another server is using it; give each a directory of its own"
+            ) from None
+        except NewerDatabaseError:
+            self.close()
+            raise UserError(f"--state {directory}: a newer version of e80sim has written it") from None
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"--state {directory} cannot be used: {reason}") from None
