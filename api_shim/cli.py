@@ -1,7 +1,6 @@
 """`e80sim serve`."""
 
 import asyncio
-import os
 import re
 import secrets
 from pathlib import Path
@@ -9,22 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api_shim.content.contents import forms, make_content
+from api_shim.settings import StreamChunks
 from e80sim.mistakes import UserError, say
 from sim.time.units import PS_PER_MS
 
 if TYPE_CHECKING:
-    from api_shim.content.plan import Content
     from api_shim.recording import LiveRecorder
     from api_shim.shim import Shim
 
 app = typer.Typer(add_completion=False)
 
-UPSTREAM_KEY = "E80SIM_UPSTREAM_API_KEY"
 FASTEST = 1e6
 """A bound on `--speed`, far above what any machine keeps up with."""
 STATES = "state"
 IN_MEMORY = ":memory:"
-CONTENTS = "synthetic, echo, replay:FILE or upstream:URL"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
 
@@ -49,7 +47,8 @@ def serve(
     ] = None,
     speed: Annotated[float, typer.Option(min=0.001, max=FASTEST, help="simulated seconds per second")] = 1.0,
     stream_chunks: Annotated[
-        str, typer.Option(help="per_token: an event for each token; coalesced: one for all that are due")
+        StreamChunks,
+        typer.Option(help="per_token: an event for each token; coalesced: one for all that are due"),
     ] = "coalesced",
     flush_ms: Annotated[
         float | None,
@@ -57,7 +56,7 @@ def serve(
             min=0.1, help="between two writes of a stream; default: grows with the number of streams"
         ),
     ] = None,
-    content: Annotated[str, typer.Option(help=f"the words: {CONTENTS}")] = "synthetic",
+    content: Annotated[str, typer.Option(help=f"the words: {forms()}")] = "synthetic",
     upstream_model: Annotated[
         str | None, typer.Option(help="model to ask upstream for; default: that of the request")
     ] = None,
@@ -108,8 +107,6 @@ def serve(
     from sim.scenario.load import load
     from sim.scenario.shipped import DOCUMENTED_PLATFORM
 
-    if stream_chunks not in {"per_token", "coalesced"}:
-        raise UserError(f"--stream-chunks {stream_chunks}: it is per_token or coalesced")
     further = [*(listen or []), *(more or [])]
     if scenario is not None and listeners.is_listener(str(scenario)) and not scenario.exists():
         scenario, further = None, [*further, str(scenario)]  # `serve --listen edge:1 home:2`
@@ -126,7 +123,7 @@ def serve(
     store = Store(_state_directory(state, port))
     ports = [listening.getsockname()[1] for listening in sockets]
     behaviour = ServerSettings(
-        stream_chunks="per_token" if stream_chunks == "per_token" else "coalesced",
+        stream_chunks=stream_chunks,
         flush_ms=flush_ms,
         need_key=not no_auth,
         sim_comment=not no_sim_comment,
@@ -161,28 +158,6 @@ def _write(recorder: "LiveRecorder", shim: "Shim") -> None:
         say(f"what came in is kept in {recorder.folder}: `e80sim replay` with --out makes a run of it")
         raise
     say(f"recorded in {recorder.directory}" if written else "nothing to record")
-
-
-def make_content(text: str, upstream_model: str | None) -> "Content":
-    """Raises UserError."""
-    kind, _, rest = text.partition(":")
-    if kind == "synthetic" and not rest:
-        from api_shim.content.plan import Synthetic
-
-        return Synthetic()
-    if kind == "echo" and not rest:
-        from api_shim.content.plan import Echo
-
-        return Echo()
-    if kind == "replay" and rest:
-        from api_shim.content.replay import Replay
-
-        return Replay(Path(rest))
-    if kind == "upstream" and rest.startswith(("http://", "https://")):
-        from api_shim.content.upstream import Upstream
-
-        return Upstream(rest, upstream_model, os.environ.get(UPSTREAM_KEY))
-    raise UserError(f"--content {text}: it is {CONTENTS}")
 
 
 def _state_directory(text: str | None, port: int) -> Path | None:

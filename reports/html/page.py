@@ -5,7 +5,7 @@ Scripts are allowed by their hash, so markup from a scenario could not run even 
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from reports import metrics
 from reports.html import answer as answers
 from reports.html.assumed import assumed, assumed_count, heading
+from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
 from reports.html.figure import Figure
-from reports.html.figures import time_figures
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
 from reports.html.live import live
@@ -26,6 +26,7 @@ from reports.html.numbers import numbers
 from reports.html.outcomes import attainment, not_served, objectives_by_variant, rates_table
 from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
+from reports.html.phases import where_the_time_goes
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.tables import Definitions
@@ -53,10 +54,26 @@ DEFINITIONS: Definitions = {
 }
 
 
+class Report(NamedTuple):
+    """What the sections are written from."""
+
+    summary: Summary
+    rows: list[Row]
+    definitions: Definitions
+    manifest: Mapping[str, Any]
+
+
+class SectionKind(NamedTuple):
+    short: str
+    """In the navigation."""
+    heading: str | Callable[[Summary], str]
+    content: Callable[[Report], Html | None]
+    """None leaves the section out of this report."""
+
+
 class PageSection(NamedTuple):
     identity: str
     short: str
-    """In the navigation."""
     heading: str
     content: Html
 
@@ -66,82 +83,54 @@ def render(
 ) -> str:
     """The whole report. The manifest adds what a summary leaves out: commit, versions, replications done."""
     definitions = DEFINITIONS if definitions is None else definitions
-    sections = _sections(summary, definitions, manifest or {})
+    report = Report(summary, rows_of(summary), definitions, manifest or {})
+    sections = list(_sections(report))
     content = join(_header(summary, sections), tag("main", [_section(s) for s in sections], id="content"))
     return _document(summary["title"], content)
 
 
-def _sections(summary: Summary, definitions: Definitions, manifest: Mapping[str, Any]) -> list[PageSection]:
-    rows = rows_of(summary)
-    found = [
-        PageSection("answer", "Answer", "The answer", _answer(summary, manifest)),
-        PageSection("numbers", "Numbers", "The numbers", _numbers(summary, rows, definitions)),
-        PageSection(
-            "time", "Time", "Where the time goes", _figures(definitions, *time_figures(rows, definitions))
-        ),
-        PageSection(
-            "spread",
-            "Distribution",
-            "How latencies spread",
-            _figures(definitions, distribution(rows, definitions)),
-        ),
-        PageSection("served", "Served", "Who was served, and in time", _served(summary, rows, definitions)),
-        PageSection(
-            "compared", "Differences", "What the variants change", _compared(summary, rows, definitions)
-        ),
-        *_live(summary, definitions),
-        *_course(summary, definitions),
-        *_not_known(summary, rows, definitions),
-        PageSection("nodes", "Nodes", "The nodes", nodes(summary, definitions)),
-        *_costs(summary, definitions),
-        PageSection("assumed", "Assumed", heading(summary), assumed(summary)),
-        PageSection("definitions", "Definitions", "What every number means", glossary(definitions)),
-        PageSection("notes", "Notes", "Notes", notes(summary)),
-        PageSection("reproduce", "Reproduce", "How to reproduce it", reproduce(summary, manifest)),
-    ]
-    return [s for s in found if s.identity != "compared" or len(variant_titles(summary)) > 1]
+def _sections(report: Report) -> Iterator[PageSection]:
+    for identity, kind in SECTIONS.items():
+        content = kind.content(report)
+        if content is not None:
+            told = kind.heading if isinstance(kind.heading, str) else kind.heading(report.summary)
+            yield PageSection(identity, kind.short, told, content)
 
 
-def _numbers(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
-    return join(numbers(summary, rows, definitions), itl(summary, definitions))
-
-
-def _live(summary: Summary, definitions: Definitions) -> list[PageSection]:
-    if not summary.get("live"):
-        return []
-    return [
-        PageSection(
-            "live", "Wall clock", "What was simulated, and what the client saw", live(summary, definitions)
-        )
-    ]
-
-
-def _course(summary: Summary, definitions: Definitions) -> list[PageSection]:
-    figure = over_time(summary, definitions)
-    return (
-        [PageSection("course", "Over time", "How it went over time", figure.html(definitions))]
-        if figure
-        else []
-    )
-
-
-def _costs(summary: Summary, definitions: Definitions) -> list[PageSection]:
-    found = costs(summary, definitions)
-    return [PageSection("costs", "Cost", "What it costs", found)] if found else []
-
-
-def _not_known(summary: Summary, rows: list[Row], definitions: Definitions) -> list[PageSection]:
-    if not summary.get("uncertainty"):
-        return []
-    found = uncertainty(summary, rows, definitions)
-    return [PageSection("uncertainty", "Uncertainty", "What uncertain values do to it", found)]
-
-
-def _answer(summary: Summary, manifest: Mapping[str, Any]) -> Html:
+def _answer(report: Report) -> Html:
+    summary = report.summary
     statements = [
         tag("div", _statement(statement), class_="statement") for statement in answers.answer(summary)
     ]
-    return join(_interrupted(summary, manifest), statements, verdicts(summary), _basis(summary))
+    return join(_interrupted(summary, report.manifest), statements, verdicts(summary), _basis(summary))
+
+
+def _numbers(report: Report) -> Html:
+    summary, definitions = report.summary, report.definitions
+    return join(numbers(summary, report.rows, definitions), itl(summary, definitions))
+
+
+def _time(report: Report) -> Html:
+    return _figures(report, where_the_time_goes(report.rows, report.definitions), felt_by_calls(report.rows))
+
+
+def _spread(report: Report) -> Html:
+    return _figures(report, distribution(report.rows, report.definitions))
+
+
+def _live(report: Report) -> Html | None:
+    return live(report.summary, report.definitions) if report.summary.get("live") else None
+
+
+def _course(report: Report) -> Html | None:
+    figure = over_time(report.summary, report.definitions)
+    return figure.html(report.definitions) if figure else None
+
+
+def _not_known(report: Report) -> Html | None:
+    if not report.summary.get("uncertainty"):
+        return None
+    return uncertainty(report.summary, report.rows, report.definitions)
 
 
 def _statement(statement: answers.Statement) -> Html:
@@ -178,7 +167,8 @@ def _basis(summary: Summary) -> Html:
     return tag("p", parts, class_="basis")
 
 
-def _served(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
+def _served(report: Report) -> Html:
+    summary, rows, definitions, _ = report
     failures, met = not_served(rows), attainment(summary, rows)
     all_served = None if failures else tag("p", "Every model request that was offered completed.")
     drawn = [figure.html(definitions) for figure in (failures, met) if figure]
@@ -195,16 +185,43 @@ def _objectives(summary: Summary) -> Html:
     return join(tag("p", "Objectives, which differ between the variants:"), tag("ul", each))
 
 
-def _compared(summary: Summary, rows: list[Row], definitions: Definitions) -> Html:
-    baseline = next(iter(variant_titles(summary).values()))
+def _compared(report: Report) -> Html | None:
+    summary, rows, definitions, _ = report
+    baseline, *others = variant_titles(summary).values()
+    if not others:
+        return None
     figure = forest(comparable(summary, rows), baseline, definitions)
     nothing = "Nothing can be compared: a variant is overloaded, or too few requests completed."
     return figure.html(definitions) if figure else tag("p", nothing)
 
 
-def _figures(definitions: Definitions, *figures: Figure | None) -> Html:
-    drawn = [figure.html(definitions) for figure in figures if figure]
+def _figures(report: Report, *figures: Figure | None) -> Html:
+    drawn = [figure.html(report.definitions) for figure in figures if figure]
     return join(drawn) if drawn else tag("p", "There is nothing to show: too few requests completed.")
+
+
+SECTIONS: dict[str, SectionKind] = {
+    "answer": SectionKind("Answer", "The answer", _answer),
+    "numbers": SectionKind("Numbers", "The numbers", _numbers),
+    "time": SectionKind("Time", "Where the time goes", _time),
+    "spread": SectionKind("Distribution", "How latencies spread", _spread),
+    "served": SectionKind("Served", "Who was served, and in time", _served),
+    "compared": SectionKind("Differences", "What the variants change", _compared),
+    "live": SectionKind("Wall clock", "What was simulated, and what the client saw", _live),
+    "course": SectionKind("Over time", "How it went over time", _course),
+    "uncertainty": SectionKind("Uncertainty", "What uncertain values do to it", _not_known),
+    "nodes": SectionKind("Nodes", "The nodes", lambda report: nodes(report.summary, report.definitions)),
+    "costs": SectionKind("Cost", "What it costs", lambda report: costs(report.summary, report.definitions)),
+    "assumed": SectionKind("Assumed", heading, lambda report: assumed(report.summary)),
+    "definitions": SectionKind(
+        "Definitions", "What every number means", lambda report: glossary(report.definitions)
+    ),
+    "notes": SectionKind("Notes", "Notes", lambda report: notes(report.summary)),
+    "reproduce": SectionKind(
+        "Reproduce", "How to reproduce it", lambda report: reproduce(report.summary, report.manifest)
+    ),
+}
+"""In the order of the page. A new one is a function and a line here: docs/extending.md."""
 
 
 def _section(section: PageSection) -> Html:

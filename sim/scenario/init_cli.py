@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sim.scenario.shipped import Kind, write_first
+from sim.scenario.shipped import FIRST, write_first
 
 app = typer.Typer(add_completion=False)
 
@@ -22,11 +22,8 @@ COMMANDS = {
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="of the scenario; writes NAME.yaml")],
     kind: Annotated[
-        Kind,
-        typer.Option(
-            help="edge: where an app should run; limits: who is refused what; trace: recorded traffic, "
-            "with a made-up trace; live: the documented platform, to serve"
-        ),
+        str,
+        typer.Option(help="; ".join(f"{kind}: {about}" for kind, about in FIRST.items())),
     ] = "edge",
 ) -> None:
     """Write a commented scenario that runs as it is, and print what to do with it. Nothing is overwritten."""

@@ -1,7 +1,7 @@
 """The scenarios that come with the program: the documented platform, and first ones to change."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -9,15 +9,22 @@ from e80sim.mistakes import UserError
 
 FOLDER = Path(__file__).parents[1] / "data" / "scenarios"
 
-Kind = Literal["edge", "limits", "trace", "live"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+FIRST = {
+    "edge": "where an app should run",
+    "limits": "who is refused what",
+    "trace": "recorded traffic, with a made-up trace",
+    "live": "the documented platform, to serve",
+}
+"""First scenarios to change, and what each is about."""
 
 DOCUMENTED_PLATFORM = FOLDER / "live.yaml"
 """What is served where no scenario is named."""
 
 
-def write_first(name: str, kind: Kind, folder: Path) -> list[Path]:
+def write_first(name: str, kind: str, folder: Path) -> list[Path]:
     """`name`.yaml of this kind, and the trace that it replays; all or nothing. Raises UserError."""
+    if kind not in FIRST:
+        raise UserError(f"--kind {kind}: it can be {', '.join(FIRST)}")
     _require_name(name)
     scenario = (FOLDER / f"{kind}.yaml").read_text(encoding="utf-8")
     scenario = scenario.replace(f"\nname: {kind}\n", f"\nname: {name}\n")

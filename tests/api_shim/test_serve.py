@@ -225,7 +225,7 @@ def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) 
         (["--listen", "mars:north:1"], "mars:north"),
         (["--content", "poetry"], "it is synthetic, echo, replay:FILE or upstream:URL"),
         (["--content", "replay:/no/such/file"], "cannot read /no/such/file"),
-        (["--stream-chunks", "letters"], "per_token or coalesced"),
+        (["--stream-chunks", "letters"], "is not one of 'per_token', 'coalesced'"),
         (["--variant", "other"], "there is no variant `other`; there are `base`"),
         (["--cors", "http://localhost:3000/"], "write it as SCHEME://HOST[:PORT]"),
     ],
