@@ -17,6 +17,29 @@ LIMITS = {"requests_per_minute": 20, "tokens_per_minute": 100_000}
 HELLO: Any = [{"role": "user", "content": "hello"}]
 
 
+async def files(client: Any) -> Any:
+    """Two uploads, listed, looked at, read, and deleted while they are paged through."""
+    lasting: Any = {"anchor": "created_at", "seconds": 3600}
+    small = await client.files.create(file=("in.jsonl", b"{}\n"), purpose="batch", expires_after=lasting)
+    large = await client.files.create(file=b"x" * 3_000_000, purpose="user_data")
+    seen = [[file.filename, file.bytes, file.purpose] async for file in client.files.list()]
+    again = await client.files.retrieve(small.id)
+    content = await client.files.content(small.id)
+    ready = await client.files.wait_for_processing(large.id)
+    gone = [
+        (await client.files.delete(file.id)).deleted async for file in client.files.list(limit=1, order="asc")
+    ]
+    return {
+        "listed": seen,
+        "lasts_s": again.expires_at - again.created_at,
+        "content": content.text,
+        "ready": ready.status,
+        "gone": gone,
+        "missing": await failure(client.files.retrieve(small.id)),
+        "refused": await failure(client.files.create(file=b"x", purpose="evals")),
+    }
+
+
 async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
     create = client.chat.completions.create
     seen: dict[str, Any] = {}
@@ -47,6 +70,7 @@ async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
     legacy = await client.completions.create(model=LLAMA, prompt="hello", max_tokens=3)
     seen["legacy"] = legacy.usage.total_tokens
     seen["models"] = [model.id async for model in client.models.list()]
+    seen["files"] = await files(client)
     seen["model"] = (await client.models.retrieve(LLAMA)).id
     seen["errors"] = [
         await failure(create(model="gpt-99", messages=HELLO)),

@@ -77,6 +77,18 @@ def test_plain_completions_work(major: int) -> None:
     assert story(major)["legacy"] == 1 + 3
 
 
+def test_files_are_uploaded_listed_read_and_deleted(major: int) -> None:
+    assert story(major)["files"] == {
+        "listed": [["upload", 3_000_000, "user_data"], ["in.jsonl", 3, "batch"]],
+        "lasts_s": 3600,
+        "content": "{}\n",
+        "ready": "processed",
+        "gone": [True, True],
+        "missing": ["NotFoundError", 404, "file_not_found"],
+        "refused": ["BadRequestError", 400, "invalid_value"],
+    }
+
+
 def test_faults_raise_the_clients_own_exceptions(major: int) -> None:
     assert story(major)["errors"] == [
         ["NotFoundError", 404, "model_not_found"],
