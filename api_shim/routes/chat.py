@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from api_shim.content.chat_template import template_of
 from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.stamps import usage
 from api_shim.routes.common import (
+    ANSWER_HEADERS,
     StreamForm,
     ask_of,
     envelope,
@@ -23,7 +23,9 @@ from api_shim.routes.common import (
     shim_of,
     stream_options,
 )
+from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
+from api_shim.wire.answers import ChatCompletion, ChatCompletionChunk
 from api_shim.wire.body import parse, read
 from api_shim.wire.chat_body import ChatBody
 from api_shim.wire.errors import bad_value
@@ -134,4 +136,14 @@ def _choices(exchange: Exchange, body: ChatBody) -> Iterator[Json]:
         }
 
 
-ROUTES = [Route("/v1/chat/completions", create_chat_completion, methods=["POST"])]
+router = api_router("chat", prefix="/v1")
+add_generating(
+    router,
+    "/chat/completions",
+    create_chat_completion,
+    body=ChatBody,
+    answer=ChatCompletion,
+    event=ChatCompletionChunk,
+    headers=ANSWER_HEADERS,
+    summary="Answer a conversation",
+)

@@ -19,6 +19,39 @@ from api_shim.wire.errors import LONGEST_ECHO, bad_value
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
+ANSWER_HEADERS: Json = {
+    name: {"description": text, "schema": {"type": kind}}
+    for name, kind, text in (
+        ("x-request-id", "string", "the client's own, or the server's"),
+        ("x-sim-number", "integer", "`number` in the records of a run"),
+        ("x-sim-place", "string", "where the caller is"),
+        ("x-sim-node", "integer", "which node of the model's answered"),
+        *(
+            (f"x-sim-{stamp}-ps", "integer", f"simulated picoseconds at which {what}")
+            for stamp, what in (
+                ("sent", "the request left the caller"),
+                ("connected", "its connection stood"),
+                ("arrived", "it reached the platform"),
+                ("admitted", "it was admitted"),
+                ("started", "its prefill began"),
+                ("first", "its first token was made"),
+                ("last", "its last token was made"),
+                ("first-seen", "the first token reached the caller"),
+                ("ended", "the answer was over for the caller"),
+                ("now", "these headers were written"),
+            )
+        ),
+        ("x-sim-lateness-ms", "number", "how far the wall clock was behind the simulated one"),
+        ("openai-processing-ms", "integer", "simulated time inside the platform"),
+        ("x-ratelimit-limit-requests", "integer", "where the key has limits, as all that follow"),
+        ("x-ratelimit-limit-tokens", "integer", "a minute's"),
+        ("x-ratelimit-remaining-requests", "integer", "left of them"),
+        ("x-ratelimit-remaining-tokens", "integer", "left of them"),
+        ("x-ratelimit-reset-requests", "string", "until all are back, as `1m0.5s`"),
+        ("x-ratelimit-reset-tokens", "string", "until all are back, as `1m0.5s`"),
+    )
+}
+"""As OpenAPI describes them; those of stamps that are not known yet are left out, as on a stream."""
 IN_PIECES = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette writes JSON, so that an answer is the same either way."""
 ON_OR_OFF = {"on": True, "off": False}

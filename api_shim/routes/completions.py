@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.stamps import added_usage, usage
 from api_shim.routes.common import (
+    ANSWER_HEADERS,
     StreamForm,
     ask_of,
     envelope,
@@ -24,7 +24,9 @@ from api_shim.routes.common import (
     shim_of,
     stream_options,
 )
+from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
+from api_shim.wire.answers import Completion, CompletionChunk
 from api_shim.wire.body import parse, read
 from api_shim.wire.completions_body import CompletionsBody, Prompt
 from api_shim.wire.errors import bad_value
@@ -131,4 +133,14 @@ def _choices(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str
             }
 
 
-ROUTES = [Route("/v1/completions", create_completion, methods=["POST"])]
+router = api_router("completions", prefix="/v1")
+add_generating(
+    router,
+    "/completions",
+    create_completion,
+    body=CompletionsBody,
+    answer=Completion,
+    event=CompletionChunk,
+    headers=ANSWER_HEADERS,
+    summary="Go on with a prompt, without a chat template",
+)

@@ -7,21 +7,20 @@ import re
 from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, get_args
 
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import Response, StreamingResponse
 
-from api_shim.routes.common import shim_of
+from api_shim.routes.described import TheShim, api_router, query_parameters
 from api_shim.shim import Shim
 from api_shim.store.contents import Writing
 from api_shim.store.files import StoredFile
 from api_shim.store.full_disk import StorageFullError
 from api_shim.wire.body import MEBIBYTE, AnyBody, refusal_of_fault
 from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError, bad_value
-from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, UploadFields
+from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, Purpose, UploadFields
 from api_shim.wire.multipart import FormReader
 
 T = TypeVar("T")
@@ -31,10 +30,27 @@ BYTES_AT_ONCE = MEBIBYTE
 """To and from the disk, hence what an upload or a download holds in memory."""
 LONGEST_NAME = 255
 UNNAMED = "upload"
+FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file", "purpose"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "purpose": {"enum": list(get_args(Purpose))},
+        "expires_after[anchor]": {"const": "created_at"},
+        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
+    },
+}
+"""Split by `wire.multipart`, as it comes, so that FastAPI only describes it."""
+
+router = api_router("files", prefix="/v1")
 
 
-async def create_file(request: Request) -> Response:
-    shim = shim_of(request)
+@router.post(
+    "/files",
+    summary="Upload a file",
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+)
+async def create_file(request: Request, shim: TheShim) -> FileObject:
     form = FormReader(request.headers.get("content-type", ""), "file")
     writing = await shim.clock.aside(shim.store.files.begin)
     try:
@@ -44,36 +60,48 @@ async def create_file(request: Request) -> Response:
         raise _no_room() from None
     finally:
         await shim.clock.aside(writing.discard)  # what was kept is not there any more
-    return JSONResponse(FileObject.of(file).model_dump())
+    return FileObject.of(file)
 
 
-async def list_files(request: Request) -> Response:
-    shim, project = shim_of(request), request.state.caller.project
+@router.get(
+    "/files", summary="List the project's files", openapi_extra={"parameters": query_parameters(ListQuery)}
+)
+async def list_files(request: Request, shim: TheShim) -> FileList:
+    project = request.state.caller.project
     query = _checked(ListQuery, dict(request.query_params))
     wanted = query.wanted()
     listed = await shim.clock.aside(lambda: shim.store.files.page(project, shim.clock.unix_s(), wanted))
-    return JSONResponse(FileList.of(listed, query.limit).model_dump())
+    return FileList.of(listed, query.limit)
 
 
-async def retrieve_file(request: Request) -> Response:
+@router.get("/files/{file_id}", summary="Describe a file")
+@router.post("/files/{file_id}", summary="Describe a file (8080's update)", operation_id="update_file")
+async def retrieve_file(request: Request, shim: TheShim, file_id: str) -> FileObject:
     """Also for POST, by which 8080's client updates a file; there is nothing about it that could change."""
-    return JSONResponse(FileObject.of(await _found(request)).model_dump())
+    return FileObject.of(await _found(request, shim, file_id))
 
 
-async def delete_file(request: Request) -> Response:
-    shim, project, file_id = shim_of(request), request.state.caller.project, request.path_params["file_id"]
+@router.delete("/files/{file_id}", summary="Delete a file")
+async def delete_file(request: Request, shim: TheShim, file_id: str) -> FileDeleted:
+    project = request.state.caller.project
     try:
         there = await shim.clock.aside(lambda: shim.store.files.remove(project, file_id, shim.clock.unix_s()))
     except StorageFullError:
         raise _no_room() from None
     if not there:
         raise _no_such_file(file_id)
-    return JSONResponse(FileDeleted(id=file_id).model_dump())
+    return FileDeleted(id=file_id)
 
 
-async def file_content(request: Request) -> Response:
+@router.get(
+    "/files/{file_id}/content",
+    summary="Read a file",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+async def file_content(request: Request, shim: TheShim, file_id: str) -> Response:
     """The bytes as they were. No browser takes them for a page."""
-    shim, file = shim_of(request), await _found(request)
+    file = await _found(request, shim, file_id)
     headers = {
         "content-length": str(file.size_bytes),
         "content-disposition": "attachment",
@@ -155,8 +183,8 @@ def _label(filename: str) -> str:
     return UNNAMED if name in {"", ".", ".."} else name
 
 
-async def _found(request: Request) -> StoredFile:
-    shim, project, file_id = shim_of(request), request.state.caller.project, request.path_params["file_id"]
+async def _found(request: Request, shim: Shim, file_id: str) -> StoredFile:
+    project = request.state.caller.project
     file = await shim.clock.aside(lambda: shim.store.files.get(project, file_id, shim.clock.unix_s()))
     if file is None:
         raise _no_such_file(file_id)
@@ -186,12 +214,3 @@ def _no_room() -> ApiError:
     return ApiError(
         HTTPStatus.INSUFFICIENT_STORAGE, message, type=SERVER, code="storage_full", headers=headers
     )
-
-
-ROUTES = [
-    Route("/v1/files", create_file, methods=["POST"]),
-    Route("/v1/files", list_files),
-    Route("/v1/files/{file_id}", retrieve_file, methods=["GET", "POST"]),
-    Route("/v1/files/{file_id}", delete_file, methods=["DELETE"]),
-    Route("/v1/files/{file_id}/content", file_content),
-]

@@ -1,20 +1,25 @@
 """`/health` for whoever waits for the server, `/metrics` for Prometheus. No key is asked for."""
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from api_shim.routes.common import shim_of
+from api_shim.routes.described import TheShim, api_router
+from api_shim.wire.answers import Health
 
-
-async def health(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+router = api_router("server")
 
 
-async def metrics(request: Request) -> Response:
-    text = generate_latest(shim_of(request).metrics.registry)
+@router.get("/health", summary="Tell whether the server answers")
+async def health() -> Health:
+    return Health()
+
+
+@router.get(
+    "/metrics",
+    summary="Read the metrics, by vLLM's names where it has them",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(shim: TheShim) -> Response:
+    text = generate_latest(shim.metrics.registry)
     return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-ROUTES = [Route("/health", health), Route("/metrics", metrics)]

@@ -1,34 +1,34 @@
 """`GET /v1/models` and `GET /v1/models/{id}`; ids contain slashes, which clients send raw or encoded."""
 
-from typing import Any
+from typing import Annotated
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import Path
 
 from api_shim.clocks.virtual_loop import EPOCH_UNIX_S
-from api_shim.routes.common import shim_of
+from api_shim.routes.described import TheShim, api_router
 from api_shim.shim import ServedModel
+from api_shim.wire.answers import ModelList, ModelObject
+from api_shim.wire.body import SERVED
+
+router = api_router("models", prefix="/v1")
+ModelId = Annotated[str, Path(json_schema_extra={SERVED: "models"})]
 
 
-async def list_models(request: Request) -> Response:
-    models = [_described(model) for model in shim_of(request).models.values()]
-    return JSONResponse({"object": "list", "data": models})
+@router.get("/models", summary="List the models that are served")
+async def list_models(shim: TheShim) -> ModelList:
+    return ModelList(data=[_described(model) for model in shim.models.values()])
 
 
-async def retrieve_model(request: Request) -> Response:
-    return JSONResponse(_described(shim_of(request).model(request.path_params["model_id"])))
+@router.get("/models/{model_id:path}", summary="Describe one model")
+async def retrieve_model(model_id: ModelId, shim: TheShim) -> ModelObject:
+    return _described(shim.model(model_id))
 
 
-def _described(model: ServedModel) -> dict[str, Any]:
+def _described(model: ServedModel) -> ModelObject:
     owner, *provider = model.id.split("/")
-    return {
-        "id": model.id,
-        "object": "model",
-        "created": EPOCH_UNIX_S,
-        "owned_by": owner,
-        "provider": provider[0] if len(provider) > 1 else owner,
-    }
-
-
-ROUTES = [Route("/v1/models", list_models), Route("/v1/models/{model_id:path}", retrieve_model)]
+    return ModelObject(
+        id=model.id,
+        created=EPOCH_UNIX_S,
+        owned_by=owner,
+        provider=provider[0] if len(provider) > 1 else owner,
+    )

@@ -16,6 +16,10 @@ MOST_BRACKETS, MOST_STRINGS, MOST_COMMAS = 40_000, 60_000, 400_000
 """Each makes objects for some 20 ms in one go, during which nobody else is served."""
 
 
+SERVED = "x-served"
+"""In a schema: that its values are names of what the server serves, `models` or `places`."""
+
+
 class Body(BaseModel):
     """Unknown fields are ignored, and null means absent: every optional field takes it."""
 
@@ -80,7 +84,8 @@ def refusal_of_fault(error: ErrorDetails) -> ApiError:
         )
         return _refused(message, None, None)
     if kind == "missing":
-        return _refused(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+        what = "request body" if param is None else f"required parameter: '{param}'"
+        return _refused(f"Missing {what}.", param, "missing_required_parameter")
     if kind in _RANGES:
         word, sign, bound = _RANGES[kind]
         number = "integer" if isinstance(context[bound], int) else "decimal"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from api_shim.wire.body import Body
+from api_shim.wire.body import SERVED, Body
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
@@ -45,7 +45,7 @@ Metadata = Annotated[
 class Sampling(Body):
     """What chat and plain completions have in common."""
 
-    model: str
+    model: Annotated[str, Field(json_schema_extra={SERVED: "models"})]
     n: int | None = Field(None, ge=1, le=128)
     stop: Stops | None = None
     temperature: float | None = Field(None, ge=0, le=2)

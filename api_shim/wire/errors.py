@@ -52,23 +52,15 @@ def unknown_model(model: str) -> ApiError:
     )
 
 
-async def on_api_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return error.response()
-
-
-async def on_http_error(request: Request, error: Exception) -> Response:
-    """No such path, or not with this method."""
-    assert isinstance(error, HTTPException)
+def not_routed(request: Request, error: HTTPException) -> ApiError:
+    """No such path, or not with this method; or what the framework says of a body."""
     url = f"{request.method} {request.url.path}"
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return ApiError(error.status_code, f"Unknown request URL: {url}.", code="unknown_url").response()
+        return ApiError(error.status_code, f"Unknown request URL: {url}.", code="unknown_url")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         message = f"Not allowed to {request.method} on {request.url.path}."
-        return ApiError(
-            error.status_code, message, code="method_not_allowed", headers=error.headers
-        ).response()
-    return ApiError(error.status_code, str(error.detail), headers=error.headers).response()
+        return ApiError(error.status_code, message, code="method_not_allowed", headers=error.headers)
+    return ApiError(error.status_code, str(error.detail), headers=error.headers)
 
 
 def crashed() -> ApiError:

@@ -24,6 +24,14 @@ OPERATIONS = {
     "GET /health",
     "GET /metrics",
 }
+OF_FILES = {
+    "POST /v1/files",
+    "GET /v1/files",
+    "GET /v1/files/{file_id}",
+    "POST /v1/files/{file_id}",
+    "DELETE /v1/files/{file_id}",
+    "GET /v1/files/{file_id}/content",
+}
 TAKES_INPUT = sorted(label for label in OPERATIONS if "completions" in label or "{" in label)
 
 
@@ -97,7 +105,7 @@ def statuses(wire: Wire, label: str, mode: Any) -> Counter[int]:
 
 
 def test_schemathesis_can_read_every_operation(wire: Wire) -> None:
-    assert set(operations(wire)) == OPERATIONS
+    assert set(operations(wire)) == OPERATIONS | OF_FILES
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
@@ -105,6 +113,12 @@ def test_what_the_description_allows_is_answered_and_never_with_5xx(make: MakeWi
     found = statuses(make(), label, POSITIVE)
     assert found[200] > 0
     assert max(found) < 500
+
+
+@pytest.mark.parametrize("label", sorted(OF_FILES))
+def test_files_are_asked_for_without_5xx(make: MakeWire, label: str) -> None:
+    """Ids are made up, so most of it finds nothing."""
+    assert max(statuses(make(), label, POSITIVE)) < 500
 
 
 @pytest.mark.parametrize("label", TAKES_INPUT)

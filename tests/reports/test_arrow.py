@@ -40,7 +40,8 @@ import sys
 from sim.__main__ import main
 arguments = ["--quiet", "--jobs", "1", "--horizon", "80", "--replications", "1"]
 assert main(["run", {str(scenario)!r}, "--out", {str(tmp_path / "run")!r}, *arguments]) == 0
-print([name for name in ("pandas", "scipy", "plotly", "starlette", "asyncio") if name in sys.modules])
+slow = ("pandas", "scipy", "plotly", "fastapi", "starlette", "asyncio")
+print([name for name in slow if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
