@@ -15,6 +15,24 @@ def test_the_optimum_worked_by_hand() -> None:
     assert truncation(np.repeat(means, 5)) == 5
 
 
+def test_a_start_that_is_hardly_off_is_cut_where_that_gains_more_than_the_observation_was_worth() -> None:
+    # As above with 1.35 in place of 9: with it the sum of squares is 4.74 + (1.35 - 0.526)^2 x 19/20 = 5.38,
+    # and 5.38/400 = 0.01345 is just above 4.74/361 = 0.01312.
+    means = [1.35, *([1.0, 0.0] * 10)[:19]]
+    assert truncation(np.repeat(means, 5)) == 5
+
+
+def test_an_origin_far_away_takes_no_digits_from_the_cut() -> None:
+    means = [9.0, *([1.0, 0.0] * 10)[:19]]
+    assert truncation(np.repeat(means, 5) + 1e9) == 5
+
+
+def test_half_of_a_series_may_be_cut_and_no_more() -> None:
+    settled = [1.0, 0.0] * 5
+    assert truncation(np.repeat([9.0] * 10 + settled, 5)) == 50
+    assert truncation(np.repeat([9.0] * 11 + settled, 5)) is None
+
+
 def test_a_ramp_is_cut_near_its_end() -> None:
     # The last part of a ramp is lost in the noise, so the cut lies a little before observation 400.
     cuts = []
@@ -40,6 +58,7 @@ def test_a_run_that_never_settles_is_refused() -> None:
 @pytest.mark.parametrize("length", [0, 4, 49])
 def test_a_handful_of_observations_is_refused(length: int) -> None:
     assert truncation(np.ones(length)) is None
+    assert truncation(np.ones(50)) == 0
 
 
 @settings(deadline=None)

@@ -54,6 +54,7 @@ def test_t_agrees_with_the_printed_tables(level: float, freedom: int, published:
 def test_t_agrees_with_scipy_for_every_freedom_it_may_meet() -> None:
     from scipy.special import stdtrit
 
+    t_quantile.cache_clear()  # what was worked out before is no evidence
     for freedom in range(1, 200):
         assert t_quantile(0.95, freedom) == pytest.approx(float(stdtrit(freedom, 0.975)), rel=1e-10)
 
@@ -378,3 +379,24 @@ def test_a_ratio_of_totals_worked_by_hand() -> None:
 
 def test_a_ratio_from_one_replication_has_no_interval() -> None:
     assert ratio_of(np.array([6.0]), np.array([4.0])) == Estimate(1.5, None, None, 1, ONE_REPLICATION)
+
+
+def test_sixteen_batch_medians_are_used_at_a_correlation_of_just_a_half() -> None:
+    # 2 / sqrt(16). Eight of them are 1 or -1: their squares sum up to 8, and four pairs of neighbours give 1.
+    medians = [1.0, 1, 0, 1, 1, 0, 0, 0, -1, -1, 0, -1, -1, 0, 0, 0]
+    found = estimate(quantile_answers(samples(np.repeat(medians, 20)), [0.5])[0])
+    assert found.batches is not None
+    assert (found.batches.count, found.batches.lag_one) == (16, 0.5)
+
+
+def test_batches_that_are_all_the_same_are_not_correlated() -> None:
+    found = estimate(mean(samples(np.full(300, 4.0))))
+    assert (found.low, found.value, found.high) == (4, 4, 4)
+    assert found.batches is not None
+    assert found.batches.lag_one == 0
+
+
+def test_a_correlation_has_no_unit() -> None:
+    found = estimate(mean(samples(np.repeat(turning(6, 20), 10) / 1000)))
+    assert found.batches is not None
+    assert found.batches.lag_one == pytest.approx(0.35)
