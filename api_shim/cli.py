@@ -120,7 +120,8 @@ def serve(
     sockets = [bind(host, listener.port) for listener in settled]
     if scenario is None:
         say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
-    store = Store(_state_directory(state, port))
+    directory = _state_directory(state, port)
+    store = Store(directory)
     ports = [listening.getsockname()[1] for listening in sockets]
     behaviour = ServerSettings(
         stream_chunks=stream_chunks,
@@ -140,6 +141,8 @@ def serve(
         for number in ports:
             place = behaviour.place_of_port.get(number) or shim.callers.default_place
             say(f"http://{host}:{number}/v1 answers callers at {place}")
+        if shim.callers.any_key and behaviour.need_key:
+            say(_any_key(directory))
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
     shim = asyncio.run(
@@ -165,6 +168,11 @@ def _state_directory(text: str | None, port: int) -> Path | None:
     if text is None:
         return Path(STATES) / str(port) if port else None
     return None if text == IN_MEMORY else Path(text)
+
+
+def _any_key(directory: Path | None) -> str:
+    until = "" if directory is None else f" until one is made: `e80sim key create --state {directory}`"
+    return f"any API key is taken{until}"
 
 
 def _origin(text: str) -> str:

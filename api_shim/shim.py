@@ -63,7 +63,9 @@ class Shim:
         self.journal = journal
         """Where arrivals are written down, if anywhere."""
         self.store = store or Store()
-        self.callers = Callers(scenario, settings.place_of_port, need_key=settings.need_key)
+        self.callers = Callers(
+            scenario, settings.place_of_port, need_key=settings.need_key, issued=self.store.keys
+        )
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
         self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from hashlib import blake2b
 from http import HTTPStatus
 
+from api_shim.store.keys import Keys, key_name
 from api_shim.wire.errors import ApiError, bad_value
 from sim.scenario.schema import ApiKey, Scenario
 from traffic.request import caller_named
@@ -35,18 +35,24 @@ class Caller:
 
 
 class Callers:
-    """The keys of a scenario, or the rule for any key."""
+    """The keys of a scenario and those that people made; where there are none of either, any key."""
 
     def __init__(
-        self, scenario: Scenario, place_of_port: Mapping[int, str], *, need_key: bool = True
+        self,
+        scenario: Scenario,
+        place_of_port: Mapping[int, str],
+        *,
+        need_key: bool = True,
+        issued: Keys | None = None,
     ) -> None:
         self._scenario = scenario
         self._place_of_port = place_of_port
         self._need_key = need_key
         self.default_place = scenario.serve.place or next(iter(scenario.network.places))
         self._known = {key: self._holder(key, holder) for key, holder in scenario.serve.keys.items()}
-        self._any_key = not self._known
-        if self._any_key:
+        self._issued = issued
+        self._listed = bool(self._known)
+        if not self._listed:
             for source in scenario.traffic:
                 key = SOURCE_KEY_PREFIX + source
                 self._known[key] = self._holder(key, ApiKey(source=source))
@@ -63,16 +69,28 @@ class Callers:
                 "(Authorization: Bearer YOUR_KEY).",
                 None,
             )
-        known = self._known.get(key)
+        any_key = self.any_key
+        known = self._known.get(key) if any_key or self._listed else None
         if known is None:
-            if not self._any_key:
-                raise _unauthorized("Incorrect API key provided.", "invalid_api_key")
-            known = self._stranger(_name_of(key))
+            if not any_key:
+                return self._issued_to(key)
+            known = self._stranger(key_name(key))
             if len(self._known) < REMEMBERED_KEYS:
                 self._known[key] = known
             else:
                 known = replace(known, tenant=OTHER_TENANTS)
         return known
+
+    @property
+    def any_key(self) -> bool:
+        return not self._listed and not (self._issued and self._issued.exist())
+
+    def _issued_to(self, key: str) -> Caller:
+        found = self._issued and self._issued.find(key)
+        if not found:
+            raise _unauthorized("Incorrect API key provided.", "invalid_api_key")
+        connections = caller_named("key", found.name)
+        return Caller(found.name, found.project, found.project, LIVE_SOURCE, connections, None)
 
     def place(self, caller: Caller, header: str | None, port: int | None) -> str:
         """The most specific that is said: the header, the key, the listener, the scenario."""
@@ -88,14 +106,14 @@ class Callers:
 
     def _holder(self, key: str, holder: ApiKey) -> Caller:
         if holder.source is None:
-            name = _name_of(key)
+            name = key_name(key)
             connections = caller_named("key", name)
             return Caller(name, holder.project, holder.project, LIVE_SOURCE, connections, holder.place)
         source = self._scenario.traffic[holder.source]
         app = None if source.app is None else self._scenario.apps[source.app]
         own_project = "project" in holder.model_fields_set
         return Caller(
-            key=_name_of(key) if own_project else source.tenant,  # a run has one key per tenant
+            key=key_name(key) if own_project else source.tenant,  # a run has one key per tenant
             project=holder.project if own_project else source.tenant,
             tenant=source.tenant,
             source=holder.source,
@@ -109,10 +127,6 @@ class Callers:
 
     def _stranger(self, name: str) -> Caller:
         return Caller(name, name, name, LIVE_SOURCE, caller_named("key", name), None)
-
-
-def _name_of(key: str) -> str:
-    return f"key_{blake2b(key.encode(errors='replace'), digest_size=6).hexdigest()}"
 
 
 def _unauthorized(message: str, code: str | None) -> ApiError:

@@ -14,7 +14,7 @@ from api_shim.store.full_disk import noticing_full_disk
 from api_shim.store.migrations import migrate
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
-Value = str | int | None
+Value = str | int | bytes | None
 
 
 class Database:

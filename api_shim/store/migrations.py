@@ -18,6 +18,16 @@ MIGRATIONS = (
     CREATE INDEX files_of_project ON files (project, number);
     CREATE INDEX files_to_expire ON files (expires_s) WHERE expires_s IS NOT NULL;
     """,
+    """
+    CREATE TABLE keys (
+        name TEXT NOT NULL UNIQUE,
+        digest BLOB NOT NULL UNIQUE,  -- SHA-256
+        label TEXT NOT NULL,
+        project TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        revoked_s INTEGER
+    ) STRICT;
+    """,
 )
 
 

@@ -12,6 +12,7 @@ from weakref import finalize
 from api_shim.store.contents import Contents
 from api_shim.store.database import Database
 from api_shim.store.files import Files
+from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
 from e80sim.mistakes import UserError
 
@@ -21,7 +22,7 @@ FILES = "files"
 
 
 class Store:
-    """All of it is used in `Clock.aside`, which does one thing at a time."""
+    """Files are used in `Clock.aside`, which does one thing at a time."""
 
     def __init__(self, directory: Path | None = None) -> None:
         """None keeps nothing: rows in memory, contents in a temporary directory, both made when first used.
@@ -32,11 +33,15 @@ class Store:
         self._lock: IO[bytes] | None = None
         self.database = Database(None if directory is None else directory / DATABASE)
         self.files = Files(self.database, lambda: self._contents)
+        self.keys = None if directory is None else Keys(Database(directory / DATABASE))
+        """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:
             self._open(directory)
 
     def close(self) -> None:
         self.database.close()
+        if self.keys is not None:
+            self.keys.close()
         if self._lock is not None:
             self._lock.close()
         if self._directory is None and "_contents" in vars(self):

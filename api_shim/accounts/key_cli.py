@@ -1,0 +1,110 @@
+"""`e80sim key create|list|revoke`: the keys that a server on a state directory takes, also while it runs."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from e80sim.mistakes import UserError, say
+
+if TYPE_CHECKING:
+    from api_shim.store.keys import Keys
+
+app = typer.Typer(add_completion=False)
+key = typer.Typer(help="Make, list and revoke API keys. Once there is one, a server takes no others.")
+app.add_typer(key, name="key")
+
+LONGEST_LABEL = 100
+State = Annotated[
+    Path, typer.Option(metavar="DIR", help="the server's state directory, as after `serve --state`")
+]
+
+
+@key.command()
+def create(
+    state: State,
+    project: Annotated[str, typer.Option(metavar="NAME", help="whose limits and files it has")] = "default",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="to know it by in the list")] = "",
+) -> None:
+    """Make a key and print it, this once: only a digest of it is kept."""
+    from pydantic import ValidationError
+
+    from api_shim.store.keys import FRESH_BYTES, MOST_KEYS, TooManyKeysError
+    from sim.scenario.schema import ApiKey
+
+    try:
+        ApiKey(project=project)
+    except ValidationError:
+        raise UserError(
+            f"--project {project}: a name is a small letter, then small letters, digits and _"
+        ) from None
+    if len(label) > LONGEST_LABEL:
+        raise UserError(f"--label has {len(label)} characters: at most {LONGEST_LABEL} are taken")
+    secret = f"sk-{secrets.token_urlsafe(FRESH_BYTES)}"
+    with _keys(state, make=True) as keys:
+        try:
+            made = keys.add(secret, label, project, _now_s())
+        except TooManyKeysError:
+            raise UserError(f"--state {state} has {MOST_KEYS:,} keys, which is all that it takes") from None
+    say(f"{made.name} of project {project}; it is not shown again")
+    typer.echo(secret)
+
+
+@key.command(name="list")
+def list_command(state: State) -> None:
+    """List the keys by their names, which are those in records, with project, state and label."""
+    with _keys(state) as keys:
+        for each in keys.all():
+            made = datetime.fromtimestamp(each.created_s, UTC).isoformat(timespec="seconds")
+            standing = "valid" if each.revoked_s is None else "revoked"
+            typer.echo(f"{each.name}  {standing:<7}  {each.project}  {made}  {each.label}".rstrip())
+
+
+@key.command()
+def revoke(
+    state: State, name: Annotated[str, typer.Argument(metavar="NAME", help="as `key list` shows it: key_...")]
+) -> None:
+    """End a key for good. The server refuses it from its next request on."""
+    with _keys(state) as keys:
+        if not keys.revoke(name, _now_s()):
+            raise UserError(
+                f"{name}: --state {state} has no valid key of this name; `e80sim key list` shows them"
+            )
+    say(f"{name} is revoked")
+
+
+@contextmanager
+def _keys(state: Path, *, make: bool = False) -> "Iterator[Keys]":
+    from api_shim.store.database import Database
+    from api_shim.store.full_disk import StorageFullError
+    from api_shim.store.keys import Keys
+    from api_shim.store.migrations import NewerDatabaseError
+    from api_shim.store.store import DATABASE
+
+    if not make and not (state / DATABASE).exists():
+        raise UserError(
+            f"--state {state}: there is nothing yet; `e80sim serve --state` or `key create` makes it"
+        )
+    database = Database(state / DATABASE)
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database.open()
+        yield Keys(database)
+    except StorageFullError:
+        raise UserError(f"--state {state}: the disk is full") from None
+    except NewerDatabaseError:
+        raise UserError(f"--state {state}: a newer version of e80sim has written it") from None
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"--state {state} cannot be used: {reason}") from None
+    finally:
+        database.close()
+
+
+def _now_s() -> float:
+    return datetime.now(UTC).timestamp()
