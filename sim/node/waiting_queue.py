@@ -67,9 +67,12 @@ class FirstComeFirstServed(Generic[W]):
 
     def head(self) -> W | None:
         line = self._line
-        while line and line[0].gone:
+        while line:
+            work = line[0]
+            if not work.gone:
+                return work
             line.popleft()
-        return line[0] if line else None
+        return None
 
     def drop(self, work: W) -> None:
         """It stays in the line until it comes up: looking for it would cost the length of the line."""

@@ -121,10 +121,12 @@ class Timeline(Environment):
         queue: list[Any] = self._queue
         if self._now != at_ps:
             self.passed = 0
+        instant_ps = self._now
         while queue and queue[0][0] < at_ps:
             now_ps, order, _, event = heappop(queue)
-            if now_ps != self._now:
-                self._now, self.reached = now_ps, order
+            if now_ps != instant_ps:
+                self._now = instant_ps = now_ps
+                self.reached = order
             elif order > self.reached:
                 self.reached = order
             callbacks, event.callbacks = event.callbacks, None
