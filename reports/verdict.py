@@ -18,7 +18,7 @@ from reports.metrics import REJECTED, Window
 from reports.record import PS_PER_S
 from reports.statistics import LEVEL
 from reports.student_t import t_quantile
-from reports.waiting_line import MIDDLE, POINTS, Stays, WaitingLine
+from reports.waiting_line import LAST_QUARTER, MIDDLE, POINTS, Stays, WaitingLine
 from reports.words import duration
 
 STATES = ("stable", "backlogged", "overloaded")
@@ -27,6 +27,13 @@ STEADY = ("constant", "poisson", "gamma")
 STEPS = 10
 """Of the second half, whose spread is the noise where there are few replications. Shorter ones would mostly
 see how an age falls whenever one is served and climbs until the next."""
+OF_A_WALK = 1.5
+"""The means of two neighbouring steps of a random walk differ by 2/3 of the variance of a step."""
+SAWTOOTH = -0.4
+"""Covariance of neighbouring steps, in variances of one: of a walk it is 1/4, of independent levels -1/2. A
+batch that lets in many at once, and then nobody for a while, makes the age go up and down like these."""
+OF_A_SAWTOOTH = 0.25
+"""Such steps take each other back: the noise of 2 levels is left, of 2 in each of STEPS, and some room."""
 FEW_REPLICATIONS = 5
 """With fewer, Student's t over replications is too blunt to see a clear overload."""
 HANDFUL = 5
@@ -139,7 +146,7 @@ def _of_gateway(
         return None
     judged = window if steady else _while_it_came(stays, window)
     line = WaitingLine.of(stays, judged, replications)
-    found = _Waiting(line, "the gateway")
+    found = _Waiting(line, "the gateway", steady=steady)
     if found.state == "stable":
         return None
     passed = line.in_second_half(line.left - line.gave_up).mean() / line.half_s
@@ -163,7 +170,7 @@ def _of_model(
     kinds = sorted({arrivals.get(name, "unknown") for name in _sources(mine)} - set(STEADY))
     judged = _while_it_came(stays, window) if kinds else window
     line = WaitingLine.of(stays, judged, replications)
-    signs: list[_Waiting | _Slowing] = [_Waiting(line, "a node")]
+    signs: list[_Waiting | _Slowing] = [_Waiting(line, "a node", steady=not kinds)]
     if not kinds:
         signs.append(_Slowing(mine, judged, replications))
     found = max(signs, key=lambda sign: STATES.index(sign.state))
@@ -182,7 +189,8 @@ def _of_model(
 class _Waiting:
     """Of a line in which requests wait."""
 
-    def __init__(self, line: WaitingLine, awaited: str) -> None:
+    def __init__(self, line: WaitingLine, awaited: str, *, steady: bool) -> None:
+        """`steady`: the rate stays the same, so that nothing but chance happens at the end alone."""
         self._line, self._awaited = line, awaited
         asked = line.in_second_half(line.joined).mean()
         self._given_up = line.in_second_half(line.gave_up).mean() / asked if asked else 0.0
@@ -195,7 +203,8 @@ class _Waiting:
         if line.occupied >= ALL_THE_TIME and (behind or left):
             self.state = "overloaded"
         else:
-            self.state = "backlogged" if _still_growing(line) else "stable"
+            growing = _still_growing(line) or (not steady and _grew_fast_at_the_end(line))
+            self.state = "backlogged" if growing else "stable"
 
     def sentences(self) -> Iterator[str]:
         if self.state == "stable":
@@ -251,9 +260,14 @@ def _beyond_noise(growth: Floats, ages_s: Floats, half_s: float) -> bool:
     """The interval of the growth excludes none."""
     if len(growth) >= FEW_REPLICATIONS:
         return float(growth.mean()) > _half_width(growth)
-    steps = np.diff(ages_s[:, MIDDLE :: (POINTS - 1 - MIDDLE) // STEPS], axis=1) / half_s
-    variance = STEPS * float(steps.var(axis=1, ddof=1).mean()) / len(steps)
-    freedom = len(steps) * (STEPS - 1)
+    means = ages_s[:, MIDDLE + 1 :].reshape(len(ages_s), STEPS, -1).mean(axis=2)
+    steps = np.diff(means, axis=1) / half_s
+    steps -= steps.mean(axis=1, keepdims=True)
+    freedom = len(steps) * (STEPS - 2)
+    of_a_step = float((steps * steps).sum()) / freedom
+    of_neighbours = float((steps[:, 1:] * steps[:, :-1]).sum()) / freedom
+    factor = OF_A_SAWTOOTH if of_neighbours < SAWTOOTH * of_a_step else OF_A_WALK
+    variance = STEPS * factor * of_a_step / len(steps)
     return float(growth.mean()) > t_quantile(LEVEL, freedom) * math.sqrt(variance)
 
 
@@ -285,6 +299,14 @@ def _still_growing(line: WaitingLine) -> bool:
         and float(older.mean()) > _half_width(older)
         and age[3] > GREW * age[2]
     )
+
+
+def _grew_fast_at_the_end(line: WaitingLine) -> bool:
+    """In the last quarter, however it was before: with few replications the quarters must rise one by one."""
+    ages, waiting = line.age_s[:, LAST_QUARTER:], line.waiting[:, LAST_QUARTER:].astype(np.float64)
+    older = float((ages[:, -1] - ages[:, 0]).mean()) / (line.half_s / 2)
+    more = float((waiting[:, -1] - waiting[:, 0]).mean())
+    return older >= LARGE and more > max(HANDFUL, _natural(waiting[:, 0]))
 
 
 def _natural(numbers: Floats) -> float:

@@ -18,6 +18,7 @@ POINTS = 101
 """Of the window, at which the line is looked at: both edges and the quarters are among them."""
 MIDDLE = POINTS // 2
 QUARTER = POINTS // 4
+LAST_QUARTER = 3 * QUARTER
 GOOD_PART = 0.1
 """Of the time that a request was there."""
 

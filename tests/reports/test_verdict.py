@@ -120,6 +120,39 @@ def test_twice_the_capacity_is_overload_however_few_the_requests(replications: i
     assert found.state == "overloaded"
 
 
+def in_groups(came: Floats, every_s: float, most: int) -> Columns:
+    """Lets in all that wait, `most` of them, then nobody until the next time."""
+    began, let_in = np.full(len(came), np.inf), 0
+    for at_s in np.arange(every_s, 150, every_s):
+        until = min(int(np.searchsorted(came, at_s)), let_in + most)
+        began[let_in:until] = at_s
+        let_in = until
+    return columns(came, began, began + every_s)
+
+
+@pytest.mark.parametrize("replications", [2, 10])
+@pytest.mark.parametrize(("most", "state"), [(300, "overloaded"), (430, "stable")])
+def test_a_batch_that_lets_in_many_at_a_time_is_told_by_how_many(
+    replications: int, most: int, state: str
+) -> None:
+    # 40 a second come, so 360 in 9 s.
+    found = judged(repeated(replications, lambda rng: in_groups(at_rate(rng, 40), 9.0, most)))
+    assert found.state == state, found.why
+
+
+@pytest.mark.parametrize("replications", [1, 3, 10])
+def test_a_load_beyond_the_capacity_at_the_end_alone_is_a_backlog(replications: int) -> None:
+    """Whether or not the little that waited before happened to rise from quarter to quarter."""
+
+    def rows(rng: np.random.Generator) -> Columns:
+        late = 75 + at_rate(rng, 30, 25)
+        return first_come(np.concatenate([at_rate(rng, 5, 75), late]), 0.1)
+
+    found = judged(repeated(replications, rows), "modulated")
+    assert found.state == "backlogged"
+    assert "Waiting for a node still grew" in found.why
+
+
 def test_a_server_that_never_serves_is_overloaded() -> None:
     never = np.full(100, np.inf)
     assert judged(columns(np.arange(100.0), never, never)).state == "overloaded"
