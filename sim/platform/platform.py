@@ -184,6 +184,7 @@ class Platform:
         else:
             work, stamps = _together(sequences)
         node = -1 if ticket.node is None else ticket.node.index
+        now = self.env.now
         self.records.add(
             (
                 request.number,
@@ -201,8 +202,8 @@ class Platform:
                 *work,
                 request.intended_ps,
                 departure.sent_ps,
-                departure.connected_ps,
-                departure.arrived_ps,
+                _if_reached(departure.connected_ps, now),
+                _if_reached(departure.arrived_ps, now),
                 ticket.admitted_ps,
                 ticket.overhead_ps,
                 *stamps,
@@ -210,6 +211,11 @@ class Platform:
                 ticket.ended_ps,
             )
         )
+
+
+def _if_reached(stamp_ps: int, now_ps: int) -> int:
+    """Of the way in, which is foreseen when a request is sent: whoever leaves before never gets there."""
+    return stamp_ps if stamp_ps <= now_ps else -1
 
 
 def _forget_unseen(ticket: Ticket) -> None:

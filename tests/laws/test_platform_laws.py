@@ -134,6 +134,7 @@ def assert_ends_once(story: Story, row: dict[str, Any]) -> None:
 def assert_in_order(row: dict[str, Any]) -> None:
     stamps = [row[name] for name in WAY_IN if row[name] >= 0]
     assert stamps == sorted(stamps), row
+    assert max(row["connected_ps"], row["arrived_ps"]) <= row["ended_ps"], row
     if row["outcome"] == "completed":
         assert min(row[name] for name in (*WAY_IN, "last_ps", "first_seen_ps", "ended_ps")) >= 0
         assert row["first_ps"] <= row["last_ps"] <= row["ended_ps"]

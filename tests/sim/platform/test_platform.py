@@ -296,6 +296,22 @@ def test_whoever_times_out_closes_the_connection_wherever_the_answer_is(deadline
     assert b.link.released == []
 
 
+# 2 ms to set a connection up and 5 ms of way.
+@pytest.mark.parametrize(
+    ("deadline_ms", "connected_ms", "arrived_ms"), [(1, None, None), (2, 2, None), (6, 2, None), (7, 2, 7)]
+)
+def test_whoever_leaves_on_the_way_in_has_no_stamps_of_the_rest_of_it(
+    deadline_ms: int, connected_ms: int | None, arrived_ms: int | None
+) -> None:
+    b = make_bench(way_ms=5, set_up_ms=2)
+    b.submit_at(0, b.request(output=3, deadline_ps=deadline_ms * MS), Diary())
+    b.env.run()
+    (row,) = b.rows()
+    stamps = [row["sent_ps"], row["connected_ps"], row["arrived_ps"], row["ended_ps"]]
+    expected = [0, connected_ms, arrived_ms, deadline_ms]
+    assert stamps == [-1 if one is None else one * MS for one in expected]
+
+
 @pytest.mark.parametrize(
     ("deadline_ms", "outcome", "ended_ms"),
     [(3, "timeout", 3), (9, "timeout", 9), (10, "rejected_context", 10), (None, "rejected_context", 10)],
