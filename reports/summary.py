@@ -89,7 +89,7 @@ def _notes(
         notes.append(f"The variants are judged by objectives of their own: {each}.")
     if replications == 1:
         lag = max(_lags(variants), default=None)
-        found = "" if lag is None else f" (correlation of neighbours at most {lag:.2f})"
+        found = "" if lag is None else f" (correlation of neighbours at most {lag:z.2f})"
         notes.append(
             f"One replication: intervals come from batches in time{found}, and differences have none."
         )

@@ -58,12 +58,6 @@ def _version() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 2 the user's mistake, 1 ours, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in {"-h", "--help"}:
-        sys.stdout.write(usage())
-        return 0
-    if arguments[0] == "--version":
-        sys.stdout.write(_version())
-        return 0
     try:
         status = _perform(arguments)
         sys.stdout.flush()
@@ -102,7 +96,13 @@ def _give_stdout_up() -> None:
 
 def _perform(arguments: list[str]) -> int:
     """Raises UserError, also for options and arguments that the command does not take."""
-    name = arguments[0]
+    name = arguments[0] if arguments else "--help"
+    if name in {"-h", "--help"}:
+        sys.stdout.write(usage())
+        return 0
+    if name == "--version":
+        sys.stdout.write(_version())
+        return 0
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
     from importlib.util import find_spec

@@ -216,7 +216,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     variants = ", ".join(plan.variants)
     typer.echo(
         f"{scenario}: ok. {base.name}: {plural(len(plan.variants), 'variant')} ({variants}), "
-        f"{base.run.replications} replications of {base.run.horizon_s:g} s."
+        f"{plural(base.run.replications, 'replication')} of {base.run.horizon_s:g} s."
     )
     typer.echo(f"{expected.sentence()}.")
     for note in dict.fromkeys(note for variant in plan.variants.values() for note in trace_notes(variant)):

@@ -323,7 +323,8 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_the_run(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "command", [["check", "study.yaml"], ["schema"], ["run", "study.yaml", "--out", "out"]]
+    "command",
+    [["check", "study.yaml"], ["schema"], ["run", "study.yaml", "--out", "out"], ["--help"], ["--version"]],
 )
 def test_a_full_disk_behind_stdout_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "study.yaml").write_text(STUDY.format(horizon_s=2, replications=2), encoding="utf-8")
