@@ -101,8 +101,9 @@ def refusal_of_fault(error: ErrorDetails) -> ApiError:
     message = error["msg"].removeprefix("Value error, ")
     code = "invalid_type" if kind.endswith(("_type", "_parsing", "from_float")) else "invalid_value"
     if code == "invalid_type":
+        of = f"'{param}'" if param else "the JSON body"
         return _refused(
-            f"Invalid type for '{param}': {message}, but got {_kind_of(error['input'])} instead.", param, code
+            f"Invalid type for {of}: {message}, but got {_kind_of(error['input'])} instead.", param, code
         )
     return _refused(f"Invalid value for '{param}': {message}." if param else f"{message}.", param, code)
 

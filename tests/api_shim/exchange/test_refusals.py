@@ -88,6 +88,12 @@ def test_a_malformed_body_answers_400(wire: Wire, body: bytes) -> None:
     assert reply.error["type"] == "invalid_request_error"
 
 
+def test_a_body_that_is_no_object_is_told_by_its_kind(wire: Wire) -> None:
+    told = wire.ask(body=b"[]").error["message"]
+    assert told.startswith("Invalid type for the JSON body: ")
+    assert told.endswith("but got an array instead.")
+
+
 def test_a_lone_surrogate_is_no_text(wire: Wire) -> None:
     body = b'{"model": "%s", "messages": [{"role": "user", "content": "\\ud800"}]}' % LLAMA.encode()
     assert wire.ask(body=body).status == 400
