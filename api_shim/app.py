@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from api_shim.clocks.clock import Clock
-from api_shim.content.plan import Content, Synthetic
+from api_shim.content.own_words import Synthetic
+from api_shim.content.plan import Content
 from api_shim.middleware import Door
 from api_shim.routes import chat, completions, description, files, health, models
 from api_shim.settings import ServerSettings

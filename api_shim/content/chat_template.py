@@ -5,7 +5,7 @@ No server was asked: the constants follow from the published prompt formats, so 
 
 from dataclasses import dataclass
 
-from traffic.tokens import VOCABULARIES
+from traffic.tokens import VOCABULARIES, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,14 @@ class ChatTemplate:
     """Around each message, its role included."""
     reply: int
     """What invites the answer."""
+    call: str
+    """What the model writes before the arguments of a call."""
+    call_marks: int = 0
+    """Its special tokens, which `call` leaves out."""
+
+    def call_lead(self, vocabulary: Vocabulary, name: str) -> int:
+        """Tokens of a call before its arguments."""
+        return self.call_marks + vocabulary.count(self.call.format(name=name))
 
     def tokens(self, messages: int) -> int:
         return self.preamble + messages * self.per_message + self.reply
@@ -24,10 +32,13 @@ class ChatTemplate:
 TEMPLATES = {
     # <|begin_of_text|>; <|start_header_id|> role <|end_header_id|> "\n\n" ... <|eot_id|>; the same header for
     # the answer. The system block with two dates that some renderings of Llama 3.1's add is left out.
-    "llama": ChatTemplate(preamble=1, per_message=5, reply=4),
+    "llama": ChatTemplate(preamble=1, per_message=5, reply=4, call='{{"name": "{name}", "parameters": '),
     # Harmony: <|start|> role <|message|> ... <|end|>; <|start|>assistant. Its system message (identity,
     # cut-off, date, effort and channels: 57 tokens of text in o200k_harmony) comes first.
-    "gpt-oss": ChatTemplate(preamble=61, per_message=4, reply=2),
+    # A call: <|channel|>commentary to=functions.NAME <|constrain|>json<|message|> ...
+    "gpt-oss": ChatTemplate(
+        preamble=61, per_message=4, reply=2, call="commentary to=functions.{name} json", call_marks=3
+    ),
 }
 assert TEMPLATES.keys() == VOCABULARIES.keys()
 

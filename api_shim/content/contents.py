@@ -21,13 +21,13 @@ class ContentKind(NamedTuple):
 
 
 def _synthetic(_nothing: str, _model: str | None) -> "Content":
-    from api_shim.content.plan import Synthetic
+    from api_shim.content.own_words import Synthetic
 
     return Synthetic()
 
 
 def _echo(_nothing: str, _model: str | None) -> "Content":
-    from api_shim.content.plan import Echo
+    from api_shim.content.own_words import Echo
 
     return Echo()
 

@@ -1,25 +1,24 @@
-"""The words of an answer. They are planned before the request is submitted, because they decide its length.
+"""What an answer is to be, and what it was planned to be: decided before the request is submitted.
 
 The simulator supplies the time; what supplies the words stands behind one interface, `Content`.
 """
 
-import asyncio
-import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import cycle, islice
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from api_shim.content import synthetic
-from api_shim.content.stop_strings import cut_at_stop
+from api_shim.content.schemas.schema import Schema
 from traffic.tokens import Vocabulary
 
-TOKENS_AT_ONCE = 100_000
-"""Planned without giving others a turn."""
-LONGEST_TOKEN = 128
-"""Letters, in both vocabularies: a row of blanks."""
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallableTool:
+    """A function that the model may call."""
+
+    name: str
+    arguments: Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class ContentAsk:
     seed: int
     """Equal for equal bodies."""
     natural_tokens: Callable[[], int]
-    """How long an answer of this model would be if nothing ended it."""
+    """How long an answer of this model would be if nothing ended it, reasoning included."""
     room_tokens: int
     """What the prompt leaves of the context, at least 1."""
     max_tokens: int | None = None
@@ -42,6 +41,18 @@ class ContentAsk:
     ignore_eos: bool = False
     stops: tuple[str, ...] = ()
     samples: int = 1
+    tools: tuple[CallableTool, ...] = ()
+    """Those that may be called."""
+    must_call: bool = False
+    parallel_calls: bool = True
+    called: tuple[str, ...] = ()
+    """The tools whose results stand after the last message of the user, in order."""
+    form: Schema | None = None
+    """What the text must satisfy."""
+    reasoning_per_token: float = 0.0
+    """Tokens of reasoning for each one of what is then said."""
+    call_lead: Callable[[str], int] = len
+    """How many tokens a call of the tool of this name takes before its arguments."""
 
     @property
     def limit(self) -> int:
@@ -51,18 +62,85 @@ class ContentAsk:
     def last_user_text(self) -> str:
         return next((text for role, text in reversed(self.messages) if role == "user"), "")
 
+    @property
+    def after_a_result(self) -> bool:
+        """It is the model's turn because tools have answered."""
+        return bool(self.messages) and self.messages[-1][0] in {"tool", "function"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tokens `start` up to `stop` of each choice."""
+
+    kind: Literal["reasoning", "text", "call"]
+    start: int
+    stop: int
+    number: int = 0
+    """Of a call among the calls of a choice."""
+    name: str = ""
+    """Of the function that is called."""
+    lead: int = 0
+    """So many tokens name it; the arguments follow."""
+
+    @property
+    def named(self) -> int:
+        """The token that completes the name; no call is to be seen before."""
+        return self.start + self.lead
+
+
+class Stretch(NamedTuple):
+    """Consecutive tokens of one part."""
+
+    part: Part
+    start: int
+    """Of the first of them, in the choice."""
+    pieces: list[str]
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class ContentPlan:
-    """`choices[i][t]` is what token t adds to the text of choice i; all choices have equally many tokens."""
+    """`choices[i][t]` is what token t adds to choice i; all choices have equally many tokens.
+
+    `parts` tells what it adds to: reasoning, text, or the arguments of a call. Without any it is all text.
+    """
 
     choices: tuple[list[str], ...]
     finish_reason: FinishReason
+    parts: tuple[Part, ...] = ()
 
     @property
     def output_tokens(self) -> int:
         """Of each choice."""
         return len(self.choices[0])
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of all choices."""
+        each = sum(part.stop - part.start for part in self.parts if part.kind == "reasoning")
+        return each * len(self.choices)
+
+    def stretches(self, choice: int, start: int = 0, stop: int | None = None) -> Iterator[Stretch]:
+        pieces = self.choices[choice]
+        stop = len(pieces) if stop is None else stop
+        for part in self.parts or (Part("text", 0, len(pieces)),):
+            first, last = max(start, part.start), min(stop, part.stop)
+            if first < last:
+                yield Stretch(part, first, pieces[first:last])
+
+    def joined(self, choice: int, kind: Literal["reasoning", "text"]) -> str | None:
+        """None where the choice has nothing of the kind."""
+        found = [each.pieces for each in self.stretches(choice) if each.part.kind == kind]
+        return "".join(piece for pieces in found for piece in pieces) if found else None
+
+    def calls(self, choice: int) -> Iterator[tuple[str, str]]:
+        """(name, arguments)."""
+        for part, _, pieces in self.stretches(choice):
+            if part.kind == "call" and part.named <= part.stop:
+                yield part.name, "".join(pieces)
 
 
 class Content(Protocol):
@@ -70,56 +148,3 @@ class Content(Protocol):
     """False where the words themselves take real time, so that simulated times cannot be kept."""
 
     async def plan(self, ask: ContentAsk) -> ContentPlan: ...
-
-
-class Synthetic:
-    """Sentences about nothing, as long as the scenario says."""
-
-    paced = True
-
-    async def plan(self, ask: ContentAsk) -> ContentPlan:
-        wanted = ask.limit if ask.ignore_eos else max(ask.natural_tokens(), ask.min_tokens)
-        tokens = max(1, min(wanted, ask.limit))
-        finish: FinishReason = "length" if tokens >= ask.limit else "stop"
-        first = synthetic.pieces(tokens, ask.seed)
-        if finish == "stop" and first[-2:-1] != ["."]:
-            first[-1] = "." if tokens > 1 else first[-1]
-        cut = cut_at_stop(first, ask.stops, ask.min_tokens) if ask.stops else None
-        if cut is not None:
-            return ContentPlan((cut,) * ask.samples, "stop")
-        choices = [first]
-        for index in range(1, ask.samples):
-            if index * tokens % TOKENS_AT_ONCE < tokens:
-                await asyncio.sleep(0)
-            choices.append(synthetic.pieces(tokens, ask.seed + index))
-        return ContentPlan(tuple(choices), finish)
-
-
-class Echo:
-    """The last user message comes back."""
-
-    paced = True
-
-    async def plan(self, ask: ContentAsk) -> ContentPlan:
-        return spoken(ask, ask.last_user_text)
-
-
-def spoken(ask: ContentAsk, text: str) -> ContentPlan:
-    """`text` as the answer, within what the request asks for."""
-    text = text[: max(ask.limit, ask.min_tokens) * LONGEST_TOKEN]  # the rest would only be thrown away
-    pieces = list(pieces_of(ask.vocabulary, text)) or [""]
-    if ask.ignore_eos or len(pieces) < ask.min_tokens:
-        pieces = list(islice(cycle(pieces), ask.limit if ask.ignore_eos else min(ask.min_tokens, ask.limit)))
-    finish: FinishReason = "length" if len(pieces) >= ask.limit else "stop"
-    pieces = pieces[: ask.limit]
-    cut = cut_at_stop(pieces, ask.stops, ask.min_tokens) if ask.stops else None
-    if cut is not None:
-        pieces, finish = cut, "stop"
-    return ContentPlan((pieces,) * ask.samples, finish)
-
-
-def pieces_of(vocabulary: Vocabulary, text: str) -> Iterator[str]:
-    """What each token adds: a letter that spans several tokens comes with the last of them."""
-    decode = partial(codecs.getincrementaldecoder("utf-8")(errors="replace").decode, final=False)
-    for token in vocabulary.encode(text):
-        yield decode(vocabulary.token_bytes(token))

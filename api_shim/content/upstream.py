@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 
-from api_shim.content.plan import ContentAsk, ContentPlan, spoken
+from api_shim.content.plan import ContentAsk, ContentPlan
+from api_shim.content.structured import demanded
+from api_shim.content.words import spoken
 from api_shim.wire.errors import SERVER, ApiError
 
 TIMEOUT_S = 300.0
@@ -24,7 +26,7 @@ class Upstream:
         self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
 
     async def plan(self, ask: ContentAsk) -> ContentPlan:
-        return spoken(ask, await self._words(ask))
+        return demanded(ask) or spoken(ask, await self._words(ask))
 
     async def _words(self, ask: ContentAsk) -> str:
         body: dict[str, Any] = {

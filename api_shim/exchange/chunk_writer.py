@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from api_shim.content.logprobs import chat_entries, completion_logprobs
+from api_shim.content.plan import Part, Stretch
 
 Json = dict[str, Any]
 LogprobsOf = Callable[[Sequence[str], int], Json]
@@ -35,6 +36,14 @@ def _quoted(piece: str) -> str:
     return json.dumps(piece)
 
 
+ALL_TEXT = Part("text", 0, 0)
+
+
+def call_json(new_id: Callable[[str], str], name: str, arguments: str) -> Json:
+    function = {"name": name, "arguments": arguments}
+    return {"id": new_id("call_"), "type": "function", "function": function}
+
+
 class ChunkWriter(Protocol):
     """One dialect: chat, or plain completions."""
 
@@ -45,9 +54,7 @@ class ChunkWriter(Protocol):
 
     def opening(self, choice: int) -> bytes: ...
 
-    def content(
-        self, choice: int, pieces: Sequence[str], letters_before: int, *, one_by_one: bool
-    ) -> bytes: ...
+    def content(self, choice: int, stretch: Stretch, letters_before: int, *, one_by_one: bool) -> bytes: ...
 
     def closing(self, choice: int, finish_reason: str) -> bytes: ...
 
@@ -87,7 +94,8 @@ class _Writer:
         self._logprobs = logprobs
         self._running = running
         self._null_usage: Json = {"usage": None} if with_usage else {}
-        self._templates: dict[int, tuple[str, str]] = {}
+        self._templates: dict[tuple[int, int], tuple[str, str]] = {}
+        """By choice and beginning of the part."""
 
     @property
     def tokens_at_once(self) -> int:
@@ -97,40 +105,45 @@ class _Writer:
         usage = self._null_usage if self._running is None else {"usage": self._running.json()}
         return frame({**self._envelope, "choices": [choice], **usage})
 
-    def _content_choice(self, choice: int, text: str, logprobs: Json | None) -> Json:
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
         raise NotImplementedError
 
-    def content(self, choice: int, pieces: Sequence[str], letters_before: int, *, one_by_one: bool) -> bytes:
-        if self._logprobs is not None or self._running is not None:
-            groups = [[piece] for piece in pieces] if one_by_one else [list(pieces)]
-            return b"".join(self._told_in_full(choice, groups, letters_before))
-        before, after = self._template(choice)
+    def content(self, choice: int, stretch: Stretch, letters_before: int, *, one_by_one: bool) -> bytes:
+        part, pieces = stretch.part, stretch.pieces
+        if self._running is not None or self._logprobs_of(part) is not None:
+            groups = [[piece] for piece in pieces] if one_by_one else [pieces]
+            return b"".join(self._told_in_full(choice, part, groups, letters_before))
+        before, after = self._template(choice, part)
         if one_by_one:
             return "".join(before + _quoted(piece) + after for piece in pieces if piece).encode()
         text = "".join(pieces)
         return (before + json.dumps(text) + after).encode() if text else b""
 
+    def _logprobs_of(self, part: Part) -> LogprobsOf | None:
+        return self._logprobs if part.kind == "text" else None
+
     def _told_in_full(
-        self, choice: int, groups: Iterable[Sequence[str]], letters_before: int
+        self, choice: int, part: Part, groups: Iterable[Sequence[str]], letters_before: int
     ) -> Iterator[bytes]:
         """Chunks that no template fits, because more than their text changes."""
+        entries = self._logprobs_of(part)
         for group in groups:
             if self._running is not None:
                 self._running.grow(len(group))
             text = "".join(group)
-            if text or self._logprobs is not None:
-                logprobs = None if self._logprobs is None else self._logprobs(group, letters_before)
-                yield self._choice(self._content_choice(choice, text, logprobs))
+            if text or entries is not None:
+                logprobs = None if entries is None else entries(group, letters_before)
+                yield self._choice(self._content_choice(choice, part, text, logprobs))
             letters_before += len(text)
 
-    def _template(self, choice: int) -> tuple[str, str]:
+    def _template(self, choice: int, part: Part) -> tuple[str, str]:
         """A content frame, split where its text stands."""
-        found = self._templates.get(choice)
+        found = self._templates.get((choice, part.start))
         if found is None:
             mark = "\0"
-            whole = self._choice(self._content_choice(choice, mark, None)).decode()
+            whole = self._choice(self._content_choice(choice, part, mark, None)).decode()
             before, _, after = whole.partition(json.dumps(mark))
-            found = self._templates[choice] = (before, after)
+            found = self._templates[choice, part.start] = (before, after)
         return found
 
     def usage(self, usage: Json) -> bytes:
@@ -138,6 +151,24 @@ class _Writer:
 
 
 class ChatWriter(_Writer):
+    """`new_id` makes the ids of calls. `whole_calls` sends each in one chunk, when it is complete."""
+
+    def __init__(
+        self,
+        envelope: Json,
+        logprobs: LogprobsOf | None,
+        *,
+        with_usage: bool,
+        running: RunningUsage | None = None,
+        new_id: Callable[[str], str],
+        whole_calls: bool = False,
+    ) -> None:
+        super().__init__(envelope, logprobs, with_usage=with_usage, running=running)
+        self._new_id = new_id
+        self._whole_calls = whole_calls
+        self._held: dict[int, str] = {}
+        """Of the call that a choice is at, what has not been sent."""
+
     def opening(self, choice: int) -> bytes:
         return self._choice(
             {
@@ -148,8 +179,39 @@ class ChatWriter(_Writer):
             }
         )
 
-    def _content_choice(self, choice: int, text: str, logprobs: Json | None) -> Json:
-        return {"index": choice, "delta": {"content": text}, "logprobs": logprobs, "finish_reason": None}
+    def content(self, choice: int, stretch: Stretch, letters_before: int, *, one_by_one: bool) -> bytes:
+        part = stretch.part
+        if part.kind != "call":
+            return super().content(choice, stretch, letters_before, one_by_one=one_by_one)
+        if self._whole_calls:
+            return self._collected(choice, stretch)
+        arguments = super().content(choice, stretch, letters_before, one_by_one=one_by_one)
+        begins = stretch.start < part.named <= stretch.stop
+        return self._call(choice, part, "") + arguments if begins else arguments
+
+    def _collected(self, choice: int, stretch: Stretch) -> bytes:
+        part = stretch.part
+        if self._running is not None:
+            self._running.grow(len(stretch.pieces))
+        self._held[choice] = self._held.get(choice, "") + "".join(stretch.pieces)
+        if stretch.stop < part.stop:
+            return b""
+        arguments = self._held.pop(choice)
+        return self._call(choice, part, arguments) if part.named <= part.stop else b""
+
+    def _call(self, choice: int, part: Part, arguments: str) -> bytes:
+        """Its first chunk, which alone has id and name."""
+        call = {"index": part.number, **call_json(self._new_id, part.name, arguments)}
+        delta = {"tool_calls": [call]}
+        return self._choice({"index": choice, "delta": delta, "logprobs": None, "finish_reason": None})
+
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
+        delta: Json = {"content": text}
+        if part.kind == "reasoning":
+            delta = {"reasoning": text}
+        elif part.kind == "call":
+            delta = {"tool_calls": [{"index": part.number, "function": {"arguments": text}}]}
+        return {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": None}
 
     def closing(self, choice: int, finish_reason: str) -> bytes:
         return self._choice({"index": choice, "delta": {}, "logprobs": None, "finish_reason": finish_reason})
@@ -169,9 +231,10 @@ class CompletionWriter(_Writer):
         self._echo = echo
 
     def opening(self, choice: int) -> bytes:
-        return self._choice(self._content_choice(choice, self._echo, None)) if self._echo else b""
+        return self._choice(self._content_choice(choice, ALL_TEXT, self._echo, None)) if self._echo else b""
 
-    def _content_choice(self, choice: int, text: str, logprobs: Json | None) -> Json:
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
+        del part  # plain completions are all text
         return {"index": choice, "text": text, "logprobs": logprobs, "finish_reason": None}
 
     def closing(self, choice: int, finish_reason: str) -> bytes:

@@ -96,7 +96,7 @@ class EventStream(Response):
         plan = exchange.plan
         chunks = [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
         if self._with_usage:
-            chunks.append(self._writer.usage(usage(call)))
+            chunks.append(self._writer.usage(usage(call, plan.reasoning_tokens)))
         if self._with_stamps:
             lateness_ms = round(exchange.lateness_ps / PS_PER_MS, 3)
             chunks.append(comment("x-sim", {**stamps(call), "lateness_ms": lateness_ms}))
@@ -109,13 +109,14 @@ class EventStream(Response):
         one_by_one = self._exchange.shim.settings.stream_chunks == "per_token"
         for choice, tokens in enumerate(due):
             while (sent := self._sent[choice]) < tokens:
-                pieces = self._exchange.plan.choices[choice][sent : min(tokens, sent + room)]
-                chunks.append(
-                    self._writer.content(choice, pieces, self._letters[choice], one_by_one=one_by_one)
-                )
-                self._sent[choice] += len(pieces)
-                self._letters[choice] += sum(map(len, pieces))
-                room -= len(pieces)
+                until = min(tokens, sent + room)
+                for stretch in self._exchange.plan.stretches(choice, sent, until):
+                    letters = self._letters[choice]
+                    chunks.append(self._writer.content(choice, stretch, letters, one_by_one=one_by_one))
+                    if stretch.part.kind == "text":
+                        self._letters[choice] += sum(map(len, stretch.pieces))
+                self._sent[choice] = until
+                room -= until - sent
                 if not room:
                     yield b"".join(chunks)
                     chunks, room = [], self._writer.tokens_at_once

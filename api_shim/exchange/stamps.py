@@ -50,8 +50,11 @@ def processing_ms(call: Call) -> int:
     return max(0, until_ps - ticket.departure.arrived_ps) // PS_PER_MS
 
 
-def usage(call: Call) -> Json:
-    """OpenAI's members and the five that 8080's clients read; rates and times are the model's."""
+def usage(call: Call, reasoning_tokens: int = 0) -> Json:
+    """OpenAI's members and the five that 8080's clients read; rates and times are the model's.
+
+    `reasoning_tokens` are a part of the completion tokens.
+    """
     ticket = call.ticket
     assert ticket is not None
     prompt, output = call.request.prompt_tokens, sum(s.generated for s in ticket.sequences)
@@ -62,7 +65,7 @@ def usage(call: Call) -> Json:
         "total_tokens": prompt + output,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

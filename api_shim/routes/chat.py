@@ -1,6 +1,7 @@
 """`POST /v1/chat/completions`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_shim.content.chat_template import template_of
-from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
+from api_shim.content.plan import CallableTool, ContentAsk
+from api_shim.content.reasoning import length_factor, reasoning_ratio
+from api_shim.content.schemas.graph import UnmetSchemaError
+from api_shim.content.schemas.schema import Schema, any_object, arguments_of, schema_of
+from api_shim.exchange.chunk_writer import ChatWriter, call_json, chat_logprobs
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.stamps import usage
 from api_shim.routes.common import (
@@ -27,7 +32,7 @@ from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.answers import ChatCompletion, ChatCompletionChunk
 from api_shim.wire.body import parse, read
-from api_shim.wire.chat_body import ChatBody
+from api_shim.wire.chat_body import ChatBody, ResponseFormat
 from api_shim.wire.errors import bad_value
 
 Json = dict[str, Any]
@@ -36,8 +41,11 @@ Json = dict[str, Any]
 async def create_chat_completion(request: Request) -> Response:
     shim, asked = shim_of(request), stream_options(request)
     raw = await read(request, shim.settings.body_limit_bytes)
-    body, model, prompt_tokens, messages = await shim.apart(len(raw), partial(_understood, shim, raw))
-    ask = ask_of(request, body, model, messages, prompt_tokens, body.cap)
+    understood = await shim.apart(len(raw), partial(_understood, shim, raw))
+    body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
+    factor = length_factor(model.spec.llm, body.reasoning_effort)
+    ask = ask_of(request, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
+    ask = _with_tools(ask, understood)
     exchange = await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream))
     try:
         if body.stream:
@@ -62,15 +70,17 @@ class _Understood(NamedTuple):
     prompt_tokens: int
     messages: tuple[tuple[str, str], ...]
     """(role, text)"""
+    tools: tuple[CallableTool, ...]
+    form: Schema | None
 
 
 def _understood(shim: Shim, raw: bytes) -> _Understood:
     """Raises ApiError."""
     body = parse(ChatBody, raw)
     model = shim.model(body.model)
-    _refuse_what_is_not_simulated(body)
+    tools, form = _tools(body), _form(body.response_format)
     messages = tuple((message.role, message.text) for message in body.messages)
-    return _Understood(body, model, count_prompt(model, body), messages)
+    return _Understood(body, model, count_prompt(model, body), messages, tools, form)
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:
@@ -78,32 +88,48 @@ def count_prompt(model: ServedModel, body: ChatBody) -> int:
     return text_tokens + template_of(model.spec.llm).tokens(len(body.messages))
 
 
-def _refuse_what_is_not_simulated(body: ChatBody) -> None:
-    """Text answers only: better a clear refusal than an answer of the wrong shape."""
-    if body.response_format is not None and body.response_format.type != "text":
-        raise bad_value(
-            "response_format.type",
-            f"response_format '{body.response_format.type}' is not simulated: only 'text' is",
-            "unsupported_value",
-        )
-    choice = body.tool_choice
-    if choice is None or choice in ("none", "auto"):
-        return
-    if not body.tools:
-        raise bad_value("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
-    names = {tool.function.name for tool in body.tools}
-    if choice != "required" and not (isinstance(choice, dict) and _function_name(choice) in names):
-        raise bad_value("tool_choice", "'tool_choice' is 'none', 'auto', 'required' or a function of 'tools'")
-    raise bad_value(
-        "tool_choice",
-        "tool calls are not simulated: 'tool_choice' can be 'none' or 'auto'",
-        "unsupported_value",
+def _with_tools(ask: ContentAsk, understood: _Understood) -> ContentAsk:
+    body, model, tools = understood.body, understood.model, understood.tools
+    llm, choice = model.spec.llm, body.tool_choice
+    if choice is not None and choice.function is not None:
+        tools = tuple(tool for tool in tools if tool.name == choice.function.name)
+    return replace(
+        ask,
+        tools=() if choice is not None and choice.type == "none" else tools,
+        must_call=choice is not None and choice.must_call,
+        parallel_calls=body.parallel_tool_calls is not False,
+        called=body.called,
+        form=understood.form,
+        reasoning_per_token=reasoning_ratio(llm, body.reasoning_effort),
+        call_lead=partial(template_of(llm).call_lead, model.vocabulary),
     )
 
 
-def _function_name(choice: Json) -> object:
-    function = choice.get("function")
-    return function.get("name") if isinstance(function, dict) else None
+def _tools(body: ChatBody) -> tuple[CallableTool, ...]:
+    """Raises ApiError where a schema is none, or cannot be met; so does `_form`."""
+    found = []
+    for index, tool in enumerate(body.tools or ()):
+        function = tool.function
+        try:
+            found.append(CallableTool(function.name, arguments_of(function.parameters)))
+        except UnmetSchemaError as reason:
+            message = f"Invalid schema for function '{function.name}': {reason}."
+            raise bad_value(
+                f"tools[{index}].function.parameters", message, "invalid_function_parameters"
+            ) from None
+    return tuple(found)
+
+
+def _form(asked: ResponseFormat | None) -> Schema | None:
+    if asked is None or asked.type == "text":
+        return None
+    if asked.json_schema is None or asked.json_schema.schema_ is None:
+        return any_object()
+    try:
+        return schema_of(asked.json_schema.schema_)
+    except UnmetSchemaError as reason:
+        message = f"Invalid schema for response_format '{asked.json_schema.name}': {reason}."
+        raise bad_value("response_format.json_schema.schema", message, "invalid_schema") from None
 
 
 def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
@@ -113,6 +139,8 @@ def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
         logprobs,
         with_usage=body.include_usage,
         running=running_usage(exchange, body),
+        new_id=exchange.shim.new_id,
+        whole_calls=asked.from_8080,
     )
     return event_stream(exchange, writer, body, asked)
 
@@ -120,20 +148,34 @@ def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
 def _head(exchange: Exchange) -> Json:
     return {
         **envelope(exchange, "chatcmpl-", "chat.completion"),
-        "usage": usage(exchange.call),
+        "usage": usage(exchange.call, exchange.plan.reasoning_tokens),
         "service_tier": None,
     }
 
 
 def _choices(exchange: Exchange, body: ChatBody) -> Iterator[Json]:
     entries = chat_logprobs(body.top_logprobs or 0)
-    for index, pieces in enumerate(exchange.plan.choices):
+    plan = exchange.plan
+    for index in range(len(plan.choices)):
+        text = [each.pieces for each in plan.stretches(index) if each.part.kind == "text"]
         yield {
             "index": index,
-            "message": {"role": "assistant", "content": "".join(pieces), "refusal": None},
-            "logprobs": entries(pieces, 0) if body.logprobs else None,
-            "finish_reason": exchange.plan.finish_reason,
+            "message": _message(exchange, index),
+            "logprobs": entries(text[0], 0) if body.logprobs and text else None,
+            "finish_reason": plan.finish_reason,
         }
+
+
+def _message(exchange: Exchange, choice: int) -> Json:
+    plan, new_id = exchange.plan, exchange.shim.new_id
+    message: Json = {"role": "assistant", "content": plan.joined(choice, "text"), "refusal": None}
+    reasoning = plan.joined(choice, "reasoning")
+    if reasoning is not None:
+        message["reasoning"] = reasoning
+    calls = [call_json(new_id, name, arguments) for name, arguments in plan.calls(choice)]
+    if calls:
+        message["tool_calls"] = calls
+    return message
 
 
 router = api_router("chat", prefix="/v1")

@@ -71,7 +71,10 @@ def ask_of(
     messages: tuple[tuple[str, str], ...],
     prompt_tokens: int,
     cap: int | None,
+    *,
+    length_factor: float = 1.0,
 ) -> ContentAsk:
+    """`length_factor` is put on the lengths of the scenario, not on one that the request states."""
     shim = shim_of(request)
     seed = shim.seed_of(model, [part for message in messages for part in message], body.seed)
     stated = _stated_output(request)
@@ -81,7 +84,7 @@ def ask_of(
         model=model.id,
         messages=messages,
         seed=seed,
-        natural_tokens=natural if stated is None else lambda: stated,
+        natural_tokens=(lambda: stated) if stated is not None else lambda: round(natural() * length_factor),
         room_tokens=max(1, model.spec.context_tokens - prompt_tokens),
         max_tokens=cap,
         min_tokens=body.min_tokens or 0,
@@ -151,21 +154,24 @@ def nobody_there() -> Response:
 class StreamForm(NamedTuple):
     """What a client says of a stream in its headers."""
 
-    usage_unasked: bool
-    """8080's own SDK needs the usage of a stream and cannot ask for it; its user agent is plain httpx's."""
+    from_8080: bool
+    """8080's own SDK, by its user agent, which is plain httpx's.
+
+    It needs the usage of a stream and cannot ask for it, and takes calls only in one piece.
+    """
     stamps: bool
     """Whether the stream ends with a comment that holds them."""
 
 
 def stream_options(request: Request) -> StreamForm:
     """Raises ApiError, before anything is asked of the model."""
-    usage_unasked = request.headers.get("user-agent", "").startswith("python-httpx/")
+    from_8080 = request.headers.get("user-agent", "").startswith("python-httpx/")
     wanted = request.headers.get(COMMENT_HEADER)
     if wanted is None:
-        return StreamForm(usage_unasked, shim_of(request).settings.sim_comment)
+        return StreamForm(from_8080, shim_of(request).settings.sim_comment)
     if wanted not in ON_OR_OFF:
         raise bad_value(COMMENT_HEADER, f"{COMMENT_HEADER} is 'on' or 'off', not {wanted[:LONGEST_ECHO]!r}")
-    return StreamForm(usage_unasked, ON_OR_OFF[wanted])
+    return StreamForm(from_8080, ON_OR_OFF[wanted])
 
 
 def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamForm) -> EventStream:
@@ -173,6 +179,6 @@ def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked:
         exchange,
         writer,
         answer_headers(exchange),
-        with_usage=body.include_usage or asked.usage_unasked,
+        with_usage=body.include_usage or asked.from_8080,
         with_stamps=asked.stamps,
     )

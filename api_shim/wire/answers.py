@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 FinishReason = Literal["stop", "length"]
+ChatFinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class PromptTokensDetails(BaseModel):
@@ -66,17 +67,30 @@ class ChatLogprobs(BaseModel):
     refusal: None
 
 
+class MadeCall(BaseModel):
+    name: str
+    arguments: str = Field(description="JSON that satisfies the function's `parameters`")
+
+
+class MadeToolCall(BaseModel):
+    id: str
+    type: Literal["function"]
+    function: MadeCall
+
+
 class AnswerMessage(BaseModel):
     role: Literal["assistant"]
-    content: str
+    content: str | None = Field(description="null where functions are called")
     refusal: None
+    reasoning: str = Field("", description="of models that reason")
+    tool_calls: list[MadeToolCall] = Field([], description="absent where none is called")
 
 
 class ChatChoice(BaseModel):
     index: int
     message: AnswerMessage
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason
+    finish_reason: ChatFinishReason
 
 
 class ChatCompletion(Envelope):
@@ -86,16 +100,30 @@ class ChatCompletion(Envelope):
     service_tier: None
 
 
+class CallDelta(BaseModel):
+    name: str = Field("", description="in the first chunk of a call, as its id and type")
+    arguments: str
+
+
+class ToolCallDelta(BaseModel):
+    index: int
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: CallDelta
+
+
 class Delta(BaseModel):
     role: Literal["assistant"] = Field("assistant", description="in the first chunk of a choice")
-    content: str = Field("", description="absent in the last chunk of a choice")
+    content: str = Field("", description="absent in the last chunk of a choice, and beside what follows")
+    reasoning: str = Field("", description="of models that reason")
+    tool_calls: list[ToolCallDelta] = Field([], description="one, where functions are called")
 
 
 class ChatChunkChoice(BaseModel):
     index: int
     delta: Delta
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason | None
+    finish_reason: ChatFinishReason | None
 
 
 class ChatCompletionChunk(Envelope):

@@ -183,8 +183,52 @@ class Tool(Body):
     function: Function
 
 
+class JsonSchema(Body):
+    name: FunctionName
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
 class ResponseFormat(Body):
     type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if self.type == "json_schema" and self.json_schema is None:
+            raise _at(
+                "response_format.json_schema", "'json_schema' is required where the type is 'json_schema'"
+            )
+        return self
+
+
+class NamedFunction(Body):
+    name: str
+
+
+class ToolChoice(Body):
+    type: Literal["none", "auto", "required", "function"]
+    function: NamedFunction | None = None
+
+    @model_validator(mode="after")
+    def _has_its_function(self) -> Self:
+        if self.type == "function" and self.function is None:
+            raise _at("tool_choice.function", "'function' is required where the type is 'function'")
+        return self
+
+    @property
+    def must_call(self) -> bool:
+        return self.type in {"required", "function"}
+
+
+def _as_choice(value: object) -> object:
+    """One sentence, where a union would give one for each of its members."""
+    if isinstance(value, dict):
+        return value
+    if value in ("none", "auto", "required"):
+        return {"type": value}
+    raise PydanticCustomError("choice", "it is 'none', 'auto', 'required' or a function of 'tools'")
 
 
 class ChatBody(Sampling):
@@ -194,7 +238,15 @@ class ChatBody(Sampling):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     tools: list[Tool] | None = Field(None, max_length=MOST_TOOLS)
-    tool_choice: Any = None
+    tool_choice: (
+        Annotated[
+            ToolChoice,
+            BeforeValidator(
+                _as_choice, json_schema_input_type=Literal["none", "auto", "required"] | ToolChoice
+            ),
+        ]
+        | None
+    ) = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     service_tier: str | None = None
@@ -207,6 +259,17 @@ class ChatBody(Sampling):
         caps = {self.max_tokens, self.max_completion_tokens} - {None}
         if len(caps) > 1:
             raise _at("max_tokens", "'max_tokens' and 'max_completion_tokens' differ: state one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _chooses_from_its_tools(self) -> Self:
+        choice = self.tool_choice
+        if choice is None or not choice.must_call:
+            return self
+        if not self.tools:
+            raise _at("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
+        if choice.function is not None and choice.function.name not in self.tool_names:
+            raise _at("tool_choice", f"'{choice.function.name[:64]}' is no function of 'tools'")
         return self
 
     @model_validator(mode="after")
@@ -224,6 +287,27 @@ class ChatBody(Sampling):
     @property
     def cap(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def tool_names(self) -> list[str]:
+        return [tool.function.name for tool in self.tools or ()]
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The functions whose results stand after the last message of the user, in order."""
+        names = {
+            call.id: call.function.name
+            for message in self.messages
+            for call in message.tool_calls or ()
+            if call.function is not None
+        }
+        turn: list[str] = []
+        for message in self.messages:
+            if message.role == "user":
+                turn.clear()
+            elif message.role == "tool":
+                turn.append(names.get(message.tool_call_id or "", ""))
+        return tuple(turn)
 
     def prompt_texts(self) -> Iterator[str]:
         """Messages and tools, as far as they are text; the template comes on top."""

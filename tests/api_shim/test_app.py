@@ -18,7 +18,7 @@ from api_shim.routes.common import ANSWER_HEADERS
 from api_shim.routes.described import TheShim, api_router
 from api_shim.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, CompletionChunk
 from api_shim.wire.body import Body
-from tests.support.live import LLAMA, MakeWire, Wire, chat, scenario
+from tests.support.live import GPT_OSS, LLAMA, MakeWire, Wire, chat, scenario
 
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 SO_FAR = {"stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
@@ -102,10 +102,15 @@ def test_the_document_names_the_models_and_places_of_this_server(wire: Wire) -> 
     assert "x-served" not in str(document)
 
 
-@pytest.mark.parametrize("more", [{}, {"logprobs": True, "top_logprobs": 2}, {"n": 2}])
+CALLS = {"tools": [{"type": "function", "function": {"name": "f"}}], "max_tokens": 40, "ignore_eos": False}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"logprobs": True, "top_logprobs": 2}, {"n": 2}, CALLS, {"model": GPT_OSS}]
+)
 @pytest.mark.parametrize("stream", [None, STREAMED, SO_FAR], ids=["whole", "stream", "usage so far"])
 def test_chat_is_answered_as_described_member_for_member(wire: Wire, stream: Any, more: Any) -> None:
-    reply = wire.ask(body=chat(max_tokens=3, ignore_eos=True, **(stream or {}), **more))
+    reply = wire.ask(body=chat(**{"max_tokens": 3, "ignore_eos": True, **(stream or {}), **more}))
     check(ChatCompletionChunk if stream else ChatCompletion, reply.frames if stream else [reply.json])
 
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_shim.content import synthetic
-from api_shim.content.plan import Content, ContentAsk, ContentPlan, Echo, Synthetic, pieces_of
+from api_shim.content.own_words import Echo, Synthetic
+from api_shim.content.plan import Content, ContentAsk, ContentPlan
 from api_shim.content.replay import Replay
 from api_shim.content.stop_strings import cut_at_stop
+from api_shim.content.words import pieces_of
 from traffic.tokens import VOCABULARIES, vocabulary
 
 LLAMA3 = "llama3"

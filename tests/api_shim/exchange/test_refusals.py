@@ -14,6 +14,18 @@ IMAGE = [{"type": "image_url", "image_url": {"url": "http://example.com/a.png"}}
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
+def tool(parameters: Any) -> Any:
+    return {"type": "function", "function": {"name": "f", "parameters": parameters}}
+
+
+def named(name: str) -> Any:
+    return {"type": "function", "function": {"name": name}}
+
+
+def form(schema: Any) -> Any:
+    return {"type": "json_schema", "json_schema": {"name": "form", "schema": schema}}
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "code"),
     [
@@ -54,10 +66,22 @@ TOOL = {"type": "function", "function": {"name": "f"}}
         ({"reasoning_effort": "enormous"}, "reasoning_effort", "invalid_value"),
         ({"metadata": {"k" * 65: "v"}}, "metadata." + "k" * 65, "string_above_max_length"),
         ({"metadata": {str(i): "" for i in range(17)}}, "metadata", "array_above_max_length"),
-        ({"response_format": {"type": "json_object"}}, "response_format.type", "unsupported_value"),
+        ({"response_format": {"type": "json"}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "invalid_value"),
+        ({"response_format": form({"$ref": "#"})}, "response_format.json_schema.schema", "invalid_schema"),
+        (
+            {"tools": [tool({"properties": {"a": {"type": "text"}}})]},
+            "tools[0].function.parameters",
+            "invalid_function_parameters",
+        ),
         ({"tool_choice": "auto2", "tools": [TOOL]}, "tool_choice", "invalid_value"),
         ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
-        ({"tool_choice": "required", "tools": [TOOL]}, "tool_choice", "unsupported_value"),
+        ({"tool_choice": named("g"), "tools": [TOOL]}, "tool_choice", "invalid_value"),
+        (
+            {"tool_choice": {"type": "function"}, "tools": [TOOL]},
+            "tool_choice.function",
+            "invalid_value",
+        ),
         (
             {"tools": [{"type": "function", "function": {"name": "a b"}}]},
             "tools[0].function.name",

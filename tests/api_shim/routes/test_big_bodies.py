@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from api_shim.clocks.pacer import Pacer
-from api_shim.content.plan import Echo
+from api_shim.content.own_words import Echo
 from api_shim.exchange import chunk_writer
 from api_shim.routes import common
 from api_shim.shim import BYTES_AT_ONCE

@@ -120,8 +120,10 @@ def test_a_load_tool_can_state_the_length_without_a_cap(wire: Wire) -> None:
 def test_text_is_exactly_as_long_as_usage_says(wire: Wire) -> None:
     for model in (LLAMA, GPT_OSS):
         reply = wire.ask(body=chat(model=model, max_tokens=137, ignore_eos=True)).json
-        text = reply["choices"][0]["message"]["content"]
-        assert wire.platform.shim.model(model).vocabulary.count(text) == 137
+        message = reply["choices"][0]["message"]
+        vocabulary = wire.platform.shim.model(model).vocabulary
+        texts = [message["content"], message.get("reasoning", "")]
+        assert sum(map(vocabulary.count, texts)) == reply["usage"]["completion_tokens"] == 137
 
 
 def test_several_choices_share_one_prompt(wire: Wire) -> None:
@@ -182,8 +184,10 @@ def test_a_listener_says_where_its_callers_are_and_the_header_knows_better(make:
     assert stated.headers["x-sim-place"] == "here"
 
 
-def test_tools_count_towards_the_prompt_and_are_never_called(wire: Wire) -> None:
+def test_tools_count_towards_the_prompt(wire: Wire) -> None:
     tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
-    body = wire.ask(body=chat(tools=[tool], tool_choice="auto", max_tokens=1)).json
-    assert body["usage"]["prompt_tokens"] > 11
-    assert body["choices"][0]["finish_reason"] == "length"
+    body = wire.ask(body=chat(tools=[tool], tool_choice="none", max_tokens=1)).json
+    vocabulary = wire.platform.shim.model(LLAMA).vocabulary
+    assert body["usage"]["prompt_tokens"] == 11 + vocabulary.count(
+        '{"name": "look_up", "parameters": {"type": "object"}}'
+    )

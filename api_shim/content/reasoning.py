@@ -1,0 +1,27 @@
+"""How much a model thinks before it answers: tokens that cost time and are billed, apart from the answer.
+
+Assumed, all of it: published results say that the families of effort differ by factors, not by which.
+"""
+
+REASONING_FAMILIES = ("gpt-oss",)
+RATIO_OF_EFFORT = {
+    "none": 0.0,
+    "minimal": 0.125,
+    "low": 0.25,
+    "medium": 1.0,
+    "high": 4.0,
+    "xhigh": 8.0,
+    "max": 16.0,
+}
+"""Reasoning tokens for each token of what is then said."""
+DEFAULT_EFFORT = "medium"
+
+
+def reasoning_ratio(llm: str, effort: str | None) -> float:
+    """0 for models that do not reason."""
+    return RATIO_OF_EFFORT[effort or DEFAULT_EFFORT] if llm.startswith(REASONING_FAMILIES) else 0.0
+
+
+def length_factor(llm: str, effort: str | None) -> float:
+    """What the effort makes of an answer's whole length; the scenario's lengths are those of the default."""
+    return (1 + reasoning_ratio(llm, effort)) / (1 + reasoning_ratio(llm, None))
