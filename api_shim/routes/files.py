@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
-from typing import Any, BinaryIO, TypeVar, get_args
+from typing import Any, BinaryIO, get_args
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -23,7 +23,6 @@ from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError, bad_value
 from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, Purpose, UploadFields
 from api_shim.wire.multipart import FormReader
 
-T = TypeVar("T")
 AROUND_THE_FILE_BYTES = 128 * 1024
 """What the fields, headers and boundaries of a form may take, and more than they can."""
 BYTES_AT_ONCE = MEBIBYTE
