@@ -60,7 +60,7 @@ class HardwareSpec(BaseModel, ABC):
                 raise UserError(f"{self.preset}: {nearest(f'value of {self.kind} named', name, known)}")
         bare = {name: value.value for name, value in values.items() if name not in SCHEDULER}
         try:
-            type(self).model_validate(bare, context=_PRESET_ITSELF)
+            type(self).model_validate({**bare, "preset": self.preset}, context=_PRESET_ITSELF)
         except ValidationError as error:
             raise UserError(f"{self.preset}: {first_error(error)}") from None
 

@@ -1,5 +1,6 @@
 """Requests-per-minute and tokens-per-minute limits, decided together in one step: `docs/limits.md`."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sim.platform.meter import Meter
@@ -30,11 +31,12 @@ class Headroom(NamedTuple):
     reset_tokens_ps: int
 
 
-ALGORITHMS: dict[str, type[TokenBucket] | type[SlidingWindow] | type[FixedWindow]] = {
+ALGORITHMS: dict[str, Callable[[int], Meter[Any]]] = {
     "token_bucket": TokenBucket,
     "sliding_window": SlidingWindow,
     "fixed_window": FixedWindow,
 }
+"""What makes a meter of a limit. A new one is a class and a line here: docs/extending.md."""
 
 
 class Grant(NamedTuple):

@@ -40,3 +40,4 @@ ROUTING: dict[str, Routing] = {
     "round_robin": round_robin,
     "random": random_node,
 }
+"""A new one is a function and a line here: docs/extending.md."""

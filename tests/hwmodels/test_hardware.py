@@ -95,3 +95,8 @@ def test_the_schema_of_a_scenario_describes_every_value() -> None:
     for kind in kinds.values():
         described = {name for name, field in kind["properties"].items() if field.get("description")}
         assert described >= set(kind["properties"]) - {"kind"}
+
+
+def test_a_kv_block_is_a_token_on_an_asic_and_sixteen_on_a_gpu() -> None:
+    presets = ("hc1", "h100", "h100_vllm")
+    assert [ADAPTER.validate_python(preset).default_block_size for preset in presets] == [1, 16, 16]

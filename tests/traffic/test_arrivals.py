@@ -295,3 +295,23 @@ def test_a_relative_trace_path_is_looked_up_beside_the_scenario(trace_path: Path
 def test_a_rate_is_a_number_and_nothing_that_could_be_read_as_one(rate: object) -> None:
     with pytest.raises(ValidationError, match="rate_per_s"):
         PoissonArrivals.model_validate({"rate_per_s": rate})
+
+
+@pytest.mark.parametrize(
+    ("fields", "steady"),
+    [
+        ({"kind": "constant", "rate_per_s": 2}, True),
+        ({"kind": "poisson", "rate_per_s": 2}, True),
+        ({"kind": "gamma", "rate_per_s": 2, "cv": 3}, True),
+        ({"kind": "modulated", "rate": {"kind": "diurnal", "rate_per_s": 2, "amplitude": 0.5}}, False),
+        ({"kind": "profile", "name": "azure-2023-conv", "rate_per_s": 2}, False),
+    ],
+)
+def test_what_goes_on_for_ever_has_no_last_arrival_and_some_of_it_no_start_up_of_its_own(
+    fields: dict[str, Any], steady: bool
+) -> None:
+    process = make(**fields)
+    assert process.is_stationary is steady
+    assert (process.label, process.last_ps, process.replayed) == (fields["kind"], None, None)
+    assert process.expected(30) == 60
+    assert list(process.notes(10**12)) == []

@@ -102,3 +102,18 @@ def test_every_length_is_a_positive_integer_and_draws_may_be_split(
 def test_an_impossible_length_is_refused(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         make(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "least"),
+    [
+        ({"kind": "fixed", "tokens": 7}, 7),
+        ({"kind": "lognormal", "median": 100, "sigma": 3, "low": 5}, 5),
+        ({"kind": "geometric", "mean": 40}, 1),
+        ({"kind": "profile", "name": "azure-2023-conv", "of": "prompt"}, 1),
+    ],
+)
+def test_no_draw_is_below_the_least(fields: dict[str, Any], least: int) -> None:
+    length = make(**fields)
+    assert length.least_tokens == least
+    assert draw(length, 2000).min() >= least

@@ -244,3 +244,16 @@ def test_a_workload_tells_of_the_file_of_its_lengths_too(trace_path: Path, ticks
         "the trace eight.jsonl: Read as jsonl, arrival_ps in ps.",
         "lengths from the trace ticks.jsonl: Read as mooncake_jsonl, timestamp in ms.",
     ]
+
+
+def test_a_trace_is_called_resampled_where_each_replication_has_other_rows(trace_path: Path) -> None:
+    assert TraceArrivals(path=trace_path).label == "trace"
+    assert resampled(trace_path, 2).label == "resampled trace"
+
+
+def test_a_trace_that_ends_sends_no_more_than_its_rows(trace_path: Path) -> None:
+    """8 rows in 9 s, 7 gaps: 7/9 a second, and 8 at most."""
+    once = TraceArrivals(path=trace_path)
+    assert once.expected(4.5) == pytest.approx(3.5)
+    assert once.expected(1000) == 8
+    assert TraceArrivals(path=trace_path, loop=True).expected(900) == pytest.approx(700)

@@ -1,0 +1,231 @@
+"""Every example of docs/extending.md is added to its table, used as it says, and taken out again."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from api_shim.content.contents import CONTENTS, make_content
+from api_shim.testing import virtual_client
+from e80sim.mistakes import UserError
+from hwmodels.hardware import HARDWARE
+from reports.html.figures import FIGURES, figures_of
+from reports.html.page import SECTIONS, render
+from reports.metrics import REQUEST_METRICS
+from reports.summary import summarise
+from sim.platform.rate_limit import ALGORITHMS
+from sim.platform.routing import ROUTING
+from sim.run.manifest import manifest
+from sim.scenario.load import load
+from tests.support.study import results_of, rows_of
+from traffic.arrivals import ARRIVALS
+from traffic.lengths import LENGTHS
+from traffic.traces import FORMATS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+MAPPINGS: list[MutableMapping[str, Any]] = [
+    *(ARRIVALS, LENGTHS, ROUTING, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS, REQUEST_METRICS)
+]
+LISTS: list[MutableSequence[Any]] = [FIGURES]
+STEP_MS = 10
+LONGEST = 30
+"""Lines of an example, without blank ones."""
+
+
+class Example(NamedTuple):
+    python: str
+    settings: list[str]
+    """What follows `--set`."""
+    files: dict[str, str]
+    content: str | None
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def example(text: str) -> Example:
+    (python,) = blocks(text, "python")
+    words = [shlex.split(line) for block in blocks(text, "sh") for line in block.splitlines()]
+    options = [pair for line in words for pair in pairwise(line)]
+    files = {block.split("\n")[0].removeprefix("# "): block for block in blocks(text, "yaml")}
+    return Example(
+        python,
+        [value for option, value in options if option == "--set"],
+        files | dict(zip(["log.jsonl"], blocks(text, "json"), strict=False)),
+        next((value for option, value in options if option == "--content"), None),
+    )
+
+
+HEAD, *PARTS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+(TINY,) = blocks(HEAD, "yaml")
+SECTIONS_OF_PAGE = {part.partition("\n")[0]: part for part in PARTS}
+EXAMPLES = {title: example(part) for title, part in SECTIONS_OF_PAGE.items() if "```python" in part}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """With the scenario in it; afterwards the tables hold what they held before."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    kept, listed = [dict(table) for table in MAPPINGS], [list(table) for table in LISTS]
+    yield tmp_path
+    for table, before in zip(MAPPINGS, kept, strict=True):
+        table.clear()
+        table.update(before)
+    for some, was in zip(LISTS, listed, strict=True):
+        some[:] = was
+
+
+def added(title: str, folder: Path) -> tuple[Example, dict[str, Any]]:
+    """The example, whose code has run, and the names that it made."""
+    found = EXAMPLES[title]
+    for name, text in found.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "extension"}
+    exec(found.python, names)  # our own page
+    return found, names
+
+
+def run(title: str, folder: Path) -> list[dict[str, Any]]:
+    """The requests of the scenario with the extension in it."""
+    found, _ = added(title, folder)
+    return rows_of(results_of(load(folder / "tiny.yaml", found.settings)).tables)
+
+
+def summary(folder: Path) -> Any:
+    plan = load(folder / "tiny.yaml")
+    results = results_of(plan)
+    return summarise(results.tables, manifest(plan, results, datetime(2026, 1, 1, tzinfo=UTC), 0.0))
+
+
+def arrivals(folder: Path) -> None:
+    """Three each at 2, 4, 6 and 8 s: 10 s is the horizon."""
+    assert [row["intended_ps"] // 10**12 for row in run("Arrivals", folder)] == [
+        second for second in (2, 4, 6, 8) for _ in range(3)
+    ]
+
+
+def lengths(folder: Path) -> None:
+    assert {row["output_tokens"] for row in run("Lengths", folder)} == {2, 3, 4}
+
+
+def routing(folder: Path) -> None:
+    """Round robin would use all four."""
+    assert len({row["node"] for row in run("Routing", folder)}) == 1
+
+
+def limits(folder: Path) -> None:
+    outcomes = [row["outcome"] for row in run("Limits", folder)]
+    assert outcomes == ["completed"] * 5 + ["rejected_requests_limit"] * 4
+
+
+def hardware(folder: Path) -> None:
+    """200 tokens a second: three steps of 5 ms."""
+    assert {row["ended_ps"] - row["intended_ps"] for row in run("Hardware", folder)} == {15 * 10**9}
+
+
+def trace_formats(folder: Path) -> None:
+    rows = run("Trace formats", folder)
+    assert [(row["intended_ps"], row["prompt_tokens"], row["output_tokens"]) for row in rows] == [
+        (0, 8, 3),
+        (1_500_000_000_000, 16, 5),
+    ]
+
+
+def contents(folder: Path) -> None:
+    found, _ = added("Contents", folder)
+    assert found.content is not None
+    client = virtual_client(folder / "tiny.yaml", content=make_content(found.content))
+    try:
+        question = client.chat.completions.create(
+            model="tiny", messages=[{"role": "user", "content": "What does one say?"}]
+        )
+        answer = client.platform.run(question)
+    finally:
+        client.platform.run(client.close())
+        client.platform.close()
+    assert answer.choices[0].message.content == "More haste, less speed."
+    with pytest.raises(UserError, match="upstream:URL or proverb:WORDS"):
+        make_content("prose")
+
+
+def sections(folder: Path) -> None:
+    added("Sections of the report", folder)
+    page = render(summary(folder))
+    assert "What it runs on</h2><ul><li>m: 1 of generic_asic</li></ul>" in page
+    assert '<a href="#hardware">Hardware</a>' in page
+
+
+def figures(folder: Path) -> None:
+    added("Figures", folder)
+    drawn = {figure.identity: figure for figure in figures_of(summary(folder))}
+    assert drawn["asked"].plot["data"] == [{"type": "bar", "x": ["s"], "y": [9]}]
+    assert drawn["asked"].description == "9 requests were offered."
+
+
+def metrics(folder: Path) -> None:
+    """A prompt of 8 takes one step."""
+    added("Metrics", folder)
+    (group,) = summary(folder)["variants"]["base"]["groups"]
+    assert group["metrics"]["prefill"]["mean"]["value"] == STEP_MS / 1000
+
+
+def callers(folder: Path) -> None:
+    """Each answer takes three steps, and each pause 2 s."""
+    _, names = added("Callers", folder)
+    rows = names["requests"].to_pylist()
+    assert [row["intended_ps"] // 10**9 for row in rows] == [0, 2030, 4060]
+    assert [row["prompt_tokens"] for row in rows] == [8, 16, 24]
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "Arrivals": arrivals,
+    "Lengths": lengths,
+    "Routing": routing,
+    "Limits": limits,
+    "Hardware": hardware,
+    "Trace formats": trace_formats,
+    "Contents": contents,
+    "Sections of the report": sections,
+    "Figures": figures,
+    "Metrics": metrics,
+    "Callers": callers,
+}
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_an_example_does_what_it_says(title: str, folder: Path) -> None:
+    CHECKS[title](folder)
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_an_example_is_short(title: str) -> None:
+    lines = [line for line in EXAMPLES[title].python.splitlines() if line.strip()]
+    assert len(lines) <= LONGEST, len(lines)
+
+
+def test_a_kind_is_unknown_without_its_line_and_the_error_lists_it_with_it(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"`traffic\.s\.arrivals\.kind` is 'burst'"):
+        load(folder / "tiny.yaml", EXAMPLES["Arrivals"].settings)
+    added("Arrivals", folder)
+    with pytest.raises(UserError, match="did you mean `burst`"):
+        load(folder / "tiny.yaml", ["traffic.s.arrivals={kind: bursts, size: 3}"])
+    with pytest.raises(UserError, match="is not a known setting; did you mean `size`"):
+        load(folder / "tiny.yaml", ["traffic.s.arrivals={kind: burst, sise: 3, every_s: 1}"])
+
+
+def test_a_kind_is_in_the_json_schema_and_runs_from_what_a_run_leaves(folder: Path) -> None:
+    from sim.scenario.schema import Scenario
+
+    found, _ = added("Arrivals", folder)
+    assert "BurstArrivals" in json.dumps(Scenario.model_json_schema())
+    plan = load(folder / "tiny.yaml", found.settings)
+    (folder / "again.yaml").write_text(plan.resolved(), encoding="utf-8")
+    assert load(folder / "again.yaml").base == plan.base
