@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from api_shim.store.contents import Writing
 from api_shim.store.files import Files, StoredFile, Wanted
 from api_shim.store.full_disk import StorageFullError
 from api_shim.store.migrations import MIGRATIONS
@@ -182,6 +184,47 @@ def added_until_full(store: Store) -> Iterator[StoredFile]:
             yield add(store, project="p" * 500)
         except StorageFullError:
             return
+
+
+def test_a_content_that_cannot_get_its_name_leaves_no_row(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(state)
+    with monkeypatch.context() as patch:
+        patch.setattr(Writing, "keep", Mock(side_effect=StorageFullError))
+        with pytest.raises(StorageFullError):
+            add(store)
+    assert store.files.page("p", 1000, ALL).total == 0
+    assert on_disk(state) == []
+    store.close()
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from tests.api_shim.store.test_store import add
+from api_shim.store.contents import Writing
+from api_shim.store.store import Store
+keep = Writing.keep
+def die(writing, path):
+    if sys.argv[2] == "named":
+        keep(writing, path)
+    os.kill(os.getpid(), signal.SIGKILL)
+Writing.keep = die
+add(Store(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("when", ["written", "named"])
+def test_kill_9_before_the_commit_leaves_neither_row_nor_content(state: Path, when: str) -> None:
+    """With the content under its temporary name, and under the one that its row would have."""
+    died = subprocess.run([sys.executable, "-c", DYING, state, when], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert len(on_disk(state)) == 1
+    store = Store(state)
+    assert store.files.page("p", 1000, ALL).total == 0
+    assert on_disk(state) == []
+    store.close()
 
 
 WRITER = """
