@@ -5,9 +5,10 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 import openai
+from pydantic import BaseModel
 
 from api_shim.settings import ServerSettings
 from api_shim.testing import VirtualPlatform, client_library
@@ -85,6 +86,39 @@ async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
     return seen
 
 
+class Weather(BaseModel):
+    city: str
+    degrees: float
+    hours: list[Literal["sun", "rain"]]
+
+
+async def structures(client: Any) -> dict[str, Any]:
+    """A loop of function calls, streamed and not, and an answer that the client checks against a model."""
+    tools = [openai.pydantic_function_tool(Weather, name="get_weather")]
+    messages: list[Any] = list(HELLO)
+    turns = []
+    for _ in range(5):
+        reply = await client.chat.completions.create(model=LLAMA, messages=messages, tools=tools)
+        answer = reply.choices[0]
+        turns.append(answer.finish_reason)
+        if not answer.message.tool_calls:
+            break
+        messages.append(answer.message)
+        for call in answer.message.tool_calls:
+            Weather.model_validate_json(call.function.arguments)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": "fine"})
+    async with client.chat.completions.stream(model=LLAMA, messages=HELLO, tools=tools) as stream:
+        async for _ in stream:
+            pass
+        (call,) = (await stream.get_final_completion()).choices[0].message.tool_calls
+    parsed = await client.chat.completions.parse(model=LLAMA, messages=HELLO, response_format=Weather)
+    return {
+        "turns": turns,
+        "streamed_call": type(call.function.parsed_arguments).__name__,
+        "parsed": type(parsed.choices[0].message.parsed).__name__,
+    }
+
+
 async def failure(call: Any) -> list[Any]:
     try:
         await call
@@ -123,6 +157,8 @@ def main() -> dict[str, Any]:
     two_a_minute = {"requests_per_minute": 2, "tokens_per_minute": 100_000}
     with VirtualPlatform(scenario(limits=two_a_minute), settings=settings) as platform:
         seen["retries"] = platform.run(retries(platform.client(), platform))
+    with VirtualPlatform(scenario(), settings=settings) as platform:
+        seen["structures"] = platform.run(structures(platform.client(_strict_response_validation=True)))
     return {"openai": openai.__version__, "http": client_library().__name__, **seen}
 
 

@@ -105,3 +105,11 @@ def test_a_429_is_retried_after_exactly_the_time_that_it_told(major: int) -> Non
 
 def test_a_stream_closed_early_leaves_nothing_in_the_model(major: int) -> None:
     assert story(major)["left_inside"] == 0
+
+
+def test_loops_of_calls_end_and_what_is_made_fits_the_clients_own_models(major: int) -> None:
+    assert story(major)["structures"] == {
+        "turns": ["tool_calls", "stop"],
+        "streamed_call": "Weather",
+        "parsed": "Weather",
+    }

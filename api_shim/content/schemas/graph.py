@@ -292,7 +292,7 @@ class Graph:
         )
 
     def _reason(self) -> str:
-        reason = self._flaws[0] if self._flaws else "it refers to itself without end"
+        reason = self._flaws[0] if self._flaws else "it refers to itself without end, or is nested too deeply"
         return f"no value can satisfy it: {reason}"
 
 

@@ -7,18 +7,21 @@ from typing import Any
 from api_shim.content.schemas.nodes import Alternatives, Array, Constant, Number, Object, SchemaNode, String
 
 NOTHING = (inf, inf)
+MOST_ROUNDS = 100
+"""Each finds out about one level more at least, whatever the order of the nodes."""
 
 
 def measure(nodes: Sequence[SchemaNode]) -> None:
-    """The least solution: what a circle needs of itself stays inf."""
-    changed = True
-    while changed:
+    """The least solution: what a circle needs of itself stays inf, and so does what lies too deep."""
+    for _ in range(MOST_ROUNDS):
         changed = False
         for node in reversed(nodes):
             tokens, depth = NOTHING if node.flawed else _least(node, nodes)
             if tokens < node.tokens or depth < node.depth:
                 node.tokens, node.depth = min(tokens, node.tokens), min(depth, node.depth)
                 changed = True
+        if not changed:
+            return
 
 
 def _least(node: SchemaNode, nodes: Sequence[SchemaNode]) -> tuple[float, float]:

@@ -15,7 +15,9 @@ from traffic.tokens import Vocabulary
 DEEPEST_LEAST = 64
 LONGEST_LEAST = 100_000
 """Tokens, roughly: more than any context holds."""
-KEPT = 256
+KEPT = 128
+MOST_LETTERS = 120_000
+"""Of a schema, as JSON."""
 TRIES = 40
 CORRECTIONS = 4
 NEAR_ENOUGH = 0.05
@@ -31,6 +33,8 @@ class Schema:
 
     def __init__(self, text: str) -> None:
         """Raises UnmetSchemaError."""
+        if len(text) > MOST_LETTERS:
+            raise UnmetSchemaError(f"it is longer than {MOST_LETTERS:,} letters")
         schema = _without_nulls(json.loads(text))
         try:
             jsonschema_rs.meta.validate(schema)

@@ -202,6 +202,23 @@ def test_a_schema_that_cannot_be_met_is_refused_with_the_reason(schema: Any, rea
         schema_of(schema)
 
 
+def test_a_schema_written_from_its_end_is_read_or_refused_in_a_moment() -> None:
+    """Each member needs the one before it, so that every round of measuring finds out about one only."""
+    members: dict[str, Any] = {"0": {"type": "null"}}
+    for number in range(1, 1200):
+        members[str(number)] = {
+            "required": ["n"],
+            "properties": {"n": {"$ref": f"#/properties/{number - 1}"}},
+        }
+    with pytest.raises(UnmetSchemaError, match="nested too deeply"):
+        schema_of({"type": "object", "properties": members, "required": list(members)})
+
+
+def test_a_schema_has_a_bound() -> None:
+    with pytest.raises(UnmetSchemaError, match="longer than 120,000 letters"):
+        schema_of({"description": "x" * 120_000})
+
+
 def test_a_pattern_with_nested_stars_stays_short() -> None:
     assert len(schema_of({"type": "string", "pattern": "^(((a*)*)*b*)*$"}).json(1, 5, LLAMA3)) < 5000
 
