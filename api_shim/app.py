@@ -30,7 +30,7 @@ DESCRIPTION = (
     "OpenAI's API, as the 8080 platform has it, answered by a simulation: "
     "texts are made up, times are the model's."
 )
-GROUPS = (chat, completions, models, files, health, description)
+GROUPS = [chat, completions, models, files, health, description]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 

@@ -27,7 +27,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Work:
+class NodeWork:
     """What the nodes of a model did in the window, a number per replication."""
 
     nodes: int
@@ -41,7 +41,7 @@ class Work:
     @classmethod
     def of(
         cls, requests: Columns, model: str, nodes: int, window: Window, replications: Sequence[int]
-    ) -> "Work":
+    ) -> "NodeWork":
         of_model = requests.labelled("model", model)
         ended = requests["ended_ps"]
         done = requests.take(
@@ -78,12 +78,12 @@ def costs_json(
     for code, model in enumerate(nodes.names["model"]):
         count = len(np.unique(nodes["node"][nodes["model"] == code]))
         if count:
-            work = Work.of(requests, model, count, window, replications)
+            work = NodeWork.of(requests, model, count, window, replications)
             rows.append({"model": model, **cost_json(work, models.get(model, {}).get("costs", {}))})
     return rows
 
 
-def cost_json(work: Work, facts: Facts) -> dict[str, Any]:
+def cost_json(work: NodeWork, facts: Facts) -> dict[str, Any]:
     per = {"request": work.requests, "1m_output_tokens": work.output_tokens / 1e6}
     joules = {f"joules_per_{name}": _energy(work, facts, amount) for name, amount in per.items()}
     usd = {f"usd_per_{name}": _money(work, facts, amount) for name, amount in per.items()}
@@ -95,7 +95,7 @@ def cost_json(work: Work, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _energy(work: Work, facts: Facts, per: Floats) -> dict[str, Any]:
+def _energy(work: NodeWork, facts: Facts, per: Floats) -> dict[str, Any]:
     busy_w, idle_w = _value(facts, "busy_w"), _value(facts, "idle_w")
     if busy_w is None:
         return Refused(NO_POWER).as_json()
@@ -107,7 +107,7 @@ def _energy(work: Work, facts: Facts, per: Floats) -> dict[str, Any]:
     return {"refused": NO_IDLE, "at_least": least.value, "at_most": most.value}
 
 
-def _money(work: Work, facts: Facts, per: Floats) -> dict[str, Any]:
+def _money(work: NodeWork, facts: Facts, per: Floats) -> dict[str, Any]:
     """By the hour where that is known, since an idle node costs too; else by the token."""
     usd_per_hour, usd_per_1m_tokens = _value(facts, "usd_per_hour"), _value(facts, "usd_per_1m_tokens")
     if usd_per_hour is not None:

@@ -165,7 +165,7 @@ async def take_note(note: Note, shim: TheShim, times: Annotated[int, Query(ge=1)
 
 @pytest.fixture
 def extended(make: MakeWire, monkeypatch: pytest.MonkeyPatch) -> Wire:
-    monkeypatch.setattr(application, "GROUPS", (*application.GROUPS, SimpleNamespace(router=notes)))
+    monkeypatch.setattr(application, "GROUPS", [*application.GROUPS, SimpleNamespace(router=notes)])
     return make()
 
 

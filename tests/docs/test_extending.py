@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from api_shim.app import GROUPS
 from api_shim.content.contents import CONTENTS, make_content
 from api_shim.testing import virtual_client
 from e80sim.mistakes import UserError
@@ -32,7 +33,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding=
 MAPPINGS: list[MutableMapping[str, Any]] = [
     *(ARRIVALS, LENGTHS, ROUTING, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS, REQUEST_METRICS)
 ]
-LISTS: list[MutableSequence[Any]] = [FIGURES]
+LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
 LONGEST = 30
 """Lines of an example, without blank ones."""
@@ -156,6 +157,17 @@ def contents(folder: Path) -> None:
         make_content("prose")
 
 
+def endpoints(folder: Path) -> None:
+    added("Endpoints", folder)
+    client = virtual_client(folder / "tiny.yaml")
+    try:
+        said = client.platform.run(client.post("/notes", body={"text": "tea at four"}, cast_to=object))
+    finally:
+        client.platform.run(client.close())
+        client.platform.close()
+    assert said == {"text": "tea at four", "models": 1}
+
+
 def sections(folder: Path) -> None:
     added("Sections of the report", folder)
     page = render(summary(folder))
@@ -197,6 +209,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Figures": figures,
     "Metrics": metrics,
     "Callers": callers,
+    "Endpoints": endpoints,
 }
 
 

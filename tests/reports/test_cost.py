@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reports.columns import by_variant
-from reports.cost import Work, cost_json, costs_json
+from reports.cost import NodeWork, cost_json, costs_json
 from reports.metrics import Window
 from tests.support.records import node, request, tables
 
@@ -17,10 +17,10 @@ BY_HOUR = {"usd_per_hour": {"value": 3.6, "confidence": "published", "source": "
 BY_TOKEN = {"usd_per_1m_tokens": {"value": 2.0, "confidence": "published", "source": "a claim"}}
 
 
-def work(**changes: Any) -> Work:
+def work(**changes: Any) -> NodeWork:
     """Two nodes, busy a quarter of 1,000 s: 100 requests of 300 + 200 tokens."""
     one = {"busy_share": 0.25, "requests": 100, "prompt_tokens": 30_000, "output_tokens": 20_000} | changes
-    return Work(2, 1000.0, **{name: np.array([value], float) for name, value in one.items()})
+    return NodeWork(2, 1000.0, **{name: np.array([value], float) for name, value in one.items()})
 
 
 def test_energy_worked_by_hand() -> None:
@@ -72,7 +72,7 @@ def test_the_work_of_the_window_comes_from_the_records() -> None:
     rows.append(request(node=1, started=9000, first=9000, last=12_000, ended=12_000))
     run = tables({("edge", 0): rows}, nodes=[node(), node(node=1)])
     requests, nodes = (by_variant(table, ["edge"])["edge"] for table in (run.requests, run.nodes))
-    found = Work.of(requests, "llama", 2, Window.of(5.0, 10.0), [0])
+    found = NodeWork.of(requests, "llama", 2, Window.of(5.0, 10.0), [0])
     assert found.busy_share.tolist() == [pytest.approx(0.3)]
     assert (found.requests.tolist(), found.output_tokens.tolist()) == ([2], [40])
     (row,) = costs_json(requests, nodes, {"llama": {"costs": POWER}}, Window.of(5.0, 10.0), [0])
