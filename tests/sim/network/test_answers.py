@@ -73,6 +73,11 @@ def test_an_answer_in_one_piece_takes_the_time_of_its_bytes() -> None:
     assert caller.whole(departure, 2 * S, 0) == 2005 * MS + 3_200_000_000
 
 
+def test_an_answer_in_one_piece_takes_the_time_of_its_bytes_on_a_line_that_nobody_shares_too() -> None:
+    caller = link(stream_of_ones_own(line(10, 2.0)))
+    assert caller.whole(caller.send(0, 10), 1 * S, 1000) == 1025 * MS
+
+
 def test_a_large_answer_in_one_piece_takes_more_flights_until_the_window_is_open() -> None:
     caller = link(line(70))
     departure = caller.send(0, 10)

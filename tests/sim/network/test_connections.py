@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from sim.network import Departure, KeepAlive, Link, explain
 from sim.network.hops import Hop
 from sim.network.jitter import Gamma, Jitter, Lognormal
+from sim.network.keep_alive import Connection, ConnectionPool
+from sim.network.line import AccessLine
 from sim.network.path import Path
 from sim.network.places import GATEWAY, EdgePlace, InternetPlace, path_between
 from sim.network.transport import NEVER_LOST, retransmission_ps, set_up_loss_ps, slow_start, transport
@@ -271,6 +273,41 @@ def test_the_last_byte_of_an_answer_is_lost_by_itself() -> None:
     assert late_first.mean() == pytest.approx(0.25, abs=0.028)
     assert late_last.mean() == pytest.approx(0.25, abs=0.028)
     assert (late_first & late_last).mean() == pytest.approx(0.0625, abs=0.016)
+
+
+def test_the_last_event_of_a_stream_has_a_loss_of_its_own() -> None:
+    # Two segments alone in their flights: each is lost one time in four, and waits for the time-out then.
+    caller, late = link(plain(100, loss=0.25)), []
+    for i in range(4000):
+        departure = caller.send(4 * i * S, 10)
+        first_ps = caller.begins(departure, (4 * i + 1) * S) - (4 * i + 1) * S
+        last_ps = caller.ends(departure, (4 * i + 2) * S, 2) - (4 * i + 2) * S
+        assert {first_ps, last_ps} <= {50 * MS, 250 * MS}
+        late.append((first_ps > 50 * MS, last_ps > 50 * MS))
+    first, last = np.array(late).T
+    assert first.mean() == pytest.approx(0.25, abs=0.028)  # four standard deviations
+    assert last.mean() == pytest.approx(0.25, abs=0.028)
+    assert (first & last).mean() == pytest.approx(0.0625, abs=0.016)
+
+
+def test_a_pool_is_cold_a_moment_after_its_last_connection_has_idled_too_long() -> None:
+    pool = ConnectionPool(60 * S)
+    first, second = (Connection(number, pool, 0, [], 10) for number in range(2))
+    assert pool.is_cold(0), "nothing was ever opened"
+    pool.put(first, 0)
+    assert [pool.is_cold(now_ps) for now_ps in (0, 60 * S, 60 * S + 1)] == [False, False, True]
+    pool.put(second, 5 * S)  # known ahead
+    assert [pool.is_cold(now_ps) for now_ps in (61 * S, 65 * S, 65 * S + 1)] == [False, False, True]
+    assert pool.take(5 * S) is second
+    assert not pool.is_cold(60 * S), "the first still waits"
+    assert pool.is_cold(60 * S + 1), "and the second may never come back"
+
+
+def test_a_pool_is_not_cold_while_its_users_line_carries_something() -> None:
+    line = AccessLine()
+    pool = ConnectionPool(60 * S, keeps=False, line=line)
+    line.down(0, 100)
+    assert [pool.is_cold(now_ps) for now_ps in (99, 100)] == [False, True]
 
 
 paths = st.builds(

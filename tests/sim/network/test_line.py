@@ -159,3 +159,22 @@ def test_a_line_down_is_never_overloaded_and_no_answer_waits_longer_than_its_own
             messages.append(Carried(now, through, work))
         busy_until = through
     assert_no_more_than_the_line_carries(messages)
+
+
+def test_a_message_goes_into_the_later_of_two_gaps_if_the_first_is_over_before_it_is_ready() -> None:
+    line = AccessLine()
+    assert line.up(0, 100, 10) == 110  # a gap from 0 to 100
+    assert line.up(0, 200, 10) == 210  # and one from 110 to 200
+    assert line.up(0, 120, 10) == 130
+    assert line.up(0, 90, 20) == 120, "10 before 100, 10 from 110 on"
+    assert line.up(0, 10, 80) == 90, "the first gap is there still, up to 90"
+    assert line.up(0, 0, 80) == 200, "10 before 10, and 70 from 130 on"
+    assert line.up(0, 0, 1) == 211, "the line is full"
+
+
+def test_idle_time_of_one_unit_is_used_by_a_stream() -> None:
+    # The first event of 10 is through at 10; the line is idle until 11, when nine more have come: one unit of
+    # their 90 has gone then, and the rest takes until 100.
+    line = AccessLine()
+    _, idle = began(line, 0)
+    assert line.stream_down(11, 10, 9, idle) == 100
