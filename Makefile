@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve load test check bench soak validate docs setup system-packages clean
+.PHONY: help demo serve load test check bench soak mutants validate docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -35,6 +35,10 @@ bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
 soak: $(READY) ## long random runs of both kernels against each other
 	$(BIN)/pytest -n auto -m soak --timeout 7200 tests
 
+mutants: $(READY) ## break rules one by one and name what no test notices; hours; a part with ONLY='sim.platform.*'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[mutants]"
+	$(BIN)/python tools/mutants.py $(if $(ONLY),'$(ONLY)')
+
 validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, writes docs/validation.md
 	$(BIN)/python docs/validate.py
 
@@ -52,4 +56,4 @@ system-packages:
 	@tools/system-packages chromium curl
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -87,6 +87,16 @@ def test_a_large_answer_in_one_piece_takes_more_flights_until_the_window_is_open
     assert caller.whole(departure, 1 * S + 401 * MS, 24_800) == (1401 + 210 + 35) * MS
 
 
+def test_the_window_of_answers_is_forgotten_after_more_than_a_time_out() -> None:
+    # The last flight leaves after 1,210 ms; the time-out is 200 ms.
+    for later_ps, held_ms in ((0, 0), (1, 210)):
+        caller = link(line(70))
+        departure = caller.send(0, 10)
+        caller.whole(departure, 1 * S, 24_800)
+        now_ps = 1410 * MS + later_ps
+        assert caller.whole(departure, now_ps, 24_800) == now_ps + (held_ms + 35) * MS
+
+
 def test_a_fast_stream_to_a_far_caller_waits_for_the_window() -> None:
     # 1,000 events are 186,000 bytes, 129 segments: 10 + 20 + 40 + 59 in four flights.
     assert streamed_ms(link(line(70)), 1000, 70.6, 1000)[1] == 1000 + 3 * 70 + 35

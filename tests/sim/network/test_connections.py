@@ -180,6 +180,13 @@ def test_a_sender_waits_only_while_its_flight_is_shorter_than_the_round_trip(
     assert slow_start(71, 10, 50 * MS, segment_ms * MS) == (held_ms * MS, waits, 80)
 
 
+@pytest.mark.parametrize(("rtt_ps", "held"), [(900, (0, 0)), (901, (1, 1)), (1000, (100, 1))])
+def test_a_sender_waits_for_what_nine_segments_leave_of_a_round_trip(
+    rtt_ps: int, held: tuple[int, int]
+) -> None:
+    assert slow_start(11, 10, rtt_ps, 100) == (*held, 20)
+
+
 def test_a_lost_segment_costs_a_round_trip_or_at_the_tail_a_time_out() -> None:
     rtt, rto = 50 * MS, 200 * MS
     assert retransmission_ps(11, 10, rtt, rto) == 0
@@ -217,6 +224,15 @@ def test_the_parts_of_the_jitter_add_up_to_the_distribution_of_the_hop(jitter: G
     rtts_ms = np.array([2 * caller.send(i, 0).back_first_ps / MS for i in range(40_000)])
     assert rtts_ms.mean() == pytest.approx(jitter.mean_ms, rel=0.03)
     assert rtts_ms.std() == pytest.approx(sqrt(jitter.variance_ms2), rel=0.08)
+
+
+def test_jitters_of_several_hops_add_up() -> None:
+    jitters = (Gamma(1, 8.0), Gamma(2, 3.0), Lognormal(5.0, 0.8), Lognormal(2.0, 0.4))
+    path = Path(tuple(Hop("h", "custom", 1e-6, jitter) for jitter in jitters))
+    caller = link(path, KeepAlive(connections="per_request", dns_lookup_ms=0))
+    rtts_ms = np.array([2 * caller.send(i, 0).back_first_ps / MS for i in range(40_000)])
+    # 8 + 2 x 3 + 5 exp(0.32) + 2 exp(0.08)
+    assert rtts_ms.mean() == pytest.approx(14 + 6.886 + 2.167, rel=0.02)
 
 
 def test_messages_of_one_connection_resemble_each_other() -> None:
