@@ -89,7 +89,6 @@ class Link:
         self._line_event_ps = int(wire.event_bytes * self._line_down_ps_per_byte)
         self._request_bytes, self._bytes_per_token = wire.request_bytes, wire.bytes_per_prompt_token
         self._event_bytes = wire.event_bytes
-        self._window_events = int(wire.initial_window_segments * wire.mss_bytes / wire.event_bytes)
         self._mss_bytes, self._window = wire.mss_bytes, wire.initial_window_segments
         self._segment_up_ps = int(wire.mss_bytes * self.up_ps_per_byte)
         self._segment_down_ps = int(wire.mss_bytes * self.down_ps_per_byte)

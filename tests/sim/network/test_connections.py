@@ -230,9 +230,42 @@ def test_jitters_of_several_hops_add_up() -> None:
     jitters = (Gamma(1, 8.0), Gamma(2, 3.0), Lognormal(5.0, 0.8), Lognormal(2.0, 0.4))
     path = Path(tuple(Hop("h", "custom", 1e-6, jitter) for jitter in jitters))
     caller = link(path, KeepAlive(connections="per_request", dns_lookup_ms=0))
-    rtts_ms = np.array([2 * caller.send(i, 0).back_first_ps / MS for i in range(40_000)])
-    # 8 + 2 x 3 + 5 exp(0.32) + 2 exp(0.08)
-    assert rtts_ms.mean() == pytest.approx(14 + 6.886 + 2.167, rel=0.02)
+    sent = [caller.send(i, 0) for i in range(40_000)]
+    # 8 + 2 x 3 + 5 exp(0.32) + 2 exp(0.08), on the way out, before the first event and at the end
+    for rtts_ps in (
+        [2 * (one.arrived_ps - one.connected_ps) for one in sent],
+        [2 * one.back_first_ps for one in sent],
+        [one.back_rtt_ps for one in sent],
+    ):
+        assert np.mean(rtts_ps) / MS == pytest.approx(14 + 6.886 + 2.167, rel=0.02)
+
+
+def test_messages_connections_and_users_draw_apart() -> None:
+    """The n-th message and the n-th connection have the same jitter however many there are of the others."""
+    path = plain(10, Gamma(1, 8.0))
+    one, many, shared = link(path), link(path), link(path, KeepAlive(users=40, dns_lookup_ms=0))
+    messages: list[list[int]] = [[], [], []]
+    bases: list[dict[int, int]] = [{}, {}, {}]
+    for i in range(1100):  # over two blocks of messages, and seventeen of connections where each needs one
+        for number, caller in enumerate((one, many, shared)):
+            departure = caller.send(i * MS, 10)
+            connection = departure.connection
+            assert connection is not None
+            if caller is not many:
+                caller.release(connection, i * MS)
+            messages[number].append(departure.back_rtt_ps - connection.base_ps)
+            bases[number][connection.number] = connection.base_ps
+    assert messages[0] == messages[1] == messages[2]
+    assert [len(of_link) for of_link in bases] == [1, 1100, 40]
+    assert list(bases[1]) == list(range(1100))
+    assert bases[0].items() <= bases[2].items() <= bases[1].items()
+
+
+def test_a_lookup_alone_makes_a_path_cost_something() -> None:
+    path = Path(plain(0).hops, dns_lookup_ms=20)
+    assert trip(link(path, KeepAlive()).send(0, 10)) == (20 * MS, 0)
+    as_long = Path(plain(20).hops, dns_lookup_ms=20)
+    assert trip(link(as_long, KeepAlive()).send(0, 10)) == (60 * MS, 10 * MS)
 
 
 def test_messages_of_one_connection_resemble_each_other() -> None:
