@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from api_shim.clocks.clock import wake_at
-from api_shim.clocks.pacer import EVENTS_PER_LOOK, SLICE_NS, Pacer
+from api_shim.clocks.pacer import EVENTS_PER_LOOK, SLICE_NS, Pacer, RunningLoop
 from sim.time.timeline import ARRIVAL, BOUNDARY, Alarm, Timeline
 from tests.support.set_machine import UNIX_S, SetMachine
 
@@ -340,3 +340,16 @@ def test_closing_waits_for_no_work_that_is_done_aside_and_begins_no_more(pacer: 
         return said
 
     assert asyncio.run(story()) == ["closed", "done"]
+
+
+def test_the_real_machine_is_the_loop_that_runs() -> None:
+    async def story() -> list[str]:
+        machine, said, rung = RunningLoop(), list[str](), asyncio.get_running_loop().create_future()
+        machine.call_soon(lambda: said.append("soon"))
+        alarm = machine.alarm_clock(lambda: rung.set_result("rung"))
+        alarm.set(0)  # long ago
+        said.append(await asyncio.wait_for(rung, 30))
+        alarm.close()
+        return said
+
+    assert asyncio.run(story()) == ["soon", "rung"]
