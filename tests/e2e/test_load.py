@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time  # noqa: TID251 -- these tests wait for real time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,9 @@ run: {{horizon_s: 60}}
 """
 
 
+MARK = "E80SIM_TEST_THAT_STARTED_THIS"
+
+
 @pytest.fixture
 def scenario(tmp_path: Path) -> Path:
     file = tmp_path / "small.yaml"
@@ -61,10 +64,25 @@ def scenario(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(autouse=True)
+def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever a test starts carries its mark: other tests run beside it and start the same programs."""
+    monkeypatch.setenv(MARK, str(tmp_path))
+
+
+def started_here() -> dict[int, str]:
+    """Command lines of whatever this test has started and is still there, by process."""
+    mark = f"{MARK}={os.environ[MARK]}".encode()
+    found = {}
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            if process.name.isdecimal() and mark in (process / "environ").read_bytes().split(b"\0"):
+                found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return {pid: line for pid, line in found.items() if line}
+
+
 def children_of_tests() -> str:
-    """Command lines of whatever e80sim and locust leave running."""
-    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return "\n".join(line for line in found.splitlines() if "small.yaml" in line or str(LOCUSTFILE) in line)
+    return "\n".join(started_here().values())
 
 
 def e80sim(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -153,14 +171,18 @@ def test_of_a_server_that_is_killed_what_came_in_makes_a_run(scenario: Path, tmp
     command = [sys.executable, "-m", "sim", "serve", str(scenario), "--port", "0", "--record", str(run)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as serve:
         assert serve.stderr is not None
-        port = int(serve.stderr.readline().split("/v1")[0].rpartition(":")[2])
-        assert "models" in serve.stderr.readline()
+        try:
+            port = int(serve.stderr.readline().split("/v1")[0].rpartition(":")[2])
+            assert any(
+                "models" in line for line in serve.stderr
+            )  # the last that it says before requests come
 
-        async def crowd() -> None:
-            await asyncio.gather(*(ask(("127.0.0.1", port), number) for number in range(20)))
+            async def crowd() -> None:
+                await asyncio.gather(*(ask(("127.0.0.1", port), number) for number in range(20)))
 
-        asyncio.run(crowd())
-        serve.kill()
+            asyncio.run(crowd())
+        finally:
+            serve.kill()
     assert not run.exists()
     left = tmp_path / "run.recording"
     assert sorted(path.name for path in left.iterdir()) == ["arrivals.jsonl", "scenario.yaml"]
@@ -230,11 +252,8 @@ def stopped_for(pid: int, seconds: float) -> Iterator[None]:
 
 
 def pid_of_server() -> int:
-    found = subprocess.run(
-        ["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True
-    ).stdout
-    (line,) = [line for line in found.splitlines() if "sim serve" in line and "small.yaml" in line]
-    return int(line.split()[0])
+    (pid,) = [pid for pid, line in started_here().items() if " sim serve " in line]
+    return pid
 
 
 @pytest.mark.realtime

@@ -70,7 +70,7 @@ GPU |= {
 }
 
 WHERE: dict[str, tuple[str, Any]] = {
-    "App": ("apps.a", None),
+    "AppSection": ("apps.a", None),
     "Batching": ("models.m.batching", {}),
     "Clients": ("traffic.s.clients", {"count": 4}),
     "ConstantArrivals": ("traffic.s.arrivals", {"kind": "constant", "rate_per_s": 20}),
@@ -103,13 +103,13 @@ WHERE: dict[str, tuple[str, Any]] = {
     "CustomPlace": ("network.places.here", None),
     "GammaJitter": ("network.places.here.jitter", {"kind": "gamma", "scale_ms": 5}),
     "LognormalJitter": ("network.places.here.jitter", {"kind": "lognormal", "median_ms": 5, "sigma": 1}),
-    "Gateway": ("gateway", {}),
+    "GatewaySection": ("gateway", {}),
     "GpuIteration": ("models.m.hardware", GPU),
     "HardwiredAsic": ("models.m.hardware", None),
     "Limits": ("models.m.limits", {"requests_per_minute": 60, "tokens_per_minute": 6000}),
     "Model": ("models.m", None),
-    "Network": ("network", None),
-    "Precision": ("run.precision", {"max_replications": 3}),
+    "NetworkSection": ("network", None),
+    "PrecisionSection": ("run.precision", {"max_replications": 3}),
     "Roofline": ("models.m.hardware", {"kind": "roofline", "preset": "h100", "kv_pool_tokens": 4000}),
     "RunPlan": ("run", None),
     "Slo": ("slo", {}),
@@ -174,7 +174,7 @@ class Cell(NamedTuple):
 
 def _cells() -> Iterator[Cell]:
     for number in numbers():
-        if number.name == "Network.values.*":
+        if number.name == "NetworkSection.values.*":
             continue
         assert number.least is not None
         assert number.most is not None
@@ -252,7 +252,7 @@ def serve(plan: Plan) -> None:
 
 def test_every_number_of_the_schema_has_two_bounds() -> None:
     unbounded = [one.name for one in numbers() if one.least is None or one.most is None]
-    assert unbounded == ["Network.values.*"]  # by their names: bounds_of
+    assert unbounded == ["NetworkSection.values.*"]  # by their names: bounds_of
     for name in network_facts().names:
         least, most = bounds_of(name)
         assert 0 <= least < most < math.inf

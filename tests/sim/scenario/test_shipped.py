@@ -59,7 +59,7 @@ def test_a_first_scenario_of_each_kind_checks_runs_and_serves(kind: str, folder:
     with VirtualPlatform("my-first.yaml") as platform:
         for model in load(Path("my-first.yaml")).base.models.values():
             asked = platform.client().chat.completions.create(
-                model=model.id, messages=[{"role": "user", "content": "Why?"}], max_tokens=5
+                model=model.id, messages=[{"role": "user", "content": "Why?"}], max_tokens=40
             )
             assert platform.run(asked).choices[0].message.content
 
