@@ -81,7 +81,7 @@ WHERE: dict[str, tuple[str, Any]] = {
     "TraceArrivals": ("traffic.s.arrivals", {"kind": "trace", "path": "trace.csv"}),
     "Resample": ("traffic.s.arrivals", {"kind": "trace", "path": "trace.csv"}),
     "OnOffCurve": ("traffic.s.arrivals", {"kind": "modulated", "rate": ON_OFF}),
-    "Segment": (
+    "RateSegment": (
         "traffic.s.arrivals",
         {"kind": "modulated", "rate": {"kind": "piecewise", "repeat": True, "segments": [SEGMENT]}},
     ),
