@@ -120,7 +120,7 @@ WHERE: dict[str, tuple[str, Any]] = {
 INSIDE = {
     "Resample": "resample",
     "OnOffCurve": "rate",
-    "Segment": "rate.segments.0",
+    "RateSegment": "rate.segments.0",
     "WindowsCurve": "rate",
     "DiurnalCurve": "rate",
 }
@@ -152,7 +152,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "LognormalLength.low most": {"traffic.s.lengths.prompt.median": 10_000_000},
     "LognormalLength.high least": {"traffic.s.lengths.prompt.median": 1},
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
-    "Segment.rate_per_s least": {
+    "RateSegment.rate_per_s least": {
         "traffic.s.arrivals.rate.segments": [SEGMENT, {"until_s": 1, "rate_per_s": 20}]
     },
 }
