@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from reports.text import cell, latency, percent, wrapped
+from reports.terminal import columns
+from reports.text import latency, percent, wrapped
 
 TITLES = {"felt": "felt", "ttft": "TTFT", "e2e": "E2E", "attainment": "met"}
 
@@ -38,7 +39,7 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{run['letter']}  {run['path']}: {run['scenario']}, {replications}"
 
 
-def _table(letters: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _table(letters: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     head = ["source", "", letters[0]]
     for letter in letters[1:]:
         head += [letter, f"{letter} - {letters[0]}"]
@@ -49,10 +50,7 @@ def _table(letters: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterato
             continue  # what users feel is made of it
         named, last = "" if row["source"] == last else row["source"], row["source"]
         body.append([named, _title(row), *_cells(row)])
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-    for line in [head, *body]:
-        cells = [cell(text, widths[i], left=i < 2) for i, text in enumerate(line)]
-        yield ("  " + "  ".join(cells)).rstrip()
+    return columns([head, *body], left=2, shrinking=(0,))
 
 
 def _title(row: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports.text import QUANTILES, cell, latency, wrapped
+from reports.terminal import columns
+from reports.text import QUANTILES, latency, wrapped
 
 COLUMNS = ("simulated", "wall", "lag")
 TITLES = {"ttft": "TTFT", "e2e": "E2E"}
@@ -25,10 +26,8 @@ def _lines(live: Mapping[str, Any]) -> Iterator[str]:
             found = group["metrics"][metric]
             cells = [" / ".join(latency(_bare(found[name][q])) for q in QUANTILES) for name in COLUMNS]
             rows.append([group["source"] if number == 0 else "", title, *cells])
-    widths = [max(len(line[i]) for line in rows) for i in range(len(rows[0]))]
     yield f"Answered requests, simulated, seen by the client, and the lag: {' / '.join(QUANTILES)} in ms"
-    for line in rows:
-        yield ("  " + "  ".join(cell(line[i], widths[i], left=i < 2) for i in range(len(line)))).rstrip()
+    yield from columns(rows, left=2, shrinking=(0,))
 
 
 def _counts(client: Mapping[str, Any]) -> str:

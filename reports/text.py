@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.attainment import NOT_JUDGED
+from reports.terminal import WIDTH, columns
 
-WIDTH = 100
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
 QUANTILES = ("p50", "p95", "p99")
 NONE = "-"
@@ -43,15 +43,10 @@ def _scale(summary: Summary) -> str:
     return f"{offered:,} model requests measured, {done} of {measured}{stopped}; times in ms"
 
 
-def _rows(variant: Summary) -> Iterator[str]:
+def _rows(variant: Summary) -> list[str]:
     head = ["source", "place", "", *QUANTILES, "met", "rejected"]
     body = [row for group in variant["groups"] for row in _group_rows(group)]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    widths[0] = min(widths[0], 16)
-    widths[1] = min(widths[1], WIDTH - 2 * len(widths) - sum(widths) + widths[1])
-    for row in [head, *body]:
-        cells = [cell(row[i], widths[i], left=i < 3) for i in range(len(row))]
-        yield ("  " + "  ".join(cells)).rstrip()
+    return columns([head, *body], left=3, shrinking=(0, 1))
 
 
 def _group_rows(group: Summary) -> Iterator[list[str]]:
@@ -140,11 +135,6 @@ def _changes(felt: Summary) -> str:
 def _change(name: str, estimate: Summary) -> str:
     sign = "+" if estimate["value"] >= 0 else ""
     return f"{name} {sign}{latency(estimate)}"
-
-
-def cell(text: str, width: int, *, left: bool) -> str:
-    short = text if len(text) <= width else text[: max(width - 1, 0)] + "…"
-    return short.ljust(width) if left else short.rjust(width)
 
 
 def wrapped(text: str, indent: str = "  ") -> list[str]:

@@ -83,17 +83,11 @@ def band(values: Floats) -> dict[str, float] | None:
     return {"low": low, "high": high, "median": median}
 
 
-def ranks(values: Floats) -> Floats:
-    """From 1, equal values share the mean of theirs."""
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    found: Floats = (last - (counts - 1) / 2)[group]
-    return found
-
-
 def spearman(one: Floats, other: Floats) -> float:
     """Correlation of the ranks; 0 where either does not vary."""
-    a, b = ranks(one) - (len(one) + 1) / 2, ranks(other) - (len(other) + 1) / 2
+    from scipy.stats import rankdata  # noqa: PLC0415 -- a second, which only a study of uncertainty pays
+
+    a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (one, other))
     scale = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / scale if scale > 0 else 0.0
 

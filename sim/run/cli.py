@@ -97,12 +97,13 @@ def run(
     progress = Progress(plan.base.name, quiet=quiet)
     interrupt.listen()
     try:
-        results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
-        made = None
-        if draws is not None and not results.interrupted:
-            from sim.run.uncertainty import study
+        with progress:
+            results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
+            made = None
+            if draws is not None and not results.interrupted:
+                from sim.run.uncertainty import study
 
-            made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
+                made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
         answer = FinishedRun(results, remarks, made)
         done, html = _finished(plan, answer, began, with_report=not no_report)
         summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, html)

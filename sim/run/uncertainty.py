@@ -92,7 +92,10 @@ def ranges_of(variants: Mapping[str, Scenario]) -> Ranges:
 
 
 def latin_hypercube(rng: Generator, draws: int, values: int) -> Floats:
-    """(draws, values) shares: each value has exactly one in each of `draws` equal parts of [0, 1)."""
+    """(draws, values) shares: each value has exactly one in each of `draws` equal parts of [0, 1).
+
+    Our own rather than scipy.stats.qmc's, so that a seed draws the values that it always drew.
+    """
     cells = rng.permuted(np.tile(np.arange(draws), (values, 1)), axis=1).T
     shares: Floats = (cells + rng.random((draws, values))) / draws
     return shares

@@ -1,4 +1,8 @@
-"""Strict YAML into plain data, remembering on which line each value stands."""
+"""Strict YAML into plain data, remembering on which line each value stands.
+
+Ours, on the nodes of libyaml, for start-up time: ruamel.yaml, which knows lines too, takes ten times as long
+for a scenario (18 ms against 1.7).
+"""
 
 from pathlib import Path
 from typing import Any, cast

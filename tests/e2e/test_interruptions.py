@@ -1,5 +1,6 @@
 """Signals, killed processes, full disks, folders one may not write to: what is left is whole, or nothing."""
 
+import codecs
 import os
 import pty
 import re
@@ -71,6 +72,7 @@ class Child:
         )
         os.close(theirs)
         self.said = ""
+        self._letters = codecs.getincrementaldecoder("utf-8")()
 
     def until(self, seen: Callable[[], object]) -> None:
         """Read the terminal until `seen` is true."""
@@ -86,7 +88,7 @@ class Child:
             heard = os.read(self._terminal, 65536)
         except OSError:  # the other side is closed
             return False
-        self.said += heard.decode()
+        self.said += self._letters.decode(heard)
         return bool(heard)
 
     def until_it_says(self, pattern: str) -> None:
@@ -147,7 +149,7 @@ def left_behind(folder: Path) -> list[str]:
 
 def test_ctrl_c_keeps_what_the_first_replication_reached(tmp_path: Path) -> None:
     with child(tmp_path, ONE_LONG, "--jobs", "1") as running:
-        running.until_it_says(r"study: +\d+%")
+        running.until_it_says(r"study .* \d+%")
         running.process.send_signal(signal.SIGINT)
         status, out = running.end()
     assert status == 130

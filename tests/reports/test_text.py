@@ -1,7 +1,8 @@
 import pytest
 
 from reports.summary import summarise
-from reports.text import WIDTH, milliseconds, summary_table
+from reports.terminal import WIDTH
+from reports.text import milliseconds, summary_table
 from tests.support.records import manifest, request, tables
 from tests.support.synthetic import synthetic_run
 

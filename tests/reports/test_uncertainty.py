@@ -12,7 +12,6 @@ from reports.uncertainty import (
     band,
     influences,
     noise,
-    ranks,
     spearman,
     uncertainty_json,
     uncertainty_table,
@@ -39,10 +38,6 @@ def test_a_band_holds_the_middle_nine_tenths() -> None:
 
 def test_a_band_needs_five_draws_that_have_the_number() -> None:
     assert band(np.array([1.0, 2.0, math.nan, 3.0, 4.0])) is None
-
-
-def test_equal_values_share_the_mean_of_their_ranks() -> None:
-    assert ranks(np.array([10.0, 30.0, 10.0, 20.0])).tolist() == [1.5, 4.0, 1.5, 3.0]
 
 
 def test_a_rank_correlation_worked_by_hand() -> None:
