@@ -44,7 +44,8 @@ class ContentAsk:
     tools: tuple[CallableTool, ...] = ()
     """Those that may be called."""
     must_call: bool = False
-    parallel_calls: bool = True
+    most_calls: int | None = None
+    """None: as many as the user's message names."""
     called: tuple[str, ...] = ()
     """The tools whose results stand after the last message of the user, in order."""
     form: Schema | None = None

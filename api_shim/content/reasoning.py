@@ -1,4 +1,4 @@
-"""How much a model thinks before it answers: tokens that cost time and are billed, apart from the answer.
+"""How much a model thinks before it answers, and how wordy it is: tokens that cost time and are billed.
 
 Assumed, all of it: published results say that the families of effort differ by factors, not by which.
 """
@@ -15,6 +15,9 @@ RATIO_OF_EFFORT = {
 }
 """Reasoning tokens for each token of what is then said."""
 DEFAULT_EFFORT = "medium"
+FACTOR_OF_VERBOSITY = {"low": 0.5, "medium": 1.0, "high": 2.0}
+"""On all that is said, of every model."""
+DEFAULT_VERBOSITY = "medium"
 
 
 def reasoning_ratio(llm: str, effort: str | None) -> float:
@@ -22,6 +25,7 @@ def reasoning_ratio(llm: str, effort: str | None) -> float:
     return RATIO_OF_EFFORT[effort or DEFAULT_EFFORT] if llm.startswith(REASONING_FAMILIES) else 0.0
 
 
-def length_factor(llm: str, effort: str | None) -> float:
-    """What the effort makes of an answer's whole length; the scenario's lengths are those of the default."""
-    return (1 + reasoning_ratio(llm, effort)) / (1 + reasoning_ratio(llm, None))
+def length_factor(llm: str, effort: str | None, verbosity: str | None = None) -> float:
+    """What both make of an answer's whole length; the scenario's lengths are those of the defaults."""
+    thought = (1 + reasoning_ratio(llm, effort)) / (1 + reasoning_ratio(llm, None))
+    return thought * FACTOR_OF_VERBOSITY[verbosity or DEFAULT_VERBOSITY]

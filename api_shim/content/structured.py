@@ -49,8 +49,7 @@ def tools_to_call(ask: ContentAsk) -> list[CallableTool]:
     said = ask.last_user_text[:LETTERS_SEARCHED].lower()
     places = {tool.name: _place(said, tool.name) for tool in offered}
     named = sorted((tool for tool in offered if places[tool.name] >= 0), key=lambda tool: places[tool.name])
-    chosen = named or offered[:1]
-    return chosen if ask.parallel_calls else chosen[:1]
+    return (named or offered[:1])[: ask.most_calls]
 
 
 def _place(said: str, name: str) -> int:

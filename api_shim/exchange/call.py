@@ -11,7 +11,7 @@ from traffic.request import Request
 
 
 class Call:
-    """A sink that writes down what it hears, and wakes whoever waits when it has reached the caller."""
+    """A sink that writes down what it hears, and wakes all who wait when it has reached the caller."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Call:
         """The client has hung up."""
         self._platform = platform
         self._journal = journal
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
 
     def send(self) -> None:
         self.clock.inject(self._submit)
@@ -94,12 +94,12 @@ class Call:
 
     async def change(self) -> None:
         """Until there is something to look at; it may turn out to be nothing."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
 
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

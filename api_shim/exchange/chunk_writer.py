@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from api_shim.content.logprobs import chat_entries, completion_logprobs
 from api_shim.content.plan import Part, Stretch
+from api_shim.wire.errors import ApiError
 
 Json = dict[str, Any]
 LogprobsOf = Callable[[Sequence[str], int], Json]
@@ -19,20 +20,21 @@ TOKENS_AT_ONCE, LOGPROBS_AT_ONCE = 4096, 128
 
 
 def frame(data: Json) -> bytes:
-    return b"data: " + _dumps(data).encode() + b"\n\n"
+    return b"data: " + as_json(data).encode() + b"\n\n"
 
 
 def comment(name: str, data: Json) -> bytes:
     """No client reads it by accident."""
-    return f": {name} {_dumps(data)}\n\n".encode()
+    return f": {name} {as_json(data)}\n\n".encode()
 
 
-def _dumps(data: object) -> str:
+def as_json(data: object) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
 @lru_cache(maxsize=1 << 16)
-def _quoted(piece: str) -> str:
+def quoted(piece: str) -> str:
+    """For single tokens, which come again and again."""
     return json.dumps(piece)
 
 
@@ -45,7 +47,10 @@ def call_json(new_id: Callable[[str], str], name: str, arguments: str) -> Json:
 
 
 class ChunkWriter(Protocol):
-    """One dialect: chat, or plain completions."""
+    """One dialect: chat, plain completions, or responses."""
+
+    end: bytes
+    """What the stream ends with, after everything else."""
 
     @property
     def tokens_at_once(self) -> int:
@@ -59,6 +64,10 @@ class ChunkWriter(Protocol):
     def closing(self, choice: int, finish_reason: str) -> bytes: ...
 
     def usage(self, usage: Json) -> bytes: ...
+
+    def refused(self, error: ApiError) -> bytes:
+        """Instead of the closings and the usage."""
+        ...
 
 
 class RunningUsage:
@@ -81,6 +90,8 @@ class _Writer:
 
     With a `running` usage each chunk has that instead.
     """
+
+    end = DONE
 
     def __init__(
         self,
@@ -115,7 +126,7 @@ class _Writer:
             return b"".join(self._told_in_full(choice, part, groups, letters_before))
         before, after = self._template(choice, part)
         if one_by_one:
-            return "".join(before + _quoted(piece) + after for piece in pieces if piece).encode()
+            return "".join(before + quoted(piece) + after for piece in pieces if piece).encode()
         text = "".join(pieces)
         return (before + json.dumps(text) + after).encode() if text else b""
 
@@ -148,6 +159,9 @@ class _Writer:
 
     def usage(self, usage: Json) -> bytes:
         return frame({**self._envelope, "choices": [], "usage": usage})
+
+    def refused(self, error: ApiError) -> bytes:
+        return frame(error.body())
 
 
 class ChatWriter(_Writer):

@@ -1,19 +1,24 @@
 """Server-sent events: tokens are written when the model's clock has them due, all of them in one write."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from http import HTTPStatus
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api_shim.exchange.chunk_writer import DONE, KEEP_ALIVE, ChunkWriter, comment, frame
+from api_shim.exchange.chunk_writer import KEEP_ALIVE, ChunkWriter, comment
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.refusals import refusal_of
 from api_shim.exchange.stamps import stamps, usage
 from api_shim.settings import KEEP_ALIVE_S
+from api_shim.wire.errors import ApiError
 from sim.time.units import PS_PER_MS, PS_PER_S
+
+BeforeTheEnd = Callable[[ApiError | None], Awaitable[None]]
+"""Is told what has gone wrong, if anything has. Raises ApiError where the end has to be another one."""
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class EventStream(Response):
@@ -21,24 +26,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        writer: ChunkWriter,
-        headers: dict[str, str],
-        *,
-        with_usage: bool,
-        with_stamps: bool,
-    ) -> None:
+    def __init__(self, exchange: Exchange, told: "TokensAsTheyCome", headers: dict[str, str]) -> None:
         self.status_code = HTTPStatus.OK
         self.background = None
-        self.init_headers({"cache-control": "no-cache", "x-accel-buffering": "no", **headers})
+        self.init_headers({**STREAM_HEADERS, **headers})
         self._exchange = exchange
-        self._writer = writer
-        self._with_usage = with_usage
-        self._with_stamps = with_stamps
-        self._sent = [0] * exchange.call.request.samples
-        self._letters = [0] * exchange.call.request.samples
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
@@ -48,7 +41,7 @@ class EventStream(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            async with aclosing(self._chunks()) as chunks:
+            async with aclosing(self._told.chunks()) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if not self._exchange.call.gone:
@@ -57,7 +50,31 @@ class EventStream(Response):
             shim.streams -= 1
             self._exchange.close()
 
-    async def _chunks(self) -> AsyncGenerator[bytes]:
+
+class TokensAsTheyCome:
+    """What a stream says of an exchange, and when."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        writer: ChunkWriter,
+        *,
+        with_usage: bool,
+        with_stamps: bool,
+        one_by_one: bool,
+        before_the_end: BeforeTheEnd | None = None,
+    ) -> None:
+        """`before_the_end` is waited for ahead of the last chunk."""
+        self._exchange = exchange
+        self._writer = writer
+        self._with_usage = with_usage
+        self._with_stamps = with_stamps
+        self._one_by_one = one_by_one
+        self._before_the_end = before_the_end
+        self._sent = [0] * exchange.call.request.samples
+        self._letters = [0] * exchange.call.request.samples
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
         exchange, call, clock = self._exchange, self._exchange.call, self._exchange.call.clock
         silence_ps = round(KEEP_ALIVE_S * clock.speed * PS_PER_S)
         opening = b"".join(self._writer.opening(choice) for choice in range(call.request.samples))
@@ -87,12 +104,20 @@ class EventStream(Response):
                 await asyncio.sleep(0)
                 opening = rest = b""
             rest += chunk
-        yield rest + self._ending()
+        yield rest + await self._ending()
 
-    def _ending(self) -> bytes:
+    async def _ending(self) -> bytes:
         exchange, call = self._exchange, self._exchange.call
+        refusal = None
         if not exchange.answered:
-            return frame(refusal_of(call, exchange.model_id, "messages", exchange.lateness_ps).body())
+            refusal = refusal_of(call, exchange.model_id, "messages", exchange.lateness_ps)
+        try:
+            if self._before_the_end is not None:
+                await self._before_the_end(refusal)
+        except ApiError as error:
+            refusal = error
+        if refusal is not None:
+            return self._writer.refused(refusal)
         plan = exchange.plan
         chunks = [self._writer.closing(choice, plan.finish_reason) for choice in range(call.request.samples)]
         if self._with_usage:
@@ -100,19 +125,18 @@ class EventStream(Response):
         if self._with_stamps:
             lateness_ms = round(exchange.lateness_ps / PS_PER_MS, 3)
             chunks.append(comment("x-sim", {**stamps(call), "lateness_ms": lateness_ms}))
-        return b"".join([*chunks, DONE])
+        return b"".join([*chunks, self._writer.end])
 
     def _gained(self, due: list[int]) -> Iterator[bytes]:
         """What the choices have gained since the last time: as a rule one chunk, none if nothing."""
         chunks: list[bytes] = []
         room = self._writer.tokens_at_once
-        one_by_one = self._exchange.shim.settings.stream_chunks == "per_token"
         for choice, tokens in enumerate(due):
             while (sent := self._sent[choice]) < tokens:
                 until = min(tokens, sent + room)
                 for stretch in self._exchange.plan.stretches(choice, sent, until):
                     letters = self._letters[choice]
-                    chunks.append(self._writer.content(choice, stretch, letters, one_by_one=one_by_one))
+                    chunks.append(self._writer.content(choice, stretch, letters, one_by_one=self._one_by_one))
                     if stretch.part.kind == "text":
                         self._letters[choice] += sum(map(len, stretch.pieces))
                 self._sent[choice] = until

@@ -43,9 +43,9 @@ async def create_chat_completion(request: Request) -> Response:
     raw = await read(request, shim.settings.body_limit_bytes)
     understood = await shim.apart(len(raw), partial(_understood, shim, raw))
     body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
-    factor = length_factor(model.spec.llm, body.reasoning_effort)
+    factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
     ask = ask_of(request, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
-    ask = _with_tools(ask, understood)
+    ask = with_tools(ask, understood)
     exchange = await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream))
     try:
         if body.stream:
@@ -64,7 +64,7 @@ async def create_chat_completion(request: Request) -> Response:
     return answer
 
 
-class _Understood(NamedTuple):
+class Understood(NamedTuple):
     body: ChatBody
     model: ServedModel
     prompt_tokens: int
@@ -74,13 +74,25 @@ class _Understood(NamedTuple):
     form: Schema | None
 
 
-def _understood(shim: Shim, raw: bytes) -> _Understood:
+def _understood(shim: Shim, raw: bytes) -> Understood:
     """Raises ApiError."""
-    body = parse(ChatBody, raw)
+    return meaning_of(shim, parse(ChatBody, raw), SchemaPlaces())
+
+
+class SchemaPlaces(NamedTuple):
+    """Where schemas stand in a body, for those who sent a wrong one."""
+
+    parameters: str = "tools[{index}].function.parameters"
+    form: str = "response_format.json_schema.schema"
+    form_name: str = "response_format"
+
+
+def meaning_of(shim: Shim, body: ChatBody, places: SchemaPlaces) -> Understood:
+    """Raises ApiError."""
     model = shim.model(body.model)
-    tools, form = _tools(body), _form(body.response_format)
+    tools, form = _tools(body, places), _form(body.response_format, places)
     messages = tuple((message.role, message.text) for message in body.messages)
-    return _Understood(body, model, count_prompt(model, body), messages, tools, form)
+    return Understood(body, model, count_prompt(model, body), messages, tools, form)
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:
@@ -88,7 +100,7 @@ def count_prompt(model: ServedModel, body: ChatBody) -> int:
     return text_tokens + template_of(model.spec.llm).tokens(len(body.messages))
 
 
-def _with_tools(ask: ContentAsk, understood: _Understood) -> ContentAsk:
+def with_tools(ask: ContentAsk, understood: Understood) -> ContentAsk:
     body, model, tools = understood.body, understood.model, understood.tools
     llm, choice = model.spec.llm, body.tool_choice
     if choice is not None and choice.function is not None:
@@ -97,7 +109,7 @@ def _with_tools(ask: ContentAsk, understood: _Understood) -> ContentAsk:
         ask,
         tools=() if choice is not None and choice.type == "none" else tools,
         must_call=choice is not None and choice.must_call,
-        parallel_calls=body.parallel_tool_calls is not False,
+        most_calls=1 if body.parallel_tool_calls is False else None,
         called=body.called,
         form=understood.form,
         reasoning_per_token=reasoning_ratio(llm, body.reasoning_effort),
@@ -105,7 +117,7 @@ def _with_tools(ask: ContentAsk, understood: _Understood) -> ContentAsk:
     )
 
 
-def _tools(body: ChatBody) -> tuple[CallableTool, ...]:
+def _tools(body: ChatBody, places: SchemaPlaces) -> tuple[CallableTool, ...]:
     """Raises ApiError where a schema is none, or cannot be met; so does `_form`."""
     found = []
     for index, tool in enumerate(body.tools or ()):
@@ -115,12 +127,12 @@ def _tools(body: ChatBody) -> tuple[CallableTool, ...]:
         except UnmetSchemaError as reason:
             message = f"Invalid schema for function '{function.name}': {reason}."
             raise bad_value(
-                f"tools[{index}].function.parameters", message, "invalid_function_parameters"
+                places.parameters.format(index=index), message, "invalid_function_parameters"
             ) from None
     return tuple(found)
 
 
-def _form(asked: ResponseFormat | None) -> Schema | None:
+def _form(asked: ResponseFormat | None, places: SchemaPlaces) -> Schema | None:
     if asked is None or asked.type == "text":
         return None
     if asked.json_schema is None or asked.json_schema.schema_ is None:
@@ -128,8 +140,8 @@ def _form(asked: ResponseFormat | None) -> Schema | None:
     try:
         return schema_of(asked.json_schema.schema_)
     except UnmetSchemaError as reason:
-        message = f"Invalid schema for response_format '{asked.json_schema.name}': {reason}."
-        raise bad_value("response_format.json_schema.schema", message, "invalid_schema") from None
+        message = f"Invalid schema for {places.form_name} '{asked.json_schema.name}': {reason}."
+        raise bad_value(places.form, message, "invalid_schema") from None
 
 
 def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:

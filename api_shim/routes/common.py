@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from api_shim.content.plan import ContentAsk
 from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
-from api_shim.exchange.event_stream import EventStream
+from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
@@ -175,10 +175,11 @@ def stream_options(request: Request) -> StreamForm:
 
 
 def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamForm) -> EventStream:
-    return EventStream(
+    told = TokensAsTheyCome(
         exchange,
         writer,
-        answer_headers(exchange),
         with_usage=body.include_usage or asked.from_8080,
         with_stamps=asked.stamps,
+        one_by_one=exchange.shim.settings.stream_chunks == "per_token",
     )
+    return EventStream(exchange, told, answer_headers(exchange))

@@ -125,8 +125,9 @@ def _refused(message: str, param: str | None, code: str | None) -> ApiError:
 
 
 def _param(location: tuple[int | str, ...]) -> str | None:
-    """`messages[0].content`, as OpenAI writes it."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    """`messages[0].content`, as OpenAI writes it, without the tags of unions (`<message>`)."""
+    named = [part for part in location if isinstance(part, int) or not part.startswith("<")]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named)
     return re.sub(r"\.\[key\]$", "", path).lstrip(".") or None
 
 

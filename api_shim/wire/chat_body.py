@@ -30,6 +30,10 @@ Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 Cap = Annotated[int, Field(ge=1)]
 
 
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Verbosity = Literal["low", "medium", "high"]
+
+
 class StreamOptions(Body):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
@@ -68,7 +72,7 @@ class Sampling(Body):
     @model_validator(mode="after")
     def _options_need_a_stream(self) -> Self:
         if self.stream_options is not None and not self.stream:
-            raise _at("stream_options", "the option is only allowed when 'stream' is true")
+            raise at("stream_options", "the option is only allowed when 'stream' is true")
         return self
 
     @property
@@ -84,7 +88,8 @@ class Sampling(Body):
         return self.stream_options is not None and bool(self.stream_options.continuous_usage_stats)
 
 
-def _at(param: str, message: str) -> PydanticCustomError:
+def at(param: str | None, message: str) -> PydanticCustomError:
+    """None: where it was found."""
     return PydanticCustomError("invalid", "{message}", {"message": message, "param": param})
 
 
@@ -197,7 +202,7 @@ class ResponseFormat(Body):
     @model_validator(mode="after")
     def _has_its_schema(self) -> Self:
         if self.type == "json_schema" and self.json_schema is None:
-            raise _at(
+            raise at(
                 "response_format.json_schema", "'json_schema' is required where the type is 'json_schema'"
             )
         return self
@@ -214,7 +219,7 @@ class ToolChoice(Body):
     @model_validator(mode="after")
     def _has_its_function(self) -> Self:
         if self.type == "function" and self.function is None:
-            raise _at("tool_choice.function", "'function' is required where the type is 'function'")
+            raise at("tool_choice.function", "'function' is required where the type is 'function'")
         return self
 
     @property
@@ -222,7 +227,7 @@ class ToolChoice(Body):
         return self.type in {"required", "function"}
 
 
-def _as_choice(value: object) -> object:
+def as_choice(value: object) -> object:
     """One sentence, where a union would give one for each of its members."""
     if isinstance(value, dict):
         return value
@@ -242,23 +247,24 @@ class ChatBody(Sampling):
         Annotated[
             ToolChoice,
             BeforeValidator(
-                _as_choice, json_schema_input_type=Literal["none", "auto", "required"] | ToolChoice
+                as_choice, json_schema_input_type=Literal["none", "auto", "required"] | ToolChoice
             ),
         ]
         | None
     ) = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    verbosity: Verbosity | None = None
     service_tier: str | None = None
     store: bool | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.top_logprobs and not self.logprobs:
-            raise _at("top_logprobs", "'logprobs' must be true for it")
+            raise at("top_logprobs", "'logprobs' must be true for it")
         caps = {self.max_tokens, self.max_completion_tokens} - {None}
         if len(caps) > 1:
-            raise _at("max_tokens", "'max_tokens' and 'max_completion_tokens' differ: state one of them")
+            raise at("max_tokens", "'max_tokens' and 'max_completion_tokens' differ: state one of them")
         return self
 
     @model_validator(mode="after")
@@ -267,9 +273,9 @@ class ChatBody(Sampling):
         if choice is None or not choice.must_call:
             return self
         if not self.tools:
-            raise _at("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
+            raise at("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
         if choice.function is not None and choice.function.name not in self.tool_names:
-            raise _at("tool_choice", f"'{choice.function.name[:64]}' is no function of 'tools'")
+            raise at("tool_choice", f"'{choice.function.name[:64]}' is no function of 'tools'")
         return self
 
     @model_validator(mode="after")
@@ -278,7 +284,7 @@ class ChatBody(Sampling):
         for index, message in enumerate(self.messages):
             called.update(call.id for call in message.tool_calls or ())
             if message.role == "tool" and message.tool_call_id not in called:
-                raise _at(
+                raise at(
                     f"messages[{index}].tool_call_id",
                     "a message of role 'tool' must answer a tool call of an earlier assistant message",
                 )

@@ -281,6 +281,18 @@ def test_llama_takes_an_effort_and_does_not_reason(wire: Wire) -> None:
     assert reply["usage"]["completion_tokens"] == 5
 
 
+@pytest.mark.parametrize(
+    ("model", "verbosity", "total"), [(LLAMA, "low", 2), (LLAMA, "high", 10), (GPT_OSS, "high", 10)]
+)
+def test_verbosity_halves_or_doubles_what_is_said(wire: Wire, model: str, verbosity: str, total: int) -> None:
+    """5 tokens are natural here. A length that the request states stays."""
+    body = chat(model=model, verbosity=verbosity)
+    assert wire.ask(body=body).json["usage"]["completion_tokens"] == total
+    stated = wire.ask(body=body, headers={"x-sim-output-tokens": "7"})
+    assert stated.json["usage"]["completion_tokens"] == 7
+    assert wire.ask(body=chat(verbosity="loud")).error["param"] == "verbosity"
+
+
 def test_an_echo_calls_only_where_a_call_is_demanded(make: MakeWire) -> None:
     wire = make(content=Echo())
     body = chat("as it is", tools=[tool("get_weather")])
