@@ -28,6 +28,32 @@ MIGRATIONS = (
         revoked_s INTEGER
     ) STRICT;
     """,
+    """
+    CREATE TABLE traces (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        project TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        model TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        began_ns INTEGER NOT NULL,
+        duration_ps INTEGER NOT NULL,
+        first_seen_ps INTEGER,
+        prompt_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        streamed INTEGER NOT NULL,
+        logged INTEGER NOT NULL,
+        detail_bytes INTEGER NOT NULL
+    ) STRICT;
+    -- Whatever the filters, a page is read off this one, from its end on.
+    CREATE INDEX traces_to_search ON traces (began_ns, project, status, outcome, endpoint, model, request_id);
+    CREATE TABLE trace_details (
+        number INTEGER PRIMARY KEY REFERENCES traces ON DELETE CASCADE,
+        detail BLOB NOT NULL  -- zlib, JSON
+    ) STRICT;
+    """,
 )
 
 

@@ -14,6 +14,7 @@ from api_shim.store.database import Database
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
+from api_shim.store.traces import Traces
 from e80sim.mistakes import UserError
 
 DATABASE = "state.sqlite"
@@ -22,7 +23,7 @@ FILES = "files"
 
 
 class Store:
-    """Files are used in `Clock.aside`, which does one thing at a time."""
+    """Files and traces are used in `Clock.aside`, which does one thing at a time."""
 
     def __init__(self, directory: Path | None = None) -> None:
         """None keeps nothing: rows in memory, contents in a temporary directory, both made when first used.
@@ -33,6 +34,7 @@ class Store:
         self._lock: IO[bytes] | None = None
         self.database = Database(None if directory is None else directory / DATABASE)
         self.files = Files(self.database, lambda: self._contents)
+        self.traces = Traces(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:
