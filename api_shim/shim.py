@@ -109,9 +109,19 @@ class Shim:
         return work() if size_bytes <= BYTES_AT_ONCE else await self.clock.aside(work)
 
     async def open(
-        self, http: HttpRequest, model: ServedModel, ask: ContentAsk, prompt_tokens: int, *, stream: bool
+        self,
+        http: HttpRequest,
+        model: ServedModel,
+        ask: ContentAsk,
+        prompt_tokens: int,
+        *,
+        stream: bool,
+        priority: int | None = None,
     ) -> Exchange:
-        """Plan the words, then send the request into the model. Whoever opens an exchange closes it."""
+        """Plan the words, then send the request into the model. Whoever opens an exchange closes it.
+
+        `priority` is what the body states; where it states none, that of the key counts.
+        """
         caller: Caller = http.state.caller
         server = http.scope.get("server")
         place = self.callers.place(caller, http.headers.get(PLACE_HEADER), server[1] if server else None)
@@ -131,6 +141,8 @@ class Shim:
             tenant=caller.tenant,
             stream=stream,
             samples=ask.samples,
+            priority=caller.priority if priority is None else priority,
+            batch=caller.batch,
         )
         call = Call(self.clock, self.world.platform, request, http.state.request_id, self.journal)
         exchange = Exchange(self, call, plan, model.id)

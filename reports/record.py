@@ -34,6 +34,7 @@ REQUEST_COLUMNS = (
     Column("session", "int", "which conversation of its source it belongs to, -1 for none"),
     Column("turn", "int", "its place in that conversation, from 0"),
     Column("attempt", "int", "0 for the first try, 1 for the first retry ..."),
+    Column("priority", "int", "the lower goes first where a node's queue looks at it"),
     Column("source", "label", "the traffic source"),
     Column("tenant", "label", "who pays"),
     Column("place", "label", "where the caller of the model is"),

@@ -4,6 +4,12 @@ from typing import Literal, NamedTuple
 
 CallerKind = Literal["source", "app", "key"]
 
+INTERACTIVE_PRIORITY = 0
+BATCH_PRIORITY = 100
+"""Of work whose caller can wait for hours. There is room between the two for classes of a user's own."""
+LEAST_PRIORITY = 1_000_000
+"""The last to be served; the first has this with a minus."""
+
 
 class Request(NamedTuple):
     """One model request. A tuple because a run makes one per request and never changes it.
@@ -35,6 +41,10 @@ class Request(NamedTuple):
     """How many completions of the one prompt (`n` in the API)."""
     deadline_ps: int | None = None
     """The caller gives up at this time."""
+    priority: int = INTERACTIVE_PRIORITY
+    """As vLLM's: the lower goes first where a node's queue looks at it."""
+    batch: bool = False
+    """Work of a batch job, which has limits of its own and spends nothing of the interactive ones."""
     parent: int = -1
     """Number of the user request that this call serves, -1 for none."""
     session: int = -1

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from api_shim.store.keys import Keys, key_name
 from api_shim.wire.errors import ApiError, bad_value
 from sim.scenario.schema import ApiKey, Scenario
-from traffic.request import caller_named
+from traffic.request import INTERACTIVE_PRIORITY, caller_named
 
 PLACE_HEADER = "x-sim-place"
 SOURCE_KEY_PREFIX = "sk-"
@@ -32,6 +32,10 @@ class Caller:
     connections: str
     """Whose modelled connections carry its requests."""
     place: str | None
+    priority: int = INTERACTIVE_PRIORITY
+    """Of requests that state none."""
+    batch: bool = False
+    """Whether it sends batch work, which has limits of its own."""
 
 
 class Callers:
@@ -123,6 +127,8 @@ class Callers:
                 else caller_named("app", source.app)
             ),
             place=holder.place or (source.place if app is None else app.place),
+            priority=source.priority_of_requests,
+            batch=source.batch,
         )
 
     def _stranger(self, name: str) -> Caller:

@@ -46,14 +46,16 @@ async def create_chat_completion(request: Request) -> Response:
     factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
     ask = ask_of(request, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
     ask = with_tools(ask, understood)
-    exchange = await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream))
+    exchange = await shim.open(
+        request, model, ask, prompt_tokens, stream=bool(body.stream), priority=body.stated_priority
+    )
     try:
         if body.stream:
             await exchange.until_begun("messages")
             return _stream(exchange, body, asked)
         await exchange.until_over("messages")
         answer: Response = await json_answer(
-            [exchange], _head(exchange), _choices(exchange, body), logprobs=bool(body.logprobs)
+            [exchange], _head(exchange, body), _choices(exchange, body), logprobs=bool(body.logprobs)
         )
     except ClientGoneError:
         answer = nobody_there()
@@ -157,11 +159,11 @@ def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
     return event_stream(exchange, writer, body, asked)
 
 
-def _head(exchange: Exchange) -> Json:
+def _head(exchange: Exchange, body: ChatBody) -> Json:
     return {
         **envelope(exchange, "chatcmpl-", "chat.completion"),
         "usage": usage(exchange.call, exchange.plan.reasoning_tokens),
-        "service_tier": None,
+        "service_tier": body.served_tier,
     }
 
 

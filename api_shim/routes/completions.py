@@ -44,7 +44,15 @@ async def create_completion(request: Request) -> Response:
             if exchanges:
                 await asyncio.sleep(0)  # with many prompts of many completions, others have their turn
             ask = ask_of(request, body, model, (("user", text),), prompt_tokens, body.cap)
-            exchanges.append(await shim.open(request, model, ask, prompt_tokens, stream=bool(body.stream)))
+            exchange = await shim.open(
+                request,
+                model,
+                ask,
+                prompt_tokens,
+                stream=bool(body.stream),
+                priority=body.stated_priority,
+            )
+            exchanges.append(exchange)
         if body.stream:
             await exchanges[0].until_begun("prompt")
             return _stream(exchanges[0], body, texts[0], asked)

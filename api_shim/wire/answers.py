@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api_shim.wire.service_tier import ServiceTier
+
 FinishReason = Literal["stop", "length"]
 ChatFinishReason = Literal["stop", "length", "tool_calls"]
 
@@ -97,7 +99,7 @@ class ChatCompletion(Envelope):
     object: Literal["chat.completion"]
     choices: list[ChatChoice]
     usage: Usage
-    service_tier: None
+    service_tier: ServiceTier | None = Field(description="null where the request states none")
 
 
 class CallDelta(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from api_shim.wire.body import SERVED, Body
+from api_shim.wire.service_tier import Urgency
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
@@ -46,7 +47,7 @@ Metadata = Annotated[
 ]
 
 
-class Sampling(Body):
+class Sampling(Urgency):
     """What chat and plain completions have in common."""
 
     model: Annotated[str, Field(json_schema_extra={SERVED: "models"})]
@@ -255,7 +256,6 @@ class ChatBody(Sampling):
     parallel_tool_calls: bool | None = None
     reasoning_effort: ReasoningEffort | None = None
     verbosity: Verbosity | None = None
-    service_tier: str | None = None
     store: bool | None = None
 
     @model_validator(mode="after")

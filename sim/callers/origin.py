@@ -16,6 +16,7 @@ class Origin:
         self._model = target_model(scenario, source)
         self._cap = source.max_output_tokens
         self._stream = source.stream
+        self._priority, self._batch = source.priority_of_requests, source.batch
         self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
         app = None if source.app is None else scenario.apps[source.app]
         self._place = source.place if app is None else app.place
@@ -42,5 +43,7 @@ class Origin:
             self._stream,
             1,
             None if self._timeout_ps is None else intended_ps + self._timeout_ps,
+            self._priority,
+            self._batch,
             parent,
         )

@@ -16,8 +16,8 @@ from sim.node.kernel import BatchLimits, Boundary, Sequence
 from sim.node.kv_demand import blocks_in, steps_with
 from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
-from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
-from sim.node.work import Arrival, Work
+from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
+from sim.node.work import Work
 
 _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")

@@ -45,11 +45,13 @@ class Sequence:
     __slots__ = (
         "first_ps",
         "generated",
+        "key",
         "last_ps",
         "number",
         "output_tokens",
         "owner",
         "preemptions",
+        "priority",
         "prompt_tokens",
         "scratch",
         "shared_prompt",
@@ -63,7 +65,10 @@ class Sequence:
         output_tokens: int,
         owner: object = None,
         shared_prompt: SharedPrompt | None = None,
+        priority: int = 0,
+        key: str = "",
     ) -> None:
+        """`priority` and `key`, whose work it is, matter to the queue alone."""
         assert prompt_tokens >= 1, prompt_tokens
         assert output_tokens >= 1, output_tokens
         self.number = number
@@ -71,6 +76,8 @@ class Sequence:
         self.output_tokens = output_tokens
         self.owner = owner
         self.shared_prompt = shared_prompt
+        self.priority = priority
+        self.key = key
         self.started_ps = -1  # start of the first step that holds a part of it
         self.first_ps = (
             -1

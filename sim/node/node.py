@@ -1,14 +1,14 @@
 """One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
 
-from collections import deque
 from typing import Any, Generic, Protocol, TypeVar
 
 from sim.node.kernel import NodeKernel, Sequence, SharedPrompt
+from sim.node.waiting_queue import FirstComeFirstServed, Waiting, WaitingQueue
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
 
-class Job(Protocol):
+class Job(Waiting, Protocol):
     """What a node asks of a request, and writes on it."""
 
     request: Request
@@ -41,7 +41,8 @@ class Node(Generic[J]):
 
     With `slots`, that work holds one of so many places from its start to the end of the request; without,
     only the kernel's `max_num_seqs` bounds what is inside. Each sample takes a place; a request with more
-    samples than there are places takes all of them.
+    samples than there are places takes all of them. Places go in the order of `queue`, by default to whoever
+    came first.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Node(Generic[J]):
         progress: NodeListener[J],
         overhead_ps: int = 0,
         slots: int | None = None,
+        queue: WaitingQueue[J] | None = None,
     ) -> None:
         self.env = env
         self.index = index
@@ -61,7 +63,7 @@ class Node(Generic[J]):
         self.outstanding = 0
         self._slots = slots
         self._slots_free = slots or 0
-        self._waiting: deque[J] = deque()
+        self._waiting: WaitingQueue[J] = queue or FirstComeFirstServed()
         self._order = env.boundary_order()
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
@@ -73,7 +75,7 @@ class Node(Generic[J]):
         if self._slots is None:
             self._prepare(ticket)
         else:
-            self._waiting.append(ticket)
+            self._waiting.push(ticket)
             self._let_in(self._slots)
 
     def cancel(self, ticket: J) -> None:
@@ -83,7 +85,7 @@ class Node(Generic[J]):
             if sequence.last_ps < 0:
                 self._arm(self.kernel.remove(now, sequence, after_boundary=after_boundary))
         if not ticket.sequences and ticket.overhead_ps < 0:
-            self._waiting.remove(ticket)
+            self._waiting.drop(ticket)
             self._leave(ticket)
             if self._slots is not None:
                 self._let_in(self._slots)
@@ -111,7 +113,15 @@ class Node(Generic[J]):
         request, now, after_boundary = ticket.request, self.env.now, self._after_boundary()
         prompt = SharedPrompt() if request.samples > 1 else None
         for _ in range(request.samples):
-            sequence = Sequence(request.number, request.prompt_tokens, request.output_tokens, ticket, prompt)
+            sequence = Sequence(
+                request.number,
+                request.prompt_tokens,
+                request.output_tokens,
+                ticket,
+                prompt,
+                request.priority,
+                request.key,
+            )
             ticket.sequences.append(sequence)
             self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))
         ticket.unfinished = request.samples
@@ -146,11 +156,14 @@ class Node(Generic[J]):
             self._let_in(self._slots)
 
     def _let_in(self, slots: int) -> None:
-        """Free places go to whoever waits longest."""
+        """Free places go to the head of the queue, and nobody passes it."""
         waiting = self._waiting
-        while waiting and (places := min(waiting[0].request.samples, slots)) <= self._slots_free:
+        while (first := waiting.head()) is not None:
+            places = min(first.request.samples, slots)
+            if places > self._slots_free:
+                return
             self._slots_free -= places
-            self._prepare(waiting.popleft())
+            self._prepare(waiting.pop())
 
     def _leave(self, ticket: J) -> None:
         self.outstanding -= 1

@@ -12,8 +12,8 @@ from hwmodels.step_time import StepTime
 from sim.node.gaps import GapCounts, stretch
 from sim.node.kernel import BatchLimits, Boundary, Sequence
 from sim.node.kv_pool import CountingPool, KvPool
-from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
-from sim.node.work import Arrival, Work
+from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
+from sim.node.work import Work
 
 _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")

@@ -6,11 +6,50 @@ in the same order by both, but not at the same boundaries: the fast one has none
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, Protocol, TypeVar
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Generic, Protocol, TypeVar
 
-from sim.node.work import Work
+Arrival = tuple[int, bool, int]
+"""Time, whether that instant's boundary was over, number: who came first, within an instant too."""
 
-W = TypeVar("W", bound=Work)
+
+class Asked(Protocol):
+    """What an order may look at."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    def output_tokens(self) -> int: ...
+
+    @property
+    def priority(self) -> int:
+        """The lower goes first."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Whose work it is."""
+        ...
+
+
+class Waiting(Protocol):
+    """Somebody in a queue: a sequence inside a kernel, or a request before it."""
+
+    @property
+    def arrived(self) -> Arrival: ...
+
+    @property
+    def gone(self) -> bool: ...
+
+    @property
+    def asked(self) -> Asked:
+        """Not of one who is gone."""
+        ...
+
+
+W = TypeVar("W", bound=Waiting)
 
 
 class WaitingQueue(Protocol[W]):
@@ -83,3 +122,61 @@ class FirstComeFirstServed(Generic[W]):
 
     def __iter__(self) -> Iterator[W]:
         return (work for work in self._line if not work.gone)
+
+
+class Sorted(Generic[W]):
+    """By a constant of the request, then by arrival. Who was preempted goes back to where it came from.
+
+    The completions of one request arrive as equals: those go in the order in which they were pushed, and one
+    that was preempted before the others.
+    """
+
+    def __init__(self, key: Callable[[Asked], int]) -> None:
+        self._key = key
+        self._heap: list[tuple[int, Arrival, int, W]] = []
+        self._pushes = count(1)
+
+    def push(self, work: W) -> None:
+        heappush(self._heap, (self._key(work.asked), work.arrived, next(self._pushes), work))
+
+    def requeue(self, work: W) -> None:
+        heappush(self._heap, (self._key(work.asked), work.arrived, -next(self._pushes), work))
+
+    def head(self) -> W | None:
+        heap = self._heap
+        while heap:
+            work = heap[0][3]
+            if not work.gone:
+                return work
+            heappop(heap)
+        return None
+
+    def pop(self) -> W:
+        return heappop(self._heap)[3]
+
+    def drop(self, work: W) -> None:
+        """It stays in the heap until it comes up."""
+
+    def may_precede_head(self, newcomer: W) -> bool:
+        return self.head() is None or (self._key(newcomer.asked), newcomer.arrived) < self._heap[0][:2]
+
+    def __iter__(self) -> Iterator[W]:
+        return (work for *_, work in sorted(self._heap, key=_place) if not work.gone)
+
+
+def _place(entry: tuple[int, Arrival, int, object]) -> tuple[int, Arrival, int]:
+    return entry[:3]
+
+
+def by_priority() -> Sorted[Any]:
+    """The lower number first, as in vLLM; first come first served among equals."""
+    return Sorted(lambda asked: asked.priority)
+
+
+QueueOrder = Callable[[], WaitingQueue[Any]]
+"""Makes an empty queue."""
+QUEUE_ORDERS: dict[str, QueueOrder] = {
+    "fcfs": FirstComeFirstServed,
+    "priority": by_priority,
+}
+"""Who of those that wait at a node goes next. A new one is a function or a class, and a line here."""

@@ -1,9 +1,7 @@
 """What an engine, its queue and its KV pool know about one sequence inside a kernel."""
 
 from sim.node.kernel import Sequence
-
-Arrival = tuple[int, bool, int]
-"""Time, whether that instant's boundary was over, number: who came first, within an instant too."""
+from sim.node.waiting_queue import Arrival
 
 
 class Work:
@@ -20,6 +18,10 @@ class Work:
         """Tokens to have in the cache before it can make its first one after its arrival or preemption."""
         self.gone = False
         """It left the kernel."""
+
+    @property
+    def asked(self) -> Sequence:
+        return self.sequence
 
     def start_over(self) -> None:
         """After a preemption: prompt and output so far are computed again."""

@@ -1,17 +1,15 @@
 """The front door: its own service time, the size check and the limits. Authentication is HTTP's business."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapreplace
 
+from sim.platform.budget import Budget
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Limiter, Refusal
 from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
-
-FORGET_AT = 1024
-"""So many limiters are kept whether or not they matter."""
 
 
 @dataclass(slots=True)
@@ -19,31 +17,15 @@ class Admission:
     """What the gateway must know of one model to let a request at its nodes."""
 
     context_tokens: int
-    make_limiter: Callable[[], Limiter] | None = None
-    limits_per_key: bool = False
+    budget: Budget | None = None
+    """None: no limits."""
+    batch_budget: Budget | None = None
+    """What batch work spends instead; None: it has no limits."""
     default_output_reservation_tokens: int = 0
-    limiters: dict[str, Limiter] = field(default_factory=dict)
-    _forget_at: int = field(default=FORGET_AT, init=False)
 
     def limiter(self, request: Request, now_ps: int) -> Limiter | None:
-        if self.make_limiter is None:
-            return None
-        owner = request.key if self.limits_per_key else request.project
-        limiter = self.limiters.get(owner)
-        if limiter is None:
-            if len(self.limiters) >= self._forget_at:
-                self._forget(now_ps)
-            limiter = self.limiters[owner] = self.make_limiter()
-        return limiter
-
-    def _forget(self, now_ps: int) -> None:
-        """Keep those that matter: of owners who asked within the last minute, owe something, or wait.
-
-        When that happens changes no answer. There are never more than twice those that matter, or FORGET_AT.
-        """
-        kept = {owner: limiter for owner, limiter in self.limiters.items() if not limiter.is_as_new(now_ps)}
-        self.limiters = kept
-        self._forget_at = max(FORGET_AT, 2 * len(kept))
+        budget = self.batch_budget if request.batch else self.budget
+        return None if budget is None else budget.limiter(request, now_ps)
 
     def reservation(self, request: Request) -> int:
         """Tokens that the limits count until the request has ended."""

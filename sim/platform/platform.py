@@ -192,6 +192,7 @@ class Platform:
                 request.session,
                 request.turn,
                 request.attempt,
+                request.priority,
                 *self._origin(request.source, request.tenant, request.place, request.model),
                 node,
                 *self._ending(ticket.outcome, ticket.reason),

@@ -6,6 +6,7 @@ from typing import Protocol
 from sim.network import Departure, Link
 from sim.node.kernel import Sequence
 from sim.node.node import Node
+from sim.node.waiting_queue import Arrival
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
 from traffic.request import Request
@@ -104,6 +105,20 @@ class Ticket:
         self.outcome = ""  # empty while the caller waits
         self.reason = ""
         self.leaving = ""  # how it ends unless the boundary that is due at this instant completes it
+
+    # As the queue of a node sees it.
+
+    @property
+    def asked(self) -> Request:
+        return self.request
+
+    @property
+    def arrived(self) -> Arrival:
+        return self.admitted_ps, False, self.request.number
+
+    @property
+    def gone(self) -> bool:
+        return bool(self.outcome)
 
     def cancel(self) -> None:
         """The caller is gone: slot and KV blocks are free from the node's next boundary on.

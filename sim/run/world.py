@@ -16,6 +16,8 @@ from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
 from sim.node.step_engine import StepEngine
+from sim.node.waiting_queue import QUEUE_ORDERS, QueueOrder
+from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
@@ -23,7 +25,7 @@ from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
-from sim.scenario.schema import Limits, Model, Scenario, Source
+from sim.scenario.schema import Limits, Model, Rates, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
@@ -123,24 +125,24 @@ class World:
         self.kv_blocks[name] = limits.kv_blocks
         pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
         for index in range(model.nodes):
-            pool.join(self._make_node(index, hardware, limits, gaps))
+            pool.join(self._make_node(index, hardware, limits, gaps, QUEUE_ORDERS[model.batching.queue]))
         self.platform.pools[name] = pool
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
-            make_limiter=None if limits_of is None else lambda: _limiter(limits_of),
-            limits_per_key=limits_of is not None and limits_of.scope == "key",
+            budget=_budget(limits_of, limits_of),
+            batch_budget=None if limits_of is None else _budget(limits_of, limits_of.batch),
             default_output_reservation_tokens=(
                 0 if limits_of is None else limits_of.default_output_reservation_tokens
             ),
         )
 
     def _make_node(
-        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts
+        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts, order: QueueOrder
     ) -> Node[Ticket]:
         law, keep_schedule = hardware.step_time, self._keep_schedule
-        kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps)
+        kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps, queue=order())
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
-        return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots)
+        return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots, order())
 
     # Connections
 
@@ -250,5 +252,9 @@ class World:
         return recorder
 
 
-def _limiter(limits: Limits) -> Limiter:
-    return Limiter(limits.algorithm, limits.requests_per_minute, limits.tokens_per_minute)
+def _budget(limits: Limits | None, rates: Rates | None) -> Budget | None:
+    """`rates` by the algorithm and for whom the limits say."""
+    if limits is None or rates is None:
+        return None
+    algorithm, requests, tokens = limits.algorithm, rates.requests_per_minute, rates.tokens_per_minute
+    return Budget(lambda: Limiter(algorithm, requests, tokens), per_key=limits.scope == "key")

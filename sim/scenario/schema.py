@@ -26,6 +26,7 @@ from sim.network.places import Place, RegionName
 from sim.platform.rate_limit import ALGORITHMS
 from traffic.clients import Clients
 from traffic.lengths import Length
+from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
 from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
 from traffic.workload import Workload
 
@@ -42,6 +43,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def _queue_orders() -> Mapping[str, object]:
+    from sim.node.waiting_queue import QUEUE_ORDERS  # noqa: PLC0415 -- as _routing_policies
+
+    return QUEUE_ORDERS
+
+
 class Batching(Section):
     """vLLM's settings; what is left out comes from the hardware."""
 
@@ -55,6 +62,9 @@ class Batching(Section):
         le=MAX_TOKENS,
         description="tokens of one KV block; absent: 16 on GPUs as in vLLM, 1 on an ASIC",
     )
+    queue: Annotated[str, KeyOf(_queue_orders)] = Field(
+        "fcfs", description="who of those that wait at a node goes next"
+    )
 
 
 def _routing_policies() -> Mapping[str, object]:
@@ -63,9 +73,12 @@ def _routing_policies() -> Mapping[str, object]:
     return ROUTING
 
 
-class Limits(Section):
+class Rates(Section):
     requests_per_minute: int = Field(ge=1, le=1_000_000_000)
     tokens_per_minute: int = Field(ge=1, le=1_000_000_000_000)
+
+
+class Limits(Rates):
     algorithm: Annotated[str, KeyOf(ALGORITHMS)] = "token_bucket"
     scope: Literal["project", "key"] = Field("project", description="who shares one limit")
     default_output_reservation_tokens: int = Field(
@@ -73,6 +86,10 @@ class Limits(Section):
         ge=0,
         le=MAX_TOKENS,
         description="reserved for the output of a request that states no maximum (assumed)",
+    )
+    batch: Rates | None = Field(
+        None,
+        description="of batch work instead, by the same algorithm and scope; absent: it has none",
     )
 
 
@@ -162,6 +179,17 @@ class Source(Workload):
         None, ge=1, le=MAX_TOKENS, description="the cap its requests state; absent: none stated"
     )
     stream: bool = True
+    batch: bool = Field(
+        False,
+        description="its requests are those of batch jobs: they spend nothing of the interactive limits",
+    )
+    priority: int | None = Field(
+        None,
+        ge=-LEAST_PRIORITY,
+        le=LEAST_PRIORITY,
+        description=f"the lower goes first where a model's `batching.queue` looks at it; absent: "
+        f"{INTERACTIVE_PRIORITY}, or {BATCH_PRIORITY} of a `batch`",
+    )
     timeout_s: float | None = Field(
         None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"
     )
@@ -175,6 +203,12 @@ class Source(Workload):
         if (self.model is None) == (self.app is None):
             raise ValueError("a source names either `model` or `app`")
         return self
+
+    @property
+    def priority_of_requests(self) -> int:
+        if self.priority is None:
+            return BATCH_PRIORITY if self.batch else INTERACTIVE_PRIORITY
+        return self.priority
 
 
 class Slo(Section):

@@ -75,7 +75,9 @@ def held(world: World) -> dict[str, int]:
         "events": len(world.env._queue),
         "tickets": len(platform.inside),
         "links": len(platform.links),
-        "limiters": sum(len(admission.limiters) for admission in platform.gateway.admissions.values()),
+        "limiters": sum(
+            len(one.budget.limiters) for one in platform.gateway.admissions.values() if one.budget
+        ),
         "tenants": len(platform.records.labels.vocabulary()["tenant"]),
         "rows": len(platform.records.arrays("number")["number"]),
     }

@@ -20,6 +20,7 @@ from reports.html.figures import FIGURES, figures_of
 from reports.html.page import SECTIONS, render
 from reports.metrics import REQUEST_METRICS
 from reports.summary import summarise
+from sim.node.waiting_queue import QUEUE_ORDERS
 from sim.platform.rate_limit import ALGORITHMS
 from sim.platform.routing import ROUTING
 from sim.run.manifest import manifest
@@ -31,7 +32,8 @@ from traffic.traces import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
-    *(ARRIVALS, LENGTHS, ROUTING, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS, REQUEST_METRICS)
+    *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
+    REQUEST_METRICS,
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
@@ -53,7 +55,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 def example(text: str) -> Example:
     (python,) = blocks(text, "python")
-    words = [shlex.split(line) for block in blocks(text, "sh") for line in block.splitlines()]
+    shell = "".join(blocks(text, "sh")).replace("\\\n", "")  # a line may be continued
+    words = [shlex.split(line) for line in shell.splitlines()]
     options = [pair for line in words for pair in pairwise(line)]
     files = {block.split("\n")[0].removeprefix("# "): block for block in blocks(text, "yaml")}
     return Example(
@@ -120,6 +123,15 @@ def lengths(folder: Path) -> None:
 def routing(folder: Path) -> None:
     """Round robin would use all four."""
     assert len({row["node"] for row in run("Routing", folder)}) == 1
+
+
+def queue_orders(folder: Path) -> None:
+    """Whoever starts is the longest, and the first of equals, of those who had come by then."""
+    rows = sorted(run("Queue orders", folder), key=lambda row: row["started_ps"])
+    assert len(rows) > 100
+    for index, row in enumerate(rows):
+        waiting = [other for other in rows[index:] if other["admitted_ps"] <= row["started_ps"]]
+        assert row == min(waiting, key=lambda one: (-one["prompt_tokens"], one["number"]))
 
 
 def limits(folder: Path) -> None:
@@ -201,6 +213,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Arrivals": arrivals,
     "Lengths": lengths,
     "Routing": routing,
+    "Queue orders": queue_orders,
     "Limits": limits,
     "Hardware": hardware,
     "Trace formats": trace_formats,

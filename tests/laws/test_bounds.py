@@ -107,6 +107,14 @@ WHERE: dict[str, tuple[str, Any]] = {
     "GpuIteration": ("models.m.hardware", GPU),
     "HardwiredAsic": ("models.m.hardware", None),
     "Limits": ("models.m.limits", {"requests_per_minute": 60, "tokens_per_minute": 6000}),
+    "Rates": (
+        "models.m.limits",
+        {
+            "requests_per_minute": 60,
+            "tokens_per_minute": 6000,
+            "batch": {"requests_per_minute": 60, "tokens_per_minute": 6000},
+        },
+    ),
     "Model": ("models.m", None),
     "NetworkSection": ("network", None),
     "PrecisionSection": ("run.precision", {"max_replications": 3}),
@@ -118,6 +126,7 @@ WHERE: dict[str, tuple[str, Any]] = {
 """Where a section stands in the scenario, and what stands there instead (None: what BASE has)."""
 
 INSIDE = {
+    "Rates": "batch",
     "Resample": "resample",
     "OnOffCurve": "rate",
     "RateSegment": "rate.segments.0",

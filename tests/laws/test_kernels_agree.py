@@ -30,7 +30,7 @@ from tests.support.queues_and_pools import QUEUES, LoggingPool
 SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
 
 
-def assert_kernels_agree(workload: Workload, order: str = "first_come") -> Course:
+def assert_kernels_agree(workload: Workload, order: str = "fcfs") -> Course:
     limits, law = workload.limits, workload.law
     pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
     engine = StepEngine(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=pool)
@@ -131,7 +131,7 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
     assert sum(len(course.answers) for course in courses) > 10_000
 
 
-@pytest.mark.parametrize("order", [order for order in QUEUES if order != "first_come"])
+@pytest.mark.parametrize("order", [order for order in QUEUES if order != "fcfs"])
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: int) -> None:

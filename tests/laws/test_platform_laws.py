@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.node.waiting_queue import QUEUE_ORDERS
 from sim.platform.ticket import Ticket
 from tests.support.bench import MS, Bench, Diary, make_bench
 
@@ -33,6 +34,8 @@ class Ask:
     stream: bool
     deadline: int | None
     leaves: int | None
+    priority: int
+    batch: bool
 
 
 @dataclass
@@ -65,7 +68,9 @@ settings_of_platform = st.fixed_dictionaries(
         "limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "algorithm": st.sampled_from(["token_bucket", "sliding_window", "fixed_window"]),
         "routing": st.sampled_from(["least_outstanding", "round_robin", "random"]),
+        "batch_limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "kv_blocks": st.integers(CONTEXT, 3 * CONTEXT),
+        "queue": st.sampled_from(sorted(QUEUE_ORDERS)),
     }
 )
 asks = st.builds(
@@ -78,6 +83,8 @@ asks = st.builds(
     stream=st.booleans(),
     deadline=st.none() | st.integers(1, 250),
     leaves=st.none() | st.integers(0, 250),
+    priority=st.sampled_from([-1, 0, 0, 100]),
+    batch=st.booleans(),
 )
 workloads = st.lists(asks, min_size=1, max_size=10)
 looks = st.lists(st.integers(0, 400), max_size=8)
@@ -101,6 +108,8 @@ def _submitted(bench: Bench, ask: Ask) -> Story:
         max_output_tokens=ask.cap,
         samples=ask.samples,
         stream=ask.stream,
+        priority=ask.priority,
+        batch=ask.batch,
         deadline_ps=None if ask.deadline is None else (ask.at + ask.deadline) * MS,
     )
     diary = Diary()
@@ -158,7 +167,9 @@ def assert_settled(bench: Bench, stories: list[Story], algorithm: str) -> None:
         ticket.request.prompt_tokens + sum(sequence.generated for sequence in ticket.sequences)
         for ticket in granted
     )
-    limiters = bench.platform.gateway.admissions["m"].limiters.values()
+    admission = bench.platform.gateway.admissions["m"]
+    budgets = [b for b in (admission.budget, admission.batch_budget) if b is not None]
+    limiters = [limiter for budget in budgets for limiter in budget.limiters.values()]
     used = sum(limiter.tokens.used(bench.env.now) for limiter in limiters)
     assert used <= processed if algorithm == "token_bucket" else used == processed
 

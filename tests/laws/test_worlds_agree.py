@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.tables import RunTables
+from sim.node.waiting_queue import QUEUE_ORDERS
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.ticket import Ticket
 from sim.run.world import World
@@ -38,6 +39,8 @@ class Ask:
     leaves: int | None
     again: int
     """So many more of it follow, each when the one before has ended."""
+    priority: int = 0
+    key: str = "key"
 
 
 class Caller:
@@ -61,7 +64,7 @@ class Caller:
                 "here",
                 "outside",
             ),
-            *("project", "key", "outside", "tenant", ask.stream, ask.samples, deadline_ps),
+            *("project", ask.key, "outside", "tenant", ask.stream, ask.samples, deadline_ps, ask.priority),
         )
         ticket = self._world.platform.submit(request, self)
         if ask.leaves is not None:
@@ -86,7 +89,7 @@ class Caller:
             Alarm(self._world.env, max(at_ps, now_ps), self._submit, order=order)
 
 
-def model(nodes: int, seqs: int, pool: int, hardware: dict[str, Any]) -> dict[str, Any]:
+def model(nodes: int, seqs: int, pool: int, hardware: dict[str, Any], queue: str = "fcfs") -> dict[str, Any]:
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
     return {
         "id": "m",
@@ -95,7 +98,7 @@ def model(nodes: int, seqs: int, pool: int, hardware: dict[str, Any]) -> dict[st
         "nodes": nodes,
         "context_tokens": 20,
         "routing": "round_robin",
-        "batching": {"block_size": 2},
+        "batching": {"block_size": 2, "queue": queue},
     }
 
 
@@ -111,6 +114,7 @@ models = st.builds(
             "decode_ms_per_kv_token": st.sampled_from([0, 0, 1]),
         }
     ),
+    queue=st.sampled_from(sorted(QUEUE_ORDERS)),
 )
 
 
@@ -135,6 +139,7 @@ sources = st.builds(
     ),
     stream=st.booleans(),
     timeout_s=st.none() | st.sampled_from([0.01, 0.02, 0.03]),
+    batch=st.booleans(),
 )
 
 
@@ -156,6 +161,8 @@ asks = st.builds(
     deadline=st.none() | st.integers(1, 40),
     leaves=st.none() | st.integers(0, 40),
     again=st.integers(0, 3),
+    priority=st.sampled_from([-1, 0, 100]),
+    key=st.sampled_from(["key", "tenant", "other"]),
 )
 scenarios = st.fixed_dictionaries(
     {

@@ -8,6 +8,8 @@ from hwmodels.step_time import AffineStepTime
 from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
+from sim.node.waiting_queue import QUEUE_ORDERS
+from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
@@ -159,11 +161,13 @@ def make_bench(
     overhead_ms: float = 0,
     slots: int | None = None,
     limits: tuple[int, int] | None = None,
+    batch_limits: tuple[int, int] | None = None,
     context: int = 1000,
     routing: str = "least_outstanding",
     algorithm: str = "token_bucket",
     kv_blocks: int = 2000,
     engine: str = "step",
+    queue: str = "fcfs",
 ) -> Bench:
     env = Timeline()
     back_ms = way_ms if last_ms is None else last_ms
@@ -174,11 +178,23 @@ def make_bench(
     batch = BatchLimits(seqs, 1000, 1, kv_blocks)
     pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
     for index in range(nodes):
-        kernel = ENGINES[engine](batch, law, keep_schedule=True)
-        pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots))
+        order = QUEUE_ORDERS[queue]
+        kernel = ENGINES[engine](batch, law, keep_schedule=True, queue=order())
+        pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order()))
     platform.gateway.admissions["m"] = Admission(
         context,
-        None if limits is None else lambda: Limiter(algorithm, *limits),
+        _budget(algorithm, limits),
+        _budget(algorithm, batch_limits),
         default_output_reservation_tokens=10,
     )
     return Bench(env, platform, link)
+
+
+def _budget(algorithm: str, limits: tuple[int, int] | None) -> Budget | None:
+    return None if limits is None else Budget(lambda: Limiter(algorithm, *limits))
+
+
+def limiters_of(bench: Bench) -> dict[str, Limiter]:
+    """Of interactive requests, by project."""
+    budget = bench.platform.gateway.admissions["m"].budget
+    return {} if budget is None else budget.limiters

@@ -20,6 +20,8 @@ class Arrive:
     """Added in reaction to its end, at the same instant."""
     siblings: "tuple[Arrive, ...]" = ()
     """Other completions of its prompt, added with it."""
+    priority: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ class Driver:
     def _add(self, now_ps: int, arrive: Arrive, after: bool) -> None:
         prompt = SharedPrompt() if arrive.siblings else None
         for one in (arrive, *arrive.siblings):
-            sequence = Sequence(one.number, one.prompt_tokens, one.output_tokens, one, prompt)
+            sequence = Sequence(
+                one.number, one.prompt_tokens, one.output_tokens, one, prompt, one.priority, one.key
+            )
             self.course.sequences[one.number] = sequence
             self._inside[one.number] = one
             self._next_ps = self.kernel.add(

@@ -68,13 +68,23 @@ def random_workload(rng: np.random.Generator, most: int = 80) -> Workload:
 def _sibling(rng: np.random.Generator, arrival: Arrive, count: int, index: int) -> Arrive:
     number = 2 * count + SIBLINGS * arrival.number + index
     output = max(1, int(arrival.output_tokens * rng.choice([0.1, 0.6, 1.0])))
-    return _random_arrival(rng, number, arrival.prompt_tokens, output)
+    other = _random_arrival(rng, number, arrival.prompt_tokens, output)
+    return replace(other, priority=arrival.priority, key=arrival.key)
 
 
 def _random_arrival(rng: np.random.Generator, number: int, prompt: int, output: int) -> Arrive:
     generated = int(rng.integers(0, output)) if rng.random() < 0.1 else 0
     computed = int(rng.integers(0, prompt + generated)) if rng.random() < 0.15 else 0
-    return Arrive(number, prompt, output, computed, generated, hangs_up=bool(rng.random() < 0.05))
+    return Arrive(
+        number,
+        prompt,
+        output,
+        computed,
+        generated,
+        hangs_up=bool(rng.random() < 0.05),
+        priority=int(rng.choice([-1, 0, 0, 100])),
+        key=f"key {rng.integers(4)}",
+    )
 
 
 def _random_disturbances(

@@ -1,47 +1,11 @@
-"""Queue orders that the product does not have, and a pool that writes down its calls: the seams at work."""
+"""Every queue order, and a pool that writes down its calls: the seams of a kernel at work."""
 
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
-from itertools import count
 from typing import Any
 
 from sim.node.kv_pool import CountingPool
-from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
-from sim.node.work import Arrival, Work
-
-Entry = tuple[int, Arrival, int, Any]
-
-
-class Sorted:
-    """By a constant of the sequence, then by arrival. Who was preempted goes back to where it came from."""
-
-    def __init__(self, key: Callable[[Any], int]) -> None:
-        self._key = key
-        self._heap: list[Entry] = []
-        self._pushes = count()  # the completions of one request arrive as equals
-
-    def push(self, work: Any) -> None:
-        heappush(self._heap, (self._key(work), work.arrived, next(self._pushes), work))
-
-    requeue = push
-
-    def head(self) -> Any:
-        while self._heap and self._heap[0][3].gone:
-            heappop(self._heap)
-        return self._heap[0][3] if self._heap else None
-
-    def pop(self) -> Any:
-        return heappop(self._heap)[3]
-
-    def drop(self, work: Any) -> None:
-        assert work.gone
-
-    def may_precede_head(self, newcomer: Any) -> bool:
-        head = self.head()
-        return (self._key(newcomer), newcomer.arrived) < (self._key(head), head.arrived)
-
-    def __iter__(self) -> Iterator[Any]:
-        return (work for *_, work in sorted(self._heap, key=lambda entry: entry[:3]) if not work.gone)
+from sim.node.waiting_queue import QUEUE_ORDERS, Sorted, WaitingQueue
+from sim.node.work import Work
 
 
 class LastComeFirstServed:
@@ -70,10 +34,9 @@ class LastComeFirstServed:
 
 
 QUEUES: dict[str, Callable[[], WaitingQueue[Any]]] = {
-    "first_come": FirstComeFirstServed,
+    **QUEUE_ORDERS,
     "last_come": LastComeFirstServed,
-    "shortest_first": lambda: Sorted(lambda work: int(work.sequence.prompt_tokens)),
-    "two_classes": lambda: Sorted(lambda work: int(work.sequence.number % 2)),
+    "shortest_first": lambda: Sorted(lambda asked: asked.prompt_tokens),
 }
 
 

@@ -5,7 +5,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.platform.gateway import FORGET_AT, Admission
+from sim.platform.budget import FORGET_AT, Budget
 from sim.platform.rate_limit import ALGORITHMS, Grant, Headroom, Limiter, Refusal
 from traffic.request import Request
 
@@ -13,8 +13,8 @@ S = 10**12
 MINUTE = 60 * S
 
 
-def admission_of(algorithm: str) -> Admission:
-    return Admission(1000, lambda: Limiter(algorithm, 3, 100))
+def budget_of(algorithm: str) -> Budget:
+    return Budget(lambda: Limiter(algorithm, 3, 100))
 
 
 def asked_by(owner: str) -> Request:
@@ -38,13 +38,13 @@ Answer = Refusal | tuple[int, Headroom]
 def test_limits_answer_alike_whatever_is_forgotten(
     algorithm: str, steps: list[tuple[int, str, int, int, int]]
 ) -> None:
-    forgetful, faithful = admission_of(algorithm), admission_of(algorithm)
+    forgetful, faithful = budget_of(algorithm), budget_of(algorithm)
     forgetful._forget_at = 0
-    with patch("sim.platform.gateway.FORGET_AT", 0):
+    with patch("sim.platform.budget.FORGET_AT", 0):
         assert answers(forgetful, steps) == answers(faithful, steps)
 
 
-def answers(admission: Admission, steps: list[tuple[int, str, int, int, int]]) -> list[Answer]:
+def answers(budget: Budget, steps: list[tuple[int, str, int, int, int]]) -> list[Answer]:
     now_ps = 0
     found: list[Answer] = []
     open_grants: list[tuple[int, Grant, int]] = []
@@ -53,8 +53,7 @@ def answers(admission: Admission, steps: list[tuple[int, str, int, int, int]]) -
         for due, grant, really in [one for one in open_grants if one[0] <= number]:
             grant.settle(now_ps, really)
             open_grants.remove((due, grant, really))
-        limiter = admission.limiter(asked_by(owner), now_ps)
-        assert limiter is not None
+        limiter = budget.limiter(asked_by(owner), now_ps)
         answer = limiter.reserve(now_ps, tokens)
         if isinstance(answer, Grant):
             open_grants.append((number + known_after + 1, answer, used))
@@ -65,22 +64,20 @@ def answers(admission: Admission, steps: list[tuple[int, str, int, int, int]]) -
 
 
 def test_a_hundred_thousand_keys_that_ask_once_leave_few_limiters_behind() -> None:
-    admission, most = admission_of("token_bucket"), 0
+    budget, most = budget_of("token_bucket"), 0
     for number in range(100_000):
         now_ps = number * S // 10  # ten a second, of which each counts for at most a minute
-        limiter = admission.limiter(asked_by(f"key {number}"), now_ps)
-        assert limiter is not None
+        limiter = budget.limiter(asked_by(f"key {number}"), now_ps)
         grant = limiter.reserve(now_ps, 50)
         assert isinstance(grant, Grant)
         grant.settle(now_ps, 50)
-        most = max(most, len(admission.limiters))
+        most = max(most, len(budget.limiters))
     assert most <= max(FORGET_AT, 2 * 600) + 1
 
 
 def test_a_limiter_is_kept_while_an_answer_is_awaited_that_it_will_count() -> None:
-    admission = admission_of("token_bucket")
-    limiter = admission.limiter(asked_by("a"), 0)
-    assert limiter is not None
+    budget = budget_of("token_bucket")
+    limiter = budget.limiter(asked_by("a"), 0)
     grant = limiter.reserve(0, 10)
     assert isinstance(grant, Grant)
     assert not limiter.is_as_new(10 * MINUTE)

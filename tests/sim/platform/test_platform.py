@@ -3,7 +3,7 @@
 import pytest
 
 from sim.platform.rate_limit import Refusal
-from tests.support.bench import MS, Diary, make_bench
+from tests.support.bench import MS, Diary, limiters_of, make_bench
 
 
 def ms(row: dict[str, int], *names: str) -> list[float]:
@@ -79,7 +79,7 @@ def test_a_request_beyond_the_context_is_refused_before_any_limit_counts_it() ->
     (row,) = b.rows()
     assert row["outcome"] == "rejected_context"
     assert (row["node"], row["admitted_ps"], row["started_ps"]) == (-1, -1, -1)
-    assert b.platform.gateway.admissions["m"].limiters == {}
+    assert limiters_of(b) == {}
 
 
 def test_limits_reserve_prompt_and_cap_and_settle_to_what_was_made() -> None:
@@ -356,7 +356,7 @@ def test_every_completion_of_a_request_is_reserved_and_what_they_used_is_counted
     b.env.run()
     (_, _, headroom), *_ = diary.heard
     assert headroom.remaining_tokens == 0
-    limiter = b.platform.gateway.admissions["m"].limiters["project"]
+    limiter = limiters_of(b)["project"]
     # Of the 70, those that were not used come back at the end; of the 16, 70 a minute have refilled by then.
     assert limiter.tokens.used(b.env.now) == 16
     refused = Diary()
@@ -373,3 +373,31 @@ def test_completions_without_a_stated_maximum_reserve_the_default_each() -> None
     b.env.run()
     (_, _, refusal), *_ = diary.heard
     assert (refusal.cause, refusal.requested) == ("tokens", 40)
+
+
+def test_batch_work_spends_its_own_budget_and_nothing_of_the_interactive_one() -> None:
+    b = make_bench(limits=(2, 1000), batch_limits=(1, 1000))
+    batch, refused = Diary(), Diary()
+    b.submit_at(0, b.request(batch=True), batch)
+    b.submit_at(1, b.request(batch=True), refused)
+    interactive = [Diary() for _ in range(3)]
+    for at, diary in enumerate(interactive):
+        b.submit_at(2 + at, b.request(), diary)
+    b.env.run()
+    assert batch.words() == ["admitted", "first", "ended"]
+    assert [diary.words()[0] for diary in interactive] == ["admitted", "admitted", "rejected"]
+    ((_, at_ps, refusal),) = refused.heard
+    assert at_ps == 1 * MS
+    assert refusal == Refusal("requests", 1, 1, 1, 59_999 * MS)
+    headroom = batch.heard[0][2]
+    assert (headroom.limit_requests, headroom.remaining_requests) == (1, 0)
+
+
+def test_batch_work_without_a_budget_of_its_own_has_no_limits() -> None:
+    b = make_bench(limits=(1, 1000))
+    diaries = [Diary() for _ in range(4)]
+    for at, diary in enumerate(diaries):
+        b.submit_at(at, b.request(batch=at < 3), diary)
+    b.env.run()
+    assert {diary.words()[0] for diary in diaries} == {"admitted"}
+    assert limiters_of(b)["project"].requests.used(b.env.now) == 1

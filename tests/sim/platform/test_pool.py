@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sim.platform.members import Members
 from sim.platform.routing import ROUTING
 from sim.time.streams import stream
-from tests.support.bench import MS, Diary, make_bench
+from tests.support.bench import MS, Diary, limiters_of, make_bench
 
 
 class FakeNode:
@@ -101,5 +101,5 @@ def test_who_leaves_while_no_node_takes_him_pays_for_his_prompt_alone() -> None:
     tickets = b.submit_at(0, b.request(prompt=5), Diary())
     b.at(1, lambda: tickets[0].cancel())
     b.env.run()
-    (limiter,) = b.platform.gateway.admissions["m"].limiters.values()
+    (limiter,) = limiters_of(b).values()
     assert limiter.tokens.used(1 * MS) == 5  # of a reservation of 5 + 10
