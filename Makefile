@@ -53,7 +53,7 @@ $(READY): pyproject.toml constraints.txt tools/python-venv
 	@touch $@
 
 system-packages:
-	@tools/system-packages chromium curl
+	@tools/system-packages chromium curl bubblewrap libseccomp2
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,37 @@
+"""What a sandbox may use up. Each number has a bound, and something that enforces it."""
+
+from dataclasses import dataclass
+
+MIB = 2**20
+LONGEST_S = 24 * 3600
+MOST_SANDBOXES = 200
+"""At once, on one server."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    memory_mb: int = 512
+    """Resident in all its processes together; files come on top (`disk_mb`)."""
+    milli_cpus: int = 1000
+    """Thousandths of one of this machine's cores."""
+    processes: int = 64
+    """Threads included."""
+    open_files: int = 128
+    """For each process."""
+    disk_mb: int = 256
+    """Of the home directory, which is in memory; `/tmp` has `temporary_mb`."""
+    temporary_mb: int = 64
+    shared_memory_mb: int = 8
+    files: int = 50_000
+    """An empty file takes a kilobyte of the kernel's memory, whatever its directory may hold."""
+    idle_s: float = 600.0
+    """Without a program running, a terminal open or a file on its way."""
+    lifetime_s: float = 3600.0
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_mb * MIB
+
+    @property
+    def share(self) -> float:
+        return self.milli_cpus / 1000

@@ -1,0 +1,133 @@
+"""What no limit of the kernel's bounds without cgroups: memory and CPU of all processes together.
+
+It looks every few milliseconds while something runs, so it is late by what can happen in between.
+"""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+from api_shim.sandboxes.limits import SandboxLimits
+from api_shim.sandboxes.process_tree import STOPPED, ProcessLook, held_bytes, look, proportional_bytes
+
+BUSY_S = 0.020
+IDLE_S = 0.250
+SHORTEST_S = 0.002
+SAVED_PERIODS = 1.0
+"""CPU time that was not used is lost, but for so much."""
+GROWTH = 1.05
+"""Shared pages are worth a second look, which is slow, when there is so much more than at the last."""
+SCRATCH = ("/home/user", "/tmp", "/dev/shm")  # noqa: S108 -- of the sandbox
+
+
+class Watchdog:
+    def __init__(self, root: int, limits: SandboxLimits) -> None:
+        """`root` is bubblewrap's process, and nothing runs in the sandbox yet."""
+        self._root = root
+        self._limits = limits
+        self._ours = {process.name for process in look(root)}
+        """Bubblewrap's own process inside and the server: never stopped, and there when nothing else is."""
+        self._inner = min((name for name in self._ours), key=lambda name: name[1], default=None)
+        """The first of them."""
+        self._woken = asyncio.Event()
+        self._credit_s = 0.0
+        self._before: dict[tuple[int, int], ProcessLook] = {}
+        self._looked_at: float | None = None
+        self._close_look_bytes = 0.0
+        self.peak_bytes = 0
+        self.cpu_s = 0.0
+
+    def wake(self) -> None:
+        """Something is about to run."""
+        self._woken.set()
+
+    async def watch(self) -> str:
+        """Until the sandbox has to end; answers why."""
+        loop = asyncio.get_running_loop()
+        while True:
+            processes = look(self._root)
+            why = self._too_much(processes)
+            if why is not None:
+                return why
+            pause_s = self._pause_s(processes, loop.time())
+            theirs = self._theirs(processes)
+            if pause_s > 0:
+                await self._hold(theirs, pause_s)
+                continue
+            busy = bool(theirs)
+            wait_s = max(SHORTEST_S, BUSY_S * min(1.0, self._limits.share)) if busy else IDLE_S
+            self._woken.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await (asyncio.sleep(wait_s) if busy else self._woken.wait())
+
+    def _theirs(self, processes: list[ProcessLook]) -> list[ProcessLook]:
+        return [process for process in processes if process.name not in self._ours]
+
+    def _too_much(self, processes: list[ProcessLook]) -> str | None:
+        limits = self._limits
+        held = held_bytes(processes)
+        if held > max(limits.memory_bytes, self._close_look_bytes):
+            theirs = self._theirs(processes)
+            for process in theirs:
+                process.signal(signal.SIGSTOP)  # or it would grow meanwhile
+            exact = proportional_bytes(processes)
+            if exact > limits.memory_bytes:
+                self.peak_bytes = max(self.peak_bytes, exact)
+                return (
+                    f"out of memory: its programs held {exact >> 20} MiB, and {limits.memory_mb} are allowed"
+                )
+            self._close_look_bytes = held * GROWTH
+            for process in theirs:
+                if process.state != STOPPED:
+                    process.signal(signal.SIGCONT)
+            held = exact
+        self.peak_bytes = max(self.peak_bytes, held)
+        count = self._files()
+        if count > limits.files:
+            return f"too many files: it had {count}, and {limits.files} are allowed"
+        return None
+
+    def _files(self) -> int:
+        """Through the eyes of bubblewrap's own process inside, whose mounts nobody in there can change."""
+        if self._inner is None:
+            return 0
+        count = 0
+        for path in SCRATCH:
+            with suppress(OSError):
+                found = os.statvfs(f"/proc/{self._inner[0]}/root{path}")
+                count += found.f_files - found.f_ffree
+        return count
+
+    def _pause_s(self, processes: list[ProcessLook], now_s: float) -> float:
+        """How long everything has to stand still for the share to hold."""
+        used = self._used_s(processes)
+        elapsed_s = 0.0 if self._looked_at is None else now_s - self._looked_at
+        self._looked_at = now_s
+        self.cpu_s += used
+        share = self._limits.share
+        most_s = SAVED_PERIODS * BUSY_S * share
+        self._credit_s = min(most_s, self._credit_s + elapsed_s * share - used)
+        return -self._credit_s / share if self._credit_s < -most_s / 10 else 0.0
+
+    def _used_s(self, processes: list[ProcessLook]) -> float:
+        """CPU time since the last look. What has ended counts where it was waited for, less what it had."""
+        before, self._before = self._before, {process.name: process for process in processes}
+        own = reaped = 0.0
+        for process in processes:
+            last = before.pop(process.name, None)
+            own += process.own_cpu_s - (last.own_cpu_s if last else 0.0)
+            reaped += process.reaped_cpu_s - (last.reaped_cpu_s if last else 0.0)
+        known = sum(gone.own_cpu_s + gone.reaped_cpu_s for gone in before.values())
+        return max(0.0, own) + max(0.0, reaped - known)
+
+    async def _hold(self, processes: list[ProcessLook], pause_s: float) -> None:
+        held = [process for process in processes if process.state != STOPPED]
+        try:
+            for process in held:
+                process.signal(signal.SIGSTOP)
+            await asyncio.sleep(pause_s)
+        finally:
+            for process in held:
+                process.signal(signal.SIGCONT)
