@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
-from starlette.requests import Request as HttpRequest
-
-from api_shim.accounts.callers import PLACE_HEADER, Caller, Callers
+from api_shim.accounts.callers import Callers
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
 from api_shim.content.plan import Content, ContentAsk
+from api_shim.exchange.asker import Asker
 from api_shim.exchange.call import Call
 from api_shim.exchange.exchange import Exchange
 from api_shim.settings import ServerSettings
@@ -110,7 +109,7 @@ class Shim:
 
     async def open(
         self,
-        http: HttpRequest,
+        asker: Asker,
         model: ServedModel,
         ask: ContentAsk,
         prompt_tokens: int,
@@ -122,9 +121,7 @@ class Shim:
 
         `priority` is what the body states; where it states none, that of the key counts.
         """
-        caller: Caller = http.state.caller
-        server = http.scope.get("server")
-        place = self.callers.place(caller, http.headers.get(PLACE_HEADER), server[1] if server else None)
+        caller = asker.caller
         plan = await self.content.plan(ask)
         request = Request(
             number=self.world.numbers.next(),
@@ -133,7 +130,7 @@ class Shim:
             output_tokens=plan.output_tokens,
             max_output_tokens=ask.max_tokens,
             intended_ps=self.clock.timeline.now,
-            place=place,
+            place=asker.place,
             caller=caller.connections,
             project=caller.project,
             key=caller.key,
@@ -144,10 +141,10 @@ class Shim:
             priority=caller.priority if priority is None else priority,
             batch=caller.batch,
         )
-        call = Call(self.clock, self.world.platform, request, http.state.request_id, self.journal)
+        call = Call(self.clock, self.world.platform, request, asker.request_id, self.journal)
         exchange = Exchange(self, call, plan, model.id)
         self.exchanges.add(exchange)
-        exchange.begin(http.receive)
+        exchange.begin(asker.until_gone)
         return exchange
 
     def closed(self, exchange: Exchange) -> None:

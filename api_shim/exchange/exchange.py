@@ -1,9 +1,8 @@
-"""One HTTP request with its answer: from the words that were planned to the last byte sent."""
+"""One request with its answer: from the words that were planned to the last byte sent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Protocol
-
-from starlette.types import Receive
 
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
@@ -57,13 +56,14 @@ class Exchange:
         ticket = self.call.ticket
         return 0 if ticket is None else ticket.way_back_ps
 
-    def begin(self, receive: Receive) -> None:
-        self._watch = asyncio.create_task(self._hear_the_client_leave(receive))
+    def begin(self, until_gone: Callable[[], Awaitable[None]] | None) -> None:
+        """`until_gone` is the asker's own."""
+        if until_gone is not None:
+            self._watch = asyncio.create_task(self._hear_the_asker_leave(until_gone))
         self.call.send()
 
-    async def _hear_the_client_leave(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    async def _hear_the_asker_leave(self, until_gone: Callable[[], Awaitable[None]]) -> None:
+        await until_gone()
         self.call.hang_up()
 
     async def until_over(self, param: str) -> None:
@@ -111,6 +111,7 @@ class Exchange:
         """Everything is sent, or cannot be: what is still inside the model leaves it."""
         if self._watch is not None:
             self._watch.cancel()
+            self._watch = None  # it keeps where it was cancelled, and so this exchange: a cycle otherwise
         if not self.call.reason and not self.call.gone:
             self.call.hang_up()
         self.shim.closed(self)

@@ -13,25 +13,25 @@ from api_shim.content.plan import CallableTool, ContentAsk
 from api_shim.content.reasoning import length_factor, reasoning_ratio
 from api_shim.content.schemas.graph import UnmetSchemaError
 from api_shim.content.schemas.schema import Schema, any_object, arguments_of, schema_of
+from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import ChatWriter, call_json, chat_logprobs
-from api_shim.exchange.exchange import ClientGoneError, Exchange
+from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import usage
+from api_shim.generating import CountedPrompt, Generating
 from api_shim.routes.common import (
     ANSWER_HEADERS,
     StreamForm,
     ask_of,
     envelope,
     event_stream,
-    json_answer,
-    nobody_there,
+    json_text,
+    respond,
     running_usage,
-    shim_of,
-    stream_options,
 )
 from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.answers import ChatCompletion, ChatCompletionChunk
-from api_shim.wire.body import parse, read
+from api_shim.wire.body import parse
 from api_shim.wire.chat_body import ChatBody, ResponseFormat
 from api_shim.wire.errors import bad_value
 
@@ -39,31 +39,7 @@ Json = dict[str, Any]
 
 
 async def create_chat_completion(request: Request) -> Response:
-    shim, asked = shim_of(request), stream_options(request)
-    raw = await read(request, shim.settings.body_limit_bytes)
-    understood = await shim.apart(len(raw), partial(_understood, shim, raw))
-    body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
-    factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
-    ask = ask_of(request, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
-    ask = with_tools(ask, understood)
-    exchange = await shim.open(
-        request, model, ask, prompt_tokens, stream=bool(body.stream), priority=body.stated_priority
-    )
-    try:
-        if body.stream:
-            await exchange.until_begun("messages")
-            return _stream(exchange, body, asked)
-        await exchange.until_over("messages")
-        answer: Response = await json_answer(
-            [exchange], _head(exchange, body), _choices(exchange, body), logprobs=bool(body.logprobs)
-        )
-    except ClientGoneError:
-        answer = nobody_there()
-    except BaseException:
-        exchange.close()
-        raise
-    exchange.close()
-    return answer
+    return await respond(request, CHAT, _stream)
 
 
 class Understood(NamedTuple):
@@ -74,6 +50,14 @@ class Understood(NamedTuple):
     """(role, text)"""
     tools: tuple[CallableTool, ...]
     form: Schema | None
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.body.stream)
+
+    @property
+    def priority(self) -> int | None:
+        return self.body.stated_priority
 
 
 def _understood(shim: Shim, raw: bytes) -> Understood:
@@ -95,6 +79,13 @@ def meaning_of(shim: Shim, body: ChatBody, places: SchemaPlaces) -> Understood:
     tools, form = _tools(body, places), _form(body.response_format, places)
     messages = tuple((message.role, message.text) for message in body.messages)
     return Understood(body, model, count_prompt(model, body), messages, tools, form)
+
+
+def _prompts(shim: Shim, asker: Asker, understood: Understood) -> Iterator[CountedPrompt]:
+    body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
+    factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
+    ask = ask_of(shim, asker, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
+    yield CountedPrompt(with_tools(ask, understood), prompt_tokens)
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:
@@ -146,7 +137,8 @@ def _form(asked: ResponseFormat | None, places: SchemaPlaces) -> Schema | None:
         raise bad_value(places.form, message, "invalid_schema") from None
 
 
-def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
+def _stream(exchanges: list[Exchange], understood: Understood, asked: StreamForm) -> Response:
+    (exchange,), body = exchanges, understood.body
     logprobs = chat_logprobs(body.top_logprobs or 0) if body.logprobs else None
     writer = ChatWriter(
         envelope(exchange, "chatcmpl-", "chat.completion.chunk"),
@@ -157,6 +149,12 @@ def _stream(exchange: Exchange, body: ChatBody, asked: StreamForm) -> Response:
         whole_calls=asked.from_8080,
     )
     return event_stream(exchange, writer, body, asked)
+
+
+async def _answer(exchanges: list[Exchange], understood: Understood) -> bytes:
+    (exchange,), body = exchanges, understood.body
+    head, choices = _head(exchange, body), _choices(exchange, body)
+    return await json_text(exchanges, head, choices, logprobs=bool(body.logprobs))
 
 
 def _head(exchange: Exchange, body: ChatBody) -> Json:
@@ -192,6 +190,7 @@ def _message(exchange: Exchange, choice: int) -> Json:
     return message
 
 
+CHAT = Generating("messages", _understood, _prompts, _answer)
 router = api_router("chat", prefix="/v1")
 add_generating(
     router,

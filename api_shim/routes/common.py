@@ -1,6 +1,6 @@
 """What the endpoints that generate text share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from json import JSONEncoder
 from typing import Any, NamedTuple
@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api_shim.accounts.callers import PLACE_HEADER
 from api_shim.content.plan import ContentAsk
+from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
 from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
-from api_shim.exchange.exchange import Exchange
+from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
+from api_shim.generating import AnyUnderstood, Generating, close
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
+from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
 from api_shim.wire.errors import LONGEST_ECHO, bad_value
 
@@ -64,8 +68,52 @@ def shim_of(request: Request) -> Shim:
     return shim
 
 
-def ask_of(
+def asker_of(request: Request) -> Asker:
+    """Raises ApiError where a header is wrong."""
+    shim, state, headers = shim_of(request), request.state, request.headers
+    stated, server = _stated_output(request), request.scope.get("server")
+    place = shim.callers.place(state.caller, headers.get(PLACE_HEADER), server[1] if server else None)
+    return Asker(state.caller, place, state.request_id, stated, partial(_until_disconnected, request))
+
+
+async def _until_disconnected(request: Request) -> None:
+    receive = request.receive
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def respond(
     request: Request,
+    endpoint: Generating[AnyUnderstood],
+    stream: Callable[[list[Exchange], AnyUnderstood, "StreamForm"], Response],
+) -> Response:
+    """Answer in one piece, or with `stream`, which closes the exchanges, where the body wants that."""
+    shim, form = shim_of(request), stream_options(request)
+    raw = await read(request, shim.settings.body_limit_bytes)
+    understood = await endpoint.understood(shim, raw)
+    asker = asker_of(request)
+    exchanges: list[Exchange] = []
+    try:
+        await endpoint.open(shim, asker, understood, exchanges)
+        if understood.stream:
+            await exchanges[0].until_begun(endpoint.prompt_param)
+            return stream(exchanges, understood, form)
+        await endpoint.until_over(exchanges)
+        headers = answer_headers(exchanges[-1])
+        text = await endpoint.answer(exchanges, understood)
+        answer = Response(text, media_type=JSONResponse.media_type, headers=headers)
+    except ClientGoneError:
+        answer = Response(status_code=CLIENT_CLOSED_REQUEST)
+    except BaseException:
+        close(exchanges)
+        raise
+    close(exchanges)
+    return answer
+
+
+def ask_of(
+    shim: Shim,
+    asker: Asker,
     body: Sampling,
     model: ServedModel,
     messages: tuple[tuple[str, str], ...],
@@ -75,10 +123,9 @@ def ask_of(
     length_factor: float = 1.0,
 ) -> ContentAsk:
     """`length_factor` is put on the lengths of the scenario, not on one that the request states."""
-    shim = shim_of(request)
     seed = shim.seed_of(model, [part for message in messages for part in message], body.seed)
-    stated = _stated_output(request)
-    natural = shim.lengths.of(request.state.caller, model.name, seed)
+    stated = asker.output_tokens
+    natural = shim.lengths.of(asker.caller, model.name, seed)
     return ContentAsk(
         vocabulary=model.vocabulary,
         model=model.id,
@@ -129,26 +176,20 @@ def running_usage(exchange: Exchange, body: Sampling) -> RunningUsage | None:
     return RunningUsage(exchange.call.request.prompt_tokens) if body.continuous_usage else None
 
 
-async def json_answer(
+async def json_text(
     exchanges: list[Exchange], head: Json, choices: Iterator[Json], *, logprobs: bool
-) -> Response:
+) -> bytes:
     """The answer in one piece: `head` is all of it but the choices, whose making may take seconds."""
-    headers = answer_headers(exchanges[-1])
     tokens = sum(exchange.plan.output_tokens * len(exchange.plan.choices) for exchange in exchanges)
     if tokens <= (LOGPROBS_AT_ONCE if logprobs else TOKENS_AT_ONCE):
-        return JSONResponse({**head, "choices": list(choices)}, headers=headers)
-    text = await exchanges[0].shim.clock.aside(partial(_encoded, head, choices))
-    return Response(text, media_type=JSONResponse.media_type, headers=headers)
+        return IN_PIECES.encode({**head, "choices": list(choices)}).encode()
+    return await exchanges[0].shim.clock.aside(partial(_encoded, head, choices))
 
 
 def _encoded(head: Json, choices: Iterator[Json]) -> bytes:
     """Piece by piece, as in one go the encoder, too, would hold up the other threads."""
     written = ",".join("".join(IN_PIECES.iterencode(choice)) for choice in choices)
     return f'{IN_PIECES.encode(head)[:-1]},"choices":[{written}]}}'.encode()
-
-
-def nobody_there() -> Response:
-    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 class StreamForm(NamedTuple):

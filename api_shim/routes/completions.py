@@ -1,33 +1,31 @@
 """`POST /v1/completions`."""
 
-import asyncio
 from collections.abc import Iterator
-from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
-from api_shim.exchange.exchange import ClientGoneError, Exchange
+from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import added_usage, usage
+from api_shim.generating import CountedPrompt, Generating
 from api_shim.routes.common import (
     ANSWER_HEADERS,
     StreamForm,
     ask_of,
     envelope,
     event_stream,
-    json_answer,
-    nobody_there,
+    json_text,
+    respond,
     running_usage,
-    shim_of,
-    stream_options,
 )
 from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.answers import Completion, CompletionChunk
-from api_shim.wire.body import parse, read
+from api_shim.wire.body import parse
 from api_shim.wire.completions_body import CompletionsBody, Prompt
 from api_shim.wire.errors import bad_value
 
@@ -35,63 +33,38 @@ Json = dict[str, Any]
 
 
 async def create_completion(request: Request) -> Response:
-    shim, asked = shim_of(request), stream_options(request)
-    raw = await read(request, shim.settings.body_limit_bytes)
-    body, model, texts, tokens = await shim.apart(len(raw), partial(_understood, shim, raw))
-    exchanges: list[Exchange] = []
-    try:
-        for text, prompt_tokens in zip(texts, tokens, strict=True):
-            if exchanges:
-                await asyncio.sleep(0)  # with many prompts of many completions, others have their turn
-            ask = ask_of(request, body, model, (("user", text),), prompt_tokens, body.cap)
-            exchange = await shim.open(
-                request,
-                model,
-                ask,
-                prompt_tokens,
-                stream=bool(body.stream),
-                priority=body.stated_priority,
-            )
-            exchanges.append(exchange)
-        if body.stream:
-            await exchanges[0].until_begun("prompt")
-            return _stream(exchanges[0], body, texts[0], asked)
-        for exchange in exchanges:
-            await exchange.until_over("prompt")
-        answer: Response = await json_answer(
-            exchanges,
-            _head(exchanges),
-            _choices(exchanges, body, texts),
-            logprobs=body.logprobs is not None,
-        )
-    except ClientGoneError:
-        answer = nobody_there()
-    except BaseException:
-        _close(exchanges)
-        raise
-    _close(exchanges)
-    return answer
+    return await respond(request, COMPLETIONS, _stream)
 
 
-class _Understood(NamedTuple):
+class UnderstoodCompletions(NamedTuple):
     body: CompletionsBody
     model: ServedModel
     texts: list[str]
     """Of the prompts."""
     tokens: list[int]
 
+    @property
+    def stream(self) -> bool:
+        return bool(self.body.stream)
 
-def _understood(shim: Shim, raw: bytes) -> _Understood:
+    @property
+    def priority(self) -> int | None:
+        return self.body.stated_priority
+
+
+def _understood(shim: Shim, raw: bytes) -> UnderstoodCompletions:
     """Raises ApiError."""
     body = parse(CompletionsBody, raw)
     model = shim.model(body.model)
     texts = [_text(model, prompt) for prompt in body.prompt]
-    return _Understood(body, model, texts, [_tokens(model, prompt) for prompt in body.prompt])
+    return UnderstoodCompletions(body, model, texts, [_tokens(model, prompt) for prompt in body.prompt])
 
 
-def _close(exchanges: list[Exchange]) -> None:
-    for exchange in exchanges:
-        exchange.close()
+def _prompts(shim: Shim, asker: Asker, understood: UnderstoodCompletions) -> Iterator[CountedPrompt]:
+    body = understood.body
+    for text, tokens in zip(understood.texts, understood.tokens, strict=True):
+        ask = ask_of(shim, asker, body, understood.model, (("user", text),), tokens, body.cap)
+        yield CountedPrompt(ask, tokens)
 
 
 def _text(model: ServedModel, prompt: Prompt) -> str:
@@ -108,7 +81,8 @@ def _tokens(model: ServedModel, prompt: Prompt) -> int:
     return max(1, model.vocabulary.count(prompt) if isinstance(prompt, str) else len(prompt))
 
 
-def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: StreamForm) -> Response:
+def _stream(exchanges: list[Exchange], understood: UnderstoodCompletions, asked: StreamForm) -> Response:
+    (exchange,), (prompt,), body = exchanges, understood.texts, understood.body
     logprobs = None if body.logprobs is None else text_logprobs(body.logprobs)
     echo = prompt if body.echo else ""
     writer = CompletionWriter(
@@ -119,6 +93,12 @@ def _stream(exchange: Exchange, body: CompletionsBody, prompt: str, asked: Strea
         echo=echo,
     )
     return event_stream(exchange, writer, body, asked)
+
+
+async def _answer(exchanges: list[Exchange], understood: UnderstoodCompletions) -> bytes:
+    body = understood.body
+    choices = _choices(exchanges, body, understood.texts)
+    return await json_text(exchanges, _head(exchanges), choices, logprobs=body.logprobs is not None)
 
 
 def _head(exchanges: list[Exchange]) -> Json:
@@ -141,6 +121,7 @@ def _choices(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str
             }
 
 
+COMPLETIONS = Generating("prompt", _understood, _prompts, _answer)
 router = api_router("completions", prefix="/v1")
 add_generating(
     router,

@@ -1,0 +1,18 @@
+"""Who asks: what a request is told apart by beside its body, whether it came over HTTP or not."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from api_shim.accounts.callers import Caller
+
+
+class Asker(NamedTuple):
+    caller: Caller
+    place: str
+    """Where in the scenario's network it is."""
+    request_id: str
+    """The asker's own, or one of ours."""
+    output_tokens: int | None = None
+    """How long it states that the answer is; None: as the scenario has it."""
+    until_gone: Callable[[], Awaitable[None]] | None = None
+    """Ends when the asker has left, which takes its requests out of the model; None: it stays."""

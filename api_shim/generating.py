@@ -1,0 +1,81 @@
+"""Endpoints that generate text, without HTTP: a client and a line of a batch both take this way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from api_shim.content.plan import ContentAsk
+from api_shim.exchange.asker import Asker
+from api_shim.exchange.exchange import Exchange
+from api_shim.shim import ServedModel, Shim
+
+
+class UnderstoodBody(Protocol):
+    """A body that was read, checked and counted."""
+
+    @property
+    def model(self) -> ServedModel: ...
+
+    @property
+    def stream(self) -> bool: ...
+
+    @property
+    def priority(self) -> int | None:
+        """As the body states it, if it does."""
+        ...
+
+
+AnyUnderstood = TypeVar("AnyUnderstood", bound=UnderstoodBody)
+
+
+class CountedPrompt(NamedTuple):
+    """One request to the model; a body can hold several."""
+
+    ask: ContentAsk
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generating(Generic[AnyUnderstood]):
+    """What tells one endpoint from another."""
+
+    prompt_param: str
+    """Where the prompt stands in the body."""
+    understand: Callable[[Shim, bytes], AnyUnderstood]
+    """Of a body as it came. Raises ApiError."""
+    prompts: Callable[[Shim, Asker, AnyUnderstood], Iterator[CountedPrompt]]
+    answer: Callable[[list[Exchange], AnyUnderstood], Awaitable[bytes]]
+    """The JSON of the whole, when all exchanges are over."""
+
+    async def understood(self, shim: Shim, raw: bytes) -> AnyUnderstood:
+        """Raises ApiError."""
+        return await shim.apart(len(raw), partial(self.understand, shim, raw))
+
+    async def open(
+        self, shim: Shim, asker: Asker, understood: AnyUnderstood, exchanges: list[Exchange]
+    ) -> None:
+        """Send it into the model: an exchange for each prompt, for the holder of the list to close."""
+        for prompt in self.prompts(shim, asker, understood):
+            if exchanges:
+                await asyncio.sleep(0)  # with many prompts of many completions, others have their turn
+            exchange = await shim.open(
+                asker,
+                understood.model,
+                prompt.ask,
+                prompt.tokens,
+                stream=understood.stream,
+                priority=understood.priority,
+            )
+            exchanges.append(exchange)
+
+    async def until_over(self, exchanges: list[Exchange]) -> None:
+        """Raises ApiError, and ClientGoneError, where one of them has no answer."""
+        for exchange in exchanges:
+            await exchange.until_over(self.prompt_param)
+
+
+def close(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        exchange.close()
