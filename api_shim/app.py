@@ -17,10 +17,11 @@ from api_shim.clocks.clock import Clock
 from api_shim.content.own_words import Synthetic
 from api_shim.content.plan import Content
 from api_shim.middleware import Door
-from api_shim.routes import chat, completions, description, files, health, models
+from api_shim.routes import chat, completions, description, files, health, models, traces
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
+from api_shim.tracing.tracer import Export
 from api_shim.wire.body import refusal_of_fault
 from api_shim.wire.errors import ApiError, not_routed
 from sim.run.journal import Journal
@@ -30,7 +31,7 @@ DESCRIPTION = (
     "OpenAI's API, as the 8080 platform has it, answered by a simulation: "
     "texts are made up, times are the model's."
 )
-GROUPS = [chat, completions, models, files, health, description]
+GROUPS = [chat, completions, models, files, traces, health, description]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 
@@ -41,10 +42,11 @@ def create_app(
     content: Content | None = None,
     journal: Journal | None = None,
     store: Store | None = None,
+    export: Export | None = None,
 ) -> description.DescribedApp:
     """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
     assert world.env is clock.timeline
-    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal, store)
+    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal, store, export)
     door = Middleware(Door, shim=shim)
     app = description.DescribedApp(
         title="e80sim",

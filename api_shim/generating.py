@@ -26,6 +26,11 @@ class UnderstoodBody(Protocol):
         """As the body states it, if it does."""
         ...
 
+    @property
+    def log(self) -> bool:
+        """Whether it asks for a trace with bodies."""
+        ...
+
 
 AnyUnderstood = TypeVar("AnyUnderstood", bound=UnderstoodBody)
 

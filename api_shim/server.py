@@ -6,6 +6,7 @@ import logging
 import resource
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -16,6 +17,7 @@ from api_shim.content.plan import Content
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
+from api_shim.tracing.tracer import Export
 from api_shim.wire.http_protocol import HttpProtocol
 from e80sim.mistakes import UserError
 from sim.run.journal import Journal
@@ -94,14 +96,16 @@ async def serve(
     ready: Callable[[Shim], object] | None = None,
     journal: Journal | None = None,
     store: Store | None = None,
+    export: Export | None = None,
 ) -> Shim:
     """Answer until SIGTERM or Ctrl-C, let what is in progress end, and hand back what was served."""
     for model in world.scenario.models.values():
         vocabulary_of(model.llm)  # a second each, better spent before the clock starts
     pacer = Pacer(world.env, speed)
     try:
-        app = create_app(world, pacer, settings, content, journal, store)
+        app = create_app(world, pacer, settings, content, journal, store, export)
         shim: Shim = app.state.shim
+        await pacer.aside(partial(shim.store.traces.forget_old, pacer.unix_s()))
         config = uvicorn.Config(
             app,
             http=HttpProtocol,
@@ -120,6 +124,7 @@ async def serve(
         announcing = asyncio.create_task(_announce(server, shim, ready))
         await server.serve(list(sockets))
         announcing.cancel()
+        await shim.tracer.close()
     finally:
         pacer.close()
     return shim

@@ -25,6 +25,8 @@ class ServerSettings:
     need_key: bool = True
     sim_comment: bool = True
     """Whether streams end with a comment that holds their stamps; a request may say otherwise."""
+    trace_share: float = 0.0
+    """Of the requests that do not say `log`, from 0 to 1: traced without bodies."""
     cors_origins: tuple[str, ...] = ()
     """Whose pages may read the answers in a browser; `*` is everybody's."""
     place_of_port: dict[int, str] = field(default_factory=dict)

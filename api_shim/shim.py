@@ -16,6 +16,7 @@ from api_shim.exchange.exchange import Exchange
 from api_shim.settings import ServerSettings
 from api_shim.store.store import Store
 from api_shim.telemetry.metrics import Metrics
+from api_shim.tracing.tracer import Export, Tracer
 from api_shim.wire.errors import unknown_model
 from sim.run.journal import Journal
 from sim.run.world import World
@@ -53,6 +54,7 @@ class Shim:
         settings: ServerSettings,
         journal: Journal | None = None,
         store: Store | None = None,
+        export: Export | None = None,
     ) -> None:
         scenario = world.scenario
         self.world = world
@@ -65,6 +67,7 @@ class Shim:
         self.callers = Callers(
             scenario, settings.place_of_port, need_key=settings.need_key, issued=self.store.keys
         )
+        self.tracer = Tracer(clock, self.store.traces, self.new_id, settings.trace_share, export)
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
         self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)
@@ -142,7 +145,9 @@ class Shim:
             batch=caller.batch,
         )
         call = Call(self.clock, self.world.platform, request, asker.request_id, self.journal)
-        exchange = Exchange(self, call, plan, model.id)
+        exchange = Exchange(self, call, plan, model.id, asker.trace)
+        if asker.trace is not None:
+            asker.trace.sent(call, plan, ask)
         self.exchanges.add(exchange)
         exchange.begin(asker.until_gone)
         return exchange
@@ -152,6 +157,8 @@ class Shim:
         self.served += exchange.answered
         self.unanswered += not exchange.answered
         self.metrics.observe(exchange)
+        if exchange.trace is not None:
+            exchange.trace.closed()
         self._until_forgetting -= 1
         if not self._until_forgetting:
             self._until_forgetting = REQUESTS_PER_FORGETTING

@@ -50,6 +50,10 @@ class Clock(Protocol):
         """For the stamps that clients read as dates."""
         ...
 
+    def date_ns(self, at_ps: int) -> int:
+        """Nanoseconds since 1970, of an instant in the client's time: 1,000 ps are one only at speed 1."""
+        ...
+
 
 def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> Alarm:
     """An answer reaches its caller: without delay it is feedback, which joins the next step."""

@@ -103,6 +103,9 @@ class Pacer:
         self._arm()
         return alarm
 
+    def date_ns(self, at_ps: int) -> int:
+        return round(self._unix_s * 1e9) + int((at_ps - self._anchor_ps) / self._ps_per_ns)
+
     async def aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._aside, work)
 

@@ -182,3 +182,6 @@ class VirtualClock:
 
     def unix_s(self) -> float:
         return EPOCH_UNIX_S + s_of_ps(self.timeline.now)
+
+    def date_ns(self, at_ps: int) -> int:
+        return EPOCH_UNIX_S * 10**9 + at_ps // 1000

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from api_shim.accounts.callers import Caller
+from api_shim.exchange.request_trace import RequestTrace
 
 
 class Asker(NamedTuple):
@@ -14,5 +15,6 @@ class Asker(NamedTuple):
     """The asker's own, or one of ours."""
     output_tokens: int | None = None
     """How long it states that the answer is; None: as the scenario has it."""
+    trace: RequestTrace | None = None
     until_gone: Callable[[], Awaitable[None]] | None = None
     """Ends when the asker has left, which takes its requests out of the model; None: it stays."""

@@ -28,6 +28,8 @@ class Call:
         self.ticket: Ticket | None = None
         self.headroom: Headroom | None = None
         self.refusal: Refusal | None = None
+        self.refused_ps = -1
+        """When the gateway did so, of which its caller hears later."""
         self.first_ps = -1
         self.ended_ps = -1
         self.reason = ""
@@ -70,7 +72,7 @@ class Call:
 
     def rejected(self, at_ps: int, refusal: Refusal) -> None:
         self.refusal = refusal
-        now_ps = self.clock.timeline.now
+        now_ps = self.refused_ps = self.clock.timeline.now
         limiter = self._platform.gateway.admissions[self.request.model].limiter(self.request, now_ps)
         self.headroom = None if limiter is None else limiter.headroom(now_ps)
         self.ended(at_ps, "rejected")

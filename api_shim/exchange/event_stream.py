@@ -35,7 +35,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
-        shim = self._exchange.shim
+        shim, trace = self._exchange.shim, self._exchange.trace
         shim.streams += 1
         try:
             await send(
@@ -43,6 +43,8 @@ class EventStream(Response):
             )
             async with aclosing(self._told.chunks()) as chunks:
                 async for chunk in chunks:
+                    if trace is not None:
+                        trace.wrote(chunk)
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if not self._exchange.call.gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -9,6 +9,7 @@ from api_shim.clocks.pacing import Pacing
 from api_shim.content.plan import ContentPlan
 from api_shim.exchange.call import Call
 from api_shim.exchange.refusals import refusal_of
+from api_shim.exchange.request_trace import RequestTrace
 from api_shim.settings import KEEP_ALIVE_S, ServerSettings
 from sim.time.units import PS_PER_S
 
@@ -37,11 +38,14 @@ class Host(Protocol):
 
 
 class Exchange:
-    def __init__(self, shim: Host, call: Call, plan: ContentPlan, model_id: str) -> None:
+    def __init__(
+        self, shim: Host, call: Call, plan: ContentPlan, model_id: str, trace: RequestTrace | None = None
+    ) -> None:
         self.shim = shim
         self.call = call
         self.plan = plan
         self.model_id = model_id
+        self.trace = trace
         self.created = int(shim.clock.unix_s())
         self.lateness_ps = 0
         """Of the last thing written."""

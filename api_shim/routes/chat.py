@@ -59,6 +59,10 @@ class Understood(NamedTuple):
     def priority(self) -> int | None:
         return self.body.stated_priority
 
+    @property
+    def log(self) -> bool:
+        return bool(self.body.log)
+
 
 def _understood(shim: Shim, raw: bytes) -> Understood:
     """Raises ApiError."""

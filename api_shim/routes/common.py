@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from http import HTTPStatus
 from json import JSONEncoder
 from typing import Any, NamedTuple
 
@@ -14,12 +15,14 @@ from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
 from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
 from api_shim.exchange.exchange import ClientGoneError, Exchange
+from api_shim.exchange.request_trace import RequestTrace
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
 from api_shim.generating import AnyUnderstood, Generating, close
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
+from api_shim.tracing.open_trace import OpenTrace, WhoAsks, valid_traceparent
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
-from api_shim.wire.errors import LONGEST_ECHO, bad_value
+from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
@@ -68,12 +71,24 @@ def shim_of(request: Request) -> Shim:
     return shim
 
 
-def asker_of(request: Request) -> Asker:
+def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
     """Raises ApiError where a header is wrong."""
     shim, state, headers = shim_of(request), request.state, request.headers
     stated, server = _stated_output(request), request.scope.get("server")
     place = shim.callers.place(state.caller, headers.get(PLACE_HEADER), server[1] if server else None)
-    return Asker(state.caller, place, state.request_id, stated, partial(_until_disconnected, request))
+    return Asker(state.caller, place, state.request_id, stated, trace, partial(_until_disconnected, request))
+
+
+def who_asks(request: Request) -> WhoAsks:
+    state, headers = request.state, request.headers
+    return WhoAsks(
+        endpoint=request.url.path,
+        request_id=state.request_id,
+        project=state.caller.project,
+        key=state.caller.key,
+        secret=headers.get("authorization", "").partition(" ")[2].strip(),
+        traceparent=valid_traceparent(headers.get("traceparent")),
+    )
 
 
 async def _until_disconnected(request: Request) -> None:
@@ -89,21 +104,32 @@ async def respond(
 ) -> Response:
     """Answer in one piece, or with `stream`, which closes the exchanges, where the body wants that."""
     shim, form = shim_of(request), stream_options(request)
-    raw = await read(request, shim.settings.body_limit_bytes)
-    understood = await endpoint.understood(shim, raw)
-    asker = asker_of(request)
+    raw, who = await read(request, shim.settings.body_limit_bytes), partial(who_asks, request)
     exchanges: list[Exchange] = []
+    trace: OpenTrace | None = None
     try:
-        await endpoint.open(shim, asker, understood, exchanges)
+        understood = await endpoint.understood(shim, raw)
+        trace = shim.tracer.begin(who, raw, log=understood.log)
+        await endpoint.open(shim, asker_of(request, trace), understood, exchanges)
         if understood.stream:
             await exchanges[0].until_begun(endpoint.prompt_param)
+            if trace is not None:
+                trace.answer(HTTPStatus.OK)
             return stream(exchanges, understood, form)
         await endpoint.until_over(exchanges)
         headers = answer_headers(exchanges[-1])
         text = await endpoint.answer(exchanges, understood)
         answer = Response(text, media_type=JSONResponse.media_type, headers=headers)
+        if trace is not None:
+            trace.answer(HTTPStatus.OK, text)
     except ClientGoneError:
         answer = Response(status_code=CLIENT_CLOSED_REQUEST)
+        if trace is not None:
+            trace.answer(CLIENT_CLOSED_REQUEST)
+    except ApiError as error:
+        shim.tracer.refused(trace, who, raw, error.status, IN_PIECES.encode(error.body()).encode())
+        close(exchanges)
+        raise
     except BaseException:
         close(exchanges)
         raise

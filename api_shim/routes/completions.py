@@ -51,6 +51,10 @@ class UnderstoodCompletions(NamedTuple):
     def priority(self) -> int | None:
         return self.body.stated_priority
 
+    @property
+    def log(self) -> bool:
+        return bool(self.body.log)
+
 
 def _understood(shim: Shim, raw: bytes) -> UnderstoodCompletions:
     """Raises ApiError."""

@@ -9,7 +9,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO, get_args
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -18,7 +17,7 @@ from api_shim.shim import Shim
 from api_shim.store.contents import Writing
 from api_shim.store.files import StoredFile
 from api_shim.store.full_disk import StorageFullError
-from api_shim.wire.body import MEBIBYTE, AnyBody, refusal_of_fault
+from api_shim.wire.body import MEBIBYTE, checked_strings
 from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError, bad_value
 from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, Purpose, UploadFields
 from api_shim.wire.multipart import FormReader
@@ -67,7 +66,7 @@ async def create_file(request: Request, shim: TheShim) -> FileObject:
 )
 async def list_files(request: Request, shim: TheShim) -> FileList:
     project = request.state.caller.project
-    query = _checked(ListQuery, dict(request.query_params))
+    query = checked_strings(ListQuery, dict(request.query_params))
     wanted = query.wanted()
     listed = await shim.clock.aside(lambda: shim.store.files.page(project, shim.clock.unix_s(), wanted))
     return FileList.of(listed, query.limit)
@@ -163,15 +162,7 @@ def _upload_fields(form: dict[str, str]) -> UploadFields:
         for name, value in form.items()
         if (found := re.fullmatch(r"expires_after\[(\w+)\]", name))
     }
-    return _checked(UploadFields, data | ({"expires_after": lasting} if lasting else {}))
-
-
-def _checked(kind: type[AnyBody], strings: dict[str, object] | dict[str, str]) -> AnyBody:
-    """Raises ApiError 400."""
-    try:
-        return kind.model_validate_strings(strings)
-    except ValidationError as error:
-        raise refusal_of_fault(error.errors(include_url=False)[0]) from None
+    return checked_strings(UploadFields, data | ({"expires_after": lasting} if lasting else {}))
 
 
 def _label(filename: str) -> str:

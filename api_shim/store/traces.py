@@ -8,16 +8,20 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, NamedTuple
 
 from api_shim.store.database import Database, Value
+from api_shim.store.full_disk import StorageFullError
 
 MOST_TRACES = 100_000
 MOST_DETAIL_BYTES = 256 * 2**20
 """As they lie in the database, compressed."""
 LONGEST_AGE_S = 7 * 24 * 3600
 """Beyond any of the three the oldest go."""
+MOST_WAITING = 1024
+"""Before they are written."""
 NS_PER_S = 10**9
 LAST_OF_ASCII = "\x7f"
 """Behind all that an id of a request is made of."""
@@ -148,19 +152,29 @@ class Traces:
         self._most_bytes = most_bytes
         self._kept: tuple[int, int] | None = None
         """(traces, bytes of their details), once they have been counted."""
+        self.lost = 0
+        """Those for which the disk had no room, or which nobody had the time to write."""
         self._waiting: list[Callable[[], Trace]] = []
 
     def add(self, make: Callable[[], Trace]) -> int:
         """To be made and written with the next group; answers how many wait for that."""
-        self._waiting.append(make)
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.append(make)
+        else:
+            self.lost += 1
         return len(self._waiting)
 
     def write(self, now_s: float) -> None:
-        """Raises StorageFullError; then those that waited are lost."""
+        """Those that wait."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        traces = [make() for make in waiting]
+        try:
+            self._insert([make() for make in waiting], now_s)
+        except StorageFullError:
+            self.lost += len(waiting)
+
+    def _insert(self, traces: list[Trace], now_s: float) -> None:
         details = [_detail(trace) for trace in traces]
         with self._database.transaction() as connection:
             for trace, detail in zip(traces, details, strict=True):
@@ -169,8 +183,8 @@ class Traces:
             self._forget(connection, now_s, len(details), sum(map(len, details)))
 
     def forget_old(self, now_s: float) -> None:
-        """Raises StorageFullError."""
-        with self._database.transaction() as connection:
+        """When nothing may be written for long, as at the start."""
+        with suppress(StorageFullError), self._database.transaction() as connection:
             self._forget(connection, now_s)
 
     def page(self, project: str | None, now_s: float, wanted: TracesWanted) -> TracePage:

@@ -56,6 +56,14 @@ def parse(kind: type[AnyBody], body: bytes) -> AnyBody:
         raise refusal_of_fault(error.errors(include_url=False)[0]) from None
 
 
+def checked_strings(kind: type[AnyBody], strings: dict[str, object] | dict[str, str]) -> AnyBody:
+    """Of a form, or a query. Raises ApiError 400."""
+    try:
+        return kind.model_validate_strings(strings)
+    except ValidationError as error:
+        raise refusal_of_fault(error.errors(include_url=False)[0]) from None
+
+
 def _bulk(body: bytes) -> Iterator[tuple[str, int, int]]:
     """(what, how many, how many are taken), by counts that cost next to nothing.
 

@@ -1,0 +1,1 @@
+"""Traces of requests: which are taken, what is in them, and where they go."""
