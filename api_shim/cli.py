@@ -1,10 +1,12 @@
 """`e80sim serve`."""
 
 import asyncio
+import os
 import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -16,6 +18,7 @@ from sim.time.units import PS_PER_MS
 if TYPE_CHECKING:
     from api_shim.recording import LiveRecorder
     from api_shim.shim import Shim
+    from api_shim.tracing.otlp import Exporting
 
 app = typer.Typer(add_completion=False)
 
@@ -23,6 +26,8 @@ FASTEST = 1e6
 """A bound on `--speed`, far above what any machine keeps up with."""
 STATES = "state"
 IN_MEMORY = ":memory:"
+OTLP_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+OTLP_PATH = "/v1/traces"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")
 
 
@@ -87,6 +92,23 @@ def serve(
             f"and {IN_MEMORY} with --port 0",
         ),
     ] = None,
+    trace_sample: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="the share of requests that is traced without bodies, beside those that say log; "
+            "default: 1 with --otlp, else 0",
+        ),
+    ] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="an OpenTelemetry collector that traces are sent to, such as http://localhost:4318; "
+            f"default: {', '.join(OTLP_VARIABLES)} of the environment, if set",
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -117,6 +139,7 @@ def serve(
     origins = tuple(_origin(text) for text in cors or [])
     if record is not None:
         require_new(record, "--record")
+    exporting = serve_traces_to(otlp)
     sockets = [bind(host, listener.port) for listener in settled]
     if scenario is None:
         say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
@@ -128,6 +151,7 @@ def serve(
         flush_ms=flush_ms,
         need_key=not no_auth,
         sim_comment=not no_sim_comment,
+        trace_share=_share(trace_sample, exporting),
         cors_origins=origins,
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
         instance=secrets.token_hex(4),
@@ -143,13 +167,27 @@ def serve(
             say(f"http://{host}:{number}/v1 answers callers at {place}")
         if shim.callers.any_key and behaviour.need_key:
             say(_any_key(directory))
+        if exporting is not None:
+            share = behaviour.trace_share
+            say(f"traces, of {share:.3g} of all requests and all that say log, go to {exporting.endpoint}")
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
     shim = asyncio.run(
-        run_server(world, sockets, behaviour, words, speed=speed, ready=ready, journal=journal, store=store)
+        run_server(
+            world,
+            sockets,
+            behaviour,
+            words,
+            speed=speed,
+            ready=ready,
+            journal=journal,
+            store=store,
+            export=exporting,
+        )
     )
     store.close()
     say(farewell(shim))
+    _end_traces(shim, exporting)
     if recorder is not None:
         _write(recorder, shim)
 
@@ -168,6 +206,38 @@ def _state_directory(text: str | None, port: int) -> Path | None:
     if text is None:
         return Path(STATES) / str(port) if port else None
     return None if text == IN_MEMORY else Path(text)
+
+
+def serve_traces_to(url: str | None) -> "Exporting | None":
+    """Raises UserError."""
+    named = {"--otlp": url, **{name: os.environ.get(name) for name in OTLP_VARIABLES}}
+    found = next(((name, text) for name, text in named.items() if text), None)
+    if found is None:
+        return None
+    name, text = found
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UserError(f"{name} {text}: write it as http://HOST:PORT; collectors listen on port 4318")
+    whole = name == OTLP_VARIABLES[0] or parts.path.endswith(OTLP_PATH)
+    try:
+        from api_shim.tracing.otlp import Exporting
+    except ImportError:
+        raise UserError(f"{name} needs OpenTelemetry's exporter: pip install 'e80sim[otlp]'") from None
+    return Exporting(text if whole else text.rstrip("/") + OTLP_PATH)
+
+
+def _share(asked: float | None, exporting: "Exporting | None") -> float:
+    return float(exporting is not None) if asked is None else asked
+
+
+def _end_traces(shim: "Shim", exporting: "Exporting | None") -> None:
+    lost = shim.store.traces.lost
+    if lost:
+        say(f"{lost} traces were not kept: the disk is full, or too slow")
+    if exporting is not None:
+        exporting.close()
+        if (missing := exporting.missing()) is not None:
+            say(missing)
 
 
 def _any_key(directory: Path | None) -> str:
