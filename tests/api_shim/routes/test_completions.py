@@ -151,6 +151,8 @@ def test_the_openapi_document_describes_every_route_and_refers_to_nothing_missin
         "/v1/completions",
         "/v1/models",
         "/v1/models/{model_id}",
+        "/v1/traces",
+        "/v1/traces/{trace_id}",
         "/v1/files",
         "/v1/files/{file_id}",
         "/v1/files/{file_id}/content",
