@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
+from sim.node.batch import Batch, RankedBatch
 from sim.node.gaps import GapCounts, stretch
 from sim.node.kernel import BatchLimits, Boundary, Sequence
 from sim.node.kv_demand import blocks_in, steps_with
@@ -51,9 +52,9 @@ class FastForward:
     - A histogram of the steps in which they take KV blocks (`sim.node.kv_demand`) tells when blocks run out.
     - Planning takes the blocks of a stretch's first step, its end those of the others: the pool sees the
       calls of a step engine in the order of one. Until then `pool.free` is what the other steps may use.
-    - An arrival cuts a stretch only if it could enter: slots and tokens are left (`_open`), and it precedes
-      all who wait. Otherwise nobody enters before the stretch ends anyway, since the head of the queue, the
-      same until then, lacks a slot, a token or blocks, and blocks only get fewer.
+    - An arrival cuts a stretch only if it could enter: slots and tokens are left, or it may push somebody out
+      (`_open`), and it precedes all who wait. Otherwise nobody enters before the stretch ends anyway, since
+      the head of the queue, the same until then, lacks a slot, a token or blocks, and blocks only get fewer.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class FastForward:
         "_open",
         "_partial",
         "_pool",
+        "_preempts",
         "_prefilling",
         "_queue",
         "_running",
@@ -100,8 +102,9 @@ class FastForward:
         gaps: GapCounts | None = None,
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
+        preempt: bool = False,
     ) -> None:
-        """`queue` and `pool` as for `StepEngine`."""
+        """`queue`, `pool` and `preempt` as for `StepEngine`."""
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -114,6 +117,8 @@ class FastForward:
         self._block_size = limits.block_size
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
         self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
+        assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
+        self._preempts = preempt
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
@@ -121,7 +126,7 @@ class FastForward:
 
         self._arrived: list[_Work] = []  # since the last boundary
         self._waiting = 0  # sequences in the queue: to ask it costs more
-        self._running: dict[_Work, None] = {}  # in admission order
+        self._running: Batch[_Work] = RankedBatch() if self._queue.ranked else Batch()
         self._leaving: list[_Work] = []  # to be taken out at the next boundary
 
         self._decodes = 0  # decoding sequences
@@ -426,9 +431,11 @@ class FastForward:
         """First those who run, as if by themselves; then newcomers in what is left of tokens and blocks."""
         chunks: list[Chunk] = []
         demand = self._demand[self.steps % self._block_size]
-        preempted = False
-        if demand > self._pool.free or self._partial is not None:
+        preempted, limit = False, None
+        if demand > self._pool.free or self._partial is not None or self._preempts:
             preempted = self._make_room(now_ps)
+            if self._preempts and self._waiting and not preempted:
+                limit = self._push_out(now_ps)
             demand = self._demand[self.steps % self._block_size]
         left = self._budget - self._decodes
         if demand:
@@ -441,12 +448,14 @@ class FastForward:
             chunks.append((new, partial.cached))
             left -= new
         if self._waiting and not preempted:
-            self._admit(now_ps, left, chunks)
+            self._admit(now_ps, left, chunks, limit)
         self._started_ps = now_ps
         if chunks:
             self._plan_prefill(chunks)
         else:
             self._plan_decode(preempted)
+        if self._preempts:
+            self._stay_open(once=preempted or limit is not None)
         assert self._first_ps >= 1, (self._first_ps, chunks, self._decodes, self._kv_tokens)
         if self._stretch == 1:
             self._next_ps = now_ps + self._first_ps
@@ -468,10 +477,43 @@ class FastForward:
                 wanted += pool.more(partial, partial.cached, partial.cached + partial.new)
             if wanted <= pool.free:
                 return self.preemptions > preemptions
-            self._preempt_tail(now_ps)
+            self._preempt(self._running.victim(), now_ps)
 
-    def _preempt_tail(self, now_ps: int) -> None:
-        work = next(reversed(self._running))
+    def _push_out(self, now_ps: int) -> int | None:
+        """Makes the less urgent leave until the head of the queue can enter, as long as that may help.
+
+        Answers the priority of the most urgent of them, None where nobody left. What `_make_room` counted
+        for those who stay is counted anew here, and still not taken.
+        """
+        limit = None
+        head = self._queue.head()
+        assert head is not None, "the queue lost somebody"
+        while self._running:
+            victim, partial = self._running.victim(), self._partial
+            wanted = self._demand[self.steps % self._block_size]
+            left = self._budget - self._decodes
+            if partial is not None:
+                partial.new = min(partial.goal - partial.cached, left)
+                left -= partial.new
+                wanted += self._pool.more(partial, partial.cached, partial.cached + partial.new)
+                if not left:
+                    victim = partial  # it would get the tokens of anybody else
+            slots = self._max_num_seqs - len(self._running)
+            if left and slots and self._pool.fits(head, left, self._pool.free - wanted):
+                break
+            if victim.sequence.priority <= head.sequence.priority:
+                break
+            limit = victim.sequence.priority
+            self._preempt(victim, now_ps)
+        return limit
+
+    def _stay_open(self, *, once: bool) -> None:
+        """Whoever comes may push somebody out, and after a step in which somebody left others may enter."""
+        if once:
+            self._stretch = 1
+        self._open = self._stretch > 1
+
+    def _preempt(self, work: _Work, now_ps: int) -> None:
         if work.ticket > 0:
             work.lost_ps = now_ps
         self._release(work)
@@ -480,13 +522,18 @@ class FastForward:
         self._queue.requeue(work)
         self._waiting += 1
 
-    def _admit(self, now_ps: int, left: int, chunks: list[Chunk]) -> None:
-        """In the order of the queue, while slots, tokens and blocks last."""
+    def _admit(self, now_ps: int, left: int, chunks: list[Chunk], limit: int | None) -> None:
+        """In the order of the queue, while slots, tokens and blocks last.
+
+        Only those more urgent than `limit`: whoever was pushed out does not come back in the same step.
+        """
         pool, queue = self._pool, self._queue
         slots = self._max_num_seqs - len(self._running)
         while left and slots and self._waiting:
             work = queue.head()
             assert work is not None, "the queue lost somebody"
+            if limit is not None and work.sequence.priority >= limit:
+                break
             new = pool.admit(work, left)
             if not new:
                 break  # nobody overtakes the head of the queue

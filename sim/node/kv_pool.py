@@ -25,6 +25,10 @@ class KvPool(Protocol):
         """
         ...
 
+    def fits(self, work: Work, left: int, free: int) -> bool:
+        """Whether `admit` would take it if so many blocks were free."""
+        ...
+
     def more(self, work: Work, held: int, tokens: int) -> int:
         """Free blocks that `work`, which runs and holds `held` tokens, needs to hold `tokens`."""
         ...
@@ -64,9 +68,8 @@ class CountingPool:
         size = self._size
         past, found = work.computed, 0
         prompt = work.sequence.shared_prompt
-        if prompt is not None and prompt in self._holders:
-            found = self._shareable(work)
-            past = max(past, found * size)
+        if prompt is not None:
+            past, found = self._found(work)
         new = min(work.goal - past, left)
         blocks = -(-(past + new) // size) - found
         if blocks > self.free:
@@ -76,6 +79,18 @@ class CountingPool:
             self._holders[prompt] = self._holders.get(prompt, 0) + 1
         work.cached = past
         return new
+
+    def fits(self, work: Work, left: int, free: int) -> bool:
+        past, found = self._found(work)
+        tokens = past + min(work.goal - past, left)
+        return -(-tokens // self._size) - found <= free
+
+    def _found(self, work: Work) -> tuple[int, int]:
+        """Tokens that need no work, and the blocks of them that are held already."""
+        if work.sequence.shared_prompt not in self._holders:
+            return work.computed, 0
+        found = self._shareable(work)
+        return max(work.computed, found * self._size), found
 
     def more(self, work: Work, held: int, tokens: int) -> int:
         del work

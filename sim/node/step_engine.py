@@ -55,8 +55,13 @@ class StepEngine:
         gaps: GapCounts | None = None,
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
+        preempt: bool = False,
     ) -> None:
-        """`queue` and `pool` are empty; by default first come first served, and blocks that are counted."""
+        """`queue` and `pool` are empty; by default first come first served, and blocks that are counted.
+
+        With `preempt`, whoever is at the head of the queue and cannot enter pushes out those who are less
+        urgent, as long as that may help; the queue must go by priority.
+        """
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -66,6 +71,8 @@ class StepEngine:
         self._limits = limits
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
         self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
+        assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
+        self._preempts = preempt
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
@@ -227,9 +234,9 @@ class StepEngine:
             self._waiting -= 1
 
     def _start_step(self, now_ps: int) -> int:
-        left, preempted = self._serve_running()
+        left, preempted, limit = self._serve_running()
         if not preempted:
-            self._admit(now_ps, left)
+            self._admit(now_ps, left, limit)
         assert self._shares, "the first running sequence, or else the first waiting one, always finds room"
         chunks = [(new, work.cached) for work, new in self._shares if not work.decoding]
         cached = [work.cached for work, _ in self._shares if work.decoding]
@@ -238,21 +245,48 @@ class StepEngine:
         self._started_ps = now_ps
         return now_ps + duration_ps
 
-    def _serve_running(self) -> tuple[int, bool]:
-        """Answers what is left of the token budget, and whether somebody lost his place.
+    def _serve_running(self) -> tuple[int, bool, int | None]:
+        """Answers what is left of the token budget, and whether somebody lost his blocks to the others.
 
-        Blocks are counted before any is taken, so nothing has to be undone for one who loses his place.
+        And the priority of the most urgent who was pushed out, if anybody was. Blocks are counted before any
+        is taken, so nothing has to be undone for one who loses his place.
         """
-        preemptions = self.preemptions
+        preemptions, limit = self.preemptions, None
         wants = self._wants()
         while self._blocks_for(wants) > self._pool.free:
-            self._preempt(self._running.pop())
+            self._preempt(self._victim())
             wants = self._wants()
+        if self._preempts and self.preemptions == preemptions:
+            while (pushed := self._to_push_out(wants)) is not None:
+                limit = pushed.sequence.priority
+                self._preempt(pushed)
+                wants = self._wants()
         for work, new in wants:
             self._pool.grow(work, work.cached, work.cached + new)
         self._shares += wants
         left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
-        return left, self.preemptions > preemptions
+        return left, limit is None and self.preemptions > preemptions, limit
+
+    def _victim(self) -> _Work:
+        """The one admitted last; of the least urgent where the queue goes by urgency."""
+        latest_first = reversed(self._running)
+        if not self._queue.ranked:
+            return next(latest_first)
+        return max(latest_first, key=lambda work: work.sequence.priority)
+
+    def _to_push_out(self, wants: list[tuple[_Work, int]]) -> _Work | None:
+        """Whose place the head of the queue takes next, if it cannot enter and that may help."""
+        head = self._queue.head()
+        if head is None or not self._running:
+            return None
+        victim, partial = self._victim(), self._running[-1]
+        left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
+        if not left and not partial.decoding:
+            victim = partial  # it would get the tokens of anybody else
+        free = self._pool.free - self._blocks_for(wants)
+        slots = self._limits.max_num_seqs - len(self._running)
+        enters = left > 0 and slots > 0 and self._pool.fits(head, left, free)
+        return victim if not enters and victim.sequence.priority > head.sequence.priority else None
 
     def _wants(self) -> list[tuple[_Work, int]]:
         """Who computes how many tokens of those who run, in admission order."""
@@ -269,6 +303,7 @@ class StepEngine:
         return sum(self._pool.more(work, work.cached, work.cached + new) for work, new in wants)
 
     def _preempt(self, work: _Work) -> None:
+        self._running.remove(work)
         self._pool.give_back(work, work.cached)
         work.start_over()
         work.decoding = False
@@ -276,10 +311,13 @@ class StepEngine:
         self._queue.requeue(work)
         self._waiting += 1
 
-    def _admit(self, now_ps: int, left: int) -> None:
+    def _admit(self, now_ps: int, left: int, limit: int | None) -> None:
+        """Only those more urgent than `limit`: whoever was pushed out does not come back in the same step."""
         while self._waiting and len(self._running) < self._limits.max_num_seqs and left > 0:
             work = self._queue.head()
             assert work is not None, "the queue lost somebody"
+            if limit is not None and work.sequence.priority >= limit:
+                return
             new = self._pool.admit(work, left)
             if not new:
                 return  # nobody overtakes the head of the queue

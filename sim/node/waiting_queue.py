@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Arrival = tuple[int, bool, int]
 """Time, whether that instant's boundary was over, number: who came first, within an instant too."""
@@ -53,6 +53,14 @@ W = TypeVar("W", bound=Waiting)
 
 
 class WaitingQueue(Protocol[W]):
+    @property
+    def ranked(self) -> bool:
+        """Whether the running sequences of the highest priority number lose their KV blocks first.
+
+        Else those admitted last.
+        """
+        ...
+
     def push(self, work: W, /) -> None:
         """One more waits. They come in the order of `arrived`."""
         ...
@@ -97,6 +105,8 @@ class WaitingQueue(Protocol[W]):
 class FirstComeFirstServed(Generic[W]):
     """Who was preempted goes to the front: everybody who waits came later."""
 
+    ranked = False
+
     def __init__(self) -> None:
         self._line: deque[W] = deque()
         # The line's own methods, a call less each on every request's way.
@@ -131,7 +141,8 @@ class Sorted(Generic[W]):
     that was preempted before the others.
     """
 
-    def __init__(self, key: Callable[[Asked], int]) -> None:
+    def __init__(self, key: Callable[[Asked], int], *, ranked: bool = False) -> None:
+        self.ranked = ranked
         self._key = key
         self._heap: list[tuple[int, Arrival, int, W]] = []
         self._pushes = count(1)
@@ -166,17 +177,3 @@ class Sorted(Generic[W]):
 
 def _place(entry: tuple[int, Arrival, int, object]) -> tuple[int, Arrival, int]:
     return entry[:3]
-
-
-def by_priority() -> Sorted[Any]:
-    """The lower number first, as in vLLM; first come first served among equals."""
-    return Sorted(lambda asked: asked.priority)
-
-
-QueueOrder = Callable[[], WaitingQueue[Any]]
-"""Makes an empty queue."""
-QUEUE_ORDERS: dict[str, QueueOrder] = {
-    "fcfs": FirstComeFirstServed,
-    "priority": by_priority,
-}
-"""Who of those that wait at a node goes next. A new one is a function or a class, and a line here."""

@@ -15,8 +15,8 @@ from sim.node.fast_forward import FastForward
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
+from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.step_engine import StepEngine
-from sim.node.waiting_queue import QUEUE_ORDERS, QueueOrder
 from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
@@ -25,7 +25,7 @@ from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
-from sim.scenario.schema import Limits, Model, Rates, Scenario, Source
+from sim.scenario.schema import Batching, Limits, Model, Rates, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
@@ -125,7 +125,7 @@ class World:
         self.kv_blocks[name] = limits.kv_blocks
         pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
         for index in range(model.nodes):
-            pool.join(self._make_node(index, hardware, limits, gaps, QUEUE_ORDERS[model.batching.queue]))
+            pool.join(self._make_node(index, hardware, limits, gaps, model.batching))
         self.platform.pools[name] = pool
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
@@ -137,10 +137,18 @@ class World:
         )
 
     def _make_node(
-        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts, order: QueueOrder
+        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts, batching: Batching
     ) -> Node[Ticket]:
+        order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
-        kernel: NodeKernel = self._engine(limits, law, keep_schedule=keep_schedule, gaps=gaps, queue=order())
+        kernel: NodeKernel = self._engine(
+            limits,
+            law,
+            keep_schedule=keep_schedule,
+            gaps=gaps,
+            queue=order(),
+            preempt=batching.preempt,
+        )
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
         return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots, order())
 

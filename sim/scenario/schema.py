@@ -4,7 +4,7 @@ Units are in the names, unknown keys are errors, and no value has a magic meanin
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -39,12 +39,16 @@ MAX_MS = 86_400_000
 """A day: longer than anybody computes on one request, or waits for it."""
 
 
+if TYPE_CHECKING:
+    from sim.node.queue_orders import QueueOrder
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _queue_orders() -> Mapping[str, object]:
-    from sim.node.waiting_queue import QUEUE_ORDERS  # noqa: PLC0415 -- as _routing_policies
+def _queue_orders() -> "Mapping[str, QueueOrder]":
+    from sim.node.queue_orders import QUEUE_ORDERS  # noqa: PLC0415 -- as _routing_policies
 
     return QUEUE_ORDERS
 
@@ -65,6 +69,20 @@ class Batching(Section):
     queue: Annotated[str, KeyOf(_queue_orders)] = Field(
         "fcfs", description="who of those that wait at a node goes next"
     )
+    preempt: bool = Field(
+        False,
+        description="with `queue: priority`: who cannot enter pushes out running ones of a higher "
+        "number, which compute anew later",
+    )
+
+    @model_validator(mode="after")
+    def _who_pushes_out_is_first(self) -> Self:
+        if self.preempt and not _queue_orders()[self.queue]().ranked:
+            raise ValueError(
+                f"`preempt` pushes out by priority, and queue `{self.queue}` does not go by it: state "
+                f"`queue: priority`, or leave `preempt` out"
+            )
+        return self
 
 
 def _routing_policies() -> Mapping[str, object]:

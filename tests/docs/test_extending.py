@@ -20,7 +20,7 @@ from reports.html.figures import FIGURES, figures_of
 from reports.html.page import SECTIONS, render
 from reports.metrics import REQUEST_METRICS
 from reports.summary import summarise
-from sim.node.waiting_queue import QUEUE_ORDERS
+from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.rate_limit import ALGORITHMS
 from sim.platform.routing import ROUTING
 from sim.run.manifest import manifest

@@ -30,12 +30,14 @@ from tests.support.queues_and_pools import QUEUES, LoggingPool
 SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
 
 
-def assert_kernels_agree(workload: Workload, order: str = "fcfs") -> Course:
+def assert_kernels_agree(workload: Workload, order: str = "fcfs", *, preempt: bool = False) -> Course:
     limits, law = workload.limits, workload.law
     pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
-    engine = StepEngine(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=pool)
+    engine = StepEngine(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=pool, preempt=preempt)
     plain = Driver(engine, workload.events).run()
-    kernel = FastForward(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=fast_pool)
+    kernel = FastForward(
+        limits, law, keep_schedule=True, queue=QUEUES[order](), pool=fast_pool, preempt=preempt
+    )
     fast = Driver(kernel, plain.events).run()  # with the times at which the plain one had its boundaries
     assert fast_pool.log == pool.log
     assert fast.firsts == plain.firsts
@@ -136,6 +138,12 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), order)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_where_the_urgent_push_others_out(seed: int) -> None:
+    assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), "priority", preempt=True)
 
 
 def test_an_order_changes_who_is_served() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.node.waiting_queue import QUEUE_ORDERS
+from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.ticket import Ticket
 from tests.support.bench import MS, Bench, Diary, make_bench
 
@@ -70,7 +70,10 @@ settings_of_platform = st.fixed_dictionaries(
         "routing": st.sampled_from(["least_outstanding", "round_robin", "random"]),
         "batch_limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "kv_blocks": st.integers(CONTEXT, 3 * CONTEXT),
-        "queue": st.sampled_from(sorted(QUEUE_ORDERS)),
+        "batching": st.one_of(
+            st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
+            st.just({"queue": "priority", "preempt": True}),
+        ),
     }
 )
 asks = st.builds(
@@ -93,7 +96,9 @@ looks = st.lists(st.integers(0, 400), max_size=8)
 def play(
     platform: dict[str, Any], workload: list[Ask], times: list[int], engine: str
 ) -> tuple[Bench, list[Story]]:
-    bench = make_bench(**platform, context=CONTEXT, engine=engine)
+    settings = {**platform, **platform["batching"]}
+    del settings["batching"]
+    bench = make_bench(**settings, context=CONTEXT, engine=engine)
     stories = [_submitted(bench, ask) for ask in workload]
     for at in (*times, LONG_AFTER):
         bench.at(at, lambda: _look_around(bench, stories))

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports.tables import RunTables
-from sim.node.waiting_queue import QUEUE_ORDERS
+from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.ticket import Ticket
 from sim.run.world import World
@@ -89,7 +89,9 @@ class Caller:
             Alarm(self._world.env, max(at_ps, now_ps), self._submit, order=order)
 
 
-def model(nodes: int, seqs: int, pool: int, hardware: dict[str, Any], queue: str = "fcfs") -> dict[str, Any]:
+def model(
+    nodes: int, seqs: int, pool: int, hardware: dict[str, Any], batching: dict[str, Any] | None = None
+) -> dict[str, Any]:
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
     return {
         "id": "m",
@@ -98,7 +100,7 @@ def model(nodes: int, seqs: int, pool: int, hardware: dict[str, Any], queue: str
         "nodes": nodes,
         "context_tokens": 20,
         "routing": "round_robin",
-        "batching": {"block_size": 2, "queue": queue},
+        "batching": {"block_size": 2, **(batching or {})},
     }
 
 
@@ -114,7 +116,10 @@ models = st.builds(
             "decode_ms_per_kv_token": st.sampled_from([0, 0, 1]),
         }
     ),
-    queue=st.sampled_from(sorted(QUEUE_ORDERS)),
+    batching=st.one_of(
+        st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
+        st.just({"queue": "priority", "preempt": True}),
+    ),
 )
 
 

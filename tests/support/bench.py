@@ -8,7 +8,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
-from sim.node.waiting_queue import QUEUE_ORDERS
+from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
@@ -168,6 +168,8 @@ def make_bench(
     kv_blocks: int = 2000,
     engine: str = "step",
     queue: str = "fcfs",
+    preempt: bool = False,
+    budget: int = 1000,
 ) -> Bench:
     env = Timeline()
     back_ms = way_ms if last_ms is None else last_ms
@@ -175,11 +177,11 @@ def make_bench(
     platform = Platform(env, lambda _caller, _place: link, round(gateway_ms * MS), concurrency)  # type: ignore[arg-type,return-value]
     law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
     # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
-    batch = BatchLimits(seqs, 1000, 1, kv_blocks)
+    batch = BatchLimits(seqs, budget, 1, kv_blocks)
     pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
     for index in range(nodes):
         order = QUEUE_ORDERS[queue]
-        kernel = ENGINES[engine](batch, law, keep_schedule=True, queue=order())
+        kernel = ENGINES[engine](batch, law, keep_schedule=True, queue=order(), preempt=preempt)
         pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order()))
     platform.gateway.admissions["m"] = Admission(
         context,

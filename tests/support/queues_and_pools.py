@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sim.node.kv_pool import CountingPool
-from sim.node.waiting_queue import QUEUE_ORDERS, Sorted, WaitingQueue
+from sim.node.queue_orders import QUEUE_ORDERS
+from sim.node.waiting_queue import WaitingQueue
 from sim.node.work import Work
 
 
 class LastComeFirstServed:
     """The order that lets newcomers pass most: every one of them precedes everybody."""
+
+    ranked = False
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
@@ -36,7 +39,6 @@ class LastComeFirstServed:
 QUEUES: dict[str, Callable[[], WaitingQueue[Any]]] = {
     **QUEUE_ORDERS,
     "last_come": LastComeFirstServed,
-    "shortest_first": lambda: Sorted(lambda asked: asked.prompt_tokens),
 }
 
 
