@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve load test check bench soak mutants validate docs setup system-packages clean
+.PHONY: help demo serve load test test-clients check bench soak mutants validate docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -21,7 +21,10 @@ load: $(READY) ## run locust against the shim and write the latency report
 	$(BIN)/e80sim load --variant unlimited --duration 60
 
 test: system-packages $(READY) ## the test suite
-	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks
+	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients
+
+test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
+	$(BIN)/pytest -n 2 tests/clients
 
 check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check .
@@ -56,4 +59,4 @@ system-packages:
 	@tools/system-packages chromium curl bubblewrap libseccomp2
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

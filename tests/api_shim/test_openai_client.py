@@ -3,38 +3,29 @@
 import json
 import os
 import subprocess
-import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.clients import ROOT, python_of
 from tests.support.live import GPT_OSS, LLAMA
 
-ROOT = Path(__file__).resolve().parents[2]
-CLIENTS = Path(sys.prefix) / "clients"
+STORY = Path(__file__).with_name("openai_story.py")
+OWN_PACKAGES = sysconfig.get_path("purelib")
+RUN_BESIDE = (
+    "import runpy, sys; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
+)
+"""With our own packages behind the client's, so that the client and what it brought come first."""
 pytestmark = pytest.mark.parametrize("major", [2, 3])
 
 
 @cache
 def story(major: int) -> Any:
-    tool = subprocess.run(
-        [ROOT / "tools" / "client-venvs", sys.executable, CLIENTS],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if tool.returncode:
-        reason = f"the openai clients could not be installed: {tool.stderr.strip().splitlines()[-1:]}"
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
     told = subprocess.run(
-        [
-            CLIENTS / f"openai-{major}" / "bin" / "python",
-            "-W",
-            "error",
-            Path(__file__).with_name("openai_story.py"),
-        ],
+        [python_of(f"openai-{major}"), "-W", "error", "-c", RUN_BESIDE, OWN_PACKAGES, STORY],
         capture_output=True,
         text=True,
         check=False,

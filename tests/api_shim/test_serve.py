@@ -1,71 +1,28 @@
 """The live server as its users meet it: a process, real sockets, curl, a signal."""
 
 import json
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from tests.support.live import LLAMA, chat, scenario
+from tests.support.served import Served, serve
 
 pytestmark = pytest.mark.realtime
 KEY = {"authorization": "Bearer sk-me"}
 
 
-class Served:
-    """`e80sim serve` in a process of its own."""
-
-    def __init__(self, folder: Path, *options: str, **sections: Any) -> None:
-        file = folder / "served.yaml"
-        file.write_text(
-            yaml.safe_dump(scenario(**sections).model_dump(mode="json", exclude_unset=True), sort_keys=False)
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sim", "serve", str(file), "--port", "0", *options],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        assert self._ready.wait(60), self.lines
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line.rstrip())
-            if "models:" in line:
-                self._ready.set()
-        self._ready.set()
-
-    @property
-    def urls(self) -> list[str]:
-        return re.findall(r"http://[\d.:]+", "\n".join(self.lines))
-
-    def end(self, timeout_s: float = 30) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout_s)
-        self._reader.join(timeout_s)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return status
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    server = Served(tmp_path, "--listen", "away:0", "aws:us-west-2:0")
+    server = serve(tmp_path, "--listen", "away:0", "aws:us-west-2:0")
     yield server
     server.end()
 
@@ -115,7 +72,7 @@ def test_each_listener_is_a_place_and_real_time_passes_as_simulated(served: Serv
 
 def test_sigterm_lets_answers_end_and_then_exits_cleanly(tmp_path: Path) -> None:
     """The answer takes 1.5 s; the signal comes in the middle of it."""
-    server = Served(tmp_path)
+    server = serve(tmp_path)
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         body = chat(stream=True, max_tokens=150, ignore_eos=True)
         with client.stream("POST", "/v1/chat/completions", json=body) as reply:
@@ -130,7 +87,7 @@ def test_sigterm_lets_answers_end_and_then_exits_cleanly(tmp_path: Path) -> None
 
 def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Path) -> None:
     """Five answers of 19 s each, one of them not streamed; their clients are hung up on."""
-    server = Served(tmp_path)
+    server = serve(tmp_path)
     url = httpx.URL(server.urls[0])
     clients = [socket.create_connection((url.host, url.port)) for _ in range(5)]
     for number, client in enumerate(clients):
@@ -153,12 +110,12 @@ def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Pa
 def test_a_killed_server_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
     """The next server on the directory hands the file out; a third one beside it is refused."""
     state = tmp_path / "state"
-    server = Served(tmp_path, "--state", str(state))
+    server = serve(tmp_path, "--state", str(state))
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         file = client.post("/v1/files", data={"purpose": "batch"}, files={"file": ("in.jsonl", b"{}")}).json()
     server.process.kill()
     server.end()
-    server = Served(tmp_path, "--state", str(state))
+    server = serve(tmp_path, "--state", str(state))
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         assert client.get("/v1/files").json()["data"] == [file]
         assert client.get(f"/v1/files/{file['id']}/content").content == b"{}"
@@ -170,7 +127,7 @@ def test_a_killed_server_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
 
 
 def test_a_page_may_be_allowed_by_its_origin_and_streams_may_end_without_stamps(tmp_path: Path) -> None:
-    server = Served(tmp_path, "--cors", "http://localhost:3000", "--no-sim-comment")
+    server = serve(tmp_path, "--cors", "http://localhost:3000", "--no-sim-comment")
     with httpx.Client(base_url=server.urls[0], headers=KEY | {"origin": "http://localhost:3000"}) as client:
         reply = client.post("/v1/chat/completions", json=chat(stream=True, max_tokens=2))
     assert reply.headers["access-control-allow-origin"] == "http://localhost:3000"
@@ -195,7 +152,7 @@ def test_a_client_that_vanishes_mid_stream_frees_its_node(served: Served) -> Non
 def test_at_speed_ten_waits_are_told_in_the_clients_time(tmp_path: Path) -> None:
     """A request refills in 30 simulated seconds, which are 3 of the client's."""
     limits = {"requests_per_minute": 2, "tokens_per_minute": 10_000}
-    server = Served(tmp_path, "--speed", "10", limits=limits)
+    server = serve(tmp_path, "--speed", "10", limits=limits)
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         replies = [client.post("/v1/chat/completions", json=chat(max_tokens=1)) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 429]
@@ -204,8 +161,8 @@ def test_at_speed_ten_waits_are_told_in_the_clients_time(tmp_path: Path) -> None
 
 
 def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) -> None:
-    words = Served(tmp_path, "--content", "echo", "--no-auth")
-    server = Served(tmp_path, "--content", f"upstream:{words.urls[0]}/v1")
+    words = serve(tmp_path, "--content", "echo", "--no-auth")
+    server = serve(tmp_path, "--content", f"upstream:{words.urls[0]}/v1")
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         reply = client.post("/v1/chat/completions", json=chat("Say this"))
         assert reply.json()["choices"][0]["message"]["content"] == "Say this"

@@ -17,6 +17,8 @@ DEEPEST = 48
 SHORT_TEXT_TOKENS = 3
 ITEM_TOKENS = 12
 """Of an item that can have any length, where there are many."""
+SHORT_ITEM_TOKENS = 64
+"""An item or a member that needs no more than this is put into what would else be empty."""
 MOST_ITEMS = 2000
 TRIES_FOR_A_PATTERN = 20
 OPTIONAL_SHARE = 3 / 4
@@ -156,16 +158,18 @@ class Maker:
             room = floor((left - sum(self._nodes[i].tokens + 1 for i in items)) / usual) if each < inf else 0
             most = MOST_ITEMS if node.most is None else node.most
             items += [node.items] * max(node.least - len(items), min(room, most - len(items)), 0)
-        if not node.prefix and not items and self._may_have_one(node):
+        if not node.prefix and not items and self._may_have_one(node, tokens):
             items = [node.items] if node.items is not None else []
         shares = self._shares(items, left - len(items))
         return [self.value(i, share, depth + 1) for i, share in zip(items, shares, strict=True)]
 
-    def _may_have_one(self, node: Array) -> bool:
-        """An empty array says little: one short item is better, where there is some room for it at all."""
+    def _may_have_one(self, node: Array, tokens: float) -> bool:
+        """An empty array says little: one short item is better, where there is some room at all."""
         if node.items is None or node.most == 0:
             return False
-        return isinstance(self._nodes[node.items], Constant | Number | String)
+        item = self._nodes[node.items]
+        scalar = isinstance(item, Constant | Number | String)
+        return scalar or (tokens > node.tokens and item.tokens <= SHORT_ITEM_TOKENS)
 
     def _object(self, node: Object, tokens: float, depth: int) -> dict[str, Any]:
         names = self._names(node, tokens)
@@ -193,7 +197,15 @@ class Maker:
             if len(chosen) < node.least or (takes <= left and self._rng.random() < OPTIONAL_SHARE):
                 chosen.add(name)
                 left -= takes
+        if not chosen and node.most != 0 and tokens > node.tokens:
+            chosen.update(self._shortest(node))  # an empty object says little, as an empty array does
         return [name for name in node.properties if name in chosen]
+
+    def _shortest(self, node: Object) -> list[str]:
+        """One optional member, if there is a short one."""
+        takes = {name: self._nodes[index].tokens for name, index in node.properties.items()}
+        name = min(takes, key=lambda name: takes[name], default="")
+        return [name] if takes.get(name, inf) <= SHORT_ITEM_TOKENS else []
 
     def _further(self, node: Object, tokens: float, names: list[str]) -> Iterator[str]:
         assert node.additional is not None

@@ -131,6 +131,17 @@ def test_what_cannot_be_longer_is_as_long_as_it_is() -> None:
     assert schema_of({"const": [1, 2]}).json(7, 500, LLAMA3) == "[1, 2]"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_may_be_empty_holds_one_thing_for_calls_but_for_a_cap_that_leaves_no_room(seed: int) -> None:
+    """A list of objects that need more than the 12 tokens which a call's arguments are to take."""
+    tasks = {"type": "object", "properties": {"tasks": {"type": "array", "items": STEP}}}
+    (step,) = json.loads(schema_of(tasks).json(seed, 12, LLAMA3))["tasks"]
+    assert step.keys() == {"explanation", "output"}
+    assert schema_of(tasks).json(seed, 0, LLAMA3) == "{}"
+    whole = {"type": "object", "properties": {"next": {"$ref": "#"}, "step": STEP}}
+    assert len(json.loads(schema_of(whole).json(seed, 12, LLAMA3))) in {1, 2}
+
+
 def test_any_object_holds_text_of_about_the_length() -> None:
     text = any_object().json(3, 200, LLAMA3)
     value = json.loads(text)

@@ -1,0 +1,186 @@
+"""openai for Python, in whichever major it is installed; its own types check what it gets."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+LLAMA = "8080/taalas/llama3.1-8b-instruct"
+GPT_OSS = "8080/llm_server/gpt-oss-20b"
+LIMITED = "8080/taalas/limited"
+HELLO: Any = [{"role": "user", "content": "hello"}]
+WHOLE: Any = {"ignore_eos": True}
+
+
+class Weather(BaseModel):
+    city: str
+    degrees: float
+    sky: Literal["sun", "rain"]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(_strict_response_validation=True) as client:
+        yield client
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(_strict_response_validation=True) as client:
+        yield client
+
+
+def test_a_chat_costs_the_tokens_of_its_prompt_and_of_its_answer(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model=LLAMA, messages=HELLO)
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (11, 24)
+    assert answer.choices[0].finish_reason == "stop"
+    cut = client.chat.completions.create(model=LLAMA, messages=HELLO, max_tokens=5)
+    assert cut.usage is not None
+    assert cut.usage.completion_tokens == 5
+    assert cut.choices[0].finish_reason == "length"
+
+
+def test_a_stream_says_what_the_answer_in_one_piece_says(client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(model=LLAMA, messages=HELLO)
+    stream = client.chat.completions.create(
+        model=LLAMA, messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content
+    assert chunks[-1].usage == whole.usage
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+
+
+def test_a_tool_loop_calls_gets_its_result_and_ends_in_text(client: openai.OpenAI) -> None:
+    tools: Any = [openai.pydantic_function_tool(Weather, name="get_weather")]
+    messages: list[Any] = [{"role": "user", "content": "What will the weather be?"}]
+    first = client.chat.completions.create(model=LLAMA, messages=messages, tools=tools).choices[0]
+    assert first.finish_reason == "tool_calls"
+    assert first.message.tool_calls is not None
+    (call,) = first.message.tool_calls
+    assert call.type == "function"
+    assert call.function.name == "get_weather"
+    Weather.model_validate_json(call.function.arguments)
+    messages += [first.message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+    last = client.chat.completions.create(model=LLAMA, messages=messages, tools=tools).choices[0]
+    assert last.finish_reason == "stop"
+    assert last.message.content
+
+
+def test_streamed_calls_are_put_together_by_the_clients_helper(client: openai.OpenAI) -> None:
+    tools: Any = [openai.pydantic_function_tool(Weather, name="get_weather")]
+    with client.chat.completions.stream(model=LLAMA, messages=HELLO, tools=tools) as stream:
+        kinds = {event.type for event in stream}
+        calls = stream.get_final_completion().choices[0].message.tool_calls
+    assert "tool_calls.function.arguments.done" in kinds
+    assert calls is not None
+    assert [type(call.function.parsed_arguments) for call in calls] == [Weather]
+
+
+def test_a_structured_answer_becomes_the_callers_own_model(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.parse(model=LLAMA, messages=HELLO, response_format=Weather)
+    parsed = answer.choices[0].message.parsed
+    assert isinstance(parsed, Weather)
+    assert parsed.sky in {"sun", "rain"}
+
+
+def test_effort_decides_how_much_of_an_answer_is_reasoning(client: openai.OpenAI) -> None:
+    """24 tokens at medium effort are half reasoning; without any the answer is the other half."""
+    medium = client.chat.completions.create(model=GPT_OSS, messages=HELLO, reasoning_effort="medium")
+    assert medium.usage is not None
+    assert medium.usage.completion_tokens_details is not None
+    assert medium.usage.completion_tokens_details.reasoning_tokens == 12
+    assert medium.usage.completion_tokens == 24
+    assert (medium.choices[0].message.model_extra or {})["reasoning"]
+    none = client.chat.completions.create(model=GPT_OSS, messages=HELLO, reasoning_effort="none")
+    assert none.usage is not None
+    assert none.usage.completion_tokens == 12
+
+
+def test_files_go_up_are_listed_come_back_and_are_deleted(client: openai.OpenAI) -> None:
+    content = b'{"line": 1}\n' * 1000
+    file = client.files.create(file=("lines.jsonl", content), purpose="user_data")
+    assert (file.bytes, file.filename, file.purpose) == (12_000, "lines.jsonl", "user_data")
+    assert file.id in [each.id for each in client.files.list(limit=1)]
+    assert client.files.content(file.id).read() == content
+    assert client.files.delete(file.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(file.id)
+
+
+def test_models_are_found_by_ids_with_slashes(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == [LLAMA, GPT_OSS, LIMITED]
+    assert client.models.retrieve(GPT_OSS).id == GPT_OSS
+
+
+def test_faults_are_the_clients_own_exceptions(client: openai.OpenAI) -> None:
+    create = client.chat.completions.create
+    with pytest.raises(openai.AuthenticationError) as stranger:
+        client.with_options(api_key="sk-wrong").chat.completions.create(model=LLAMA, messages=HELLO)
+    assert stranger.value.code == "invalid_api_key"
+    assert "sk-wrong" not in str(stranger.value)
+    with pytest.raises(openai.NotFoundError) as unknown:
+        create(model="gpt-99", messages=HELLO)
+    assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
+    with pytest.raises(openai.BadRequestError) as hot:
+        create(model=LLAMA, messages=HELLO, temperature=7)
+    assert hot.value.param == "temperature"
+    with pytest.raises(openai.BadRequestError) as long:
+        create(model=LLAMA, messages=HELLO, max_tokens=30_000)
+    assert long.value.code == "context_length_exceeded"
+
+
+def test_a_refused_call_waits_as_long_as_it_is_told_and_then_succeeds(
+    client: openai.OpenAI, ask_too_often: Any
+) -> None:
+    """Six requests fit at once, and one more each second."""
+    eager = client.with_options(max_retries=0).chat.completions
+    began = time.monotonic()
+    with pytest.raises(openai.RateLimitError) as refused:
+        ask_too_often(lambda: eager.create(model=LIMITED, messages=HELLO, max_tokens=1))
+    assert refused.value.code == "rate_limit_exceeded"
+    assert 0 < float(refused.value.response.headers["retry-after-ms"]) <= 1000
+    assert client.chat.completions.create(model=LIMITED, messages=HELLO, max_tokens=1).choices
+    assert time.monotonic() - began >= 1.0
+
+
+@pytest.mark.anyio
+async def test_many_ask_at_once_and_each_gets_its_own_answer(other: openai.AsyncOpenAI) -> None:
+    async def ask(name: str) -> tuple[str, int]:
+        answer = await other.chat.completions.create(
+            model=LLAMA, messages=[{"role": "user", "content": name}], max_tokens=len(name), extra_body=WHOLE
+        )
+        assert answer.usage is not None
+        return answer.choices[0].message.content or "", answer.usage.completion_tokens
+
+    names = ["x" * n for n in range(1, 21)]
+    answers = await asyncio.gather(*map(ask, names))
+    assert [tokens for _, tokens in answers] == list(range(1, 21))
+    assert len({text for text, _ in answers}) == 20
+
+
+@pytest.mark.anyio
+async def test_an_async_stream_can_be_left_in_the_middle(other: openai.AsyncOpenAI) -> None:
+    stream = await other.chat.completions.create(
+        model=LLAMA, messages=HELLO, max_tokens=20_000, stream=True, extra_body=WHOLE
+    )
+    async for chunk in stream:
+        assert chunk.choices[0].delta.role == "assistant"
+        break
+    await stream.close()
+    after = await other.chat.completions.create(model=LLAMA, messages=HELLO)
+    assert after.choices[0].finish_reason == "stop"
+
+
+def test_a_raw_reply_has_its_id_its_limits_and_its_simulated_stamps(client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(model=LIMITED, messages=HELLO, max_tokens=1)
+    assert raw.headers["x-ratelimit-limit-requests"] == "6"
+    assert raw.headers["x-request-id"] == raw.parse()._request_id
+    took_ps = int(raw.headers["x-sim-ended-ps"]) - int(raw.headers["x-sim-sent-ps"])
+    assert took_ps >= 1_100_000_000  # 11 tokens of prompt, 0.1 ms each
