@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve load test test-clients check bench soak mutants validate docs setup system-packages clean
+.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -24,7 +24,10 @@ test: system-packages $(READY) ## the test suite
 	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
-	$(BIN)/pytest -n 2 tests/clients
+	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py
+
+test-clients-node: $(READY) ## and those of npm
+	$(BIN)/pytest tests/clients/test_node_clients.py
 
 check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/ruff format --check .

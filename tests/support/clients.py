@@ -18,13 +18,22 @@ def python_of(client: str, *, needed: bool = "CI" in os.environ) -> Path:
 
     Where it cannot be made the test fails if it is needed, else it is skipped.
     """
-    tool = subprocess.run(
-        [ROOT / "tools" / "client-environment", sys.executable, CLIENTS, client],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if tool.returncode:
-        reason = f"{client} could not be installed: {tool.stderr.strip().splitlines()[-1:]}"
+    problem = _problem_of("client-environment", sys.executable, CLIENTS, client)
+    if problem:
+        reason = f"{client} could not be installed: {problem}"
         pytest.fail(reason) if needed else pytest.skip(reason)
     return CLIENTS / client / "bin" / "python"
+
+
+@cache
+def node_environment() -> Path:
+    """The folder that holds the packages of `tests/clients/node`."""
+    problem = _problem_of("node-environment", CLIENTS / "node")
+    assert not problem, problem
+    return CLIENTS / "node"
+
+
+def _problem_of(tool: str, *arguments: str | Path) -> str:
+    """The last line that the tool said, if it did not succeed."""
+    done = subprocess.run([ROOT / "tools" / tool, *arguments], capture_output=True, text=True, check=False)
+    return "".join(done.stderr.strip().splitlines()[-1:]) or "no reason is told" if done.returncode else ""

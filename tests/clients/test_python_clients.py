@@ -1,17 +1,15 @@
-"""The clients that people use, each in an environment of its own, against a server: `make test-clients`.
+"""The client libraries that people use, each in an environment of its own: `make test-clients`.
 
 The suites under `suites/` are run by the clients' own interpreters and know nothing of this project.
 """
 
-import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.clients import python_of
-from tests.support.served import Served
 
 HERE = Path(__file__).parent
 SUITES = HERE / "suites"
@@ -28,20 +26,8 @@ CLIENTS = {
 pytestmark = pytest.mark.timeout(1200)  # some environments are half a gigabyte
 
 
-@pytest.fixture(scope="session")
-def served() -> Iterator[Served]:
-    server = Served(HERE / "served.yaml", "--speed", "10", "--state", ":memory:")
-    yield server
-    server.end()
-
-
-def settings(served: Served, client: str) -> dict[str, str]:
-    """Where the server is and whose key is sent, by the names that all clients look for."""
-    return os.environ | {"OPENAI_BASE_URL": f"{served.urls[0]}/v1", "OPENAI_API_KEY": f"sk-{client}"}
-
-
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_suite_of_a_client_passes(client: str, served: Served) -> None:
+def test_the_suite_of_a_client_passes(client: str, settings_of: Any) -> None:
     done = subprocess.run(
         [
             python_of(client, needed=True),
@@ -57,7 +43,7 @@ def test_the_suite_of_a_client_passes(client: str, served: Served) -> None:
         text=True,
         check=False,
         cwd=SUITES,
-        env=settings(served, client),
+        env=settings_of(client),
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

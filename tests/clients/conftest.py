@@ -1,0 +1,23 @@
+"""One server for all suites of a worker."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.served import Served
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Iterator[Callable[[str], dict[str, str]]]:
+    """Where the server is and whose key is sent, by the names that all clients look for."""
+    server = Served(HERE / "served.yaml", "--speed", "10", "--state", ":memory:")
+
+    def settings(key: str) -> dict[str, str]:
+        return os.environ | {"OPENAI_BASE_URL": f"{server.urls[0]}/v1", "OPENAI_API_KEY": f"sk-{key}"}
+
+    yield settings
+    server.end()
