@@ -26,8 +26,9 @@ from api_shim.tracing import otlp
 from api_shim.tracing.otlp import Exporting, spans_of
 from e80sim.mistakes import UserError
 from tests.api_shim.store.test_traces import trace
-from tests.api_shim.test_serve import KEY, Served
+from tests.api_shim.test_serve import KEY
 from tests.support.live import LLAMA, chat
+from tests.support.served import serve
 
 CLIENTS_TRACE, CLIENTS_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{CLIENTS_TRACE}-{CLIENTS_SPAN}"
@@ -76,7 +77,7 @@ def test_a_collector_sees_every_request_of_a_served_platform(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=secret")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "my-tests")
     before_s = datetime.now(UTC).timestamp()
-    server = Served(tmp_path, "--otlp", collector.url)
+    server = serve(tmp_path, "--otlp", collector.url)
     with httpx.Client(base_url=server.urls[0]) as client:
         client.post("/v1/chat/completions", json=chat(temperature=0.5, n=1), headers=AWAY)
         client.post(
@@ -137,7 +138,7 @@ def test_a_collector_that_is_not_there_changes_no_answer_and_is_told_of_once(tmp
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    server = Served(tmp_path, "--otlp", url)
+    server = serve(tmp_path, "--otlp", url)
     with httpx.Client(base_url=server.urls[0], headers=KEY) as client:
         for _ in range(5):
             assert client.post("/v1/chat/completions", json=chat(max_tokens=1)).status_code == 200
