@@ -1,6 +1,7 @@
 """One request inside the model, as the coroutine that answers it sees it."""
 
 import asyncio
+from dataclasses import replace
 
 from api_shim.clocks.clock import Clock
 from sim.platform.platform import Platform
@@ -46,7 +47,7 @@ class Call:
     def _submit(self) -> None:
         if not self.gone:
             now_ps = self.clock.timeline.now
-            self.request = self.request._replace(intended_ps=now_ps)
+            self.request = replace(self.request, intended_ps=now_ps)
             if self._journal is not None:
                 self._journal.arrived(self.request, self.request_id)
             self.ticket = self._platform.submit(self.request, self)

@@ -1,8 +1,8 @@
 """A caller's connections to one server: when a request arrives there, and when its answer is back."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
 
 from numpy.random import Generator
 
@@ -27,8 +27,9 @@ MOST_DOUBLINGS = 40
 """Of a window, before anything that is sent fits into it."""
 
 
-class Departure(NamedTuple):
-    """A request on its way, and what chance has in store for its answer."""
+@dataclass(slots=True)
+class Departure:
+    """A request on its way, and what chance has in store for its answer. Nothing ever changes it."""
 
     sent_ps: int
     connected_ps: int
@@ -96,7 +97,7 @@ class Link:
         draws = [rng, rng, rng] if is_quiet(path) and keep_alive.users == 1 else rng.spawn(3)
         self._next_message = messages(path, draws[0], wire.noise_share, block).__next__
         self._next_opening = openings(path, draws[1], wire.noise_share, max(1, block // 8)).__next__
-        self._alone: ConnectionPool | None = None
+        self._alone = self._make_pool() if keep_alive.users == 1 else None
         self._pool_of_next = self._pools(draws[2])
         self._forgets_window = keep_alive.slow_start_after_idle
         self._opened = 0
@@ -235,7 +236,7 @@ class Link:
 
     def _take(self, now_ps: int) -> tuple[Connection, bool, int]:
         """(connection, whether it is new, when its set-up would be done if round trips took no time)."""
-        pool = self._pool_of_next()
+        pool = self._alone or self._pool_of_next()
         connection = pool.take(now_ps)
         if connection is None:
             base_ps, scales_ps, first_lost = self._next_opening()
@@ -248,18 +249,15 @@ class Link:
         return connection, False, now_ps
 
     def _open_answer(self, connection: Connection, now_ps: int) -> None:
-        forgets = self._forgets_window and now_ps - connection.left_ps > self._rto_ps
-        connection.back_window = connection.next_window = self._window if forgets else connection.next_window
+        if self._forgets_window and now_ps - connection.left_ps > self._rto_ps:
+            connection.next_window = self._window
+        connection.back_window = connection.next_window
         connection.began_ps = now_ps
 
     def _pools(self, rng: Generator) -> Callable[[], ConnectionPool]:
-        """Whose pool the next request takes its connection from, and whose line it goes over."""
-        count = self.keep_alive.users
-        if count == 1:
-            alone = self._alone = self._make_pool()
-            return lambda: alone
+        """Of several users: whose pool the next request uses, and whose line it goes over."""
         pools: dict[int, ConnectionPool] = {}
-        next_user = users(rng, count).__next__
+        next_user = users(rng, self.keep_alive.users).__next__
 
         def of_next() -> ConnectionPool:
             user = next_user()

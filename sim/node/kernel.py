@@ -5,7 +5,7 @@ from `boundary`, never called back, so a caller that reacts at once cannot re-en
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from hwmodels.step_time import StepTime
 
@@ -95,7 +95,8 @@ class Sequence:
         return f"Sequence({self.number}, {self.prompt_tokens}+{self.output_tokens})"
 
 
-class Boundary(NamedTuple):
+@dataclass(slots=True)
+class Boundary:
     """What one boundary brought, in the order of sequence numbers within each list."""
 
     next_ps: int | None

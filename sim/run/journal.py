@@ -12,6 +12,7 @@ While a server runs, whoever leaves is a line of its own, for the request's is o
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
@@ -21,7 +22,8 @@ from sim.time.timeline import ARRIVAL, Timeline
 from traffic.request import Request
 
 FILE = "arrivals.jsonl"
-DEFAULTS = Request._field_defaults
+DEFAULTS = {field.name: field.default for field in fields(Request)}
+"""Of all fields of a request, in their order; what has no default has a value here that equals no other."""
 
 
 class JournalError(UserError):
@@ -153,9 +155,8 @@ def _no_request(path: Path, number: int) -> JournalError:
 
 def _line(request: Request, stamp: dict[str, int]) -> dict[str, Any]:
     """What is as by default is left out."""
-    fields = request._asdict()
-    rest = {name: value for name, value in fields.items() if name not in DEFAULTS or value != DEFAULTS[name]}
-    return stamp | rest
+    values = ((name, getattr(request, name)) for name in DEFAULTS)
+    return stamp | {name: value for name, value in values if value != DEFAULTS[name]}
 
 
 def _is_departure(line: dict[str, Any]) -> bool:
@@ -164,7 +165,7 @@ def _is_departure(line: dict[str, Any]) -> bool:
 
 def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[JournalEntry]:
     if not _is_departure(line):
-        request = Request(**{name: line[name] for name in Request._fields if name in line})
+        request = Request(**{name: line[name] for name in DEFAULTS if name in line})
         yield JournalEntry(*_moment(line, "arrival_ps"), request.number, request)
     if "left" in line and line["number"] not in gone:
         gone.add(line["number"])

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ class Served:
             key = f"key_{number * 7919 % self._keys}"
             caller = caller_named("key", key)
             asked = Request(number, "llama", 20, 5, 5, now_ps, "home", caller, key, key, "live", key)
-            world.platform.submit(asked._replace(deadline_ps=now_ps + 3600 * S))
+            world.platform.submit(replace(asked, deadline_ps=now_ps + 3600 * S))
             if number % 256 == 0:
                 self._forget()
         self._asked = upto

@@ -1,7 +1,7 @@
 """A platform small enough to work out by hand: fixed delays on the way, one or two nodes, round numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from hwmodels.step_time import AffineStepTime
@@ -122,13 +122,13 @@ class Bench:
             "source",
             "tenant",
         )
-        return plain._replace(**changes)
+        return replace(plain, **changes)
 
     def submit_at(self, at_ms: float, request: Request, sink: Sink) -> list[Ticket]:
         """The ticket appears in the list when the time has come."""
         tickets: list[Ticket] = []
         at_ps = round(at_ms * MS)
-        request = request._replace(intended_ps=at_ps)
+        request = replace(request, intended_ps=at_ps)
         Alarm(self.env, at_ps, lambda _: tickets.append(self.platform.submit(request, sink)))
         return tickets
 

@@ -166,8 +166,8 @@ class Driver:
             )
 
     def _drain(self, now_ps: int, comes_back: bool, after: bool) -> None:
-        _, firsts, ended = self.kernel.drain(now_ps)
-        self._next_ps = None
+        drained = self.kernel.drain(now_ps)
+        firsts, ended, self._next_ps = drained.firsts, drained.ended, None
         assert self.kernel.waiting == self.kernel.running == 0
         self._note(now_ps, firsts, ended)
         for sequence in ended:
@@ -195,7 +195,8 @@ class Driver:
     def _take_boundary(self) -> None:
         assert self._next_ps is not None
         now_ps = self._next_ps
-        self._next_ps, firsts, ended = self.kernel.boundary(now_ps)
+        boundary = self.kernel.boundary(now_ps)
+        self._next_ps, firsts, ended = boundary.next_ps, boundary.firsts, boundary.ended
         assert self._next_ps is None or self._next_ps > now_ps
         self.course.free_blocks[now_ps] = self.kernel.free_blocks
         self._note(now_ps, firsts, ended)

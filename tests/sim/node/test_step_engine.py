@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime, Chunk
 from sim.node.fast_forward import FastForward
-from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
+from sim.node.kernel import BatchLimits, Boundary, NodeKernel, Sequence, SharedPrompt
 from sim.node.step_engine import StepEngine
 from tests.support.kernel_driver import Driver
 from tests.support.kernel_workload import random_workload
@@ -67,7 +67,7 @@ def test_a_lone_request_pays_one_step_for_its_prompt_and_one_for_each_further_to
     lone = Sequence(0, prompt_tokens=30, output_tokens=3)
     assert kernel.add(1000, lone) == 1000
     start = kernel.boundary(1000)
-    assert start == (1130, [], [])
+    assert start == Boundary(1130, [], [])
     first = kernel.boundary(1130)
     assert first.firsts == [lone]
     assert first.ended == []
@@ -241,7 +241,7 @@ def test_a_reaction_that_finds_the_kernel_idle_starts_at_once(make_kernel: MakeK
     goes, reaction = Sequence(0, 10, 1), Sequence(1, 5, 1)
     next_ps = run(kernel, kernel.add(0, goes), before_ps=110)
     assert next_ps == 110
-    assert kernel.boundary(110) == (None, [goes], [goes])
+    assert kernel.boundary(110) == Boundary(None, [goes], [goes])
     assert kernel.add(110, reaction) == 110
     run(kernel, 110)
     assert stamps(reaction) == (110, 215, 215)
@@ -261,7 +261,7 @@ def test_a_boundary_reports_by_number(make_kernel: MakeKernel) -> None:
     seven, three = Sequence(7, 10, 1), Sequence(3, 10, 1)
     kernel.add(0, seven)
     run(kernel, kernel.add(0, three), before_ps=120)
-    assert kernel.boundary(120) == (None, [three, seven], [three, seven])
+    assert kernel.boundary(120) == Boundary(None, [three, seven], [three, seven])
 
 
 def test_a_last_token_beats_a_cancel_at_the_same_instant(make_kernel: MakeKernel) -> None:
@@ -269,7 +269,7 @@ def test_a_last_token_beats_a_cancel_at_the_same_instant(make_kernel: MakeKernel
     sequence = Sequence(0, 10, 2)
     run(kernel, kernel.add(0, sequence), before_ps=220)
     assert kernel.remove(220, sequence) == 220
-    assert kernel.boundary(220) == (None, [], [sequence])
+    assert kernel.boundary(220) == Boundary(None, [], [sequence])
     assert sequence.generated == 2
     assert sequence.last_ps == 220
 
@@ -282,7 +282,7 @@ def test_a_cancel_takes_effect_at_the_end_of_the_step(make_kernel: MakeKernel, c
     assert kernel.remove(cancelled_at_ps, sequence) == 220
     kernel.add(cancelled_at_ps, next_one)
     boundary = kernel.boundary(220)
-    assert boundary == (
+    assert boundary == Boundary(
         330,
         [],
         [sequence],
@@ -315,7 +315,7 @@ def test_a_cancel_before_its_own_arrival_was_taken_in_works_as_well(make_kernel:
     sequence = Sequence(0, 10, 9)
     assert kernel.add(5, sequence) == 5
     assert kernel.remove(5, sequence) == 5
-    assert kernel.boundary(5) == (None, [], [sequence])
+    assert kernel.boundary(5) == Boundary(None, [], [sequence])
     assert stamps(sequence) == (-1, -1, 5)
     assert kernel.busy_ps == 0
 
@@ -347,7 +347,7 @@ def test_a_drain_on_the_last_token_hands_back_a_complete_sequence(make_kernel: M
     kernel = make_kernel()
     sequence = Sequence(0, 10, 1)
     run(kernel, kernel.add(0, sequence), before_ps=110)
-    assert kernel.drain(110) == (None, [sequence], [sequence])
+    assert kernel.drain(110) == Boundary(None, [sequence], [sequence])
     assert sequence.generated == sequence.output_tokens
     assert stamps(sequence) == (0, 110, 110)
 

@@ -53,8 +53,7 @@ def test_a_link_is_kept_while_it_has_a_connection_to_reuse(idle_s: int, forgotte
         links.link("key/b", "home", S + idle_s * S)
         again = links.link("key/a", "home", S + idle_s * S)
     assert (again is not link) == forgotten
-    _, cold, *_ = again.send(S + idle_s * S, 10)[2:]
-    assert cold == forgotten
+    assert again.send(S + idle_s * S, 10).cold == forgotten
 
 
 def test_who_was_forgotten_does_not_live_through_the_same_jitter_again() -> None:

@@ -1,5 +1,7 @@
 """Timelines worked out by hand. A prompt of 5 tokens takes 15 ms, each further token 10 ms."""
 
+from dataclasses import replace
+
 import pytest
 
 from sim.platform.rate_limit import Refusal
@@ -333,7 +335,7 @@ def test_feedback_without_delay_joins_the_next_step() -> None:
     b = make_bench()
     b.submit_at(0, b.request(output=10), Diary())
     again = b.request(output=1)
-    diary = Diary(on_end=lambda _: b.platform.submit(again._replace(intended_ps=b.env.now), Diary()))
+    diary = Diary(on_end=lambda _: b.platform.submit(replace(again, intended_ps=b.env.now), Diary()))
     b.submit_at(0, b.request(output=1), diary)
     b.env.run()
     # Both prompts share the step to 20 ms. The answer at 20 sets off a request that enters at 30.

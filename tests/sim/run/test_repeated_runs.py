@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_stamp_that_depends_on_what_ran_before_is_noticed(
 
     def send(link: Link, now_ps: int, prompt_tokens: int) -> object:
         departure = honest(link, now_ps, prompt_tokens)
-        return departure._replace(arrived_ps=departure.arrived_ps + next(requests))
+        return replace(departure, arrived_ps=departure.arrived_ps + next(requests))
 
     monkeypatch.setattr(Link, "send", send)
     with pytest.raises(AssertionError, match="a second run wrote other tables"):
