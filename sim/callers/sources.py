@@ -1,7 +1,7 @@
 """Open-loop traffic: one pending arrival per source, whatever the length of the run."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, count
 
 from sim.time.timeline import Alarm, Timeline
 
@@ -10,11 +10,7 @@ class Numbers:
     """Counts the requests of a run; user requests and model requests share the count."""
 
     def __init__(self) -> None:
-        self._last = -1
-
-    def next(self) -> int:
-        self._last += 1
-        return self._last
+        self.next: Callable[[], int] = count().__next__
 
 
 class OpenSource:

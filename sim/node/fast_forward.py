@@ -37,7 +37,7 @@ class _Work(Work):
     """Cached tokens minus finished steps, a constant while it decodes."""
 
     def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
-        super().__init__(sequence, arrived, computed)
+        Work.__init__(self, sequence, arrived, computed)  # super() would cost as much again, for each request
         self.ticket = _NOT_DECODING  # else the number of its valid entry in the heap of finishes
         self.lost_ps = -1  # when it had its last token before a preemption, until it has the next
         # Rows of a token per step: (step that made the first, tokens before). A preemption starts another.

@@ -104,7 +104,8 @@ class Node(Generic[J]):
     def _prepared(self, alarm: Alarm) -> None:
         ticket: J = alarm.subject
         if ticket.outcome:
-            self._release(ticket)
+            if self._slots is not None:
+                self._release(ticket, self._slots)
             self._leave(ticket)
         else:
             self._enter(ticket)
@@ -132,7 +133,7 @@ class Node(Generic[J]):
                 self.env.cancel(self._alarm)
             self.due_ps = due_ps
             self._alarm = (
-                None if due_ps is None else Alarm(self.env, due_ps, self._boundary, order=self._order)
+                None if due_ps is None else Alarm(self.env, due_ps, self._boundary, None, self._order)
             )
 
     def _boundary(self, _alarm: Alarm) -> None:
@@ -147,13 +148,13 @@ class Node(Generic[J]):
             ticket = sequence.owner
             ticket.unfinished -= 1
             if not ticket.unfinished:
-                self._release(ticket)
+                if self._slots is not None:
+                    self._release(ticket, self._slots)
                 self._leave(ticket)
 
-    def _release(self, ticket: J) -> None:
-        if self._slots is not None:
-            self._slots_free += min(ticket.request.samples, self._slots)
-            self._let_in(self._slots)
+    def _release(self, ticket: J, slots: int) -> None:
+        self._slots_free += min(ticket.request.samples, slots)
+        self._let_in(slots)
 
     def _let_in(self, slots: int) -> None:
         """Free places go to the head of the queue, and nobody passes it."""

@@ -14,16 +14,17 @@ class Members:
 
     def __init__(self) -> None:
         self._nodes: dict[int, Node[Ticket]] = {}
-        self._indexes: list[int] = []  # ascending
+        self.indexes: list[int] = []
+        """Ascending."""
         self._by_load: list[int] = [0]
         """Entry k is a set of indexes, as the bits of an int: those of the nodes with k requests inside."""
         self._least = 0  # entries below it are empty
 
     def __len__(self) -> int:
-        return len(self._indexes)
+        return len(self.indexes)
 
     def __getitem__(self, position: int) -> Node[Ticket]:
-        return self._nodes[self._indexes[position]]
+        return self._nodes[self.indexes[position]]
 
     def __contains__(self, node: Node[Ticket]) -> bool:
         return node.index in self._nodes
@@ -31,7 +32,7 @@ class Members:
     def add(self, node: Node[Ticket]) -> None:
         assert node.index not in self._nodes, node.index
         self._nodes[node.index] = node
-        insort(self._indexes, node.index)
+        insort(self.indexes, node.index)
         load = node.outstanding
         self._by_load += [0] * (load + 1 - len(self._by_load))
         self._by_load[load] |= 1 << node.index
@@ -39,19 +40,25 @@ class Members:
 
     def remove(self, node: Node[Ticket]) -> None:
         del self._nodes[node.index]
-        del self._indexes[bisect_left(self._indexes, node.index)]
+        del self.indexes[bisect_left(self.indexes, node.index)]
         self._by_load[node.outstanding] ^= 1 << node.index
 
-    def moved(self, node: Node[Ticket], before: int) -> None:
-        """`node` had `before` requests inside and has one more or one less now; it need not be a member."""
+    def entered(self, node: Node[Ticket]) -> None:
+        """`node`, a member, has one request more inside."""
         by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
-        if before < len(by_load) and by_load[before] & bit:
-            by_load[before] ^= bit
-            if load == len(by_load):
-                by_load.append(bit)
-            else:
-                by_load[load] |= bit
-            if load < self._least:  # noqa: PLR1730 -- twice for every request, and min() costs thrice as much
+        by_load[load - 1] ^= bit
+        if load == len(by_load):
+            by_load.append(bit)
+        else:
+            by_load[load] |= bit
+
+    def left(self, node: Node[Ticket]) -> None:
+        """`node`, which has been a member but need not be one, has one request less inside."""
+        by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
+        if by_load[load + 1] & bit:
+            by_load[load + 1] ^= bit
+            by_load[load] |= bit
+            if load < self._least:  # noqa: PLR1730 -- for every request, and min() costs thrice as much
                 self._least = load
 
     def least_outstanding(self) -> Node[Ticket]:
@@ -65,5 +72,5 @@ class Members:
 
     def after(self, index: int) -> Node[Ticket]:
         """The next node behind `index`, round and round."""
-        position = bisect_right(self._indexes, index)
-        return self[position if position < len(self._indexes) else 0]
+        position = bisect_right(self.indexes, index)
+        return self[position if position < len(self.indexes) else 0]

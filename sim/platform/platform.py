@@ -7,7 +7,7 @@ from sim.node.kernel import Sequence
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Refusal
+from sim.platform.rate_limit import Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -85,13 +85,13 @@ class Platform:
                 self._end_early(ticket, self.env.now, ticket.leaving)
             else:
                 self._complete(ticket)
-        self._settle(ticket)
+        if ticket.grant is not None:
+            self._settle(ticket, ticket.grant)
         self._record(ticket)
 
-    def _settle(self, ticket: Ticket) -> None:
-        if ticket.grant is not None:
-            output = sum(sequence.generated for sequence in ticket.sequences)
-            ticket.grant.settle(self.env.now, ticket.request.prompt_tokens + output)
+    def _settle(self, ticket: Ticket, grant: Grant) -> None:
+        output = sum(sequence.generated for sequence in ticket.sequences)
+        grant.settle(self.env.now, ticket.request.prompt_tokens + output)
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request
@@ -124,7 +124,8 @@ class Platform:
             return
         if ticket.node is None:
             self._end_early(ticket, self.env.now, outcome)
-            self._settle(ticket)
+            if ticket.grant is not None:
+                self._settle(ticket, ticket.grant)
             self._record(ticket)
             return
         if not ticket.sequences:
@@ -148,20 +149,21 @@ class Platform:
     def _end_early(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
         """Whoever stops waiting closes the connection: it is not released for others."""
         ticket.outcome, ticket.ended_ps = outcome, at_ps
-        self._stop_waiting(ticket)
+        if ticket.deadline is not None:
+            self._stop_waiting(ticket, ticket.deadline)
         _forget_unseen(ticket)
         ticket.sink.ended(at_ps, outcome)
 
     def _close(self, ticket: Ticket, at_ps: int, outcome: str) -> None:
         ticket.outcome, ticket.ended_ps = outcome, at_ps
-        self._stop_waiting(ticket)
+        if ticket.deadline is not None:
+            self._stop_waiting(ticket, ticket.deadline)
         ticket.link.release(ticket.departure.connection, at_ps)
 
-    def _stop_waiting(self, ticket: Ticket) -> None:
+    def _stop_waiting(self, ticket: Ticket, deadline: Alarm) -> None:
         """A deadline means nothing once the outcome is known, and must not be kept until it comes."""
-        if ticket.deadline is not None:
-            self.env.cancel(ticket.deadline)
-            ticket.deadline = None
+        self.env.cancel(deadline)
+        ticket.deadline = None
 
     def record_unfinished(self) -> None:
         """The run is over: whatever is inside is recorded as it stands. Nothing can run after this."""
@@ -184,7 +186,11 @@ class Platform:
         else:
             work, stamps = _together(sequences)
         node = -1 if ticket.node is None else ticket.node.index
-        now = self.env.now
+        connected_ps, arrived_ps = departure.connected_ps, departure.arrived_ps
+        if ticket.admitted_ps < 0:
+            # The way in is foreseen when a request is sent: whoever leaves before never gets there.
+            now = self.env.now
+            connected_ps, arrived_ps = _if_reached(connected_ps, now), _if_reached(arrived_ps, now)
         self.records.add(
             (
                 request.number,
@@ -203,8 +209,8 @@ class Platform:
                 *work,
                 request.intended_ps,
                 departure.sent_ps,
-                _if_reached(departure.connected_ps, now),
-                _if_reached(departure.arrived_ps, now),
+                connected_ps,
+                arrived_ps,
                 ticket.admitted_ps,
                 ticket.overhead_ps,
                 *stamps,
@@ -215,7 +221,6 @@ class Platform:
 
 
 def _if_reached(stamp_ps: int, now_ps: int) -> int:
-    """Of the way in, which is foreseen when a request is sent: whoever leaves before never gets there."""
     return stamp_ps if stamp_ps <= now_ps else -1
 
 

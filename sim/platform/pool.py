@@ -1,6 +1,7 @@
 """The nodes of one model, which may come and go while they serve."""
 
 from collections import deque
+from collections.abc import Callable
 
 from numpy.random import Generator
 
@@ -16,8 +17,10 @@ class Pool:
     def __init__(self, routing: Routing, rng: Generator) -> None:
         self.nodes: list[Node[Ticket]] = []
         """Everyone who ever joined, in that order: their records outlive their service."""
-        self._members = Members()
-        self._choose = routing(self._members, rng)
+        self._members = members = Members()
+        self._choose = routing(members, rng)
+        self.left: Callable[[Node[Ticket]], None] = members.left
+        """To be told when one request is out of a node, which has counted it off already."""
         self._waiting: deque[Ticket] = deque()
 
     def join(self, node: Node[Ticket]) -> None:
@@ -36,13 +39,10 @@ class Pool:
 
     def serve(self, ticket: Ticket) -> None:
         """`ticket` enters the node that the routing policy chooses."""
-        if not self._members:
+        members = self._members
+        if not members.indexes:
             self._waiting.append(ticket)
             return
         node = self._choose(ticket.request)
         node.submit(ticket)
-        self._members.moved(node, node.outstanding - 1)
-
-    def left(self, node: Node[Ticket]) -> None:
-        """One request is out of `node`, which has counted it off already."""
-        self._members.moved(node, node.outstanding + 1)
+        members.entered(node)

@@ -188,10 +188,10 @@ class World:
             self.streams.stream(f"traffic/{name}/arrivals"),
         )
         origin, projects = Origin(self.scenario, name, source), self._projects(name, source)
-        env, platform, numbers = self.env, self.platform, self.numbers
+        env, platform, next_number, request = self.env, self.platform, self.numbers.next, origin.request
 
         def send(pair: SizePair, project: str, sink: Sink = IGNORE, parent: int = -1) -> Ticket:
-            return platform.submit(origin.request(numbers.next(), pair, env.now, project, parent), sink)
+            return platform.submit(request(next_number(), pair, env.now, project, parent), sink)
 
         if source.app is None:
             OpenSource(env, arrivals, lambda: send(next(sizes)[0], next(projects)))
@@ -199,7 +199,7 @@ class World:
         user = self._user(name, source, source.app)
 
         def visit() -> None:
-            number, project = numbers.next(), next(projects)
+            number, project = next_number(), next(projects)
             session = Session(env, lambda pair, sink: send(pair, project, sink, number))
             self.visits.begin(user, number, session, next(sizes))
 

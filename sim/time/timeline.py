@@ -9,6 +9,7 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 from collections.abc import Callable, Generator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 from simpy import Environment, Event, Process
@@ -34,6 +35,10 @@ CANCELLED: Sequence[Callable[[Any], None]] = ()
 class Timeline(Environment):
     """SimPy's environment, with time as whole picoseconds from 0 on."""
 
+    now: int = 0
+    """A plain attribute, which SimPy's own name for it reads and writes: asked ten times for each request."""
+    _now: property = property(attrgetter("now"), lambda self, at_ps: setattr(self, "now", at_ps))
+
     def __init__(self) -> None:
         super().__init__(initial_time=0)
         self.passed = 0
@@ -46,10 +51,6 @@ class Timeline(Environment):
         order is reached, whether it was an event of its own or lay inside a stretch of steps."""
         self._boundary_orders = count(BOUNDARY)
         self._cancelled = 0  # since the last sweep: at most so many are still in the queue
-
-    @property
-    def now(self) -> int:
-        return self._now  # type: ignore[return-value]
 
     @property
     def next_ps(self) -> int | None:
@@ -92,7 +93,7 @@ class Timeline(Environment):
                 return
         order = FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL
         queue: list[Any] = self._queue
-        heappush(queue, (self._now + delay, order, next(self._eid), event))
+        heappush(queue, (self.now + delay, order, next(self._eid), event))
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
@@ -119,21 +120,21 @@ class Timeline(Environment):
         Unlike `run(until=...)` it queues no event of its own, and asks nothing of events but their callbacks.
         """
         queue: list[Any] = self._queue
-        if self._now != at_ps:
+        if self.now != at_ps:
             self.passed = 0
-        instant_ps = self._now
+        instant_ps = self.now
         while queue and queue[0][0] < at_ps:
             now_ps, order, _, event = heappop(queue)
             if now_ps != instant_ps:
-                self._now = instant_ps = now_ps
+                self.now = instant_ps = now_ps
                 self.reached = order
             elif order > self.reached:
                 self.reached = order
             callbacks, event.callbacks = event.callbacks, None
             for callback in callbacks:
                 callback(event)
-        if self._now != at_ps:
-            self._now, self.reached = at_ps, ARRIVAL
+        if self.now != at_ps:
+            self.now, self.reached = at_ps, ARRIVAL
 
     def step(self) -> None:
         """Let the next event happen. Raises EmptySchedule without any."""
@@ -141,8 +142,8 @@ class Timeline(Environment):
         if not queue:
             raise EmptySchedule
         at_ps, order, _, event = heappop(queue)
-        if self._now != at_ps:
-            self._now, self.passed, self.reached = at_ps, 0, order
+        if self.now != at_ps:
+            self.now, self.passed, self.reached = at_ps, 0, order
         elif order > self.reached:
             self.reached = order
         callbacks, event.callbacks = event.callbacks, None
@@ -153,9 +154,9 @@ class Timeline(Environment):
 
     def skip_to(self, at_ps: int) -> None:
         """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
-        assert self._now <= at_ps <= self.peek(), (self._now, at_ps, self.peek())
-        if self._now != at_ps:
-            self._now, self.passed, self.reached = at_ps, 0, ARRIVAL
+        assert self.now <= at_ps <= self.peek(), (self.now, at_ps, self.peek())
+        if self.now != at_ps:
+            self.now, self.passed, self.reached = at_ps, 0, ARRIVAL
 
 
 class Alarm:

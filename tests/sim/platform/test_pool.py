@@ -34,10 +34,9 @@ def test_the_least_loaded_is_the_first_of_the_least_loaded_whatever_happened(mov
         elif move == "leave" and index in inside:
             members.remove(node)
             inside.discard(index)
-        elif move == "more" or (move == "less" and node.outstanding):
-            before = node.outstanding
+        elif (move == "more" and index in inside) or (move == "less" and node.outstanding):
             node.outstanding += 1 if move == "more" else -1
-            members.moved(node, before)
+            (members.entered if move == "more" else members.left)(node)
         assert len(members) == len(inside)
         if inside:
             least = min((nodes[i].outstanding, i) for i in inside)
