@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute
 from api_shim.clocks.clock import Clock
 from api_shim.content.own_words import Synthetic
 from api_shim.content.plan import Content
+from api_shim.dashboard import PAGES
+from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
 from api_shim.routes import chat, completions, description, files, health, models, traces
 from api_shim.settings import ServerSettings
@@ -31,7 +33,7 @@ DESCRIPTION = (
     "OpenAI's API, as the 8080 platform has it, answered by a simulation: "
     "texts are made up, times are the model's."
 )
-GROUPS = [chat, completions, models, files, traces, health, description]
+GROUPS = [chat, completions, models, files, traces, health, description, *PAGES]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 
@@ -61,6 +63,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its times would be the wall's
     )
     app.state.shim = shim
+    app.state.dashboard = Dashboard(shim)
     return app
 
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -118,6 +120,7 @@ def serve(
 ) -> None:
     """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
     from api_shim import listeners
+    from api_shim.dashboard.announcement import announce, new_token
     from api_shim.recording import LiveRecorder
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
@@ -146,6 +149,7 @@ def serve(
     directory = _state_directory(state, port)
     store = Store(directory)
     ports = [listening.getsockname()[1] for listening in sockets]
+    token = new_token()
     behaviour = ServerSettings(
         stream_chunks=stream_chunks,
         flush_ms=flush_ms,
@@ -154,6 +158,7 @@ def serve(
         trace_share=_share(trace_sample, exporting),
         cors_origins=origins,
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
+        dashboard_token=token,
         instance=secrets.token_hex(4),
     )
     raise_file_limit()
@@ -162,14 +167,9 @@ def serve(
     journal = None if recorder is None else recorder.begin(world)
 
     def ready(shim: "Shim") -> None:
-        for number in ports:
-            place = behaviour.place_of_port.get(number) or shim.callers.default_place
-            say(f"http://{host}:{number}/v1 answers callers at {place}")
-        if shim.callers.any_key and behaviour.need_key:
-            say(_any_key(directory))
-        if exporting is not None:
-            share = behaviour.trace_share
-            say(f"traces, of {share:.3g} of all requests and all that say log, go to {exporting.endpoint}")
+        for line in _greeting(shim, f"http://{host}", ports, directory, exporting):
+            say(line)
+        say(announce(f"http://{host}:{ports[0]}", token, directory, to_a_person=sys.stderr.isatty()))
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
 
     shim = asyncio.run(
@@ -190,6 +190,20 @@ def serve(
     _end_traces(shim, exporting)
     if recorder is not None:
         _write(recorder, shim)
+
+
+def _greeting(
+    shim: "Shim", address: str, ports: list[int], directory: Path | None, exporting: "Exporting | None"
+) -> Iterator[str]:
+    settings = shim.settings
+    for number in ports:
+        place = settings.place_of_port.get(number) or shim.callers.default_place
+        yield f"{address}:{number}/v1 answers callers at {place}"
+    if shim.callers.any_key and settings.need_key:
+        yield _any_key(directory)
+    if exporting is not None:
+        share = settings.trace_share
+        yield f"traces, of {share:.3g} of all requests and all that say log, go to {exporting.endpoint}"
 
 
 def _write(recorder: "LiveRecorder", shim: "Shim") -> None:

@@ -31,6 +31,8 @@ class ServerSettings:
     """Whose pages may read the answers in a browser; `*` is everybody's."""
     place_of_port: dict[int, str] = field(default_factory=dict)
     """Where the callers of a listener are."""
+    dashboard_token: str | None = field(default=None, repr=False)
+    """Opens `/dashboard` to whoever shows it; None: there is no dashboard."""
     instance: str = "00000000"
     """Goes into every id, so that two runs of a server do not share any."""
 

@@ -1,6 +1,5 @@
 """`e80sim key create|list|revoke`: the keys that a server on a state directory takes, also while it runs."""
 
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ app = typer.Typer(add_completion=False)
 key = typer.Typer(help="Make, list and revoke API keys. Once there is one, a server takes no others.")
 app.add_typer(key, name="key")
 
-LONGEST_LABEL = 100
 State = Annotated[
     Path, typer.Option(metavar="DIR", help="the server's state directory, as after `serve --state`")
 ]
@@ -32,23 +30,16 @@ def create(
     label: Annotated[str, typer.Option(metavar="TEXT", help="to know it by in the list")] = "",
 ) -> None:
     """Make a key and print it, this once: only a digest of it is kept."""
-    from pydantic import ValidationError
-
-    from api_shim.store.keys import FRESH_BYTES, MOST_KEYS, TooManyKeysError
-    from sim.scenario.schema import ApiKey
+    from api_shim.accounts.new_key import NotAKeyError, check, make_key
+    from api_shim.store.keys import MOST_KEYS, TooManyKeysError
 
     try:
-        ApiKey(project=project)
-    except ValidationError:
-        raise UserError(
-            f"--project {project}: a name is a small letter, then small letters, digits and _"
-        ) from None
-    if len(label) > LONGEST_LABEL:
-        raise UserError(f"--label has {len(label)} characters: at most {LONGEST_LABEL} are taken")
-    secret = f"sk-{secrets.token_urlsafe(FRESH_BYTES)}"
+        check(project, label)
+    except NotAKeyError as error:
+        raise UserError(f"--{error}") from None
     with _keys(state, make=True) as keys:
         try:
-            made = keys.add(secret, label, project, _now_s())
+            secret, made = make_key(keys, project, label, _now_s())
         except TooManyKeysError:
             raise UserError(f"--state {state} has {MOST_KEYS:,} keys, which is all that it takes") from None
     say(f"{made.name} of project {project}; it is not shown again")

@@ -52,10 +52,10 @@ async def create_file(request: Request, shim: TheShim) -> FileObject:
     form = FormReader(request.headers.get("content-type", ""), "file")
     writing = await shim.clock.aside(shim.store.files.begin)
     try:
-        await _receive(request, shim, form, writing)
-        file = await shim.clock.aside(partial(_keep, shim, request.state.caller.project, form, writing))
+        await receive_upload(request, shim, form, writing)
+        file = await shim.clock.aside(partial(keep_upload, shim, request.state.caller.project, form, writing))
     except StorageFullError:
-        raise _no_room() from None
+        raise no_room() from None
     finally:
         await shim.clock.aside(writing.discard)  # what was kept is not there any more
     return FileObject.of(file)
@@ -85,9 +85,9 @@ async def delete_file(request: Request, shim: TheShim, file_id: str) -> FileDele
     try:
         there = await shim.clock.aside(lambda: shim.store.files.remove(project, file_id, shim.clock.unix_s()))
     except StorageFullError:
-        raise _no_room() from None
+        raise no_room() from None
     if not there:
-        raise _no_such_file(file_id)
+        raise no_such_file(file_id)
     return FileDeleted(id=file_id)
 
 
@@ -98,8 +98,12 @@ async def delete_file(request: Request, shim: TheShim, file_id: str) -> FileDele
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
 async def file_content(request: Request, shim: TheShim, file_id: str) -> Response:
-    """The bytes as they were. No browser takes them for a page."""
-    file = await _found(request, shim, file_id)
+    """The bytes as they were."""
+    return await content_of(request, shim, await _found(request, shim, file_id))
+
+
+async def content_of(request: Request, shim: Shim, file: StoredFile) -> Response:
+    """No browser takes it for a page."""
     headers = {
         "content-length": str(file.size_bytes),
         "content-disposition": "attachment",
@@ -110,11 +114,11 @@ async def file_content(request: Request, shim: TheShim, file_id: str) -> Respons
         return Response(media_type=media, headers=headers)
     content = await shim.clock.aside(partial(shim.store.files.open, file))
     if content is None:
-        raise _no_such_file(file.id)
+        raise no_such_file(file.id)
     return StreamingResponse(_pieces(shim, content), media_type=media, headers=headers)
 
 
-async def _receive(request: Request, shim: Shim, form: FormReader, writing: Writing) -> None:
+async def receive_upload(request: Request, shim: Shim, form: FormReader, writing: Writing) -> None:
     """Raises ApiError, and StorageFullError."""
     limit_bytes = shim.settings.file_limit_bytes
     most_bytes = limit_bytes + AROUND_THE_FILE_BYTES
@@ -139,7 +143,7 @@ async def _receive(request: Request, shim: Shim, form: FormReader, writing: Writ
     form.finish()
 
 
-def _keep(shim: Shim, project: str, form: FormReader, writing: Writing) -> StoredFile:
+def keep_upload(shim: Shim, project: str, form: FormReader, writing: Writing) -> StoredFile:
     fields = _upload_fields(form.fields)
     created_s = int(shim.clock.unix_s())
     lasting = fields.expires_after
@@ -177,7 +181,7 @@ async def _found(request: Request, shim: Shim, file_id: str) -> StoredFile:
     project = request.state.caller.project
     file = await shim.clock.aside(lambda: shim.store.files.get(project, file_id, shim.clock.unix_s()))
     if file is None:
-        raise _no_such_file(file_id)
+        raise no_such_file(file_id)
     return file
 
 
@@ -187,7 +191,7 @@ async def _pieces(shim: Shim, content: BinaryIO) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _no_such_file(file_id: str) -> ApiError:
+def no_such_file(file_id: str) -> ApiError:
     message = f"No such File object: {file_id[:LONGEST_ECHO]}"
     return ApiError(HTTPStatus.NOT_FOUND, message, param="id", code="file_not_found")
 
@@ -197,7 +201,7 @@ def _too_large(limit_bytes: int) -> ApiError:
     return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, param="file", code="file_too_large")
 
 
-def _no_room() -> ApiError:
+def no_room() -> ApiError:
     """A second try soon would find the same disk, so clients are told not to."""
     message = "The server's disk is full: nothing was changed."
     headers = {"x-should-retry": "false"}

@@ -12,7 +12,6 @@ from api_shim.store.database import Database, Value
 
 FILE_ID = re.compile(r"file-[0-9a-f]{8}([0-9a-f]{12})", re.ASCII)
 """The server's instance and the row's number."""
-LIVE = "project = ? AND (expires_s IS NULL OR expires_s > ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,10 @@ class Listed(NamedTuple):
 
 
 class Files:
-    """To another project a file does not exist; to nobody does one that has expired."""
+    """To another project a file does not exist; to nobody does one that has expired.
+
+    Project None is all of them, as only whoever runs the server may see and do.
+    """
 
     def __init__(self, database: Database, contents: Callable[[], Contents]) -> None:
         self._database = database
@@ -95,8 +97,9 @@ class Files:
             raise
         return file
 
-    def get(self, project: str, file_id: str, now_s: float) -> StoredFile | None:
-        rows = self._rows(f"{LIVE} AND id = ?", (project, int(now_s), file_id))
+    def get(self, project: str | None, file_id: str, now_s: float) -> StoredFile | None:
+        where, values = _live(project, now_s)
+        rows = self._rows(f"{where} AND id = ?", (*values, file_id))
         return _file(rows[0]) if rows else None
 
     def open(self, file: StoredFile) -> BinaryIO | None:
@@ -111,9 +114,8 @@ class Files:
         assert number is not None
         return self._contents().path(number)
 
-    def page(self, project: str, now_s: float, wanted: Wanted) -> Listed:
-        where: str = LIVE
-        values: tuple[Value, ...] = (project, int(now_s))
+    def page(self, project: str | None, now_s: float, wanted: Wanted) -> Listed:
+        where, values = _live(project, now_s)
         if wanted.purpose is not None:
             where, values = f"{where} AND purpose = ?", (*values, wanted.purpose)
         total, offset = self._count(where, values), wanted.offset
@@ -126,9 +128,10 @@ class Files:
         )
         return Listed([_file(row) for row in rows], offset, total)
 
-    def remove(self, project: str, file_id: str, now_s: float) -> bool:
+    def remove(self, project: str | None, file_id: str, now_s: float) -> bool:
         """Whether it was there; gone for good when this returns."""
-        return bool(self._remove(f"{LIVE} AND id = ?", (project, int(now_s), file_id)))
+        where, values = _live(project, now_s)
+        return bool(self._remove(f"{where} AND id = ?", (*values, file_id)))
 
     def forget_expired(self, now_s: float) -> None:
         self._remove("expires_s <= ?", (int(now_s),))
@@ -160,6 +163,12 @@ def number_of(file_id: str) -> int | None:
     """None if it is no id of ours."""
     found = FILE_ID.fullmatch(file_id)
     return None if found is None else int(found[1], 16)
+
+
+def _live(project: str | None, now_s: float) -> tuple[str, tuple[Value, ...]]:
+    """What has not expired, as SQL and its values."""
+    where, values = "(expires_s IS NULL OR expires_s > ?)", (int(now_s),)
+    return (where, values) if project is None else (f"project = ? AND {where}", (project, *values))
 
 
 def _file(row: sqlite3.Row) -> StoredFile:

@@ -121,12 +121,12 @@ class Metrics(Collector):
 
     def __init__(self, shim: Observed) -> None:
         self._shim = shim
-        self._tallies = {model_id: Tally() for model_id in shim.models}
+        self.tallies = {model_id: Tally() for model_id in shim.models}
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
     def observe(self, exchange: Exchange) -> None:
-        self._tallies[exchange.model_id].observe(exchange)
+        self.tallies[exchange.model_id].observe(exchange)
 
     def describe(self) -> list[Metric]:
         return []  # the registry need not collect once to learn the names
@@ -134,7 +134,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, kind in KINDS.items():
             family = HistogramMetricFamily(f"vllm:{name}", kind.text, labels=MODEL)
-            for model_id, tally in self._tallies.items():
+            for model_id, tally in self.tallies.items():
                 histogram = tally.histograms[name]
                 family.add_metric([model_id], _buckets(histogram, kind.unit), histogram.sum / kind.unit)
             yield family
@@ -152,7 +152,7 @@ class Metrics(Collector):
         refused = CounterMetricFamily(
             "e80sim:requests_refused", "Requests not answered.", labels=(*MODEL, "reason")
         )
-        for model_id, tally in self._tallies.items():
+        for model_id, tally in self.tallies.items():
             prompt.add_metric([model_id], tally.histograms["request_prompt_tokens"].sum)
             output.add_metric([model_id], tally.histograms["request_generation_tokens"].sum)
             for reason, count in tally.answered.items():

@@ -1,6 +1,7 @@
 """The live server as its users meet it: a process, real sockets, curl, a signal."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -70,6 +71,31 @@ def test_each_listener_is_a_place_and_real_time_passes_as_simulated(served: Serv
     assert places["aws_us_west_2"] > 70
 
 
+def test_the_dashboard_opens_with_the_token_that_only_the_servers_user_can_read(tmp_path: Path) -> None:
+    """No line that is kept in a log has it, unless it has no other place."""
+    file = tmp_path / "state" / "dashboard-token"
+    tokens = []
+    for _ in range(2):
+        server = serve(tmp_path, "--state", str(file.parent))
+        assert f"e80sim: dashboard: {server.urls[0]}/dashboard, its token in {file}" in server.lines
+        assert file.stat().st_mode & 0o777 == 0o600
+        token = file.read_text().strip()
+        with httpx.Client(base_url=f"{server.urls[0]}/dashboard", follow_redirects=True) as client:
+            assert "Sign in" in client.get("").text
+            page = client.post("/sign-in", data={"token": token})
+            assert "Sign out" in page.text
+            assert "Sign out" in client.get("/traces").text
+        assert server.end() == 0
+        assert token not in "".join(server.lines)
+        tokens.append(token)
+    assert tokens[0] != tokens[1]
+    server = serve(tmp_path)  # keeps nothing
+    (token,) = re.findall(r"/dashboard#token=([\w-]{43})$", "\n".join(server.lines), re.MULTILINE)
+    reply = httpx.post(f"{server.urls[0]}/dashboard/sign-in", data={"token": token})
+    assert (reply.status_code, reply.headers["location"]) == (303, "/dashboard")
+    server.end()
+
+
 def test_sigterm_lets_answers_end_and_then_exits_cleanly(tmp_path: Path) -> None:
     """The answer takes 1.5 s; the signal comes in the middle of it."""
     server = serve(tmp_path)
@@ -104,7 +130,7 @@ def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Pa
     for client in clients:
         client.close()
     assert server.lines[-1] == "e80sim: none of 5 requests was answered"
-    assert len(server.lines) == 4, server.lines
+    assert len(server.lines) == 5, server.lines
 
 
 def test_a_killed_server_has_kept_what_it_acknowledged(tmp_path: Path) -> None:

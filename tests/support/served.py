@@ -38,7 +38,7 @@ class Served:
 
     @property
     def urls(self) -> list[str]:
-        return re.findall(r"http://[\d.:]+", "\n".join(self.lines))
+        return re.findall(r"(http://[\d.:]+)/v1", "\n".join(self.lines))
 
     def end(self, timeout_s: float = 30) -> int:
         if self.process.poll() is None:

@@ -1,0 +1,243 @@
+"""What the server does at this moment, read off the model and the tallies when somebody looks."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+from api_shim.shim import ServedModel, Shim
+from sim.node.node import Node
+from sim.platform.rate_limit import Limiter
+from sim.platform.ticket import Ticket
+from sim.time.units import PS_PER_MS, s_of_ps
+
+MOST_NODES = 64
+"""Shown of one model; the sums are of all."""
+MOST_OWNERS = 20
+"""Shown of those whose limits count."""
+MOST_LIMITERS = 2000
+"""Looked at, of each budget: others wait meanwhile."""
+RATE_OVER_S = 10.0
+"""Rates are means over this long, or since somebody began to look."""
+LOOK_EVERY_S = 0.9
+MOST_LOOKS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    index: int
+    running: int
+    """Sequences in the batch."""
+    waiting: int
+    kv_blocks_used: int
+    preemptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    id: str
+    most_running: int
+    """On each node: `max_num_seqs`."""
+    kv_blocks: int
+    """Of each node."""
+    nodes: list[NodeState]
+    node_count: int
+    running: int
+    waiting: int
+    kv_blocks_used: int
+    answered: int
+    refused: dict[str, int]
+    """By cause."""
+    ttft_p50_ms: float | None
+    ttft_p99_ms: float | None
+    """Of all requests since the start."""
+
+    @property
+    def kv_share(self) -> float:
+        return self.kv_blocks_used / (self.kv_blocks * self.node_count)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    owner: str
+    """A project, or the name of a key."""
+    model: str
+    batch: bool
+    """Whether it is what batch work spends."""
+    requests: int
+    most_requests: int
+    tokens: int
+    most_tokens: int
+    """Both in a minute."""
+
+    @property
+    def share(self) -> float:
+        return max(self.requests / self.most_requests, self.tokens / self.most_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    simulated_s: float
+    speed: float
+    requests_inside: int
+    streams: int
+    answered: int
+    unanswered: int
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    """Simulated seconds; None on the first look."""
+    course: list[float]
+    """Output tokens per second between looks, oldest first."""
+    lateness_p50_ms: float | None
+    lateness_p99_ms: float | None
+    not_paced: str | None
+    flush_ms: float
+    models: list[ModelState]
+    limits: list[LimitUse]
+    limited_owners: int
+
+
+class Look(NamedTuple):
+    at_s: float
+    """On the clock of whoever looks."""
+    simulated_s: float
+    answered: int
+    output_tokens: int
+
+
+class Course:
+    """Counts at the last looks, so that they have rates. Nobody looks, nothing is done."""
+
+    def __init__(self) -> None:
+        self._looks: deque[Look] = deque(maxlen=MOST_LOOKS)
+
+    def note(self, look: Look) -> None:
+        if self._looks and look.at_s - self._looks[-1].at_s > RATE_OVER_S:
+            self._looks.clear()  # nobody looked: what went on meanwhile is no rate of this moment
+        if not self._looks or look.at_s - self._looks[-1].at_s >= LOOK_EVERY_S:
+            self._looks.append(look)
+
+    def rates(self, now: Look) -> tuple[float | None, float | None]:
+        """(requests, output tokens) per simulated second."""
+        before = next((look for look in self._looks if now.at_s - look.at_s <= RATE_OVER_S), now)
+        lasted_s = now.simulated_s - before.simulated_s
+        if lasted_s <= 0:
+            return None, None
+        return (
+            (now.answered - before.answered) / lasted_s,
+            (now.output_tokens - before.output_tokens) / lasted_s,
+        )
+
+    def tokens_per_s(self) -> list[float]:
+        return [
+            (later.output_tokens - look.output_tokens) / (later.simulated_s - look.simulated_s)
+            for look, later in pairwise(self._looks)
+            if later.simulated_s > look.simulated_s
+        ]
+
+
+class LiveView:
+    def __init__(self, shim: Shim) -> None:
+        self._shim = shim
+        self._course = Course()
+
+    @cached_property
+    def _most_running(self) -> dict[str, int]:
+        """Of each node, by the name of its model."""
+        models = self._shim.world.scenario.models
+        return {name: spec.build_hardware().max_num_seqs for name, spec in models.items()}
+
+    def moment(self) -> Moment:
+        """Looks at the model, hence where the loop runs and not aside."""
+        shim = self._shim
+        now_ps = shim.clock.reach()
+        pools = shim.world.platform.pools.values()
+        tokens = sum(node.kernel.output_tokens_done for pool in pools for node in pool.nodes)
+        look = Look(shim.clock.unix_s(), s_of_ps(now_ps), shim.served, tokens)
+        self._course.note(look)
+        requests_per_s, tokens_per_s = self._course.rates(look)
+        limits = sorted(_limits(shim, now_ps), key=lambda use: use.share, reverse=True)
+        lateness = shim.pacing.lateness
+        return Moment(
+            simulated_s=s_of_ps(now_ps),
+            speed=shim.clock.speed,
+            requests_inside=len(shim.world.platform.inside),
+            streams=shim.streams,
+            answered=shim.served,
+            unanswered=shim.unanswered,
+            requests_per_s=requests_per_s,
+            output_tokens_per_s=tokens_per_s,
+            course=self._course.tokens_per_s(),
+            lateness_p50_ms=_ms(lateness.quantile(0.5)),
+            lateness_p99_ms=_ms(lateness.quantile(0.99)),
+            not_paced=shim.pacing.why_not(),
+            flush_ms=shim.settings.flush(shim.streams),
+            models=[
+                _model_state(shim, model, self._most_running[model.name], now_ps)
+                for model in shim.models.values()
+            ],
+            limits=limits[:MOST_OWNERS],
+            limited_owners=len(limits),
+        )
+
+
+def _model_state(shim: Shim, model: ServedModel, most_running: int, now_ps: int) -> ModelState:
+    nodes = [_node_state(node, now_ps) for node in shim.world.platform.pools[model.name].nodes]
+    tally = shim.metrics.tallies[model.id]
+    ttft = tally.histograms["time_to_first_token_seconds"]
+    return ModelState(
+        id=model.id,
+        most_running=most_running,
+        kv_blocks=shim.world.kv_blocks[model.name],
+        nodes=nodes[:MOST_NODES],
+        node_count=len(nodes),
+        running=sum(node.running for node in nodes),
+        waiting=sum(node.waiting for node in nodes),
+        kv_blocks_used=sum(node.kv_blocks_used for node in nodes),
+        answered=sum(tally.answered.values()),
+        refused=dict(tally.refused),
+        ttft_p50_ms=_ms(ttft.quantile(0.5)),
+        ttft_p99_ms=_ms(ttft.quantile(0.99)),
+    )
+
+
+def _node_state(node: Node[Ticket], now_ps: int) -> NodeState:
+    kernel = node.kernel
+    return NodeState(
+        index=node.index,
+        running=kernel.running,
+        waiting=max(0, node.outstanding - kernel.running),
+        kv_blocks_used=kernel.blocks_in_use(now_ps),
+        preemptions=kernel.preemptions,
+    )
+
+
+def _limits(shim: Shim, now_ps: int) -> Iterator[LimitUse]:
+    """Of those who asked within the last minute: no other limit is in use."""
+    for model in shim.models.values():
+        admission = shim.world.platform.gateway.admissions[model.name]
+        for batch, budget in ((False, admission.budget), (True, admission.batch_budget)):
+            if budget is None:
+                continue
+            for owner, limiter in islice(budget.limiters.items(), MOST_LIMITERS):
+                if not limiter.is_as_new(now_ps):
+                    yield _limit_use(owner, model.id, limiter, now_ps, batch=batch)
+
+
+def _limit_use(owner: str, model: str, limiter: Limiter, now_ps: int, *, batch: bool) -> LimitUse:
+    requests, tokens = limiter.requests, limiter.tokens
+    return LimitUse(
+        owner=owner,
+        model=model,
+        batch=batch,
+        requests=requests.used(now_ps),
+        most_requests=requests.limit,
+        tokens=tokens.used(now_ps),
+        most_tokens=tokens.limit,
+    )
+
+
+def _ms(value_ps: int | None) -> float | None:
+    return None if value_ps is None else value_ps / PS_PER_MS
