@@ -1,8 +1,9 @@
 """tools/mutants.py [PATTERN]: break the rules one at a time, and name each break that no test notices.
 
 mutmut makes the mutants of the files that `[tool.mutmut]` of pyproject.toml lists, and tries on each those of
-the tests listed there that come by. A PATTERN such as `sim.platform.*` takes a part of them. What is known is
-not tried again: remove `mutants/` after tests have changed. Exit code 1 where more than LIMIT survive.
+the tests listed there that come by. A PATTERN such as `sim.platform.*` tries a part of them; the pattern
+`survivors` tries those anew that no test has noticed so far. Without a pattern only those are tried that
+never were, so that a run may be interrupted. Exit code 1 where more than LIMIT of what was tried survive.
 Mutants that change nothing that anybody could notice stand in equivalent-mutants.toml beside this file.
 """
 
@@ -13,13 +14,14 @@ import sys
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
 LIMIT = 0.05
 NOTICED = {"killed", "timeout", "segfault"}
 """A test that would never end has noticed too."""
+UNNOTICED = {"survived", "no tests"}
+UNTRIED = "not checked"
 REFUSED = "caught by type check"
 """No mutant that could be on a branch whose checks pass."""
 WORDS = ("refused", "made", "equivalent", "survived")
@@ -48,13 +50,15 @@ class Mutant(NamedTuple):
 
 
 def main(patterns: Sequence[str]) -> int:
+    if patterns == ["survivors"]:
+        patterns = [mutant.name for mutant in results() if mutant.status in UNNOTICED]
     mutmut("run", "--max-children", str(os.cpu_count() or 2), *patterns, quiet=False)
     known = {
         (e["file"], e["function"], e["becomes"]) for e in tomllib.loads(EQUIVALENT.read_text())["mutant"]
     }
     by_file: dict[str, Counter[str]] = defaultdict(Counter)
     for mutant in results():
-        if patterns and not any(fnmatch(mutant.name, pattern) for pattern in patterns):
+        if mutant.status == UNTRIED:
             continue
         by_file[mutant.file]["refused" if mutant.status == REFUSED else "made"] += 1
         if mutant.status in {REFUSED, *NOTICED}:

@@ -242,6 +242,7 @@ def test_the_correlation_of_batches_worked_by_hand() -> None:
     ("counts", "cuts"),
     [
         ([200, 200, 200], [0, 1, 2, 3]),
+        ([199, 200], [0, 2]),
         ([200, 200, 199], [0, 1, 3]),  # what is too small at the end joins the part before it
         ([200, 200, 1, 100, 98], [0, 1, 5]),
         ([100, 100, 50, 200, 20, 20], [0, 2, 6]),
@@ -400,3 +401,17 @@ def test_a_correlation_has_no_unit() -> None:
     found = estimate(mean(samples(np.repeat(turning(6, 20), 10) / 1000)))
     assert found.batches is not None
     assert found.batches.lag_one == pytest.approx(0.35)
+
+
+def test_samples_leave_out_what_is_no_number_and_replications_that_nobody_asked_for() -> None:
+    values, replication = np.array([1.0, np.nan, 3.0, 4.0]), np.array([0, 0, 1, 2])
+    kept = Samples.of(values, replication, [0, 1, 2])
+    assert (kept.values.tolist(), kept.counts.tolist()) == ([1, 3, 4], [1, 1, 1])
+    assert Samples.of(values[2:], replication[2:], [1]).counts.tolist() == [1]
+    assert Samples.of(values[2:], replication[2:], [1, 2]).values.tolist() == [3, 4]
+
+
+def test_an_interval_is_kept_within_what_a_quantity_can_be() -> None:
+    wide = Estimate(0.5, -0.2, 1.3, 9)
+    assert wide.within(0.0, 1.0) == Estimate(0.5, 0.0, 1.0, 9)
+    assert wide.within(0.0) == Estimate(0.5, 0.0, 1.3, 9)

@@ -97,6 +97,33 @@ def test_the_window_of_answers_is_forgotten_after_more_than_a_time_out() -> None
         assert caller.whole(departure, now_ps, 24_800) == now_ps + (held_ms + 35) * MS
 
 
+@pytest.mark.parametrize(
+    ("path", "after_ms", "events"),
+    [
+        (line(70), 0, 77),  # ten segments of 1,448 bytes, 186 bytes an event
+        (line(70), 69, 77),
+        (line(70), 70, 233),  # 10 + 20
+        (line(70), 140, 544),  # 10 + 20 + 40
+        (line(0, 0.1), 0, 1),
+        (line(0, 0.1), 100, 7),  # one every 14.88 ms after the first
+        (line(1000, 0.1), 10_000, 673),
+    ],
+)
+def test_a_path_brings_no_more_events_than_its_window_and_its_thinnest_hop_let_through(
+    path: Path, after_ms: int, events: int
+) -> None:
+    caller = link(path)
+    departure = caller.send(0, 10)
+    caller.begins(departure, 1 * S)
+    assert caller.events_after(departure, after_ms * MS) == events
+
+
+def test_the_events_that_a_span_has_room_for_are_rounded_up() -> None:
+    thin = link(line(10, 0.1))
+    assert [thin.events_within(span_ms * MS) for span_ms in (0, 1, 14, 15)] == [0, 1, 1, 2]
+    assert link(line(10)).events_within(15 * MS) == 0
+
+
 def test_a_fast_stream_to_a_far_caller_waits_for_the_window() -> None:
     # 1,000 events are 186,000 bytes, 129 segments: 10 + 20 + 40 + 59 in four flights.
     assert streamed_ms(link(line(70)), 1000, 70.6, 1000)[1] == 1000 + 3 * 70 + 35
