@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.clock import Clock
 from api_shim.content.own_words import Synthetic
 from api_shim.content.plan import Content
 from api_shim.dashboard import PAGES
 from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
-from api_shim.routes import chat, completions, description, files, health, models, traces
+from api_shim.routes import batches, chat, completions, description, files, health, models, traces
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
@@ -33,7 +34,7 @@ DESCRIPTION = (
     "OpenAI's API, as the 8080 platform has it, answered by a simulation: "
     "texts are made up, times are the model's."
 )
-GROUPS = [chat, completions, models, files, traces, health, description, *PAGES]
+GROUPS = [chat, completions, models, files, batches, traces, health, description, *PAGES]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 
@@ -64,6 +65,7 @@ def create_app(
     )
     app.state.shim = shim
     app.state.dashboard = Dashboard(shim)
+    app.state.batches = BatchRunner(shim, batches.ENDPOINTS)
     return app
 
 

@@ -71,7 +71,7 @@ class Generating(Generic[AnyUnderstood]):
                 prompt.ask,
                 prompt.tokens,
                 stream=understood.stream,
-                priority=understood.priority,
+                priority=understood.priority if asker.priority is None else asker.priority,
             )
             exchanges.append(exchange)
 

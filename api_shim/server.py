@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from api_shim.app import create_app
+from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
 from api_shim.settings import ServerSettings
@@ -120,10 +121,13 @@ async def serve(
         # What stands now stays: the collector need not walk through it again.
         gc.collect()
         gc.freeze()
+        batches: BatchRunner = app.state.batches
+        await batches.resume()
         server = _Server(config)
         announcing = asyncio.create_task(_announce(server, shim, ready))
         await server.serve(list(sockets))
         announcing.cancel()
+        await batches.stop()
         await shim.tracer.close()
     finally:
         pacer.close()

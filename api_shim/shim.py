@@ -144,6 +144,8 @@ class Shim:
             priority=caller.priority if priority is None else priority,
             batch=caller.batch,
         )
+        if asker.until_room is not None:
+            await asker.until_room(request)
         call = Call(self.clock, self.world.platform, request, asker.request_id, self.journal)
         exchange = Exchange(self, call, plan, model.id, asker.trace)
         if asker.trace is not None:

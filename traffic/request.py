@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-CallerKind = Literal["source", "app", "key"]
+CallerKind = Literal["source", "app", "key", "inside"]
+"""`inside` are parts of the platform itself, which have no way to go to its gateway."""
 
 INTERACTIVE_PRIORITY = 0
 BATCH_PRIORITY = 100
@@ -58,7 +59,7 @@ class Request:
 
 
 def caller_named(kind: CallerKind, name: str) -> str:
-    """A source, an app and an API key of one name are three callers, with connections of their own."""
+    """Callers of one name and different kinds are apart, with connections of their own."""
     return f"{kind}/{name}"
 
 

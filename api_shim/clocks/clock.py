@@ -4,6 +4,7 @@ Nothing else in `api_shim` may look at a clock. Model time is whole picoseconds;
 and `ps_of_s` and `s_of_ps` of `sim.time.units` are the only way from one to the other.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -53,6 +54,16 @@ class Clock(Protocol):
     def date_ns(self, at_ps: int) -> int:
         """Nanoseconds since 1970, of an instant in the client's time: 1,000 ps are one only at speed 1."""
         ...
+
+
+async def sleep_until(clock: Clock, at_ps: int) -> None:
+    """In simulated time."""
+    woken = asyncio.Event()
+    alarm = clock.call_at(at_ps, woken.set)
+    try:
+        await woken.wait()
+    finally:
+        clock.timeline.cancel(alarm)
 
 
 def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> Alarm:

@@ -19,10 +19,10 @@ from api_shim.dashboard.pages import (
     see_other,
 )
 from api_shim.routes.described import TheShim
-from api_shim.routes.files import content_of, keep_upload, no_room, no_such_file, receive_upload
+from api_shim.routes.files import content_of, keep_upload, no_such_file, receive_upload
 from api_shim.store.files import Wanted
 from api_shim.store.full_disk import StorageFullError
-from api_shim.wire.errors import bad_value
+from api_shim.wire.errors import bad_value, no_room
 from api_shim.wire.file_objects import Purpose
 from api_shim.wire.multipart import FormReader
 

@@ -9,11 +9,10 @@ from starlette.responses import Response
 from api_shim.accounts.new_key import LONGEST_LABEL, NotAKeyError, make_key
 from api_shim.dashboard.pages import ROOT, SignedForm, SignedIn, page, page_router, see_other
 from api_shim.routes.described import TheShim
-from api_shim.routes.files import no_room
 from api_shim.shim import Shim
 from api_shim.store.full_disk import StorageFullError
 from api_shim.store.keys import MOST_KEYS, Keys, StoredKey, TooManyKeysError
-from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value
+from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, no_room
 
 router = page_router()
 

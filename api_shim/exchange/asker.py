@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from api_shim.accounts.callers import Caller
 from api_shim.exchange.request_trace import RequestTrace
+from traffic.request import Request
 
 
 class Asker(NamedTuple):
@@ -18,3 +19,7 @@ class Asker(NamedTuple):
     trace: RequestTrace | None = None
     until_gone: Callable[[], Awaitable[None]] | None = None
     """Ends when the asker has left, which takes its requests out of the model; None: it stays."""
+    priority: int | None = None
+    """Of all its requests; None: what a body states, or else the caller's."""
+    until_room: Callable[[Request], Awaitable[None]] | None = None
+    """Is waited for before a request is sent, by an asker who would rather wait than be refused."""

@@ -222,17 +222,19 @@ class StreamForm(NamedTuple):
     """What a client says of a stream in its headers."""
 
     from_8080: bool
-    """8080's own SDK, by its user agent, which is plain httpx's.
-
-    It needs the usage of a stream and cannot ask for it, and takes calls only in one piece.
-    """
+    """8080's SDK needs the usage of a stream and cannot ask for it, and takes calls only in one piece."""
     stamps: bool
     """Whether the stream ends with a comment that holds them."""
 
 
+def is_from_8080(request: Request) -> bool:
+    """Whether 8080's own SDK sent it, by its user agent, which is plain httpx's."""
+    return request.headers.get("user-agent", "").startswith("python-httpx/")
+
+
 def stream_options(request: Request) -> StreamForm:
     """Raises ApiError, before anything is asked of the model."""
-    from_8080 = request.headers.get("user-agent", "").startswith("python-httpx/")
+    from_8080 = is_from_8080(request)
     wanted = request.headers.get(COMMENT_HEADER)
     if wanted is None:
         return StreamForm(from_8080, shim_of(request).settings.sim_comment)

@@ -84,8 +84,8 @@ class PlainRoute(APIRoute):
     Dependencies and models describe what the endpoint reads and writes itself.
     """
 
-    event: type[BaseModel]
-    """What the events of its streams hold."""
+    event: type[BaseModel] | None = None
+    """What the events of its streams hold, if it has any."""
 
     def __init__(self, path: str, endpoint: RequestHandler, **description: Any) -> None:  # noqa: ANN401 -- FastAPI's many
         super().__init__(path, endpoint, **description)
@@ -109,7 +109,7 @@ def add_generating(
         endpoint,
         methods=["POST"],
         summary=summary,
-        dependencies=[Depends(_taking(body))],
+        dependencies=[Depends(_taking(body)), Depends(_headers)],
         response_model=answer,
         response_description="In one piece, or with `stream` as server-sent events that end with `[DONE]`",
         responses={200: {"headers": headers, "content": {"text/event-stream": _events(event)}}},
@@ -118,6 +118,27 @@ def add_generating(
     route = router.routes[-1]
     assert isinstance(route, PlainRoute)
     route.event = event
+
+
+def add_described(
+    router: APIRouter,
+    path: str,
+    endpoint: RequestHandler,
+    *,
+    body: type[Body],
+    answer: type[BaseModel],
+    summary: str,
+) -> None:
+    """An endpoint that reads its body itself, since FastAPI sets no bound to it."""
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=["POST"],
+        summary=summary,
+        dependencies=[Depends(_taking(body))],
+        response_model=answer,
+        route_class_override=PlainRoute,
+    )
 
 
 def _events(event: type[BaseModel]) -> Json:
@@ -136,8 +157,13 @@ def _events(event: type[BaseModel]) -> Json:
 def _taking(body: type[Body]) -> Callable[..., Awaitable[None]]:
     """A dependency that nobody calls: what FastAPI reads off it stands in the description."""
 
-    async def taken(body: Body, headers: Annotated[GenerationHeaders, Header()]) -> None:
+    async def taken(body: Body) -> None:
         raise NotImplementedError
 
     taken.__annotations__["body"] = body
     return taken
+
+
+async def _headers(headers: Annotated[GenerationHeaders, Header()]) -> None:
+    """The same."""
+    raise NotImplementedError

@@ -45,7 +45,7 @@ def _event_schemas(routes: Iterable[BaseRoute]) -> Json:
     """FastAPI describes streams or answers in one piece, not an endpoint that gives either."""
     schemas: Json = {}
     for route in routes:
-        if isinstance(route, PlainRoute):
+        if isinstance(route, PlainRoute) and route.event is not None:
             schema = route.event.model_json_schema(ref_template=SCHEMA_OF)
             schemas |= schema.pop("$defs", {}) | {route.event.__name__: schema}
     return schemas

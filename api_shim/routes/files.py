@@ -18,7 +18,7 @@ from api_shim.store.contents import Writing
 from api_shim.store.files import StoredFile
 from api_shim.store.full_disk import StorageFullError
 from api_shim.wire.body import MEBIBYTE, checked_strings
-from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError, bad_value
+from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, no_room
 from api_shim.wire.file_objects import FileDeleted, FileList, FileObject, ListQuery, Purpose, UploadFields
 from api_shim.wire.multipart import FormReader
 
@@ -199,12 +199,3 @@ def no_such_file(file_id: str) -> ApiError:
 def _too_large(limit_bytes: int) -> ApiError:
     message = f"The file is larger than {limit_bytes:,} bytes."
     return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, param="file", code="file_too_large")
-
-
-def no_room() -> ApiError:
-    """A second try soon would find the same disk, so clients are told not to."""
-    message = "The server's disk is full: nothing was changed."
-    headers = {"x-should-retry": "false"}
-    return ApiError(
-        HTTPStatus.INSUFFICIENT_STORAGE, message, type=SERVER, code="storage_full", headers=headers
-    )

@@ -8,7 +8,7 @@ from tempfile import NamedTemporaryFile
 
 from api_shim.store.full_disk import noticing_full_disk
 
-INCOMING = "incoming-"
+INCOMING, HELD = "incoming-", "held-"
 BYTES_PER_SYNC = 8 * 2**20
 """So that the last sync, for which others wait, has little left to do."""
 
@@ -41,11 +41,7 @@ class Writing:
         """Under its name, durably, after `finish`."""
         with noticing_full_disk():
             Path(self._file.name).rename(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _sync_folder(path.parent)
 
     def discard(self) -> None:
         """Nothing where it was kept."""
@@ -75,8 +71,34 @@ class Contents:
     def remove(self, number: int) -> None:
         self.path(number).unlink(missing_ok=True)
 
+    def hold(self, number: int, holder: int) -> None:
+        """Keep a content for a batch, durably, whatever becomes of the file. Raises FileNotFoundError."""
+        with noticing_full_disk():
+            self.held(holder).hardlink_to(self.path(number))
+            _sync_folder(self.folder)
+
+    def held(self, holder: int) -> Path:
+        return self.folder / f"{HELD}{holder}"
+
+    def let_go(self, holder: int) -> None:
+        self.held(holder).unlink(missing_ok=True)
+
     def sweep(self, known: set[int]) -> None:
         """What a killed server left: contents that nobody was told of, or whose rows are gone."""
         for path in self.folder.iterdir():
             if path.name.startswith(INCOMING) or (path.name.isdecimal() and int(path.name) not in known):
                 path.unlink()
+
+    def sweep_held(self, holders: set[int]) -> None:
+        """The same for what batches held that are over, or that nobody was told of."""
+        for path in self.folder.glob(f"{HELD}*"):
+            if int(path.name.removeprefix(HELD)) not in holders:
+                path.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -28,6 +28,7 @@ class StoredFile:
 
 
 COLUMNS = ", ".join(StoredFile.__slots__)
+Along = Callable[[sqlite3.Connection, StoredFile], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,12 @@ class Files:
         purpose: str,
         created_s: int,
         expires_s: int | None,
+        along: Along | None = None,
     ) -> StoredFile:
-        """Row and content are durable when this returns. Raises StorageFullError; then neither is there."""
+        """Row and content are durable when this returns. Raises StorageFullError; then neither is there.
+
+        `along` is done in the same transaction.
+        """
         writing.finish()
         self.forget_expired(created_s)
         contents, number = self._contents(), 0
@@ -90,6 +95,8 @@ class Files:
                     f"INSERT INTO files (number, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our own names
                     (number, *astuple(file)),
                 )
+                if along is not None:
+                    along(connection, file)
                 writing.keep(contents.path(number))
         except BaseException:
             if number:

@@ -54,6 +54,51 @@ MIGRATIONS = (
         detail BLOB NOT NULL  -- zlib, JSON
     ) STRICT;
     """,
+    """
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        key TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        source TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        input_file_id TEXT NOT NULL,
+        metadata TEXT,  -- JSON
+        outputs_last_s INTEGER,
+        status TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        updated_s INTEGER NOT NULL,
+        in_progress_s INTEGER,
+        finalizing_s INTEGER,
+        completed_s INTEGER,
+        failed_s INTEGER,
+        expired_s INTEGER,
+        cancelling_s INTEGER,
+        cancelled_s INTEGER,
+        model TEXT,
+        output_file_id TEXT,
+        error_file_id TEXT,
+        errors TEXT,  -- JSON
+        lines INTEGER NOT NULL DEFAULT 0,
+        lines_answered INTEGER NOT NULL DEFAULT 0,
+        lines_failed INTEGER NOT NULL DEFAULT 0,
+        input_tokens INTEGER NOT NULL DEFAULT 0,
+        output_tokens INTEGER NOT NULL DEFAULT 0,
+        reasoning_tokens INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX batches_of_project ON batches (project, number);
+    CREATE INDEX batches_to_run ON batches (number)
+        WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling');
+    CREATE TABLE batch_results (
+        batch INTEGER NOT NULL REFERENCES batches,
+        line INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        result BLOB NOT NULL,  -- a line of the output or error file
+        PRIMARY KEY (batch, line)  -- no request is run again whose result is here
+    ) STRICT;
+    """,
 )
 
 

@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 from typing import IO
 from weakref import finalize
 
+from api_shim.store.batches import Batches
 from api_shim.store.contents import Contents
 from api_shim.store.database import Database
 from api_shim.store.files import Files
@@ -35,6 +36,7 @@ class Store:
         self.database = Database(None if directory is None else directory / DATABASE)
         self.files = Files(self.database, lambda: self._contents)
         self.traces = Traces(self.database)
+        self.batches = Batches(self.database, lambda: self._contents)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:
@@ -64,6 +66,7 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.database.open()
             self.files.sweep()
+            self.batches.sweep()
         except BlockingIOError:
             self.close()
             raise UserError(

@@ -66,3 +66,12 @@ def not_routed(request: Request, error: HTTPException) -> ApiError:
 def crashed() -> ApiError:
     message = "The server had an error while processing your request. Sorry about that!"
     return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, message, type=SERVER)
+
+
+def no_room() -> ApiError:
+    """A second try soon would find the same disk, so clients are told not to."""
+    message = "The server's disk is full: nothing was changed."
+    headers = {"x-should-retry": "false"}
+    return ApiError(
+        HTTPStatus.INSUFFICIENT_STORAGE, message, type=SERVER, code="storage_full", headers=headers
+    )

@@ -1,7 +1,6 @@
 """Files on the wire: OpenAI's object and list, with what 8080's own client reads beside them."""
 
 from datetime import UTC, datetime
-from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 from api_shim.store.files import Listed, StoredFile, Wanted, number_of
 from api_shim.wire.body import Body
 from api_shim.wire.errors import bad_value
+from api_shim.wire.paging import Page
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data"]
 """Not `evals`, which OpenAI's own object does not have: one such file makes strict clients refuse lists."""
@@ -73,40 +73,13 @@ class FileObject(BaseModel):
         )
 
 
-class FileList(BaseModel):
-    object: Literal["list"] = "list"
+class FileList(Page):
     data: list[FileObject]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-    has_previous: bool
-    total: int
-    total_pages: int
-    page: int
-    limit: int
-    offset: int
-    next_page: int | None
-    previous_page: int | None
 
     @classmethod
     def of(cls, listed: Listed, limit: int) -> Self:
         data = [FileObject.of(file) for file in listed.files]
-        page = listed.offset // limit + 1
-        has_more = listed.offset + len(data) < listed.total
-        return cls(
-            data=data,
-            first_id=data[0].id if data else None,
-            last_id=data[-1].id if data else None,
-            has_more=has_more and bool(data),
-            has_previous=listed.offset > 0,
-            total=listed.total,
-            total_pages=ceil(listed.total / limit),
-            page=page,
-            limit=limit,
-            offset=listed.offset,
-            next_page=page + 1 if has_more and data else None,
-            previous_page=page - 1 if page > 1 else None,
-        )
+        return cls(data=data, **cls.around([one.id for one in data], listed.offset, listed.total, limit))
 
 
 class FileDeleted(BaseModel):

@@ -49,9 +49,9 @@ class Network:
         self._facts = network_facts().with_stated(settings.values)
         self.wire = transport_of(self._facts)
         self.path = cache(self._path)
-        """(a, b) -> from place `a` to place `b`, by default the gateway. Links share it."""
+        """(a, b) -> from place `a` to place `b`, by default the gateway, as None is. Links share it."""
 
-    def _path(self, a: str, b: str | None = None) -> Path:
+    def _path(self, a: str | None, b: str | None = None) -> Path:
         return self.path_between(self._end(a), self._end(b))
 
     def path_between(self, a: PlaceSpec, b: PlaceSpec) -> Path:
@@ -71,7 +71,7 @@ class Network:
 
     def link(
         self,
-        a: str,
+        a: str | None,
         b: str | None,
         rng: Generator,
         *,
@@ -79,7 +79,7 @@ class Network:
         users: int = 1,
         block: int = MESSAGE_BLOCK,
     ) -> Link:
-        """The connections of a caller at `a` to a server at `b`."""
+        """The connections of a caller at `a` to a server at `b`; None is the gateway."""
         return Link(self.path(a, b), rng, self.keep_alive(self._end(a), connections, users), self.wire, block)
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:

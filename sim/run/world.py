@@ -164,6 +164,8 @@ class World:
             return self._network.link(place, None, rng, block=KEY_BLOCK)
         rng = self.streams.stream(f"network/{caller}/{place}")
         kind, _, name = caller.partition("/")
+        if kind == "inside":
+            return self._network.link(None, None, rng)
         if kind == "source":
             source = self.scenario.traffic[name]
             return self._network.link(place, None, rng, connections=source.connections, users=source.users)

@@ -330,6 +330,12 @@ class Serve(Section):
     output: Length | None = Field(
         None, description="lengths of answers; absent: those of the first source that asks this model"
     )
+    batch_requests_in_flight: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="so many of its requests each batch of `/v1/batches` keeps inside the platform at a time",
+    )
 
 
 class Variant(Section):

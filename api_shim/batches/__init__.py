@@ -1,0 +1,1 @@
+"""Batches: a file of requests, run behind everybody else."""
