@@ -11,7 +11,7 @@ class Synthetic:
     paced = True
 
     async def plan(self, ask: ContentAsk) -> ContentPlan:
-        return structured(ask) or await sentences(ask)
+        return await structured(ask) or await sentences(ask)
 
 
 class Echo:
@@ -20,4 +20,4 @@ class Echo:
     paced = True
 
     async def plan(self, ask: ContentAsk) -> ContentPlan:
-        return demanded(ask) or spoken(ask, ask.last_user_text)
+        return await demanded(ask) or spoken(ask, ask.last_user_text)

@@ -15,10 +15,12 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 @dataclass(frozen=True, slots=True)
 class CallableTool:
-    """A function that the model may call."""
+    """A tool that the model may call."""
 
     name: str
     arguments: Schema
+    """Or its input, if that is text."""
+    takes_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

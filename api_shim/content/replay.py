@@ -59,7 +59,7 @@ class Replay:
     async def plan(self, ask: ContentAsk) -> ContentPlan:
         line = self._belonging(ask) or self._in_turn(ask)
         if line is None:
-            return demanded(ask) or spoken(ask, "")
+            return await demanded(ask) or spoken(ask, "")
         return plan_of_calls(ask, line.calls) if line.content is None else spoken(ask, line.content)
 
     def _belonging(self, ask: ContentAsk) -> ReplayLine | None:

@@ -26,7 +26,7 @@ class Upstream:
         self._client = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
 
     async def plan(self, ask: ContentAsk) -> ContentPlan:
-        return demanded(ask) or spoken(ask, await self._words(ask))
+        return await demanded(ask) or spoken(ask, await self._words(ask))
 
     async def _words(self, ask: ContentAsk) -> str:
         body: dict[str, Any] = {

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from api_shim.content.logprobs import chat_entries, completion_logprobs
 from api_shim.content.plan import Part, Stretch
+from api_shim.exchange.call_form import CallForm
 from api_shim.wire.errors import ApiError
 
 Json = dict[str, Any]
@@ -39,11 +40,6 @@ def quoted(piece: str) -> str:
 
 
 ALL_TEXT = Part("text", 0, 0)
-
-
-def call_json(new_id: Callable[[str], str], name: str, arguments: str) -> Json:
-    function = {"name": name, "arguments": arguments}
-    return {"id": new_id("call_"), "type": "function", "function": function}
 
 
 class ChunkWriter(Protocol):
@@ -165,7 +161,7 @@ class _Writer:
 
 
 class ChatWriter(_Writer):
-    """`new_id` makes the ids of calls. `whole_calls` sends each in one chunk, when it is complete."""
+    """`whole_calls` sends each call in one chunk, when it is complete."""
 
     def __init__(
         self,
@@ -174,11 +170,11 @@ class ChatWriter(_Writer):
         *,
         with_usage: bool,
         running: RunningUsage | None = None,
-        new_id: Callable[[str], str],
+        calls: CallForm,
         whole_calls: bool = False,
     ) -> None:
         super().__init__(envelope, logprobs, with_usage=with_usage, running=running)
-        self._new_id = new_id
+        self._calls = calls
         self._whole_calls = whole_calls
         self._held: dict[int, str] = {}
         """Of the call that a choice is at, what has not been sent."""
@@ -215,8 +211,7 @@ class ChatWriter(_Writer):
 
     def _call(self, choice: int, part: Part, arguments: str) -> bytes:
         """Its first chunk, which alone has id and name."""
-        call = {"index": part.number, **call_json(self._new_id, part.name, arguments)}
-        delta = {"tool_calls": [call]}
+        delta = self._calls.first_delta(part.number, part.name, arguments)
         return self._choice({"index": choice, "delta": delta, "logprobs": None, "finish_reason": None})
 
     def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
@@ -224,11 +219,12 @@ class ChatWriter(_Writer):
         if part.kind == "reasoning":
             delta = {"reasoning": text}
         elif part.kind == "call":
-            delta = {"tool_calls": [{"index": part.number, "function": {"arguments": text}}]}
+            delta = self._calls.further_delta(part.number, part.name, text)
         return {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": None}
 
     def closing(self, choice: int, finish_reason: str) -> bytes:
-        return self._choice({"index": choice, "delta": {}, "logprobs": None, "finish_reason": finish_reason})
+        reason = self._calls.finish_reason(finish_reason)
+        return self._choice({"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason})
 
 
 class CompletionWriter(_Writer):

@@ -14,7 +14,8 @@ from api_shim.content.reasoning import length_factor, reasoning_ratio
 from api_shim.content.schemas.graph import UnmetSchemaError
 from api_shim.content.schemas.schema import Schema, any_object, arguments_of, schema_of
 from api_shim.exchange.asker import Asker
-from api_shim.exchange.chunk_writer import ChatWriter, call_json, chat_logprobs
+from api_shim.exchange.call_form import CallForm
+from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import usage
 from api_shim.generating import CountedPrompt, Generating
@@ -32,7 +33,7 @@ from api_shim.routes.described import add_generating, api_router
 from api_shim.shim import ServedModel, Shim
 from api_shim.wire.answers import ChatCompletion, ChatCompletionChunk
 from api_shim.wire.body import parse
-from api_shim.wire.chat_body import ChatBody, ResponseFormat
+from api_shim.wire.chat_body import ChatBody, CustomTool, ResponseFormat, Tool
 from api_shim.wire.errors import bad_value
 
 Json = dict[str, Any]
@@ -99,14 +100,14 @@ def count_prompt(model: ServedModel, body: ChatBody) -> int:
 
 def with_tools(ask: ContentAsk, understood: Understood) -> ContentAsk:
     body, model, tools = understood.body, understood.model, understood.tools
-    llm, choice = model.spec.llm, body.tool_choice
-    if choice is not None and choice.function is not None:
-        tools = tuple(tool for tool in tools if tool.name == choice.function.name)
+    llm, choice = model.spec.llm, body.choice
+    if choice is not None and choice.names is not None:
+        tools = tuple(tool for tool in tools if tool.name in choice.names)
     return replace(
         ask,
         tools=() if choice is not None and choice.type == "none" else tools,
         must_call=choice is not None and choice.must_call,
-        most_calls=1 if body.parallel_tool_calls is False else None,
+        most_calls=1 if body.parallel_tool_calls is False or body.functions is not None else None,
         called=body.called,
         form=understood.form,
         reasoning_per_token=reasoning_ratio(llm, body.reasoning_effort),
@@ -116,17 +117,35 @@ def with_tools(ask: ContentAsk, understood: Understood) -> ContentAsk:
 
 def _tools(body: ChatBody, places: SchemaPlaces) -> tuple[CallableTool, ...]:
     """Raises ApiError where a schema is none, or cannot be met; so does `_form`."""
-    found = []
-    for index, tool in enumerate(body.tools or ()):
-        function = tool.function
-        try:
-            found.append(CallableTool(function.name, arguments_of(function.parameters)))
-        except UnmetSchemaError as reason:
-            message = f"Invalid schema for function '{function.name}': {reason}."
-            raise bad_value(
-                places.parameters.format(index=index), message, "invalid_function_parameters"
-            ) from None
-    return tuple(found)
+    place = places.parameters if body.functions is None else "functions[{index}].parameters"
+    return tuple(_callable(tool, index, place) for index, tool in enumerate(body.callable_tools))
+
+
+def _callable(tool: Tool, index: int, place: str) -> CallableTool:
+    described = tool.described
+    if isinstance(described, CustomTool):
+        return CallableTool(described.name, _input(described, index), takes_text=True)
+    try:
+        return CallableTool(described.name, arguments_of(described.parameters))
+    except UnmetSchemaError as reason:
+        message = f"Invalid schema for function '{described.name}': {reason}."
+        raise bad_value(place.format(index=index), message, "invalid_function_parameters") from None
+
+
+def _input(tool: CustomTool, index: int) -> Schema:
+    """What its input satisfies: a text as JSON has it. Raises ApiError."""
+    grammar = None if tool.format is None else tool.format.grammar
+    if grammar is None:
+        return schema_of({"type": "string"})
+    place = f"tools[{index}].custom.format.grammar"
+    if grammar.syntax == "lark":
+        message = f"Invalid grammar for tool '{tool.name}': only the syntax 'regex' is simulated."
+        raise bad_value(f"{place}.syntax", message, "invalid_grammar")
+    try:
+        return schema_of({"type": "string", "pattern": f"^(?:{grammar.definition})$"})
+    except UnmetSchemaError as reason:
+        message = f"Invalid grammar for tool '{tool.name}': {reason}."
+        raise bad_value(f"{place}.definition", message, "invalid_grammar") from None
 
 
 def _form(asked: ResponseFormat | None, places: SchemaPlaces) -> Schema | None:
@@ -149,7 +168,7 @@ def _stream(exchanges: list[Exchange], understood: Understood, asked: StreamForm
         logprobs,
         with_usage=body.include_usage,
         running=running_usage(exchange, body),
-        new_id=exchange.shim.new_id,
+        calls=_call_form(exchange, body),
         whole_calls=asked.from_8080,
     )
     return event_stream(exchange, writer, body, asked)
@@ -170,28 +189,30 @@ def _head(exchange: Exchange, body: ChatBody) -> Json:
 
 
 def _choices(exchange: Exchange, body: ChatBody) -> Iterator[Json]:
-    entries = chat_logprobs(body.top_logprobs or 0)
+    entries, calls = chat_logprobs(body.top_logprobs or 0), _call_form(exchange, body)
     plan = exchange.plan
     for index in range(len(plan.choices)):
         text = [each.pieces for each in plan.stretches(index) if each.part.kind == "text"]
         yield {
             "index": index,
-            "message": _message(exchange, index),
+            "message": _message(exchange, index, calls),
             "logprobs": entries(text[0], 0) if body.logprobs and text else None,
-            "finish_reason": plan.finish_reason,
+            "finish_reason": calls.finish_reason(plan.finish_reason),
         }
 
 
-def _message(exchange: Exchange, choice: int) -> Json:
-    plan, new_id = exchange.plan, exchange.shim.new_id
+def _call_form(exchange: Exchange, body: ChatBody) -> CallForm:
+    customs = frozenset(tool.name for tool in body.callable_tools if tool.type == "custom")
+    return CallForm(exchange.shim.new_id, customs, older=body.functions is not None)
+
+
+def _message(exchange: Exchange, choice: int, calls: CallForm) -> Json:
+    plan = exchange.plan
     message: Json = {"role": "assistant", "content": plan.joined(choice, "text"), "refusal": None}
     reasoning = plan.joined(choice, "reasoning")
     if reasoning is not None:
         message["reasoning"] = reasoning
-    calls = [call_json(new_id, name, arguments) for name, arguments in plan.calls(choice)]
-    if calls:
-        message["tool_calls"] = calls
-    return message
+    return message | calls.in_message(plan.calls(choice))
 
 
 CHAT = Generating("messages", _understood, _prompts, _answer)

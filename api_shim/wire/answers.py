@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from api_shim.wire.service_tier import ServiceTier
 
 FinishReason = Literal["stop", "length"]
-ChatFinishReason = Literal["stop", "length", "tool_calls"]
+ChatFinishReason = Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class PromptTokensDetails(BaseModel):
@@ -74,10 +74,16 @@ class MadeCall(BaseModel):
     arguments: str = Field(description="JSON that satisfies the function's `parameters`")
 
 
+class MadeInput(BaseModel):
+    name: str
+    input: str = Field(description="text, which the tool's grammar matches if it has one")
+
+
 class MadeToolCall(BaseModel):
     id: str
-    type: Literal["function"]
-    function: MadeCall
+    type: Literal["function", "custom"]
+    function: MadeCall | None = Field(None, description="where the type is `function`")
+    custom: MadeInput | None = Field(None, description="where the type is `custom`")
 
 
 class AnswerMessage(BaseModel):
@@ -86,6 +92,7 @@ class AnswerMessage(BaseModel):
     refusal: None
     reasoning: str = Field("", description="of models that reason")
     tool_calls: list[MadeToolCall] = Field([], description="absent where none is called")
+    function_call: MadeCall | None = Field(None, description="where the request has `functions`")
 
 
 class ChatChoice(BaseModel):
@@ -107,11 +114,17 @@ class CallDelta(BaseModel):
     arguments: str
 
 
+class InputDelta(BaseModel):
+    name: str = Field("", description="in the first chunk of a call, as its id and type")
+    input: str
+
+
 class ToolCallDelta(BaseModel):
     index: int
     id: str = ""
-    type: Literal["function"] = "function"
-    function: CallDelta
+    type: Literal["function", "custom"] = "function"
+    function: CallDelta | None = None
+    custom: InputDelta | None = None
 
 
 class Delta(BaseModel):
@@ -119,6 +132,7 @@ class Delta(BaseModel):
     content: str = Field("", description="absent in the last chunk of a choice, and beside what follows")
     reasoning: str = Field("", description="of models that reason")
     tool_calls: list[ToolCallDelta] = Field([], description="one, where functions are called")
+    function_call: CallDelta | None = Field(None, description="where the request has `functions`")
 
 
 class ChatChunkChoice(BaseModel):

@@ -2,14 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from api_shim.wire.body import SERVED, Body
 from api_shim.wire.service_tier import Urgency
 
+T = TypeVar("T")
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 
@@ -123,10 +132,23 @@ class CalledFunction(Body):
     arguments: str
 
 
+class CalledCustom(Body):
+    name: str
+    input: str
+
+
 class ToolCall(Body):
     id: str
     type: str | None = None
     function: CalledFunction | None = None
+    custom: CalledCustom | None = None
+
+    @property
+    def called(self) -> tuple[str, str] | None:
+        """(name, arguments or input)"""
+        if self.function is not None:
+            return self.function.name, self.function.arguments
+        return None if self.custom is None else (self.custom.name, self.custom.input)
 
 
 class Message(Body):
@@ -166,9 +188,7 @@ class Message(Body):
         if self.name:
             yield self.name
         for call in self.tool_calls or ():
-            if call.function is not None:
-                yield call.function.name
-                yield call.function.arguments
+            yield from call.called or ()
         if self.function_call is not None:
             yield self.function_call.name
             yield self.function_call.arguments
@@ -184,9 +204,55 @@ class Function(Body):
     strict: bool | None = None
 
 
+class Grammar(Body):
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class CustomFormat(Body):
+    type: Literal["text", "grammar"]
+    grammar: Annotated[Grammar | None, Field(validate_default=True)] = None
+
+    @field_validator("grammar")
+    @classmethod
+    def _is_there_if_named(cls, value: Grammar | None, info: ValidationInfo) -> Grammar | None:
+        return _required_by_type(value, info)
+
+
+class CustomTool(Body):
+    """Its input is text, not JSON."""
+
+    name: FunctionName
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
 class Tool(Body):
-    type: Literal["function"]
-    function: Function
+    type: Literal["function", "custom"]
+    function: Annotated[Function | None, Field(validate_default=True)] = None
+    custom: Annotated[CustomTool | None, Field(validate_default=True)] = None
+
+    @field_validator("function", "custom")
+    @classmethod
+    def _is_there_if_named(cls, value: T | None, info: ValidationInfo) -> T | None:
+        return _required_by_type(value, info)
+
+    @property
+    def described(self) -> Function | CustomTool:
+        found = self.custom if self.type == "custom" else self.function
+        assert found is not None
+        return found
+
+    @property
+    def name(self) -> str:
+        return self.described.name
+
+
+def _required_by_type(value: T | None, info: ValidationInfo) -> T | None:
+    """The member that `type` names cannot be left out."""
+    if value is None and info.data.get("type") == info.field_name:
+        raise PydanticCustomError("missing", "it is required")
+    return value
 
 
 class JsonSchema(Body):
@@ -213,19 +279,48 @@ class NamedFunction(Body):
     name: str
 
 
-class ToolChoice(Body):
-    type: Literal["none", "auto", "required", "function"]
+class NamedTool(Body):
+    type: Literal["function", "custom"]
     function: NamedFunction | None = None
+    custom: NamedFunction | None = None
+
+    @property
+    def name(self) -> str | None:
+        named = self.custom if self.type == "custom" else self.function
+        return None if named is None else named.name
+
+
+class AllowedTools(Body):
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool] = Field(min_length=1, max_length=MOST_TOOLS)
+
+
+class ToolChoice(Body):
+    type: Literal["none", "auto", "required", "function", "custom", "allowed_tools"]
+    function: NamedFunction | None = None
+    custom: NamedFunction | None = None
+    allowed_tools: AllowedTools | None = None
 
     @model_validator(mode="after")
-    def _has_its_function(self) -> Self:
-        if self.type == "function" and self.function is None:
-            raise at("tool_choice.function", "'function' is required where the type is 'function'")
+    def _has_what_its_type_names(self) -> Self:
+        if self.type in {"function", "custom", "allowed_tools"} and getattr(self, self.type) is None:
+            raise at(f"tool_choice.{self.type}", f"'{self.type}' is required where the type is '{self.type}'")
         return self
 
     @property
     def must_call(self) -> bool:
-        return self.type in {"required", "function"}
+        allowed = self.allowed_tools
+        return self.type in {"required", "function", "custom"} or (
+            allowed is not None and allowed.mode == "required"
+        )
+
+    @property
+    def names(self) -> list[str] | None:
+        """The tools that it leaves; None: all."""
+        if self.allowed_tools is not None:
+            return [tool.name or "" for tool in self.allowed_tools.tools]
+        named = self.custom if self.type == "custom" else self.function
+        return None if named is None else [named.name]
 
 
 def as_choice(value: object) -> object:
@@ -235,6 +330,26 @@ def as_choice(value: object) -> object:
     if value in ("none", "auto", "required"):
         return {"type": value}
     raise PydanticCustomError("choice", "it is 'none', 'auto', 'required' or a function of 'tools'")
+
+
+def _as_older_choice(value: object) -> object:
+    if isinstance(value, dict):
+        return {"type": "function", "function": value}
+    if value in ("none", "auto"):
+        return {"type": value}
+    raise PydanticCustomError("choice", "it is 'none', 'auto' or {'name': ...} of one of 'functions'")
+
+
+def _choose(param: str, choice: ToolChoice | None, tools_param: str, tools: list[Tool] | None) -> None:
+    """Raises PydanticCustomError where the choice leaves nothing to call that is offered."""
+    if choice is None or (choice.names is None and not choice.must_call):
+        return
+    if not tools:
+        raise at(param, f"'{param}' is only allowed when '{tools_param}' are specified")
+    known = {tool.name for tool in tools}
+    for name in choice.names or ():
+        if name not in known:
+            raise at(param, f"'{name[:64]}' is no function of '{tools_param}'")
 
 
 class ChatBody(Sampling):
@@ -253,6 +368,16 @@ class ChatBody(Sampling):
         ]
         | None
     ) = None
+    functions: list[Function] | None = Field(
+        None, min_length=1, max_length=MOST_TOOLS, description="what `tools` were before"
+    )
+    function_call: (
+        Annotated[
+            ToolChoice,
+            BeforeValidator(_as_older_choice, json_schema_input_type=Literal["none", "auto"] | NamedFunction),
+        ]
+        | None
+    ) = Field(None, description="what `tool_choice` was before")
     parallel_tool_calls: bool | None = None
     reasoning_effort: ReasoningEffort | None = None
     verbosity: Verbosity | None = None
@@ -269,13 +394,11 @@ class ChatBody(Sampling):
 
     @model_validator(mode="after")
     def _chooses_from_its_tools(self) -> Self:
-        choice = self.tool_choice
-        if choice is None or not choice.must_call:
-            return self
-        if not self.tools:
-            raise at("tool_choice", "'tool_choice' is only allowed when 'tools' are specified")
-        if choice.function is not None and choice.function.name not in self.tool_names:
-            raise at("tool_choice", f"'{choice.function.name[:64]}' is no function of 'tools'")
+        if self.functions is not None and self.tools is not None:
+            raise at("functions", "state 'tools' or 'functions', not both")
+        _choose("tool_choice", self.tool_choice, "tools", self.tools)
+        older = None if self.functions is None else self.callable_tools
+        _choose("function_call", self.function_call, "functions", older)
         return self
 
     @model_validator(mode="after")
@@ -283,6 +406,8 @@ class ChatBody(Sampling):
         called: set[str] = set()
         for index, message in enumerate(self.messages):
             called.update(call.id for call in message.tool_calls or ())
+            if message.role == "function" and not message.name:
+                raise at(f"messages[{index}].name", "a message of role 'function' needs the function's name")
             if message.role == "tool" and message.tool_call_id not in called:
                 raise at(
                     f"messages[{index}].tool_call_id",
@@ -294,18 +419,25 @@ class ChatBody(Sampling):
     def cap(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
+    @cached_property
+    def callable_tools(self) -> list[Tool]:
+        """In either way to state them."""
+        if self.functions is None:
+            return self.tools or []
+        return [Tool.model_construct(type="function", function=function) for function in self.functions]
+
     @property
-    def tool_names(self) -> list[str]:
-        return [tool.function.name for tool in self.tools or ()]
+    def choice(self) -> ToolChoice | None:
+        return self.tool_choice if self.functions is None else self.function_call
 
     @property
     def called(self) -> tuple[str, ...]:
         """The functions whose results stand after the last message of the user, in order."""
         names = {
-            call.id: call.function.name
+            call.id: call.called[0]
             for message in self.messages
             for call in message.tool_calls or ()
-            if call.function is not None
+            if call.called is not None
         }
         turn: list[str] = []
         for message in self.messages:
@@ -313,14 +445,16 @@ class ChatBody(Sampling):
                 turn.clear()
             elif message.role == "tool":
                 turn.append(names.get(message.tool_call_id or "", ""))
+            elif message.role == "function":
+                turn.append(message.name or "")
         return tuple(turn)
 
     def prompt_texts(self) -> Iterator[str]:
         """Messages and tools, as far as they are text; the template comes on top."""
         for message in self.messages:
             yield from message.written()
-        for tool in self.tools or ():
-            yield json.dumps(tool.function.model_dump(exclude_none=True))
+        for tool in self.callable_tools:
+            yield json.dumps(tool.described.model_dump(exclude_none=True))
 
     @property
     def last_user_text(self) -> str:

@@ -103,10 +103,12 @@ def test_the_document_names_the_models_and_places_of_this_server(wire: Wire) -> 
 
 
 CALLS = {"tools": [{"type": "function", "function": {"name": "f"}}], "max_tokens": 40, "ignore_eos": False}
+CUSTOM = {**CALLS, "tools": [{"type": "custom", "custom": {"name": "f"}}]}
+OLDER = {"functions": [{"name": "f"}], "max_tokens": 40, "ignore_eos": False}
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"logprobs": True, "top_logprobs": 2}, {"n": 2}, CALLS, {"model": GPT_OSS}]
+    "more", [{}, {"logprobs": True, "top_logprobs": 2}, {"n": 2}, CALLS, CUSTOM, OLDER, {"model": GPT_OSS}]
 )
 @pytest.mark.parametrize("stream", [None, STREAMED, SO_FAR], ids=["whole", "stream", "usage so far"])
 def test_chat_is_answered_as_described_member_for_member(wire: Wire, stream: Any, more: Any) -> None:

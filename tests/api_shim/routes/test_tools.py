@@ -1,6 +1,7 @@
 """Calls of the client's functions, JSON of its form, and reasoning: as clients see them, in virtual time."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,157 @@ def test_a_file_says_when_and_what_is_called(make: MakeWire, tmp_path: Path) -> 
     assert said(chat("the weather?")) == "I cannot look."
     assert said(chat("hi", tools=tools)) == "Hello!"
     assert names(wire.ask(body=chat("hi", tools=tools, tool_choice="required"))) == ["get_weather"]
+
+
+def allowed(mode: str, *tools: Any) -> Any:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}
+
+
+@pytest.mark.parametrize(
+    ("said", "choice", "expected"),
+    [
+        ("get_weather", allowed("auto", named("get_time")), ["get_time"]),
+        ("get_time and get_weather", allowed("auto", named("get_time"), named("get_weather")), "both"),
+        ("hello", allowed("required", named("get_date")), ["get_date"]),
+    ],
+)
+def test_only_allowed_tools_are_called(wire: Wire, said: str, choice: Any, expected: Any) -> None:
+    tools = [tool("get_weather"), tool("get_time"), tool("get_date")]
+    reply = wire.ask(body=chat(said, tools=tools, tool_choice=choice))
+    assert names(reply) == (["get_time", "get_weather"] if expected == "both" else expected)
+    after = wire.ask(body=answered(reply, chat(said, tools=tools, tool_choice=choice)))
+    must = choice["allowed_tools"]["mode"] == "required"
+    assert names(after) == (expected if must else [])
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        (allowed("auto", named("get_thyme")), "tool_choice"),
+        (allowed("auto"), "tool_choice.allowed_tools.tools"),
+        ({"type": "allowed_tools"}, "tool_choice.allowed_tools"),
+        ({"type": "custom"}, "tool_choice.custom"),
+        ({"type": "custom", "custom": {"name": "shell"}}, "tool_choice"),
+    ],
+)
+def test_a_choice_of_what_is_not_offered_is_refused(wire: Wire, choice: Any, param: str) -> None:
+    reply = wire.ask(body=chat(tools=[tool("get_weather")], tool_choice=choice))
+    assert (reply.status, reply.error["param"]) == (400, param)
+
+
+def custom(name: str, **fields: Any) -> Any:
+    return {"type": "custom", "custom": {"name": name, **fields}}
+
+
+def grammar(syntax: str, definition: str) -> Any:
+    return {"type": "grammar", "grammar": {"syntax": syntax, "definition": definition}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_custom_tool_gets_text_that_its_grammar_matches(wire: Wire, stream: bool) -> None:
+    tools = [custom("shell", format=grammar("regex", "ls( -[al]){1,3}")), tool("get_weather")]
+    body = chat("shell, then get_weather", tools=tools, stream=stream)
+    reply = wire.ask(body=body)
+    if stream:
+        deltas = [frame["choices"][0]["delta"] for frame in reply.frames]
+        parts = [delta["tool_calls"][0] for delta in deltas if delta.get("tool_calls")]
+        assert {part["index"]: part["type"] for part in parts if "id" in part} == {0: "custom", 1: "function"}
+        text = "".join(part["custom"]["input"] for part in parts if part["index"] == 0)
+    else:
+        shell, weather = reply.json["choices"][0]["message"]["tool_calls"]
+        assert shell.keys() == {"id", "type", "custom"}
+        assert (shell["type"], weather["type"]) == ("custom", "function")
+        text = shell["custom"]["input"]
+        assert wire.ask(body=answered(reply, body)).json["choices"][0]["message"]["content"]
+    assert re.fullmatch("ls( -[al]){1,3}", text)
+
+
+def test_a_custom_tool_without_a_grammar_gets_words_and_one_can_be_demanded(wire: Wire) -> None:
+    tools = [tool("get_weather"), custom("note", description="Write it down.", format={"type": "text"})]
+    reply = wire.ask(body=chat(tools=tools, tool_choice={"type": "custom", "custom": {"name": "note"}}))
+    (call,) = reply.json["choices"][0]["message"]["tool_calls"]
+    assert call["custom"]["name"] == "note"
+    assert len(call["custom"]["input"].split()) >= 2
+
+
+@pytest.mark.parametrize(
+    ("told", "param", "reason"),
+    [
+        (grammar("lark", "start: 'a'"), "syntax", "only the syntax 'regex' is simulated"),
+        (grammar("regex", "(?=a)b"), "definition", "Invalid grammar for tool 'shell'"),
+    ],
+)
+def test_a_grammar_that_cannot_be_met_is_refused(wire: Wire, told: Any, param: str, reason: str) -> None:
+    reply = wire.ask(body=chat(tools=[custom("shell", format=told)]))
+    assert (reply.status, reply.error["param"]) == (400, f"tools[0].custom.format.grammar.{param}")
+    assert reason in reply.error["message"]
+
+
+def test_functions_from_before_there_were_tools_are_called_one_at_a_time(wire: Wire) -> None:
+    functions = [tool(name)["function"] for name in ("get_weather", "get_time")]
+    body = chat("get_time and get_weather", functions=functions)
+    first = wire.ask(body=body)
+    (choice,) = first.json["choices"]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"].keys() == {"role", "content", "refusal", "function_call"}
+    assert choice["message"]["function_call"]["name"] == "get_time"
+    Draft202012Validator(WEATHER).validate(json.loads(choice["message"]["function_call"]["arguments"]))
+    result = {"role": "function", "name": "get_time", "content": "noon"}
+    last = wire.ask(body={**body, "messages": [*body["messages"], choice["message"], result]})
+    assert last.json["choices"][0]["finish_reason"] == "stop"
+    assert last.json["choices"][0]["message"]["content"]
+    assert last.json["usage"]["prompt_tokens"] > first.json["usage"]["prompt_tokens"]
+
+
+def test_a_streamed_function_call_is_the_unstreamed_one(wire: Wire) -> None:
+    body = chat(functions=[tool("get_weather")["function"]], function_call={"name": "get_weather"})
+    whole = wire.ask(body=body).json["choices"][0]["message"]["function_call"]
+    frames = wire.ask(body={**body, "stream": True}).frames
+    parts = [frame["choices"][0]["delta"].get("function_call", {}) for frame in frames]
+    assert [part["name"] for part in parts if "name" in part] == ["get_weather"]
+    assert "".join(part.get("arguments", "") for part in parts) == whole["arguments"]
+    assert frames[-1]["choices"][0]["finish_reason"] == "function_call"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"functions": [], "function_call": "none"}, "functions"),
+        ({"function_call": {"name": "get_weather"}}, "function_call"),
+        ({"functions": [{"name": "f"}], "function_call": {"name": "g"}}, "function_call"),
+        ({"functions": [{"name": "f"}], "function_call": "always"}, "function_call"),
+        ({"functions": [{"name": "f"}], "tools": [tool("f")]}, "functions"),
+        ({"functions": [{"name": "f", "parameters": {"type": 7}}]}, "functions[0].parameters"),
+    ],
+)
+def test_what_is_wrong_with_functions_is_told(wire: Wire, fields: Any, param: str) -> None:
+    reply = wire.ask(body=chat(**fields))
+    assert (reply.status, reply.error["param"]) == (400, param)
+
+
+def test_the_result_of_a_function_names_it(wire: Wire) -> None:
+    body = {"model": LLAMA, "messages": [{"role": "function", "content": "noon"}]}
+    assert wire.ask(body=body).error["param"] == "messages[0].name"
+
+
+@pytest.mark.parametrize("fields", [{"tools": [tool("get_weather")]}, {"response_format": FORM}])
+def test_each_choice_has_values_of_its_own_and_all_are_equally_long(wire: Wire, fields: Any) -> None:
+    body = chat(n=4, **fields)
+    choices = wire.ask(body=body).json["choices"]
+    texts = [
+        (choice["message"].get("tool_calls") or [{"function": {"arguments": choice["message"]["content"]}}])[
+            0
+        ]["function"]["arguments"]
+        for choice in choices
+    ]
+    assert len(set(texts)) == 4
+    for text in texts:
+        Draft202012Validator(WEATHER).validate(json.loads(text))
+    usage = wire.ask(body=body).json["usage"]
+    count = wire.platform.shim.model(LLAMA).vocabulary.count
+    longest = max(count(text.rstrip()) for text in texts)
+    lead = count(LEAD) if "tools" in fields else 0
+    assert usage["completion_tokens"] == 4 * (longest + lead)
+    assert (
+        usage["completion_tokens"] == wire.ask(body={**body, "seed": None}).json["usage"]["completion_tokens"]
+    )
