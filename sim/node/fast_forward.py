@@ -18,6 +18,7 @@ from sim.node.kv_demand import blocks_in, steps_with
 from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
+from sim.node.whole_batches import WholeBatches
 from sim.node.work import Work
 
 _by_number = attrgetter("number")
@@ -59,6 +60,7 @@ class FastForward:
 
     __slots__ = (
         "_arrived",
+        "_batches",
         "_block_size",
         "_budget",
         "_decodes",
@@ -66,6 +68,7 @@ class FastForward:
         "_finishes",
         "_first_ps",
         "_gaps",
+        "_held",
         "_keep_schedule",
         "_kv_tokens",
         "_law",
@@ -103,8 +106,9 @@ class FastForward:
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
         preempt: bool = False,
+        batches: WholeBatches | None = None,
     ) -> None:
-        """`queue`, `pool` and `preempt` as for `StepEngine`."""
+        """`queue`, `pool`, `preempt` and `batches` as for `StepEngine`."""
         self.steps = 0
         self.preemptions = 0
         self.busy_ps = 0
@@ -118,7 +122,10 @@ class FastForward:
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
         self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
+        assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
+        self._batches = batches
+        self._held: list[_Work] = []  # complete, and to leave with the last of their batch
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
@@ -150,7 +157,7 @@ class FastForward:
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self._held)
 
     @property
     def free_blocks(self) -> int:
@@ -178,7 +185,7 @@ class FastForward:
             if not self._waiting or self._queue.may_precede_head(work):
                 self._cut(now_ps, after_boundary)
                 self._open = False  # who comes after this one enters then or later
-        elif self._next_ps is None:
+        elif not self._stretch:
             self._next_ps = now_ps
         return self._next_ps
 
@@ -186,7 +193,10 @@ class FastForward:
         work = _work_of(sequence)
         assert not work.gone, sequence
         self._leaving.append(work)
-        self._cut(now_ps, after_boundary)
+        if self._stretch:
+            self._cut(now_ps, after_boundary)
+        else:
+            self._next_ps = now_ps
         return self._next_ps
 
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
@@ -204,7 +214,9 @@ class FastForward:
             self._take_in()
         if self._leaving:
             self._take_out(now_ps, ended)
-        if self._running or self._waiting:
+        if self._batches is not None:
+            self._plan_batch(now_ps, self._batches, ended)
+        elif self._running or self._waiting:
             self._plan(now_ps)
         else:
             self._fall_idle()
@@ -226,6 +238,9 @@ class FastForward:
                 work.sequence.generated = work.offset + self.steps + 1 - work.sequence.prompt_tokens
             _leave(work, now_ps, ended)
         self._forget_running()
+        self._release_held(now_ps, ended)
+        if self._batches is not None:
+            self._batches.places = 0
         self._leaving = list(self._queue)
         self._take_out(now_ps, ended)
         self._fall_idle()
@@ -309,7 +324,10 @@ class FastForward:
             _, ticket, work = heappop(finishes)
             if work.ticket == ticket:
                 self._release(work)
-                _leave(work, now_ps, ended)
+                if self._batches is None:
+                    _leave(work, now_ps, ended)
+                else:
+                    self._complete(work, now_ps, ended, self._batches)
         if prefilling:
             self._end_chunks(now_ps, firsts, ended)
         self._stretch = 0
@@ -340,8 +358,22 @@ class FastForward:
                 self._start_decoding(work)
             else:
                 self._release(work)
-                _leave(work, now_ps, ended)
+                if self._batches is None:
+                    _leave(work, now_ps, ended)
+                else:
+                    self._complete(work, now_ps, ended, self._batches)
         self._prefilling = []
+
+    def _complete(self, work: _Work, now_ps: int, ended: list[Sequence], batches: WholeBatches) -> None:
+        if batches.together:
+            self._held.append(work)
+        else:
+            _leave(work, now_ps, ended)
+
+    def _release_held(self, now_ps: int, ended: list[Sequence]) -> None:
+        for work in self._held:
+            _leave(work, now_ps, ended)
+        self._held.clear()
 
     def _completes(self, work: _Work) -> bool:
         """Whether the stretch ends the prefill of `work`, which then gets a token."""
@@ -413,6 +445,8 @@ class FastForward:
                 continue  # its last token came just now, which beats a removal
             if work in self._running:
                 self._release(work)
+            elif work in self._held:
+                self._held.remove(work)
             else:
                 work.gone = True
                 self._queue.drop(work)
@@ -426,6 +460,18 @@ class FastForward:
         self._open = False
 
     # --- planning
+
+    def _plan_batch(self, now_ps: int, batches: WholeBatches, ended: list[Sequence]) -> None:
+        """Once all of a batch are through the next one starts, or waits for somebody to complete it."""
+        batches.places = min(batches.places, self._waiting)
+        if not self._running and not batches.places:
+            self._release_held(now_ps, ended)
+            if not batches.form(now_ps, self._waiting, self._queue):
+                self._fall_idle()
+                self._next_ps = batches.due_ps
+                return
+        self._plan(now_ps)
+        self._open = self._open and batches.places > 0
 
     def _plan(self, now_ps: int) -> None:
         """First those who run, as if by themselves; then newcomers in what is left of tokens and blocks."""
@@ -521,6 +567,8 @@ class FastForward:
         self.preemptions += 1
         self._queue.requeue(work)
         self._waiting += 1
+        if self._batches is not None:
+            self._batches.places += 1
 
     def _admit(self, now_ps: int, left: int, chunks: list[Chunk], limit: int | None) -> None:
         """In the order of the queue, while slots, tokens and blocks last.
@@ -529,6 +577,9 @@ class FastForward:
         """
         pool, queue = self._pool, self._queue
         slots = self._max_num_seqs - len(self._running)
+        if self._batches is not None:
+            slots = min(slots, self._batches.places)
+            self._batches.places -= slots
         while left and slots and self._waiting:
             work = queue.head()
             assert work is not None, "the queue lost somebody"
@@ -547,6 +598,8 @@ class FastForward:
             chunks.append((new, work.cached))
             left -= new
             slots -= 1
+        if self._batches is not None:
+            self._batches.places += slots
 
     def _plan_decode(self, preempted: bool) -> None:
         """Decoding alone goes on until somebody has his last token or a block lacks.

@@ -13,6 +13,7 @@ from sim.node.gaps import GapCounts, stretch
 from sim.node.kernel import BatchLimits, Boundary, Sequence
 from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
+from sim.node.whole_batches import WholeBatches
 from sim.node.work import Work
 
 _by_number = attrgetter("number")
@@ -56,11 +57,13 @@ class StepEngine:
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
         preempt: bool = False,
+        batches: WholeBatches | None = None,
     ) -> None:
         """`queue` and `pool` are empty; by default first come first served, and blocks that are counted.
 
         With `preempt`, whoever is at the head of the queue and cannot enter pushes out those who are less
-        urgent, as long as that may help; the queue must go by priority.
+        urgent, as long as that may help; the queue must go by priority. Without `batches` whoever waits may
+        enter at any step.
         """
         self.steps = 0
         self.preemptions = 0
@@ -72,7 +75,10 @@ class StepEngine:
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
         self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
+        assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
+        self._batches = batches
+        self._held: list[_Work] = []  # complete, and to leave with the last of their batch
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
@@ -94,7 +100,7 @@ class StepEngine:
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self._held)
 
     def add(
         self,
@@ -113,16 +119,14 @@ class StepEngine:
         sequence.generated = generated
         sequence.scratch = work = _Work(sequence, (now_ps, after_boundary, sequence.number), computed)
         self._arrived.append(work)
-        if self._next_ps is None:
-            self._next_ps = now_ps
-        return self._due(now_ps)
+        return self._soon(now_ps)
 
     def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
         work = _work_of(sequence)
         assert not work.gone, sequence
         self._leaving.append(work)
-        return self._due(now_ps)
+        return self._soon(now_ps)
 
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
         assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
@@ -137,16 +141,20 @@ class StepEngine:
             if not work.gone:  # a last token beats a removal
                 self._take_out(work, now_ps, ended)
         self._leaving.clear()
-        self._next_ps = self._start_step(now_ps) if self._running or self._waiting else None
+        may_start = self._may_start(now_ps, ended)
+        self._next_ps = self._start_step(now_ps) if may_start else self._idle_until()
         return Boundary(self._next_ps, sorted(firsts, key=_by_number), sorted(ended, key=_by_number))
 
     def drain(self, now_ps: int) -> Boundary:
         firsts, ended = self._end_step(now_ps) if self._due(now_ps) == now_ps else ([], [])
         self._shares.clear()  # the step in progress is lost
         self._take_in()
-        for work in self._running:
+        for work in [*self._running, *self._held]:
             _leave(work, now_ps, ended)
         self._running.clear()
+        self._held.clear()
+        if self._batches is not None:
+            self._batches.places = 0
         self._pool.reset()  # of the lost step, too, whose blocks are taken and whose tokens nobody has
         for work in list(self._queue):
             self._take_out(work, now_ps, ended)
@@ -169,6 +177,28 @@ class StepEngine:
     def blocks_in_use(self, at_ps: int) -> int:
         self._due(at_ps)  # no later than the end of the step
         return self._pool.blocks - self._pool.free
+
+    def _soon(self, now_ps: int) -> int | None:
+        """Something came: no later than at the end of the step in progress, if there is one."""
+        if not self._shares:
+            self._next_ps = now_ps
+        return self._due(now_ps)
+
+    def _may_start(self, now_ps: int, ended: list[Sequence]) -> bool:
+        """Whether there is a step to make; once all of a batch are through, the next one has to form."""
+        batches = self._batches
+        if batches is None:
+            return bool(self._running or self._waiting)
+        batches.places = min(batches.places, self._waiting)
+        if self._running or batches.places:
+            return True
+        for work in self._held:
+            _leave(work, now_ps, ended)
+        self._held.clear()
+        return batches.form(now_ps, self._waiting, self._queue)
+
+    def _idle_until(self) -> int | None:
+        return None if self._batches is None else self._batches.due_ps
 
     def _due(self, now_ps: int) -> int | None:
         assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
@@ -197,7 +227,10 @@ class StepEngine:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
             if sequence.generated == sequence.output_tokens:
-                self._take_out(work, now_ps, ended)
+                if self._batches is not None and self._batches.together:
+                    self._hold(work)
+                else:
+                    self._take_out(work, now_ps, ended)
         return firsts, ended
 
     def _count_step(self, lasted_ps: int, shares: list[tuple[_Work, int]]) -> None:
@@ -224,9 +257,16 @@ class StepEngine:
         self._waiting += len(self._arrived)
         self._arrived.clear()
 
+    def _hold(self, work: _Work) -> None:
+        self._running.remove(work)
+        self._pool.give_back(work, work.cached)
+        self._held.append(work)
+
     def _take_out(self, work: _Work, now_ps: int, ended: list[Sequence]) -> None:
         _leave(work, now_ps, ended)
-        if work in self._running:
+        if work in self._held:
+            self._held.remove(work)
+        elif work in self._running:
             self._running.remove(work)
             self._pool.give_back(work, work.cached)
         else:
@@ -310,10 +350,14 @@ class StepEngine:
         self.preemptions += 1
         self._queue.requeue(work)
         self._waiting += 1
+        if self._batches is not None:
+            self._batches.places += 1
 
     def _admit(self, now_ps: int, left: int, limit: int | None) -> None:
         """Only those more urgent than `limit`: whoever was pushed out does not come back in the same step."""
         while self._waiting and len(self._running) < self._limits.max_num_seqs and left > 0:
+            if self._batches is not None and not self._batches.places:
+                return
             work = self._queue.head()
             assert work is not None, "the queue lost somebody"
             if limit is not None and work.sequence.priority >= limit:
@@ -324,6 +368,8 @@ class StepEngine:
             self._queue.pop()
             self._waiting -= 1
             self._running.append(work)
+            if self._batches is not None:
+                self._batches.places -= 1
             self._shares.append((work, new))
             left -= new
             if work.sequence.started_ps < 0:

@@ -17,6 +17,7 @@ from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.step_engine import StepEngine
+from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
@@ -148,6 +149,10 @@ class World:
             gaps=gaps,
             queue=order(),
             preempt=batching.preempt,
+            batches=ADMISSIONS[batching.admission](
+                hardware.max_num_seqs,
+                None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
+            ),
         )
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
         return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots, order())

@@ -53,6 +53,12 @@ def _queue_orders() -> "Mapping[str, QueueOrder]":
     return QUEUE_ORDERS
 
 
+def _admissions() -> Mapping[str, object]:
+    from sim.node.whole_batches import ADMISSIONS  # noqa: PLC0415 -- as _routing_policies
+
+    return ADMISSIONS
+
+
 class Batching(Section):
     """vLLM's settings; what is left out comes from the hardware."""
 
@@ -69,11 +75,40 @@ class Batching(Section):
     queue: Annotated[str, KeyOf(_queue_orders)] = Field(
         "fcfs", description="who of those that wait at a node goes next"
     )
+    admission: Annotated[str, KeyOf(_admissions)] = Field(
+        "continuous",
+        description="`continuous`: whoever waits may enter at any step; `static`: `max_num_seqs` enter "
+        "together, nobody joins them, and all leave with the last; `dynamic`: as many enter as there are "
+        "when the first has waited `max_queue_delay_ms`, and nobody joins them",
+    )
+    max_queue_delay_ms: float | None = Field(
+        None, ge=0, le=MAX_MS, description="of `dynamic` admission, which needs it"
+    )
     preempt: bool = Field(
         False,
         description="with `queue: priority`: who cannot enter pushes out running ones of a higher "
         "number, which compute anew later",
     )
+
+    @model_validator(mode="after")
+    def _delays_a_batch_that_may_be_smaller(self) -> Self:
+        if self.admission == "dynamic" and self.max_queue_delay_ms is None:
+            raise ValueError("`dynamic` admission needs `max_queue_delay_ms`: how long the first may wait")
+        if self.admission in {"continuous", "static"} and self.max_queue_delay_ms is not None:
+            raise ValueError(
+                f"`max_queue_delay_ms` means nothing to `{self.admission}` admission: state "
+                f"`admission: dynamic`, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _who_pushes_out_joins(self) -> Self:
+        if self.preempt and self.admission != "continuous":
+            raise ValueError(
+                f"`preempt` lets a request into a batch that runs, and with `{self.admission}` admission "
+                f"nobody joins one: leave one of the two out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _who_pushes_out_is_first(self) -> Self:

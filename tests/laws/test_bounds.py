@@ -156,6 +156,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "HardwiredAsic.pipeline_depth least": {"models.m.hardware.prefill_ms_per_token": None},
     "HardwiredAsic.pipeline_depth most": {"models.m.hardware.prefill_ms_per_token": None},
     "HardwiredAsic.kv_pool_tokens most": {"models.m.context_tokens": 10_000_000},
+    "Batching.max_queue_delay_ms least": {"models.m.batching.admission": "dynamic"},
+    "Batching.max_queue_delay_ms most": {"models.m.batching.admission": "dynamic"},
     "Batching.max_num_seqs most": {"models.m.hardware.max_concurrent_sequences": 1_000_000},
     "Clients.busiest_half most": {"traffic.s.clients.count": 1_000_000},
     "LognormalLength.low most": {"traffic.s.lengths.prompt.median": 10_000_000},

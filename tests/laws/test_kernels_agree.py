@@ -12,6 +12,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.node.fast_forward import FastForward
 from sim.node.kernel import BatchLimits
 from sim.node.step_engine import StepEngine
+from sim.node.whole_batches import ADMISSIONS, WholeBatches
 from tests.support.kernel_driver import (
     Action,
     Arrive,
@@ -30,13 +31,38 @@ from tests.support.queues_and_pools import QUEUES, LoggingPool
 SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
 
 
-def assert_kernels_agree(workload: Workload, order: str = "fcfs", *, preempt: bool = False) -> Course:
+def assert_kernels_agree(
+    workload: Workload,
+    order: str = "fcfs",
+    *,
+    preempt: bool = False,
+    admission: str = "continuous",
+    max_delay_ps: int = 0,
+) -> Course:
     limits, law = workload.limits, workload.law
     pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
-    engine = StepEngine(limits, law, keep_schedule=True, queue=QUEUES[order](), pool=pool, preempt=preempt)
+
+    def batches() -> WholeBatches | None:
+        return ADMISSIONS[admission](limits.max_num_seqs, max_delay_ps)
+
+    engine = StepEngine(
+        limits,
+        law,
+        keep_schedule=True,
+        queue=QUEUES[order](),
+        pool=pool,
+        preempt=preempt,
+        batches=batches(),
+    )
     plain = Driver(engine, workload.events).run()
     kernel = FastForward(
-        limits, law, keep_schedule=True, queue=QUEUES[order](), pool=fast_pool, preempt=preempt
+        limits,
+        law,
+        keep_schedule=True,
+        queue=QUEUES[order](),
+        pool=fast_pool,
+        preempt=preempt,
+        batches=batches(),
     )
     fast = Driver(kernel, plain.events).run()  # with the times at which the plain one had its boundaries
     assert fast_pool.log == pool.log
@@ -138,6 +164,18 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), order)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert_kernels_agree(
+        random_workload(rng, most=50),
+        str(rng.choice(sorted(QUEUES))),
+        admission=str(rng.choice(["static", "dynamic"])),
+        max_delay_ps=int(rng.choice([0, 10**5, 10**7, 10**9])),
+    )
 
 
 @settings(max_examples=150, deadline=None)

@@ -73,6 +73,11 @@ settings_of_platform = st.fixed_dictionaries(
         "batching": st.one_of(
             st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
             st.just({"queue": "priority", "preempt": True}),
+            st.builds(
+                lambda queue, delay: {"queue": queue, "admission": "dynamic", "max_queue_delay_ms": delay},
+                st.sampled_from(sorted(QUEUE_ORDERS)),
+                st.sampled_from([0, 7, 40]),
+            ),
         ),
     }
 )

@@ -119,6 +119,10 @@ models = st.builds(
     batching=st.one_of(
         st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
         st.just({"queue": "priority", "preempt": True}),
+        st.just({"admission": "static"}),
+        st.builds(
+            lambda delay: {"admission": "dynamic", "max_queue_delay_ms": delay}, st.sampled_from([0, 2, 9])
+        ),
     ),
 )
 

@@ -9,6 +9,7 @@ from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
 from sim.node.queue_orders import QUEUE_ORDERS
+from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
@@ -169,6 +170,8 @@ def make_bench(
     engine: str = "step",
     queue: str = "fcfs",
     preempt: bool = False,
+    admission: str = "continuous",
+    max_queue_delay_ms: int = 0,
     budget: int = 1000,
 ) -> Bench:
     env = Timeline()
@@ -181,7 +184,14 @@ def make_bench(
     pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
     for index in range(nodes):
         order = QUEUE_ORDERS[queue]
-        kernel = ENGINES[engine](batch, law, keep_schedule=True, queue=order(), preempt=preempt)
+        kernel = ENGINES[engine](
+            batch,
+            law,
+            keep_schedule=True,
+            queue=order(),
+            preempt=preempt,
+            batches=ADMISSIONS[admission](seqs, max_queue_delay_ms * MS),
+        )
         pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order()))
     platform.gateway.admissions["m"] = Admission(
         context,

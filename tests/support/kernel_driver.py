@@ -107,6 +107,7 @@ class Driver:
         self._next_ps: int | None = None
         self._inside: dict[int, Arrive] = {}
         self._remembered_ps = 0
+        self._latest_ps = 0
 
     def run(self) -> Course:
         while self._events or self._next_ps is not None:
@@ -116,6 +117,8 @@ class Driver:
             else:
                 self._take_boundary()
         kernel = self.kernel
+        if kernel.waiting:  # for a batch that nobody comes to complete
+            self._drain(self._latest_ps, comes_back=False, after=True)
         self.course.counters = (
             kernel.steps,
             kernel.preemptions,
@@ -128,6 +131,7 @@ class Driver:
 
     def _take_event(self) -> None:
         at_ps, after, order, event = heappop(self._events)
+        self._latest_ps = max(self._latest_ps, at_ps)
         if event.on_boundary and self._next_ps is not None and at_ps < self._next_ps:
             put_off = replace(event, at_ps=self._next_ps, on_boundary=False)
             heappush(self._events, (self._next_ps, after, order, put_off))
@@ -194,7 +198,7 @@ class Driver:
 
     def _take_boundary(self) -> None:
         assert self._next_ps is not None
-        now_ps = self._next_ps
+        now_ps = self._latest_ps = self._next_ps
         boundary = self.kernel.boundary(now_ps)
         self._next_ps, firsts, ended = boundary.next_ps, boundary.firsts, boundary.ended
         assert self._next_ps is None or self._next_ps > now_ps

@@ -245,6 +245,27 @@ SLIPS = [
     ),
     ("median: 250", "median: 9000", 24, "the median 9000 must lie between low 1 and high 4000"),
     ("max_num_seqs: 1", "max_num_seqs: 99", 9, "max_num_seqs 99 is more than the chip has: at most 1"),
+    # Policies that contradict each other
+    (
+        "max_num_seqs: 1",
+        "preempt: true",
+        9,
+        "`models.llama.batching`: `preempt` pushes out by priority, and queue `fcfs` does not go by it",
+    ),
+    (
+        "max_num_seqs: 1",
+        "admission: static, queue: priority, preempt: true",
+        9,
+        "`preempt` lets a request into a batch that runs, and with `static` admission nobody joins one",
+    ),
+    ("max_num_seqs: 1", "admission: dynamic", 9, "`dynamic` admission needs `max_queue_delay_ms`"),
+    (
+        "max_num_seqs: 1",
+        "max_queue_delay_ms: 5",
+        9,
+        "`max_queue_delay_ms` means nothing to `continuous` admission",
+    ),
+    ("max_num_seqs: 1", "queue: fiar", 9, "`models.llama.batching.queue` is 'fiar'; did you mean `fair`?"),
     ("horizon_s: 100", "horizon_s: 5", 26, "warm_up_s (10) leaves nothing of horizon_s (5) to measure"),
     # What is not YAML, or not ours
     ("nodes: 2", "nodes: 2\n    nodes: 3", 8, "`nodes` stands here a second time"),
