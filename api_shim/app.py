@@ -17,6 +17,7 @@ from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.clock import Clock
 from api_shim.content.own_words import Synthetic
 from api_shim.content.plan import Content
+from api_shim.content.replay import with_written
 from api_shim.dashboard import PAGES
 from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
@@ -49,7 +50,15 @@ def create_app(
 ) -> description.DescribedApp:
     """`world` stands on the clock's timeline, built with `keep_schedule`, without sources of its own."""
     assert world.env is clock.timeline
-    shim = Shim(world, clock, content or Synthetic(), settings or ServerSettings(), journal, store, export)
+    shim = Shim(
+        world,
+        clock,
+        with_written(world.scenario, content or Synthetic()),
+        settings or ServerSettings(),
+        journal,
+        store,
+        export,
+    )
     door = Middleware(Door, shim=shim)
     app = description.DescribedApp(
         title="e80sim",

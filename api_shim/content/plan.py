@@ -5,7 +5,7 @@ The simulator supplies the time; what supplies the words stands behind one inter
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from api_shim.content.schemas.schema import Schema
 from traffic.tokens import Vocabulary
@@ -54,6 +54,8 @@ class ContentAsk:
     """What the text must satisfy."""
     reasoning_per_token: float = 0.0
     """Tokens of reasoning for each one of what is then said."""
+    as_chat: Callable[[], dict[str, Any]] | None = None
+    """The request as a body of chat's, without model and caps: for who asks another server."""
     call_lead: Callable[[str], int] = len
     """How many tokens a call of the tool of this name takes before its arguments."""
 

@@ -103,9 +103,12 @@ def with_tools(ask: ContentAsk, understood: Understood) -> ContentAsk:
     llm, choice = model.spec.llm, body.choice
     if choice is not None and choice.names is not None:
         tools = tuple(tool for tool in tools if tool.name in choice.names)
+    if choice is not None and choice.type == "none":
+        tools = ()
     return replace(
         ask,
-        tools=() if choice is not None and choice.type == "none" else tools,
+        tools=tools,
+        as_chat=partial(body.passed_on, {tool.name for tool in tools}),
         must_call=choice is not None and choice.must_call,
         most_calls=1 if body.parallel_tool_calls is False or body.functions is not None else None,
         called=body.called,

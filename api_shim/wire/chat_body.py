@@ -1,7 +1,7 @@
 """The body of `POST /v1/chat/completions`, and what it means."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -25,6 +25,11 @@ NOT_TEXT = {"image_url": "image", "input_audio": "audio", "file": "file", "video
 MOST_MESSAGES = MOST_PARTS = 2048
 MOST_TOOLS = 128
 MOST_BIASES = 4096
+WORDS_DEPEND_ON = {
+    *("messages", "stop", "temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias"),
+    *("seed", "response_format", "parallel_tool_calls", "reasoning_effort", "verbosity"),
+}
+"""Of the members of a body. Tools and their choice do not always stand where they say so."""
 
 
 def _as_list(value: object) -> object:
@@ -448,6 +453,16 @@ class ChatBody(Sampling):
             elif message.role == "function":
                 turn.append(message.name or "")
         return tuple(turn)
+
+    def passed_on(self, names: Collection[str]) -> dict[str, Any]:
+        """What the words depend on, for another server to answer: with those tools that `names` holds."""
+        fields = self.model_dump(mode="json", by_alias=True, exclude_none=True, include=WORDS_DEPEND_ON)
+        tools = [
+            tool.model_dump(mode="json", exclude_none=True)
+            for tool in self.callable_tools
+            if tool.name in names
+        ]
+        return {**fields, "tools": tools} if tools else fields
 
     def prompt_texts(self) -> Iterator[str]:
         """Messages and tools, as far as they are text; the template comes on top."""

@@ -351,6 +351,32 @@ class ApiKey(Section):
     )
 
 
+class ScriptedCall(Section):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    arguments: dict[str, Any] | Text = Field(
+        default_factory=dict, description="a mapping, or the text that a custom tool takes"
+    )
+
+
+class ScriptedAnswer(Section):
+    """What is said or called, and when. Where several fit, one with `after` goes first, then the first."""
+
+    match: Text | None = Field(None, description="a part of the user's last message; absent: any")
+    after: Text | None = Field(
+        None, description="the tool whose result has just come; absent: calls answer no results"
+    )
+    content: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    tool_calls: list[ScriptedCall] = Field(
+        default_factory=list, max_length=128, description="made where the client offers these tools"
+    )
+
+    @model_validator(mode="after")
+    def _says_or_calls(self) -> Self:
+        if (self.content is None) is not bool(self.tool_calls):
+            raise ValueError("an answer has either `content` or `tool_calls`")
+        return self
+
+
 class Serve(Section):
     """The live server; a simulated run does not look at it."""
 
@@ -364,6 +390,11 @@ class Serve(Section):
     )
     output: Length | None = Field(
         None, description="lengths of answers; absent: those of the first source that asks this model"
+    )
+    answers: list[ScriptedAnswer] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="what is said or called when; whatever fits none of them is answered by `--content`",
     )
     batch_requests_in_flight: int = Field(
         64,

@@ -77,6 +77,14 @@ class Schema:
             asked = min(2.0 * tokens, asked * tokens / length)  # it may not be the length that is free
         return best
 
+    def accepts(self, text: str) -> bool:
+        """Whether it is JSON of this schema."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return False
+        return bool(self._validator.is_valid(value))
+
     def _valid(self, rng: Random, tokens: float) -> str | None:
         """None where no try was valid. Raises ValueError where none could be made."""
         for _ in range(TRIES):

@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it comes without types
 
 from api_shim.content.own_words import Echo
 from api_shim.content.replay import Replay
+from api_shim.content.upstream import Upstream
 from api_shim.settings import ServerSettings
-from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Reply, Wire, chat
+from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Reply, Wire, chat, scenario
 
 WEATHER = {
     "type": "object",
@@ -330,6 +332,83 @@ def test_a_file_says_when_and_what_is_called(make: MakeWire, tmp_path: Path) -> 
     assert names(wire.ask(body=chat("hi", tools=tools, tool_choice="required"))) == ["get_weather"]
 
 
+def test_a_scenario_says_when_and_what_is_called(make: MakeWire) -> None:
+    answers = [
+        {"match": "weather", "tool_calls": [{"name": "get_weather", "arguments": {"city": "Turin"}}]},
+        {"match": "list", "tool_calls": [{"name": "shell", "arguments": "ls -l"}]},
+        {"after": "get_weather", "content": "It rains in Turin."},
+    ]
+    wire = make(scenario(serve={"answers": answers}))
+    body = chat("the weather?", tools=[tool("get_time"), tool("get_weather"), custom("shell")])
+    first = wire.ask(body=body)
+    assert calls_of(first) == [("get_weather", {"city": "Turin"})]
+    last = wire.ask(body=answered(first, body)).json
+    assert last["choices"][0]["message"]["content"] == "It rains in Turin."
+    (call,) = wire.ask(body={**body, **chat("list it")}).json["choices"][0]["message"]["tool_calls"]
+    assert call["custom"] == {"name": "shell", "input": "ls -l"}
+    other = wire.ask(body={**body, **chat("hello")})
+    assert names(other) == ["get_time"], "which no answer fits, so that it is made up"
+
+
+def test_an_answer_of_a_scenario_speaks_or_calls() -> None:
+    for wrong in ({}, {"content": "Hi", "tool_calls": [{"name": "f"}]}):
+        with pytest.raises(ValueError, match="either `content` or `tool_calls`"):
+            scenario(serve={"answers": [wrong]})
+
+
+def upstream(said: Any, asked: list[Any]) -> Upstream:
+    """One that is answered by `said`, and writes down what it is asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"choices": [{"message": said}]})
+
+    content = Upstream("http://upstream/v1", "real-model")
+    content._client = httpx.AsyncClient(base_url="http://upstream/v1", transport=httpx.MockTransport(answer))
+    return content
+
+
+def test_tools_and_forms_are_passed_on_upstream_as_they_are_allowed(make: MakeWire) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "get_time", "arguments": '{"zone": "CET"}'}}
+    stray = {"id": "d", "type": "function", "function": {"name": "get_date", "arguments": "{}"}}
+    asked: list[Any] = []
+    wire = make(content=upstream({"content": None, "tool_calls": [call, stray]}, asked))
+    tools = [tool("get_weather"), tool("get_time")]
+    choice = allowed("required", named("get_time"))
+    reply = wire.ask(body=chat(tools=tools, tool_choice=choice, response_format=FORM, temperature=0.5))
+    assert calls_of(reply) == [("get_time", {"zone": "CET"})]
+    (body,) = asked
+    assert body["model"] == "real-model"
+    assert body["tools"] == [tools[1]]
+    assert body["tool_choice"] == "required"
+    assert body["response_format"] == FORM
+    assert body["temperature"] == 0.5
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+    body = chat(tools=tools, tool_choice="none")
+    wire.ask(body=answered(reply, {**body, "tools": tools}))
+    assert "tools" not in asked[-1]
+    assert [message["role"] for message in asked[-1]["messages"]] == ["user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "kept"),
+    [
+        ({"response_format": FORM}, '{"city": "Turin", "unit": "c"}', True),
+        ({"response_format": FORM}, '{"city": "Turin"}', False),
+        ({"response_format": FORM}, "Certainly!", False),
+        ({"tools": [tool("get_weather")], "tool_choice": "required"}, "I will not.", False),
+        ({"tools": [tool("get_weather")]}, "It rains.", True),
+    ],
+)
+def test_what_upstream_leaves_undone_is_made_here(make: MakeWire, fields: Any, said: str, kept: bool) -> None:
+    reply = make(content=upstream({"content": said}, [])).ask(body=chat(**fields))
+    message = reply.json["choices"][0]["message"]
+    assert (message["content"] == said) is kept
+    if not kept:
+        made = message["content"] or message["tool_calls"][0]["function"]["arguments"]
+        Draft202012Validator(WEATHER).validate(json.loads(made))
+
+
 def allowed(mode: str, *tools: Any) -> Any:
     return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}
 
@@ -479,6 +558,3 @@ def test_each_choice_has_values_of_its_own_and_all_are_equally_long(wire: Wire, 
     longest = max(count(text.rstrip()) for text in texts)
     lead = count(LEAD) if "tools" in fields else 0
     assert usage["completion_tokens"] == 4 * (longest + lead)
-    assert (
-        usage["completion_tokens"] == wire.ask(body={**body, "seed": None}).json["usage"]["completion_tokens"]
-    )
