@@ -111,7 +111,7 @@ class Platform:
         tokens = request.samples * request.output_tokens
         if not request.stream:
             return ticket.link.whole(ticket.departure, now, tokens)
-        if tokens == 1:
+        if tokens == 1 and ticket.first_seen_ps >= now:
             return ticket.first_seen_ps  # the first token is the last one, in one message
         return max(ticket.first_seen_ps, ticket.link.ends(ticket.departure, now, tokens))
 

@@ -33,6 +33,20 @@ def test_a_static_batch_starts_when_it_is_full_and_leaves_together(engine: str) 
 
 
 @engines
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_of_a_static_batch_ends_for_its_caller_when_the_batch_does(
+    engine: str, stream: bool
+) -> None:
+    # The way is 3 ms. Both have their first token at 23 ms; the batch is through at 43.
+    b = make_bench(seqs=2, admission="static", way_ms=3, engine=engine)
+    for output in (1, 3):
+        b.submit_at(0, b.request(5, output, stream=stream), Diary())
+    b.env.run()
+    assert ms(b.rows(), "ended") == [46, 46]
+    assert ms(b.rows(), "first_seen") == ([26, 26] if stream else [46, 46])
+
+
+@engines
 def test_a_dynamic_batch_starts_when_the_first_has_waited_and_each_leaves_when_done(engine: str) -> None:
     # Numbers 1 and 2 start at 15, 4 has to wait for the longest of them, and then for 15 ms from 40 on.
     b = make_bench(seqs=3, admission="dynamic", max_queue_delay_ms=15, engine=engine)
