@@ -21,7 +21,20 @@ from api_shim.content.replay import with_written
 from api_shim.dashboard import PAGES
 from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
-from api_shim.routes import batches, chat, completions, description, files, health, models, traces
+from api_shim.routes import (
+    batches,
+    chat,
+    completions,
+    description,
+    files,
+    health,
+    models,
+    older_sandboxes,
+    sandbox_agent,
+    sandbox_terminals,
+    sandboxes,
+    traces,
+)
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
@@ -35,7 +48,8 @@ DESCRIPTION = (
     "OpenAI's API, as the 8080 platform has it, answered by a simulation: "
     "texts are made up, times are the model's."
 )
-GROUPS = [chat, completions, models, files, batches, traces, health, description, *PAGES]
+SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
+GROUPS = [chat, completions, models, files, batches, *SANDBOXES, traces, health, description, *PAGES]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from api_shim.content.contents import forms, make_content
+from api_shim.sandboxes.choice import BackendName, SandboxChoice
 from api_shim.settings import StreamChunks
 from e80sim.mistakes import UserError, say
 from sim.time.units import PS_PER_MS
@@ -79,6 +80,29 @@ def serve(
     no_sim_comment: Annotated[
         bool, typer.Option("--no-sim-comment", help="streams end without the comment that holds their stamps")
     ] = False,
+    sandboxes: Annotated[
+        BackendName,
+        typer.Option(help="what isolates the code of sandboxes; off: none are given"),
+    ] = "bubblewrap",
+    sandbox_python: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="the interpreter in sandboxes; default: the system's python3"),
+    ] = None,
+    wheelhouse: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="wheels that sandboxes may install; default: no packages",
+        ),
+    ] = None,
+    package_index: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="an index that sandboxes may install packages from, over the network"
+        ),
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="a variant of the scenario; default: the first")] = None,
     settings: Annotated[
         list[str] | None,
@@ -157,6 +181,7 @@ def serve(
         sim_comment=not no_sim_comment,
         trace_share=_share(trace_sample, exporting),
         cors_origins=origins,
+        sandboxes=SandboxChoice(sandboxes, sandbox_python, wheelhouse, package_index),
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
         dashboard_token=token,
         instance=secrets.token_hex(4),

@@ -11,7 +11,8 @@ from api_shim.shim import Shim
 from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
 
-GUARDED = "/v1"
+GUARDED = ("/v1", "/api")
+"""The API, and the older one of the platform."""
 REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 """What is taken for a client's own: visible ASCII, so that it can go back in a header and into a file."""
@@ -25,6 +26,9 @@ class Door:
         self._shim = shim
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._open_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -55,6 +59,15 @@ class Door:
                 await crashed().response()(scope, receive, signed)
             raise
 
+    async def _open_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A handshake is refused as a request is, with an answer."""
+        try:
+            self._admit(scope)
+        except ApiError as error:
+            await error.response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
     def _request_id(self, scope: Scope) -> str:
         """The client's own where it has one that will do: it is how people join their rows with ours."""
         theirs = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
@@ -64,7 +77,7 @@ class Door:
 
     def _admit(self, scope: Scope) -> None:
         path: str = scope["path"]
-        if path == GUARDED or path.startswith(GUARDED + "/"):
+        if any(path == guarded or path.startswith(guarded + "/") for guarded in GUARDED):
             _state(scope)["caller"] = self._shim.callers.caller(Headers(scope=scope).get("authorization"))
 
 

@@ -30,6 +30,8 @@ KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections (5 s in httpx), so that they close them and not the server."""
 
 
+WEBSOCKET_MESSAGE_BYTES = 2**20
+"""What is pasted into a terminal comes in pieces of a kilobyte."""
 SIGNAL_LOOK_S = 0.05
 HASTE_S = 1.0
 """What clients' leaving may take to be dealt with when somebody asks twice for the end."""
@@ -116,7 +118,8 @@ async def serve(
             server_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
-            ws="none",
+            ws="wsproto",
+            ws_max_size=WEBSOCKET_MESSAGE_BYTES,
         )
         # What stands now stays: the collector need not walk through it again.
         gc.collect()
@@ -129,6 +132,7 @@ async def serve(
         announcing.cancel()
         await batches.stop()
         await shim.tracer.close()
+        shim.sandboxes.close()
     finally:
         pacer.close()
     return shim

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from api_shim.sandboxes.choice import SandboxChoice
+
 StreamChunks = Literal["per_token", "coalesced"]
 
 BASE_FLUSH_MS = 5.0
@@ -33,6 +35,7 @@ class ServerSettings:
     """Where the callers of a listener are."""
     dashboard_token: str | None = field(default=None, repr=False)
     """Opens `/dashboard` to whoever shows it; None: there is no dashboard."""
+    sandboxes: SandboxChoice = field(default_factory=SandboxChoice)
     instance: str = "00000000"
     """Goes into every id, so that two runs of a server do not share any."""
 

@@ -13,6 +13,7 @@ from api_shim.content.plan import Content, ContentAsk
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.call import Call
 from api_shim.exchange.exchange import Exchange
+from api_shim.sandboxes.service import SandboxService
 from api_shim.settings import ServerSettings
 from api_shim.store.store import Store
 from api_shim.telemetry.metrics import Metrics
@@ -68,6 +69,9 @@ class Shim:
             scenario, settings.place_of_port, need_key=settings.need_key, issued=self.store.keys
         )
         self.tracer = Tracer(clock, self.store.traces, self.new_id, settings.trace_share, export)
+        self.sandboxes = SandboxService(
+            settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id
+        )
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
         self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)

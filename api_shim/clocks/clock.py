@@ -6,6 +6,7 @@ and `ps_of_s` and `s_of_ps` of `sim.time.units` are the only way from one to the
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from sim.time.timeline import ARRIVAL, FEEDBACK, Alarm, Outside, Timeline
@@ -47,6 +48,13 @@ class Clock(Protocol):
         """What `work` answers, or raises. It may take long, and holds up nobody who waits for the present."""
         ...
 
+    async def elsewhere(self, work: Future[T]) -> T:
+        """What `work` comes to, or raises, which goes on in a thread of its own and in real time.
+
+        A virtual clock stands still meanwhile.
+        """
+        ...
+
     def unix_s(self) -> float:
         """For the stamps that clients read as dates."""
         ...
@@ -64,6 +72,18 @@ async def sleep_until(clock: Clock, at_ps: int) -> None:
         await woken.wait()
     finally:
         clock.timeline.cancel(alarm)
+
+
+async def until(clock: Clock, at_ps: int) -> None:
+    """At once if that is past."""
+    if at_ps > clock.now_ps():
+        reached = asyncio.Event()
+        alarm = clock.call_at(at_ps, reached.set)
+        try:
+            await reached.wait()
+        finally:
+            if not reached.is_set():
+                clock.timeline.cancel(alarm)
 
 
 def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> Alarm:

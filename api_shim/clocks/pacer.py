@@ -7,7 +7,7 @@ stamps stay exact, only their delivery is late.
 import asyncio
 import time  # noqa: TID251 -- the wall clock enters here and nowhere else
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from api_shim.clocks.alarm_clock import AlarmClock, alarm_clock
@@ -108,6 +108,9 @@ class Pacer:
 
     async def aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+
+    async def elsewhere(self, work: Future[T]) -> T:
+        return await asyncio.wrap_future(work)
 
     def _ring(self) -> None:
         self._armed_ps = None

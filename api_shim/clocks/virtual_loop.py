@@ -5,6 +5,7 @@ the kernel has yet to deliver; while jobs run in threads it stands still.
 """
 
 import asyncio
+import concurrent.futures
 import selectors
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -127,6 +128,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
+    async def elsewhere(self, work: concurrent.futures.Future[T]) -> T:
+        """Wait for a job in somebody else's thread."""
+        future = asyncio.wrap_future(work, loop=self)
+        self._never_sleeps.jobs += 1
+        future.add_done_callback(self._job_done)
+        return await future
+
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self._never_sleeps.jobs -= 1
 
@@ -176,6 +184,11 @@ class VirtualClock:
     async def aside(self, work: Callable[[], T]) -> T:
         """At once: a thread would make the order of things a matter of luck, and time stands still anyhow."""
         return work()
+
+    async def elsewhere(self, work: concurrent.futures.Future[T]) -> T:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        return await loop.elsewhere(work)
 
     def call_at(self, at_ps: int, callback: Callable[[], object]) -> Alarm:
         return wake_at(self.timeline, at_ps, callback)

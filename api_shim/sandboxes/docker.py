@@ -4,9 +4,10 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 from api_shim.sandboxes.backend import Launched, NoIsolationError, SandboxRefusedError, Wish
-from api_shim.sandboxes.bubblewrap import HOME
+from api_shim.sandboxes.bubblewrap import HOME, WHEELHOUSE
 from api_shim.sandboxes.limits import MIB
 
 IMAGE = "python:3.12-slim"
@@ -18,7 +19,8 @@ PROBE_S = 30.0
 class Docker:
     name = "docker"
 
-    def __init__(self, *, docker: str = "docker", image: str = IMAGE) -> None:
+    def __init__(self, *, docker: str = "docker", image: str = IMAGE, wheelhouse: Path | None = None) -> None:
+        self._wheelhouse = wheelhouse
         self._docker = docker
         self._image = image
 
@@ -86,6 +88,8 @@ class Docker:
         for path, size_mb in ((HOME, limits.disk_mb), ("/tmp", limits.temporary_mb)):  # noqa: S108 -- inside
             size = f"size={size_mb * MIB},nr_inodes={limits.files},mode=1777,exec"
             yield from ("--tmpfs", f"{path}:rw,nosuid,nodev,{size}")
+        if self._wheelhouse is not None:
+            yield from ("--volume", f"{self._wheelhouse.resolve()}:{WHEELHOUSE}:ro")
         yield from ("--workdir", HOME)
         for variable, value in (("HOME", HOME), ("PYTHONPATH", f"{HOME}/.deps"), *wish.environment):
             yield from ("--env", f"{variable}={value}")

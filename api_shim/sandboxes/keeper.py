@@ -43,7 +43,8 @@ class Keeper:
         self._coming = 0
         self._probed = False
         self._probing: asyncio.Lock
-        self._ends: set[asyncio.Task[None]] = set()
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        """By name: who sees off the sandbox."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="sandboxes", daemon=True)
         self._thread.start()
@@ -77,19 +78,19 @@ class Keeper:
         finally:
             self._coming -= 1
         self._sandboxes[wish.name] = sandbox
-        task = asyncio.create_task(self._see_off(sandbox))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
+        self._ends[wish.name] = asyncio.create_task(self._see_off(sandbox))
         return sandbox
 
     def find(self, name: str) -> Sandbox | None:
         return self._sandboxes.get(name)
 
     async def stop(self, name: str) -> None:
-        """Whether it is there or not."""
-        sandbox = self._sandboxes.get(name)
+        """Whether it is there or not. Its end has been told when this is over."""
+        sandbox, seeing_off = self._sandboxes.get(name), self._ends.get(name)
         if sandbox is not None:
             await sandbox.stop()
+        if seeing_off is not None:
+            await asyncio.shield(seeing_off)
 
     async def install(self, sandbox: Sandbox, requirements: list[str]) -> Outcome:
         """Raises SandboxRefusedError, SandboxEndedError and NoIsolationError."""
@@ -105,9 +106,10 @@ class Keeper:
         del self._sandboxes[sandbox.wish.name]
         if self.on_end is not None:
             self.on_end(Ending(sandbox.wish.name, sandbox.ended_by or "stopped"))
+        del self._ends[sandbox.wish.name]
 
     async def _stop_all(self) -> None:
         for sandbox in list(self._sandboxes.values()):
             await sandbox.stop("the server ended")
-        await asyncio.gather(*self._ends)
+        await asyncio.gather(*self._ends.values())
         await self._loop.shutdown_asyncgens()

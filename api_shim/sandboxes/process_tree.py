@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-STOPPED = "T"
+STOPPED, ZOMBIE = "T", "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class ProcessLook:
     pid: int
     started: int
     """With the pid it makes a name that is never given twice."""
+    parent: int
     state: str
     resident_bytes: int
     """Pages that processes share count in each."""
@@ -28,6 +29,11 @@ class ProcessLook:
     @property
     def name(self) -> tuple[int, int]:
         return self.pid, self.started
+
+    def stands_still(self) -> bool:
+        """At this moment; or it has ended."""
+        fields = _stat(self.pid)
+        return fields is None or fields[0] in {STOPPED, ZOMBIE}
 
     def signal(self, number: signal.Signals) -> None:
         """Only if it is still the same process: pids are given again."""
@@ -42,7 +48,7 @@ class ProcessLook:
 
 
 def look(root: int) -> list[ProcessLook]:
-    """Everything below `root`, which is left out."""
+    """Everything below `root`, which is left out; parents before their children."""
     found: list[ProcessLook] = []
     to_do = list(_children(root))
     while to_do:
@@ -93,7 +99,14 @@ def _look_at(pid: int) -> ProcessLook | None:
         own_s = time.clock_gettime((~pid << 3) | 2)  # all its threads, in nanoseconds: clock_getcpuclockid(3)
     reaped_s = (int(fields[13]) + int(fields[14])) * TICK_S
     return ProcessLook(
-        pid, int(fields[19]), fields[0], kib["VmRSS"] * 1024, kib["VmPTE"] * 1024, own_s, reaped_s
+        pid,
+        int(fields[19]),
+        int(fields[1]),
+        fields[0],
+        kib["VmRSS"] * 1024,
+        kib["VmPTE"] * 1024,
+        own_s,
+        reaped_s,
     )
 
 

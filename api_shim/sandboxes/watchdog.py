@@ -5,11 +5,11 @@ It looks every few milliseconds while something runs, so it is late by what can 
 
 import asyncio
 import os
-import signal
 from contextlib import suppress
 
 from api_shim.sandboxes.limits import SandboxLimits
-from api_shim.sandboxes.process_tree import STOPPED, ProcessLook, held_bytes, look, proportional_bytes
+from api_shim.sandboxes.process_tree import ProcessLook, held_bytes, look, proportional_bytes
+from api_shim.sandboxes.standstill import standstill
 
 BUSY_S = 0.020
 IDLE_S = 0.250
@@ -47,13 +47,14 @@ class Watchdog:
         loop = asyncio.get_running_loop()
         while True:
             processes = look(self._root)
-            why = self._too_much(processes)
+            why = await self._too_much(processes)
             if why is not None:
                 return why
             pause_s = self._pause_s(processes, loop.time())
             theirs = self._theirs(processes)
             if pause_s > 0:
-                await self._hold(theirs, pause_s)
+                async with standstill(theirs):
+                    await asyncio.sleep(pause_s)
                 continue
             busy = bool(theirs)
             wait_s = max(SHORTEST_S, BUSY_S * min(1.0, self._limits.share)) if busy else IDLE_S
@@ -65,23 +66,18 @@ class Watchdog:
     def _theirs(self, processes: list[ProcessLook]) -> list[ProcessLook]:
         return [process for process in processes if process.name not in self._ours]
 
-    def _too_much(self, processes: list[ProcessLook]) -> str | None:
+    async def _too_much(self, processes: list[ProcessLook]) -> str | None:
         limits = self._limits
         held = held_bytes(processes)
         if held > max(limits.memory_bytes, self._close_look_bytes):
-            theirs = self._theirs(processes)
-            for process in theirs:
-                process.signal(signal.SIGSTOP)  # or it would grow meanwhile
-            exact = proportional_bytes(processes)
+            async with standstill(self._theirs(processes)):  # or it would grow meanwhile
+                exact = proportional_bytes(processes)
             if exact > limits.memory_bytes:
                 self.peak_bytes = max(self.peak_bytes, exact)
                 return (
                     f"out of memory: its programs held {exact >> 20} MiB, and {limits.memory_mb} are allowed"
                 )
             self._close_look_bytes = held * GROWTH
-            for process in theirs:
-                if process.state != STOPPED:
-                    process.signal(signal.SIGCONT)
             held = exact
         self.peak_bytes = max(self.peak_bytes, held)
         count = self._files()
@@ -121,13 +117,3 @@ class Watchdog:
             reaped += process.reaped_cpu_s - (last.reaped_cpu_s if last else 0.0)
         known = sum(gone.own_cpu_s + gone.reaped_cpu_s for gone in before.values())
         return max(0.0, own) + max(0.0, reaped - known)
-
-    async def _hold(self, processes: list[ProcessLook], pause_s: float) -> None:
-        held = [process for process in processes if process.state != STOPPED]
-        try:
-            for process in held:
-                process.signal(signal.SIGSTOP)
-            await asyncio.sleep(pause_s)
-        finally:
-            for process in held:
-                process.signal(signal.SIGCONT)

@@ -99,6 +99,22 @@ MIGRATIONS = (
         PRIMARY KEY (batch, line)  -- no request is run again whose result is here
     ) STRICT;
     """,
+    """
+    CREATE TABLE sandboxes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        terminated_s INTEGER,
+        ended_by TEXT,
+        memory_mb INTEGER NOT NULL,
+        milli_cpus INTEGER NOT NULL,
+        image TEXT NOT NULL,  -- JSON, as all below: what the client stated
+        labels TEXT NOT NULL,
+        ports TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX sandboxes_of_project ON sandboxes (project, terminated_s IS NOT NULL, number);
+    """,
 )
 
 

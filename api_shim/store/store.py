@@ -15,6 +15,7 @@ from api_shim.store.database import Database
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
+from api_shim.store.sandboxes import StoredSandboxes
 from api_shim.store.traces import Traces
 from e80sim.mistakes import UserError
 
@@ -24,7 +25,7 @@ FILES = "files"
 
 
 class Store:
-    """Files and traces are used in `Clock.aside`, which does one thing at a time."""
+    """Files, traces and sandboxes are used in `Clock.aside`, which does one thing at a time."""
 
     def __init__(self, directory: Path | None = None) -> None:
         """None keeps nothing: rows in memory, contents in a temporary directory, both made when first used.
@@ -37,6 +38,7 @@ class Store:
         self.files = Files(self.database, lambda: self._contents)
         self.traces = Traces(self.database)
         self.batches = Batches(self.database, lambda: self._contents)
+        self.sandboxes = StoredSandboxes(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:

@@ -116,6 +116,7 @@ class VirtualPlatform:
             return
         self.loop.run_until_complete(_end(asyncio.all_tasks(self.loop)))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.shim.sandboxes.close()
         self.shim.store.close()
         self.loop.close()
 

@@ -17,21 +17,24 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- uvicorn's own
         super().__init__(*args, **kwargs)
         self.parser = _Parser(self)
-        self._declined = False
+        self.declined = False
+        """What the client offers at this moment, if it offers anything."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
 
     def on_headers_complete(self) -> None:
-        self._declined = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if self._declined:
+        offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        to_websocket = offered and self._should_upgrade()
+        self.declined = offered and not to_websocket
+        if self.declined:
             return  # the request comes again, as it would be without the offer
         super().on_headers_complete()
-        if self.cycle.scope["http_version"] == "1.0":
+        if not to_websocket and self.cycle.scope["http_version"] == "1.0":
             _end_with_the_connection(self.cycle)
 
     def on_message_complete(self) -> None:
-        if not self._declined:
+        if not self.declined and self.cycle is not None:
             super().on_message_complete()
 
     def decline(self, rest: bytes) -> None:
@@ -69,7 +72,7 @@ class _Parser(httptools.HttpRequestParser):
         try:
             super().feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            if self.get_method() == b"CONNECT":
+            if self.get_method() == b"CONNECT" or not self._protocol.declined:
                 raise
             (parsed,) = offer.args
             self._protocol.decline(bytes(data[parsed:]))

@@ -404,6 +404,44 @@ class Serve(Section):
     )
 
 
+class SandboxSection(Section):
+    """Where the live server runs other people's code; a simulated run does not look at it.
+
+    Programs really run, and take the time that they take.
+    """
+
+    create_ms: float = Field(
+        50.0,
+        ge=0,
+        le=MAX_MS,
+        description="until a sandbox stands (assumed; bubblewrap takes about as long on two cores)",
+    )
+    exec_overhead_ms: float = Field(
+        0.0, ge=0, le=MAX_MS, description="of each program, beside what it really takes (assumed)"
+    )
+    memory_mb: int = Field(512, ge=32, le=1_048_576, description="of a sandbox that states none")
+    milli_cpus: int = Field(
+        1000, ge=10, le=256_000, description="thousandths of a core, of a sandbox that states none"
+    )
+    most_memory_mb: int = Field(4096, ge=32, le=1_048_576, description="that may be stated")
+    most_milli_cpus: int = Field(4000, ge=10, le=256_000, description="that may be stated")
+    reference_mhz: float = Field(
+        3000.0, ge=1, le=100_000, description="what `cpu_mhz` counts as a whole core (assumed)"
+    )
+    processes: int = Field(64, ge=4, le=10_000, description="at once, threads included")
+    disk_mb: int = Field(256, ge=1, le=65_536, description="of its home directory, which is in memory")
+    idle_s: float = Field(600.0, ge=MIN_S, le=MAX_S, description="real time without use after which it ends")
+    lifetime_s: float = Field(3600.0, ge=MIN_S, le=MAX_S, description="real time after which it ends")
+    most_per_project: int = Field(20, ge=1, le=200, description="of a project at once")
+
+    @model_validator(mode="after")
+    def _defaults_allowed(self) -> Self:
+        for name in ("memory_mb", "milli_cpus"):
+            if getattr(self, name) > getattr(self, f"most_{name}"):
+                raise ValueError(f"{name} is above most_{name} ({getattr(self, f'most_{name}')})")
+        return self
+
+
 class Variant(Section):
     title: Text | None = None
     set: dict[str, Any] = Field(
@@ -422,6 +460,7 @@ class Scenario(Section):
     traffic: dict[Name, Source] = Field(min_length=1)
     slo: Slo = Slo()
     serve: Serve = Serve()
+    sandboxes: SandboxSection = SandboxSection()
     run: RunPlan
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"

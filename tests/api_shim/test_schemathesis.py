@@ -34,6 +34,27 @@ OF_FILES = {
     "DELETE /v1/files/{file_id}",
     "GET /v1/files/{file_id}/content",
 }
+OF_SANDBOXES = {
+    "POST /v1/sandboxes",
+    "GET /v1/sandboxes",
+    "GET /v1/sandboxes/history",
+    "GET /v1/sandboxes/{sandbox_id}",
+    "DELETE /v1/sandboxes/{sandbox_id}",
+    "POST /v1/sandboxes/{sandbox_id}/stop",
+    "POST /v1/sandboxes/{sandbox_id}/expose",
+    "GET /sandboxes/{sandbox_id}/.8080/health",
+    "POST /sandboxes/{sandbox_id}/python/run",
+    "POST /sandboxes/{sandbox_id}/python/deps",
+    "POST /sandboxes/{sandbox_id}/js/run",
+    "POST /sandboxes/{sandbox_id}/js/deps",
+    "PUT /sandboxes/{sandbox_id}/files/{path}",
+    "GET /sandboxes/{sandbox_id}/files/{path}",
+    "DELETE /sandboxes/{sandbox_id}/me",
+    "POST /api/sandbox/{organisation}/{slug}/deploy",
+    "GET /api/sandbox/{organisation}/{slug}/list",
+    "POST /api/sandbox/{organisation}/{slug}/{sandbox_id}/stop",
+}
+MAKES_SANDBOXES = {label for label in OF_SANDBOXES if label.endswith(("/sandboxes", "/deploy"))}
 TAKES_INPUT = sorted(label for label in OPERATIONS if "completions" in label or "{" in label)
 
 
@@ -107,7 +128,7 @@ def statuses(wire: Wire, label: str, mode: Any) -> Counter[int]:
 
 
 def test_schemathesis_can_read_every_operation(wire: Wire) -> None:
-    assert set(operations(wire)) == OPERATIONS | OF_FILES
+    assert set(operations(wire)) == OPERATIONS | OF_FILES | OF_SANDBOXES
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
@@ -117,8 +138,8 @@ def test_what_the_description_allows_is_answered_and_never_with_5xx(make: MakeWi
     assert max(found) < 500
 
 
-@pytest.mark.parametrize("label", sorted(OF_FILES))
-def test_files_are_asked_for_without_5xx(make: MakeWire, label: str) -> None:
+@pytest.mark.parametrize("label", sorted(OF_FILES | OF_SANDBOXES - MAKES_SANDBOXES))
+def test_files_and_sandboxes_are_asked_for_without_5xx(make: MakeWire, label: str) -> None:
     """Ids are made up, so most of it finds nothing."""
     assert max(statuses(make(), label, POSITIVE)) < 500
 

@@ -70,6 +70,7 @@ GPU |= {
 }
 
 WHERE: dict[str, tuple[str, Any]] = {
+    "SandboxSection": ("sandboxes", {}),
     "AppSection": ("apps.a", None),
     "Batching": ("models.m.batching", {}),
     "Clients": ("traffic.s.clients", {"count": 4}),

@@ -186,3 +186,22 @@ def _gone(mark: str) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def test_a_shell_does_not_notice_that_its_jobs_are_held_back(boxes: Boxes) -> None:
+    """Each job is stopped by the watchdog, dozens of times a second."""
+    box = boxes(milli_cpus=200)
+
+    async def story() -> bytes:
+        shell = await box.sandbox.start(Program(("bash", "--norc", "-i"), terminal=(24, 80)))
+        busy = b"for i in 1 2 3 4; do /usr/bin/python3 -c 'for i in range(2_000_000): pass'; done; exit\n"
+        await shell.write(busy)
+        seen = b""
+        while (piece := await shell.read()) is not None:
+            seen += piece[1]
+        return seen
+
+    seen = box.wait(box.keeper.submit(story()))
+    box.stop()
+    assert b"Stopped" not in seen
+    assert seen.rstrip().endswith(b"exit")
