@@ -86,6 +86,26 @@ test("files go up, are listed, come back and are deleted", async () => {
   await assert.rejects(client.files.retrieve(file.id), OpenAI.NotFoundError);
 });
 
+test("a batch runs a file and gives its results", async () => {
+  const line = { custom_id: "one", method: "POST", url: "/v1/chat/completions", body: { model: LLAMA, messages } };
+  const file = await client.files.create({
+    file: await toFile(Buffer.from(JSON.stringify(line)), "requests.jsonl"),
+    purpose: "batch",
+  });
+  let batch = await client.batches.create({
+    input_file_id: file.id,
+    endpoint: "/v1/chat/completions",
+    completion_window: "24h",
+  });
+  for (let tries = 0; tries < 200 && batch.status !== "completed"; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    batch = await client.batches.retrieve(batch.id);
+  }
+  assert.deepEqual(batch.request_counts, { total: 1, completed: 1, failed: 0 });
+  const result = JSON.parse(await (await client.files.content(batch.output_file_id)).text());
+  assert.equal(result.response.body.usage.completion_tokens, 24);
+});
+
 test("models are found by ids with slashes", async () => {
   assert.equal((await client.models.retrieve(GPT_OSS)).id, GPT_OSS);
 });

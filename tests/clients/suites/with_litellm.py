@@ -1,6 +1,7 @@
 """litellm, as a library and as a router."""
 
 import asyncio
+import json
 import os
 import time
 from typing import Any, Literal
@@ -85,6 +86,33 @@ def test_files_go_up_come_back_and_are_deleted() -> None:
     content = litellm.file_content(file_id=file.id, custom_llm_provider="openai")
     assert content.content == b"one\n"
     assert litellm.file_delete(file_id=file.id, custom_llm_provider="openai").deleted
+
+
+def test_a_batch_runs_a_file_and_gives_its_results() -> None:
+    line = {
+        "custom_id": "one",
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": LLAMA.removeprefix("openai/"), "messages": HELLO},
+    }
+    file = litellm.create_file(
+        file=("requests.jsonl", json.dumps(line).encode()), purpose="batch", custom_llm_provider="openai"
+    )
+    batch = litellm.create_batch(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window="24h",
+        custom_llm_provider="openai",
+    )
+    for _ in range(200):
+        batch = litellm.retrieve_batch(batch_id=batch.id, custom_llm_provider="openai")
+        if batch.status == "completed":
+            break
+        time.sleep(0.1)
+    assert batch.request_counts.completed == 1
+    content = litellm.file_content(file_id=batch.output_file_id, custom_llm_provider="openai")
+    (result,) = map(json.loads, content.text.splitlines())
+    assert result["response"]["body"]["usage"]["completion_tokens"] == 24
 
 
 def test_faults_are_the_clients_own_exceptions() -> None:

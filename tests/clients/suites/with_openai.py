@@ -1,6 +1,7 @@
 """openai for Python, in whichever major it is installed; its own types check what it gets."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
@@ -112,6 +113,71 @@ def test_files_go_up_are_listed_come_back_and_are_deleted(client: openai.OpenAI)
     assert client.files.delete(file.id).deleted
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file.id)
+
+
+def test_a_batch_runs_a_file_and_gives_its_results_line_by_line(client: openai.OpenAI) -> None:
+    """The last of its requests is refused, and stands in the error file."""
+    bodies = [{"model": LLAMA, "messages": HELLO, "max_tokens": tokens} for tokens in range(1, 6)]
+    bodies.append({"model": LLAMA, "messages": HELLO, "max_tokens": 30_000})
+    lines = [
+        {"custom_id": f"line-{index}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        for index, body in enumerate(bodies)
+    ]
+    content = "\n".join(map(json.dumps, lines)).encode()
+    file = client.files.create(file=("requests.jsonl", content), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    assert batch.status == "validating"
+    batch = finished(client, batch.id)
+    assert batch.status == "completed"
+    assert batch.request_counts is not None
+    assert batch.request_counts.model_dump() == {"total": 6, "completed": 5, "failed": 1}
+    assert batch.output_file_id is not None
+    assert batch.error_file_id is not None
+    results = {each["custom_id"]: each for each in rows(client, batch.output_file_id)}
+    used = {name: each["response"]["body"]["usage"]["completion_tokens"] for name, each in results.items()}
+    assert used == {f"line-{index}": index + 1 for index in range(5)}
+    (failed,) = rows(client, batch.error_file_id)
+    assert failed["custom_id"] == "line-5"
+    assert batch.id in [each.id for each in client.batches.list(limit=1)]
+
+
+def test_a_batch_can_be_cancelled_and_a_bad_one_fails_with_its_lines(client: openai.OpenAI) -> None:
+    file = client.files.create(file=("bad.jsonl", b"not json\n"), purpose="batch")
+    bad = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    bad = finished(client, bad.id)
+    assert bad.status == "failed"
+    assert bad.errors is not None
+    assert bad.errors.data is not None
+    assert [(error.code, error.line) for error in bad.errors.data] == [("invalid_json_line", 1)]
+    with pytest.raises(openai.ConflictError):
+        client.with_options(max_retries=0).batches.cancel(bad.id)
+    line = {"custom_id": "long", "method": "POST", "url": "/v1/chat/completions"}
+    body = {"model": LLAMA, "messages": HELLO, "max_tokens": 20_000, **WHOLE}
+    file = client.files.create(
+        file=("long.jsonl", json.dumps({**line, "body": body}).encode()), purpose="batch"
+    )
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    assert client.batches.cancel(batch.id).status in {"cancelling", "cancelled"}
+    assert finished(client, batch.id).status == "cancelled"
+
+
+def finished(client: openai.OpenAI, batch_id: str) -> Any:
+    for _ in range(200):
+        batch = client.batches.retrieve(batch_id)
+        if batch.status in {"completed", "failed", "cancelled", "expired"}:
+            return batch
+        time.sleep(0.1)
+    pytest.fail(f"the batch is still {batch.status}")
+
+
+def rows(client: openai.OpenAI, file_id: str) -> list[Any]:
+    return [json.loads(line) for line in client.files.content(file_id).text.splitlines()]
 
 
 def test_models_are_found_by_ids_with_slashes(client: openai.OpenAI) -> None:
