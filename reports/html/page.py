@@ -27,6 +27,7 @@ from reports.html.outcomes import attainment, not_served, objectives_by_variant,
 from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
 from reports.html.phases import where_the_time_goes
+from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.tables import Definitions
@@ -107,7 +108,11 @@ def _answer(report: Report) -> Html:
 
 def _numbers(report: Report) -> Html:
     summary, definitions = report.summary, report.definitions
-    return join(numbers(summary, report.rows, definitions), itl(summary, definitions))
+    return join(
+        numbers(summary, report.rows, definitions),
+        itl(summary, definitions),
+        priorities(summary, definitions),
+    )
 
 
 def _time(report: Report) -> Html:
