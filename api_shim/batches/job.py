@@ -6,7 +6,7 @@ beginning.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
@@ -192,19 +192,19 @@ class BatchJob:
         )
         exchanges: list[Exchange] = []
         try:
-            understood = await self._in_turn(endpoint.understood(shim, raw))
+            understood = await self._in_turn(partial(endpoint.understood, shim, raw))
             if understood.stream:
                 raise bad_value("stream", "A batch has no streams: leave 'stream' out.", "invalid_request")
             await endpoint.open(shim, asker, understood, exchanges)
             await endpoint.until_over(exchanges)
-            json = await self._in_turn(endpoint.answer(exchanges, understood))
+            json = await self._in_turn(partial(endpoint.answer, exchanges, understood))
             return _Answer(json, _tokens(exchanges))
         finally:
             close(exchanges)
 
-    async def _in_turn(self, work: Awaitable[T]) -> T:
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
         async with self._turn:
-            done = await work
+            done = await work()
             await asyncio.sleep(0)
         return done
 

@@ -41,6 +41,50 @@ async def files(client: Any) -> Any:
     }
 
 
+async def batches(client: Any) -> Any:
+    """One to its end with an error, one cancelled at once, and what became of each."""
+    bodies: list[Any] = [{"max_tokens": 2}, {"temperature": 7}]
+    lines = [
+        {
+            "custom_id": f"r{number}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": LLAMA, "messages": HELLO, **body},
+        }
+        for number, body in enumerate(bodies)
+    ]
+    text = "\n".join(map(json.dumps, lines))
+    file = await client.files.create(file=("in.jsonl", text.encode()), purpose="batch")
+    asked: Any = {
+        "input_file_id": file.id,
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+        "metadata": {"job": "story"},
+    }
+    made = [await client.batches.create(**asked) for _ in range(2)]
+    cancelled = await client.batches.cancel(made[1].id)
+    over = {"completed", "cancelled"}
+    while not {each.status for each in made} <= over:
+        await asyncio.sleep(1)
+        made = [await client.batches.retrieve(each.id) for each in made]
+    output = (await client.files.content(made[0].output_file_id)).text
+    errors = (await client.files.content(made[0].error_file_id)).text
+    return {
+        "cancelling": cancelled.status,
+        "ends": [each.status for each in made],
+        "counts": made[0].request_counts.model_dump(),
+        "tokens": made[0].usage.total_tokens,
+        "answers": [
+            json.loads(line)["response"]["body"]["usage"]["total_tokens"] for line in output.splitlines()
+        ],
+        "errors": [json.loads(line)["error"]["code"] for line in errors.splitlines()],
+        "listed": [each.metadata["job"] async for each in client.batches.list(limit=1)],
+        "missing": await failure(client.batches.retrieve("batch_nobody")),
+        "late": await failure(client.with_options(max_retries=0).batches.cancel(made[0].id)),
+        "refused": await failure(client.batches.create(**{**asked, "input_file_id": "file-nobody"})),
+    }
+
+
 async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
     create = client.chat.completions.create
     seen: dict[str, Any] = {}
@@ -72,6 +116,7 @@ async def story(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
     seen["legacy"] = legacy.usage.total_tokens
     seen["models"] = [model.id async for model in client.models.list()]
     seen["files"] = await files(client)
+    seen["batches"] = await batches(client)
     seen["model"] = (await client.models.retrieve(LLAMA)).id
     seen["errors"] = [
         await failure(create(model="gpt-99", messages=HELLO)),

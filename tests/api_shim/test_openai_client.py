@@ -80,6 +80,22 @@ def test_files_are_uploaded_listed_read_and_deleted(major: int) -> None:
     }
 
 
+def test_batches_are_created_followed_listed_cancelled_and_read(major: int) -> None:
+    """The one that is cancelled at once has not begun."""
+    assert story(major)["batches"] == {
+        "cancelling": "cancelling",
+        "ends": ["completed", "cancelled"],
+        "counts": {"total": 2, "completed": 1, "failed": 1},
+        "tokens": 11 + 2,
+        "answers": [11 + 2],
+        "errors": ["decimal_above_max_value"],
+        "listed": ["story", "story"],
+        "missing": ["NotFoundError", 404, "batch_not_found"],
+        "late": ["ConflictError", 409, "batch_not_cancellable"],
+        "refused": ["BadRequestError", 400, "file_not_found"],
+    }
+
+
 def test_faults_raise_the_clients_own_exceptions(major: int) -> None:
     assert story(major)["errors"] == [
         ["NotFoundError", 404, "model_not_found"],
