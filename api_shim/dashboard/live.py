@@ -215,7 +215,7 @@ def _node_state(node: Node[Ticket], now_ps: int) -> NodeState:
 
 
 def _limits(shim: Shim, now_ps: int) -> Iterator[LimitUse]:
-    """Of those who asked within the last minute: no other limit is in use."""
+    """Those of which anything is in use."""
     for model in shim.models.values():
         admission = shim.world.platform.gateway.admissions[model.name]
         for batch, budget in ((False, admission.budget), (True, admission.batch_budget)):

@@ -1,46 +1,31 @@
 """The report in a real browser: every chart draws, nothing complains, nothing leaves the page."""
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from reports.html import render
+from tests.support.chromium import CHROMIUM, IN_CHROMIUM, QUIET
 from tests.support.summaries import counts, difference, estimate, group, summary, variant
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-QUIET = [
+ARGUMENTS = [
     "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *QUIET,
     "--enable-logging=stderr",
     "--virtual-time-budget=5000",
     "--window-size=1280,2000",
 ]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and os.environ.get("CI") != "true", reason="needs Chromium, which is not installed"
-    ),
-]
+pytestmark = IN_CHROMIUM
 
 
 def browse(page: Path, profile: Path) -> tuple[str, list[str]]:
     """The document after its scripts ran, and what they wrote to the console."""
     assert CHROMIUM, "CI must have Chromium"
     done = subprocess.run(
-        [CHROMIUM, *QUIET, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()],
+        [CHROMIUM, *ARGUMENTS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=60,

@@ -36,9 +36,11 @@ function update(old, fresh) {
   updateChildren(old, fresh);
 }
 
+const isMore = (node) => node.nodeType !== Node.TEXT_NODE || node.data.trim() !== "";
+
 function updateChildren(old, fresh) {
-  const before = [...old.childNodes];
-  const after = [...fresh.childNodes];
+  const before = [...old.childNodes].filter(isMore);
+  const after = [...fresh.childNodes].filter(isMore);
   after.forEach((child, at) => (at < before.length ? update(before[at], child) : old.append(child)));
   before.slice(after.length).forEach((child) => child.remove());
 }
