@@ -3,16 +3,19 @@
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlencode
 
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from api_shim.dashboard.pages import ROOT, SignedIn, page, page_router
 from api_shim.dashboard.waterfall import MOST_BARS, bars, ticks
+from api_shim.middleware import GUARDED
 from api_shim.routes.described import TheShim
 from api_shim.store.traces import NS_PER_S, TracesWanted
 
@@ -145,14 +148,11 @@ async def show_trace(request: Request, shim: TheShim, session: SignedIn, trace_i
 
 def _endpoints(request: Request) -> list[str]:
     """Those that may leave traces: what is posted to."""
-    routes: list[Any] = request.app.routes
-    return sorted(
-        {
-            route.path
-            for route in routes
-            if "POST" in (route.methods or ()) and route.path.startswith("/v1") and "{" not in route.path
-        }
-    )
+    routes: list[BaseRoute] = request.app.routes
+    posted = {
+        route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+    }
+    return sorted(path for path in posted if path.startswith(GUARDED) and "{" not in path)
 
 
 def _ns(text: str) -> int | None:
