@@ -35,6 +35,8 @@ from api_shim.routes import (
     sandboxes,
     traces,
 )
+from api_shim.routes.responses import conversations, create, stored
+from api_shim.routes.responses.background import Background
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
@@ -49,7 +51,20 @@ DESCRIPTION = (
     "texts are made up, times are the model's."
 )
 SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
-GROUPS = [chat, completions, models, files, batches, *SANDBOXES, traces, health, description, *PAGES]
+RESPONSES = [create, stored, conversations]
+GROUPS = [
+    chat,
+    completions,
+    *RESPONSES,
+    models,
+    files,
+    batches,
+    *SANDBOXES,
+    traces,
+    health,
+    description,
+    *PAGES,
+]
 """Of endpoints, each with its `router`; the first that fits a request takes it."""
 
 
@@ -89,6 +104,7 @@ def create_app(
     app.state.shim = shim
     app.state.dashboard = Dashboard(shim)
     app.state.batches = BatchRunner(shim, batches.ENDPOINTS)
+    app.state.background = Background(shim)
     return app
 
 

@@ -35,6 +35,15 @@ class UnderstoodBody(Protocol):
 AnyUnderstood = TypeVar("AnyUnderstood", bound=UnderstoodBody)
 
 
+class BodyOrigin(NamedTuple):
+    """What matters of where a body comes from."""
+
+    project: str
+    from_8080: bool = False
+    """8080's own client has sent it."""
+    in_batch: bool = False
+
+
 class CountedPrompt(NamedTuple):
     """One request to the model; a body can hold several."""
 
@@ -48,15 +57,11 @@ class Generating(Generic[AnyUnderstood]):
 
     prompt_param: str
     """Where the prompt stands in the body."""
-    understand: Callable[[Shim, bytes], AnyUnderstood]
+    understood: Callable[[Shim, BodyOrigin, bytes], Awaitable[AnyUnderstood]]
     """Of a body as it came. Raises ApiError."""
     prompts: Callable[[Shim, Asker, AnyUnderstood], Iterator[CountedPrompt]]
     answer: Callable[[list[Exchange], AnyUnderstood], Awaitable[bytes]]
     """The JSON of the whole, when all exchanges are over."""
-
-    async def understood(self, shim: Shim, raw: bytes) -> AnyUnderstood:
-        """Raises ApiError."""
-        return await shim.apart(len(raw), partial(self.understand, shim, raw))
 
     async def open(
         self, shim: Shim, asker: Asker, understood: AnyUnderstood, exchanges: list[Exchange]
@@ -79,6 +84,18 @@ class Generating(Generic[AnyUnderstood]):
         """Raises ApiError, and ClientGoneError, where one of them has no answer."""
         for exchange in exchanges:
             await exchange.until_over(self.prompt_param)
+
+
+def from_body_alone(
+    understand: Callable[[Shim, bytes], AnyUnderstood],
+) -> Callable[[Shim, BodyOrigin, bytes], Awaitable[AnyUnderstood]]:
+    """`understood` of an endpoint that looks nothing up."""
+
+    async def understood(shim: Shim, origin: BodyOrigin, raw: bytes) -> AnyUnderstood:
+        del origin
+        return await shim.apart(len(raw), partial(understand, shim, raw))
+
+    return understood
 
 
 def close(exchanges: list[Exchange]) -> None:

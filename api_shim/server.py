@@ -15,6 +15,7 @@ from api_shim.app import create_app
 from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
+from api_shim.routes.responses.background import Background
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
@@ -126,11 +127,14 @@ async def serve(
         gc.freeze()
         batches: BatchRunner = app.state.batches
         await batches.resume()
+        background: Background = app.state.background
+        await background.resume()
         server = _Server(config)
         announcing = asyncio.create_task(_announce(server, shim, ready))
         await server.serve(list(sockets))
         announcing.cancel()
         await batches.stop()
+        await background.stop()
         await shim.tracer.close()
         shim.sandboxes.close()
     finally:

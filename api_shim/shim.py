@@ -16,6 +16,7 @@ from api_shim.exchange.exchange import Exchange
 from api_shim.sandboxes.service import SandboxService
 from api_shim.settings import ServerSettings
 from api_shim.store.store import Store
+from api_shim.store.writes import Writes
 from api_shim.telemetry.metrics import Metrics
 from api_shim.tracing.tracer import Export, Tracer
 from api_shim.wire.errors import unknown_model
@@ -65,6 +66,7 @@ class Shim:
         self.journal = journal
         """Where arrivals are written down, if anywhere."""
         self.store = store or Store()
+        self.writes = Writes(self.store.database, clock.aside)
         self.callers = Callers(
             scenario, settings.place_of_port, need_key=settings.need_key, issued=self.store.keys
         )

@@ -21,7 +21,7 @@ from api_shim.batches.results import Results, answered, failed, patiently, sleep
 from api_shim.clocks.clock import sleep_until
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.exchange import Exchange
-from api_shim.generating import Generating, close
+from api_shim.generating import BodyOrigin, Generating, close
 from api_shim.shim import Shim
 from api_shim.store.batches import UNFINISHED, BatchStatus, LineResult, StoredBatch
 from api_shim.store.database import Value
@@ -190,9 +190,10 @@ class BatchJob:
             priority=BATCH_PRIORITY,
             until_room=self._budget.until_room,
         )
+        origin = BodyOrigin(self._caller.project, in_batch=True)
         exchanges: list[Exchange] = []
         try:
-            understood = await self._in_turn(partial(endpoint.understood, shim, raw))
+            understood = await self._in_turn(partial(endpoint.understood, shim, origin, raw))
             if understood.stream:
                 raise bad_value("stream", "A batch has no streams: leave 'stream' out.", "invalid_request")
             await endpoint.open(shim, asker, understood, exchanges)

@@ -20,9 +20,14 @@ FACTOR_OF_VERBOSITY = {"low": 0.5, "medium": 1.0, "high": 2.0}
 DEFAULT_VERBOSITY = "medium"
 
 
+def effort_of(llm: str, effort: str | None) -> str | None:
+    """None for models that do not reason."""
+    return (effort or DEFAULT_EFFORT) if llm.startswith(REASONING_FAMILIES) else None
+
+
 def reasoning_ratio(llm: str, effort: str | None) -> float:
-    """0 for models that do not reason."""
-    return RATIO_OF_EFFORT[effort or DEFAULT_EFFORT] if llm.startswith(REASONING_FAMILIES) else 0.0
+    effective = effort_of(llm, effort)
+    return 0.0 if effective is None else RATIO_OF_EFFORT[effective]
 
 
 def length_factor(llm: str, effort: str | None, verbosity: str | None = None) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from api_shim.clocks.clock import Clock
 from sim.platform.platform import Platform
@@ -39,7 +40,7 @@ class Call:
         """The client has hung up."""
         self._platform = platform
         self._journal = journal
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: set[asyncio.Future[None]] = set()
 
     def send(self) -> None:
         self.clock.inject(self._submit)
@@ -95,14 +96,23 @@ class Call:
     def is_over(self) -> bool:
         return self.gone or 0 <= self.ended_ps <= self.clock.timeline.now
 
-    async def change(self) -> None:
-        """Until there is something to look at; it may turn out to be nothing."""
+    async def change(self, until_ps: int | None = None) -> None:
+        """Until there is something to look at, or that time; it may turn out to be nothing."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
+        self._waiters.add(waiter)
+        if until_ps is not None:
+            # It ends this waiting alone: were others woken, too, each would set an alarm for all again.
+            self.clock.call_at(until_ps, partial(_end, waiter))
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
 
     def wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        for waiter in self._waiters:
+            _end(waiter)
+
+
+def _end(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

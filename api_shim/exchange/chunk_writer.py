@@ -47,6 +47,8 @@ class ChunkWriter(Protocol):
 
     end: bytes
     """What the stream ends with, after everything else."""
+    prompt_param: str
+    """Where the prompt stands in the body."""
 
     @property
     def tokens_at_once(self) -> int:
@@ -163,6 +165,8 @@ class _Writer:
 class ChatWriter(_Writer):
     """`whole_calls` sends each call in one chunk, when it is complete."""
 
+    prompt_param = "messages"
+
     def __init__(
         self,
         envelope: Json,
@@ -228,6 +232,8 @@ class ChatWriter(_Writer):
 
 
 class CompletionWriter(_Writer):
+    prompt_param = "prompt"
+
     def __init__(
         self,
         envelope: Json,

@@ -94,8 +94,7 @@ class TokensAsTheyCome:
             if spoken:
                 speak_by_ps = clock.timeline.now + silence_ps
             if not call.is_over():
-                clock.call_at(clock.timeline.now + exchange.shim.flush_ps, call.wake)
-                await call.change()
+                await call.change(clock.timeline.now + exchange.shim.flush_ps)
         if call.gone:
             return
         exchange.note_lateness(call.ended_ps)
@@ -112,7 +111,7 @@ class TokensAsTheyCome:
         exchange, call = self._exchange, self._exchange.call
         refusal = None
         if not exchange.answered:
-            refusal = refusal_of(call, exchange.model_id, "messages", exchange.lateness_ps)
+            refusal = refusal_of(call, exchange.model_id, self._writer.prompt_param, exchange.lateness_ps)
         try:
             if self._before_the_end is not None:
                 await self._before_the_end(refusal)

@@ -16,6 +16,7 @@ from api_shim.routes.chat import CHAT
 from api_shim.routes.common import is_from_8080, shim_of
 from api_shim.routes.completions import COMPLETIONS
 from api_shim.routes.described import TheShim, add_described, api_router, query_parameters
+from api_shim.routes.responses.create import RESPONSES
 from api_shim.shim import Shim
 from api_shim.store.batches import MOST_UNFINISHED, NewBatch, StoredBatch, TooManyBatchesError
 from api_shim.store.files import StoredFile
@@ -31,7 +32,11 @@ from api_shim.wire.batch_objects import (
 from api_shim.wire.body import checked_strings, parse, read
 from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, no_room
 
-ENDPOINTS: Endpoints = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETIONS}
+ENDPOINTS: Endpoints = {
+    "/v1/chat/completions": CHAT,
+    "/v1/completions": COMPLETIONS,
+    "/v1/responses": RESPONSES,
+}
 """That the lines of a batch can go to."""
 
 router = api_router("batches", prefix="/v1")

@@ -18,7 +18,7 @@ from api_shim.exchange.call_form import CallForm
 from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import usage
-from api_shim.generating import CountedPrompt, Generating
+from api_shim.generating import CountedPrompt, Generating, from_body_alone
 from api_shim.routes.common import (
     ANSWER_HEADERS,
     StreamForm,
@@ -86,7 +86,7 @@ def meaning_of(shim: Shim, body: ChatBody, places: SchemaPlaces) -> Understood:
     return Understood(body, model, count_prompt(model, body), messages, tools, form)
 
 
-def _prompts(shim: Shim, asker: Asker, understood: Understood) -> Iterator[CountedPrompt]:
+def chat_prompts(shim: Shim, asker: Asker, understood: Understood) -> Iterator[CountedPrompt]:
     body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
     factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
     ask = ask_of(shim, asker, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
@@ -218,7 +218,7 @@ def _message(exchange: Exchange, choice: int, calls: CallForm) -> Json:
     return message | calls.in_message(plan.calls(choice))
 
 
-CHAT = Generating("messages", _understood, _prompts, _answer)
+CHAT = Generating("messages", from_body_alone(_understood), chat_prompts, _answer)
 router = api_router("chat", prefix="/v1")
 add_generating(
     router,

@@ -1,6 +1,6 @@
 """What the endpoints that generate text share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from json import JSONEncoder
@@ -17,7 +17,7 @@ from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.request_trace import RequestTrace
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
-from api_shim.generating import AnyUnderstood, Generating, close
+from api_shim.generating import AnyUnderstood, BodyOrigin, Generating, close
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
 from api_shim.tracing.open_trace import OpenTrace, WhoAsks, valid_traceparent
 from api_shim.wire.body import read
@@ -101,16 +101,24 @@ async def respond(
     request: Request,
     endpoint: Generating[AnyUnderstood],
     stream: Callable[[list[Exchange], AnyUnderstood, "StreamForm"], Response],
+    later: Callable[[Request, Asker, AnyUnderstood, "StreamForm"], Awaitable[Response | None]] | None = None,
 ) -> Response:
-    """Answer in one piece, or with `stream`, which closes the exchanges, where the body wants that."""
+    """Answer in one piece, or with `stream`, which closes the exchanges, where the body wants that.
+
+    `later` answers before anything is made, where the body wants that, and None elsewhere.
+    """
     shim, form = shim_of(request), stream_options(request)
     raw, who = await read(request, shim.settings.body_limit_bytes), partial(who_asks, request)
     exchanges: list[Exchange] = []
     trace: OpenTrace | None = None
     try:
-        understood = await endpoint.understood(shim, raw)
+        origin = BodyOrigin(request.state.caller.project, form.from_8080)
+        understood = await endpoint.understood(shim, origin, raw)
         trace = shim.tracer.begin(who, raw, log=understood.log)
-        await endpoint.open(shim, asker_of(request, trace), understood, exchanges)
+        asker = asker_of(request, trace)
+        if later is not None and (promise := await later(request, asker, understood, form)) is not None:
+            return promise
+        await endpoint.open(shim, asker, understood, exchanges)
         if understood.stream:
             await exchanges[0].until_begun(endpoint.prompt_param)
             if trace is not None:

@@ -11,7 +11,7 @@ from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import added_usage, usage
-from api_shim.generating import CountedPrompt, Generating
+from api_shim.generating import CountedPrompt, Generating, from_body_alone
 from api_shim.routes.common import (
     ANSWER_HEADERS,
     StreamForm,
@@ -125,7 +125,7 @@ def _choices(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str
             }
 
 
-COMPLETIONS = Generating("prompt", _understood, _prompts, _answer)
+COMPLETIONS = Generating("prompt", from_body_alone(_understood), _prompts, _answer)
 router = api_router("completions", prefix="/v1")
 add_generating(
     router,

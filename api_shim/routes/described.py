@@ -20,7 +20,7 @@ from api_shim.middleware import GUARDED
 from api_shim.routes.common import shim_of
 from api_shim.shim import Shim
 from api_shim.wire.answers import ErrorAnswer
-from api_shim.wire.body import SERVED, Body
+from api_shim.wire.body import SERVED, AnyBody, Body, checked_strings
 
 Json = dict[str, Any]
 RequestHandler = Callable[[Request], Awaitable[Response]]
@@ -57,6 +57,11 @@ def query_parameters(query: type[BaseModel]) -> list[Json]:
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in query.model_json_schema()["properties"].items()
     ]
+
+
+def checked_query(kind: type[AnyBody], request: Request) -> AnyBody:
+    """Raises ApiError 400."""
+    return checked_strings(kind, dict(request.query_params))
 
 
 class GenerationHeaders(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, get_args
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from api_shim.routes.described import TheShim, api_router, query_parameters
+from api_shim.routes.described import TheShim, api_router, checked_query, query_parameters
 from api_shim.shim import Shim
 from api_shim.store.contents import Writing
 from api_shim.store.files import StoredFile
@@ -66,7 +66,7 @@ async def create_file(request: Request, shim: TheShim) -> FileObject:
 )
 async def list_files(request: Request, shim: TheShim) -> FileList:
     project = request.state.caller.project
-    query = checked_strings(ListQuery, dict(request.query_params))
+    query = checked_query(ListQuery, request)
     wanted = query.wanted()
     listed = await shim.clock.aside(lambda: shim.store.files.page(project, shim.clock.unix_s(), wanted))
     return FileList.of(listed, query.limit)

@@ -5,8 +5,7 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 
-from api_shim.routes.described import TheShim, api_router, query_parameters
-from api_shim.wire.body import checked_strings
+from api_shim.routes.described import TheShim, api_router, checked_query, query_parameters
 from api_shim.wire.errors import LONGEST_ECHO, ApiError
 from api_shim.wire.trace_objects import TraceList, TraceObject, TracesQuery
 
@@ -20,7 +19,7 @@ router = api_router("traces", prefix="/v1")
 )
 async def list_traces(request: Request, shim: TheShim) -> TraceList:
     project, now_s = request.state.caller.project, shim.clock.unix_s()
-    wanted = checked_strings(TracesQuery, dict(request.query_params)).wanted()
+    wanted = checked_query(TracesQuery, request).wanted()
     return TraceList.of(await shim.clock.aside(partial(shim.store.traces.page, project, now_s, wanted)))
 
 

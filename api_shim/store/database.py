@@ -4,7 +4,7 @@ A commit is on the disk when it returns: the journal is written ahead and synced
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,7 @@ class Database:
         migrate(connection)
         return connection
 
-    def query(self, sql: str, values: Sequence[Value] = ()) -> list[sqlite3.Row]:
+    def query(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> list[sqlite3.Row]:
         return self._connection.execute(sql, values).fetchall()
 
     @contextmanager

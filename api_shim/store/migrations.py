@@ -115,6 +115,35 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX sandboxes_of_project ON sandboxes (project, terminated_s IS NOT NULL, number);
     """,
+    """
+    CREATE TABLE responses (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        previous_id TEXT,
+        response TEXT NOT NULL,
+        items TEXT NOT NULL,
+        tokens TEXT,
+        task TEXT  -- of a background response that is not over
+    ) STRICT;
+    CREATE INDEX responses_to_run ON responses (number) WHERE task IS NOT NULL;
+    CREATE TABLE conversations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        metadata TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE conversation_items (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        item TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX items_of_conversation ON conversation_items (conversation, number);
+    CREATE INDEX items_by_id ON conversation_items (id);
+    """,
 )
 
 

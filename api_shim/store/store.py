@@ -11,10 +11,12 @@ from weakref import finalize
 
 from api_shim.store.batches import Batches
 from api_shim.store.contents import Contents
+from api_shim.store.conversations import Conversations
 from api_shim.store.database import Database
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
+from api_shim.store.responses import Responses
 from api_shim.store.sandboxes import StoredSandboxes
 from api_shim.store.traces import Traces
 from e80sim.mistakes import UserError
@@ -25,7 +27,7 @@ FILES = "files"
 
 
 class Store:
-    """Files, traces and sandboxes are used in `Clock.aside`, which does one thing at a time."""
+    """All but the keys is used in `Clock.aside`, which does one thing at a time."""
 
     def __init__(self, directory: Path | None = None) -> None:
         """None keeps nothing: rows in memory, contents in a temporary directory, both made when first used.
@@ -39,6 +41,8 @@ class Store:
         self.traces = Traces(self.database)
         self.batches = Batches(self.database, lambda: self._contents)
         self.sandboxes = StoredSandboxes(self.database)
+        self.responses = Responses(self.database)
+        self.conversations = Conversations(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:

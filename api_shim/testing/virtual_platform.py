@@ -21,6 +21,7 @@ from api_shim.clocks.virtual_loop import VirtualClock, VirtualLoop
 from api_shim.content.plan import Content
 from api_shim.settings import BASE_FLUSH_MS, ServerSettings
 from api_shim.shim import Shim
+from api_shim.store.store import Store
 from api_shim.testing.asgi_transport import make_transport
 from sim.run.world import World
 from sim.scenario.load import load
@@ -66,8 +67,9 @@ class VirtualPlatform:
         seed: int | None = None,
         content: Content | None = None,
         settings: ServerSettings | None = None,
+        store: Store | None = None,
     ) -> None:
-        """`overrides` are `a.b.c=value`, as after `--set`."""
+        """`overrides` are `a.b.c=value`, as after `--set`. Without a `store` nothing is kept."""
         check_packages()
         spec = _scenario(scenario, variant, overrides)
         self.loop = VirtualLoop()
@@ -85,6 +87,7 @@ class VirtualPlatform:
             VirtualClock(self.loop.timeline),
             settings or ServerSettings(flush_ms=BASE_FLUSH_MS),
             content,
+            store=store,
         )
         self.shim: Shim = self.app.state.shim
 

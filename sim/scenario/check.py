@@ -48,6 +48,10 @@ def _served_names(scenario: Scenario, places: dict[str, object]) -> Iterator[Pro
     serve, sources = scenario.serve, dict[str, object](scenario.traffic)
     if serve.place is not None and serve.place not in places:
         yield Problem(("serve", "place"), unknown("place", serve.place, places))
+    for name, template in serve.templates.items():
+        if template.model is not None and template.model not in scenario.models:
+            of_template = ("serve", "templates", name, "model")
+            yield Problem(of_template, unknown("model", template.model, scenario.models))
     for key, holder in serve.keys.items():
         at: Location = ("serve", "keys", key)
         if holder.place is not None and holder.place not in places:

