@@ -47,7 +47,13 @@ MIGRATIONS = (
         logged INTEGER NOT NULL,
         detail_bytes INTEGER NOT NULL
     ) STRICT;
-    -- Whatever the filters, a page is read off this one, from its end on.
+    -- Rare values are looked up; a page of common ones is read off the last index, from its end on.
+    CREATE INDEX traces_by_project ON traces (project);
+    CREATE INDEX traces_by_status ON traces (status);
+    CREATE INDEX traces_by_outcome ON traces (outcome);
+    CREATE INDEX traces_by_endpoint ON traces (endpoint);
+    CREATE INDEX traces_by_model ON traces (model);
+    CREATE INDEX traces_by_request_id ON traces (request_id);
     CREATE INDEX traces_to_search ON traces (began_ns, project, status, outcome, endpoint, model, request_id);
     CREATE TABLE trace_details (
         number INTEGER PRIMARY KEY REFERENCES traces ON DELETE CASCADE,

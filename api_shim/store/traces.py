@@ -9,8 +9,11 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from api_shim.store.database import Database, Value
 from api_shim.store.full_disk import StorageFullError
@@ -20,6 +23,9 @@ MOST_DETAIL_BYTES = 256 * 2**20
 """As they lie in the database, compressed."""
 LONGEST_AGE_S = 7 * 24 * 3600
 """Beyond any of the three the oldest go."""
+FEW_ROWS = 2_000
+"""So many are looked at one by one before the newest of them are known."""
+EVERYTHING = "traces_to_search"
 MOST_WAITING = 1024
 """Before they are written."""
 NS_PER_S = 10**9
@@ -107,6 +113,8 @@ class Trace:
 COLUMNS = ", ".join(TraceRow.__slots__)
 MARKS = ", ".join("?" for _ in TraceRow.__slots__)
 
+ANY_TRACE = TypeAdapter(Trace)
+VALUES = attrgetter(*TraceRow.__slots__)
 INSERT = f"INSERT INTO traces ({COLUMNS}, detail_bytes) VALUES ({MARKS}, ?)"  # noqa: S608 -- our own names
 REMOVE_OLD = "DELETE FROM traces WHERE began_ns <= ? RETURNING detail_bytes"
 REMOVE_FIRST = """
@@ -178,7 +186,7 @@ class Traces:
         details = [_detail(trace) for trace in traces]
         with self._database.transaction() as connection:
             for trace, detail in zip(traces, details, strict=True):
-                inserted = connection.execute(INSERT, (*astuple(trace.row), len(detail)))
+                inserted = connection.execute(INSERT, (*VALUES(trace.row), len(detail)))
                 connection.execute("INSERT INTO trace_details VALUES (?, ?)", (inserted.lastrowid, detail))
             self._forget(connection, now_s, len(details), sum(map(len, details)))
 
@@ -196,10 +204,11 @@ class Traces:
             if not last:
                 return TracePage([], has_more=False)
             conditions.append(("(began_ns, number) < (?, ?)", tuple(last[0])))
+        index = self._shortest_way(project, wanted)
         where = " AND ".join(sql for sql, _ in conditions)
         values = [value for _, given in conditions for value in given]
         rows = self._database.query(
-            f"SELECT {COLUMNS} FROM traces INDEXED BY traces_to_search WHERE {where}"  # noqa: S608 -- our own words
+            f"SELECT {COLUMNS} FROM traces INDEXED BY {index} WHERE {where}"  # noqa: S608 -- our own words
             " ORDER BY began_ns DESC, number DESC LIMIT ?",
             (*values, wanted.limit + 1),
         )
@@ -213,6 +222,19 @@ class Traces:
             (trace_id, _oldest_ns(now_s), project, project),
         )
         return _trace(rows[0]) if rows else None
+
+    def _shortest_way(self, project: str | None, wanted: TracesWanted) -> str:
+        """The index of the value that the fewest rows have; where all are common, the one of everything."""
+        fewest, shortest = FEW_ROWS, EVERYTHING
+        for column, condition, values in _filters(project, wanted):
+            index = f"traces_by_{column}"
+            rows = self._database.query(
+                f"SELECT count(*) FROM (SELECT 1 FROM traces INDEXED BY {index} WHERE {condition} LIMIT ?)",  # noqa: S608 -- our own words
+                (*values, FEW_ROWS),
+            )
+            if rows[0][0] < fewest:
+                fewest, shortest = rows[0][0], index
+        return shortest
 
     def _forget(
         self, connection: sqlite3.Connection, now_s: float, more: int = 0, more_bytes: int = 0
@@ -245,14 +267,22 @@ def _oldest_ns(now_s: float) -> int:
 def _conditions(
     project: str | None, now_s: float, wanted: TracesWanted
 ) -> Iterator[tuple[str, tuple[Value, ...]]]:
-    """(SQL, its values). All columns are in one index, which is read from its new end on."""
-    yield "began_ns > ?", (_oldest_ns(now_s),)
-    if wanted.since_ns is not None:
-        yield "began_ns >= ?", (wanted.since_ns,)
+    """(SQL, its values)"""
+    since_ns = (
+        _oldest_ns(now_s) + 1 if wanted.since_ns is None else max(wanted.since_ns, _oldest_ns(now_s) + 1)
+    )
+    yield "began_ns >= ?", (since_ns,)  # of two lower bounds SQLite may search by the wrong one
     if wanted.until_ns is not None:
         yield "began_ns < ?", (wanted.until_ns,)
-    if wanted.request_id is not None:
-        yield "request_id >= ? AND request_id < ?", (wanted.request_id, wanted.request_id + LAST_OF_ASCII)
+    for _, condition, values in _filters(project, wanted):
+        yield condition, values
+
+
+def _filters(project: str | None, wanted: TracesWanted) -> Iterator[tuple[str, str, tuple[Value, ...]]]:
+    """(column, SQL, its values), each with an index of its own"""
+    prefix = wanted.request_id
+    if prefix is not None:
+        yield "request_id", "request_id >= ? AND request_id < ?", (prefix, prefix + LAST_OF_ASCII)
     same = {
         "project": project,
         "endpoint": wanted.endpoint,
@@ -262,7 +292,7 @@ def _conditions(
     }
     for column, value in same.items():
         if value is not None:
-            yield f"{column} = ?", (value,)
+            yield column, f"{column} = ?", (value,)
 
 
 def _row(row: sqlite3.Row) -> TraceRow:
@@ -272,8 +302,7 @@ def _row(row: sqlite3.Row) -> TraceRow:
 
 def _detail(trace: Trace) -> bytes:
     """All but the row."""
-    parts = {name: getattr(trace, name) for name in Trace.__slots__ if name != "row"}
-    return zlib.compress(json.dumps(parts, default=asdict, separators=(",", ":")).encode(), level=1)
+    return zlib.compress(ANY_TRACE.dump_json(trace, exclude={"row"}), level=1)
 
 
 def _trace(row: sqlite3.Row) -> Trace:
