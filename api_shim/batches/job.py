@@ -26,6 +26,7 @@ from api_shim.shim import Shim
 from api_shim.store.batches import UNFINISHED, BatchStatus, LineResult, StoredBatch
 from api_shim.store.database import Value
 from api_shim.store.full_disk import StorageFullError
+from api_shim.tracing.open_trace import WhoAsks
 from api_shim.wire.batch_objects import ERRORS, BatchError
 from api_shim.wire.errors import ApiError, bad_value
 from sim.time.units import PS_PER_S
@@ -192,16 +193,29 @@ class BatchJob:
         )
         origin = BodyOrigin(self._caller.project, in_batch=True)
         exchanges: list[Exchange] = []
+        who, trace = partial(self._who_asks, request_id), None
         try:
             understood = await self._in_turn(partial(endpoint.understood, shim, origin, raw))
+            trace = shim.tracer.begin(who, raw, log=understood.log)
             if understood.stream:
                 raise bad_value("stream", "A batch has no streams: leave 'stream' out.", "invalid_request")
-            await endpoint.open(shim, asker, understood, exchanges)
+            await endpoint.open(shim, asker._replace(trace=trace), understood, exchanges)
             await endpoint.until_over(exchanges)
             json = await self._in_turn(partial(endpoint.answer, exchanges, understood))
+            if trace is not None:
+                trace.answer(HTTPStatus.OK, json)
             return _Answer(json, _tokens(exchanges))
+        except ApiError as error:
+            shim.tracer.refused(trace, who, raw, error)
+            raise
         finally:
             close(exchanges)
+
+    def _who_asks(self, request_id: str) -> WhoAsks:
+        caller = self._caller
+        return WhoAsks(
+            self._batch.endpoint, request_id, caller.project, caller.key, secret="", traceparent=""
+        )
 
     async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
         async with self._turn:

@@ -82,7 +82,7 @@ def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
 def who_asks(request: Request) -> WhoAsks:
     state, headers = request.state, request.headers
     return WhoAsks(
-        endpoint=request.url.path,
+        endpoint=request.scope["path"],
         request_id=state.request_id,
         project=state.caller.project,
         key=state.caller.key,
@@ -135,7 +135,7 @@ async def respond(
         if trace is not None:
             trace.answer(CLIENT_CLOSED_REQUEST)
     except ApiError as error:
-        shim.tracer.refused(trace, who, raw, error.status, IN_PIECES.encode(error.body()).encode())
+        shim.tracer.refused(trace, who, raw, error)
         close(exchanges)
         raise
     except BaseException:

@@ -57,7 +57,7 @@ class WhoAsks(NamedTuple):
     key: str
     """The name of its key."""
     secret: str
-    """The key itself."""
+    """The key itself; empty where nobody sent one along, as with a batch."""
     traceparent: str
     """W3C's, valid or empty."""
 

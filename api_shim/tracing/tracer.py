@@ -7,6 +7,7 @@ from functools import partial
 from api_shim.clocks.clock import Clock
 from api_shim.store.traces import Trace, Traces
 from api_shim.tracing.open_trace import OpenTrace, WhoAsks, parsed
+from api_shim.wire.errors import ApiError
 
 GROUP = 64
 GROUP_S = 1.0
@@ -51,13 +52,13 @@ class Tracer:
         return OpenTrace(asks, raw, self._clock, self._new_id("trace_"), self.add, logged=bool(log))
 
     def refused(
-        self, trace: OpenTrace | None, who: Callable[[], WhoAsks], raw: bytes, status: int, answer: bytes
+        self, trace: OpenTrace | None, who: Callable[[], WhoAsks], raw: bytes, error: ApiError
     ) -> None:
         """A body that cannot be understood may still say `log`: then why it is refused is kept."""
         if trace is None:
             trace = self.begin(who, raw, log=LOG in raw and parsed(raw).get("log") is True)
         if trace is not None:
-            trace.answer(status, answer)
+            trace.answer(error.status, bytes(error.response().body))
             trace.end_unless_sent()
 
     def add(self, make: Callable[[], Trace]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from api_shim.content.own_words import Synthetic
 from api_shim.settings import ServerSettings
+from tests.support.batches import contents, line, run
 from tests.support.live import LLAMA, MS, MakeWire, Reply, Wire, chat, scenario
 
 START = 1_767_225_600
@@ -288,3 +289,22 @@ def test_a_clients_own_trace_is_remembered(wire: Wire) -> None:
     for wrong in ("", "00-0-0-01", CLIENTS.replace("00-", "ff-", 1), f"00-{'0' * 32}-b7ad6b7169203331-01"):
         wire.ask(body=chat(log=True), headers={"traceparent": wrong})
         assert newest(wire)["traceparent"] is None
+
+
+def test_a_line_of_a_batch_is_traced_as_a_request_of_its_own(wire: Wire) -> None:
+    """It waits for no network; one that is refused leaves its reason."""
+    batch = run(
+        wire, [line("a", chat(log=True, max_tokens=2)), line("b", chat(log=True, n=1, max_tokens=1999))]
+    )
+    refused, answered = sorted(rows(wire), key=lambda row: str(row["status"]), reverse=True)
+    assert (refused["status"], refused["outcome"]) == (400, "rejected")
+    assert (answered["endpoint"], answered["outcome"], answered["duration_ms"]) == (
+        "/v1/chat/completions",
+        "length",
+        21,
+    )
+    (result,) = contents(wire, batch["output_file_id"])
+    assert result["response"]["request_id"] == answered["request_id"]
+    trace = wire.ask(f"/v1/traces/{answered['id']}").json
+    assert json.loads(trace["response"]["text"]) == result["response"]["body"]
+    assert trace["place"] == "in-platform"
