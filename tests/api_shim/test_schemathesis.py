@@ -21,8 +21,6 @@ OPERATIONS = {
     "POST /v1/completions",
     "GET /v1/models",
     "GET /v1/models/{model_id}",
-    "GET /v1/traces",
-    "GET /v1/traces/{trace_id}",
     "GET /health",
     "GET /metrics",
 }
