@@ -7,15 +7,16 @@ import asyncio
 import os
 from contextlib import suppress
 
+from api_shim.sandboxes.cpu_share import CpuShare
 from api_shim.sandboxes.limits import SandboxLimits
 from api_shim.sandboxes.process_tree import ProcessLook, held_bytes, look, proportional_bytes
 from api_shim.sandboxes.standstill import standstill
 
 BUSY_S = 0.020
 IDLE_S = 0.250
+AWAKE_S = 0.5
+"""What was asked for has begun by then, and is seen, or has ended."""
 SHORTEST_S = 0.002
-SAVED_PERIODS = 1.0
-"""CPU time that was not used is lost, but for so much."""
 GROWTH = 1.05
 """Shared pages are worth a second look, which is slow, when there is so much more than at the last."""
 SCRATCH = ("/home/user", "/tmp", "/dev/shm")  # noqa: S108 -- of the sandbox
@@ -31,12 +32,11 @@ class Watchdog:
         self._inner = min((name for name in self._ours), key=lambda name: name[1], default=None)
         """The first of them."""
         self._woken = asyncio.Event()
-        self._credit_s = 0.0
+        self._awake_until = 0.0
         self._before: dict[tuple[int, int], ProcessLook] = {}
-        self._looked_at: float | None = None
         self._close_look_bytes = 0.0
         self.peak_bytes = 0
-        self.cpu_s = 0.0
+        self.cpu = CpuShare(limits.share, 0.0)
 
     def wake(self) -> None:
         """Something is about to run."""
@@ -45,20 +45,24 @@ class Watchdog:
     async def watch(self) -> str:
         """Until the sandbox has to end; answers why."""
         loop = asyncio.get_running_loop()
+        share = self.cpu = CpuShare(self._limits.share, loop.time())
+        self._used_s(look(self._root))  # of its making, which counts for nobody
         while True:
             processes = look(self._root)
             why = await self._too_much(processes)
             if why is not None:
                 return why
-            pause_s = self._pause_s(processes, loop.time())
+            pause_s = share.pause_s(self._used_s(processes), loop.time())
             theirs = self._theirs(processes)
             if pause_s > 0:
                 async with standstill(theirs):
                     await asyncio.sleep(pause_s)
                 continue
-            busy = bool(theirs)
+            if self._woken.is_set():
+                self._woken.clear()
+                self._awake_until = loop.time() + AWAKE_S
+            busy = bool(theirs) or loop.time() < self._awake_until
             wait_s = max(SHORTEST_S, BUSY_S * min(1.0, self._limits.share)) if busy else IDLE_S
-            self._woken.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await (asyncio.sleep(wait_s) if busy else self._woken.wait())
@@ -95,17 +99,6 @@ class Watchdog:
                 found = os.statvfs(f"/proc/{self._inner[0]}/root{path}")
                 count += found.f_files - found.f_ffree
         return count
-
-    def _pause_s(self, processes: list[ProcessLook], now_s: float) -> float:
-        """How long everything has to stand still for the share to hold."""
-        used = self._used_s(processes)
-        elapsed_s = 0.0 if self._looked_at is None else now_s - self._looked_at
-        self._looked_at = now_s
-        self.cpu_s += used
-        share = self._limits.share
-        most_s = SAVED_PERIODS * BUSY_S * share
-        self._credit_s = min(most_s, self._credit_s + elapsed_s * share - used)
-        return -self._credit_s / share if self._credit_s < -most_s / 10 else 0.0
 
     def _used_s(self, processes: list[ProcessLook]) -> float:
         """CPU time since the last look. What has ended counts where it was waited for, less what it had."""

@@ -61,8 +61,7 @@ class Boxes:
         return Box(self.keeper, self.keeper.submit(self.keeper.create(wish)).result(PATIENCE_S))
 
 
-@pytest.fixture(scope="session")
-def isolation() -> None:
+def require_isolation() -> None:
     """Skips where nothing can be isolated; under CI that is a failure."""
     keeper = Keeper(Bubblewrap())
     try:
@@ -73,6 +72,11 @@ def isolation() -> None:
         pytest.skip(str(error))
     finally:
         keeper.close()
+
+
+@pytest.fixture(scope="session")
+def isolation() -> None:
+    require_isolation()
 
 
 @pytest.fixture(scope="module")
