@@ -1,6 +1,6 @@
-"""Pages for whoever runs the server: what it does at the moment, its traces, keys, files and scenario."""
+"""Pages for whoever runs the server: what it does now, its traces, batches, files, keys and scenario."""
 
-from api_shim.dashboard import files, keys, overview, scenario, sign_in, traces
+from api_shim.dashboard import batches, files, keys, overview, scenario, sign_in, traces
 
-PAGES = [sign_in, traces, files, keys, scenario, overview]
+PAGES = [sign_in, traces, batches, files, keys, scenario, overview]
 """Groups of routes, each with its `router`; the last one takes what no other does."""

@@ -107,7 +107,12 @@ async def retrieve_batch(request: Request, shim: TheShim, batch_id: str) -> Batc
 @router.delete("/batches/{batch_id}", summary="Cancel a batch (8080's)", operation_id="delete_batch")
 async def cancel_batch(request: Request, shim: TheShim, runner: TheRunner, batch_id: str) -> BatchObject:
     """What is under way ends, what has not begun never does; what there is by then is in its files."""
-    found = await _found(request, shim, batch_id)
+    batch = await cancelled(runner, await _found(request, shim, batch_id))
+    return BatchObject.of(batch, to_8080=is_from_8080(request))
+
+
+async def cancelled(runner: BatchRunner, found: StoredBatch) -> StoredBatch:
+    """As it is then. Raises ApiError where it cannot be any more."""
     try:
         batch = await runner.cancel(found)
     except StorageFullError:
@@ -115,7 +120,7 @@ async def cancel_batch(request: Request, shim: TheShim, runner: TheRunner, batch
     if batch.status != "cancelling" and not (batch.status == "cancelled" and found.status != "cancelled"):
         message = f"Cannot cancel a batch with status '{batch.status}'."
         raise ApiError(HTTPStatus.CONFLICT, message, code="batch_not_cancellable")
-    return BatchObject.of(batch, to_8080=is_from_8080(request))
+    return batch
 
 
 async def _input_file(shim: Shim, caller: Caller, file_id: str) -> StoredFile:
@@ -152,7 +157,11 @@ def _new(shim: Shim, caller: Caller, body: CreateBatchBody) -> NewBatch:
 
 
 async def _found(request: Request, shim: Shim, batch_id: str) -> StoredBatch:
-    project = request.state.caller.project
+    return await batch_of(shim, request.state.caller.project, batch_id)
+
+
+async def batch_of(shim: Shim, project: str | None, batch_id: str) -> StoredBatch:
+    """Raises ApiError 404."""
     batch = await shim.clock.aside(partial(shim.store.batches.get, project, batch_id))
     if batch is None:
         message = f"No such Batch object: {batch_id[:LONGEST_ECHO]}"

@@ -103,7 +103,7 @@ class BatchesListed(NamedTuple):
 
 
 class Batches:
-    """To another project a batch does not exist."""
+    """To another project a batch does not exist. Project None is all of them, for whoever runs the server."""
 
     def __init__(self, database: Database, contents: Callable[[], Contents]) -> None:
         self._database = database
@@ -147,16 +147,20 @@ class Batches:
     def read(self, number: int) -> StoredBatch:
         return self._rows("number = ?", (number,))[0]
 
-    def get(self, project: str, batch_id: str) -> StoredBatch | None:
-        found = self._rows("project = ? AND id = ?", (project, batch_id))
+    def get(self, project: str | None, batch_id: str) -> StoredBatch | None:
+        where, values = _of(project)
+        found = self._rows(f"{where} AND id = ?", (*values, batch_id))
         return found[0] if found else None
 
-    def page(self, project: str, limit: int, offset: int = 0, after: int | None = None) -> BatchesListed:
+    def page(
+        self, project: str | None, limit: int, offset: int = 0, after: int | None = None
+    ) -> BatchesListed:
         """The newest first; `after` is a number, with an offset of 0."""
-        total = self._count("project = ?", (project,))
+        where, values = _of(project)
+        total = self._count(where, values)
         if after is not None:
-            offset = self._count("project = ? AND number >= ?", (project, after))
-        rows = self._rows("project = ? ORDER BY number DESC LIMIT ? OFFSET ?", (project, limit, offset))
+            offset = self._count(f"{where} AND number >= ?", (*values, after))
+        rows = self._rows(f"{where} ORDER BY number DESC LIMIT ? OFFSET ?", (*values, limit, offset))
         return BatchesListed(rows, offset, total)
 
     def unfinished(self) -> list[StoredBatch]:
@@ -261,6 +265,11 @@ def batch_number_of(batch_id: str) -> int | None:
     """None if it is no id of ours."""
     found = BATCH_ID.fullmatch(batch_id)
     return None if found is None else int(found[1], 16)
+
+
+def _of(project: str | None) -> tuple[str, tuple[Value, ...]]:
+    """SQL and its values."""
+    return ("TRUE", ()) if project is None else ("project = ?", (project,))
 
 
 def _move(

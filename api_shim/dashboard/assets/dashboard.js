@@ -30,7 +30,7 @@ function update(old, fresh) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
     for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name); // what somebody has unfolded stays
     }
   }
   updateChildren(old, fresh);

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
 
 from tests.api_shim.dashboard.sample_traces import MARKUP
+from tests.support.batches import CHAT, lines, requests
 from tests.support.chromium import CHROMIUM, IN_CHROMIUM, QUIET
 from tests.support.live import LLAMA, chat
 from tests.support.served import serve
@@ -33,6 +34,16 @@ class Site:
         httpx.post(
             f"{self.url}/v1/files", headers=key("me"), files=upload, data={"purpose": "batch"}
         ).raise_for_status()
+        self.batch(2)
+
+    def batch(self, count: int, **fields: Any) -> str:
+        """One of `count` requests; its id."""
+        with httpx.Client(base_url=f"{self.url}/v1", headers=key("me")) as client:
+            upload = {"file": ("in.jsonl", lines(requests(count, **fields)))}
+            file = client.post("/files", files=upload, data={"purpose": "batch"}).json()
+            body = {"input_file_id": file["id"], "endpoint": CHAT, "completion_window": "24h"}
+            id_: str = client.post("/batches", json=body).json()["id"]
+        return id_
 
     def request(self, request_id: str, *, name: str = "me", content: str = "hello", **fields: Any) -> int:
         headers = key(name) | {"x-request-id": request_id}
@@ -236,6 +247,24 @@ def test_a_file_is_uploaded_read_and_deleted(page: Page, tmp_path: Path) -> None
     expect(page.get_by_role("row").filter(has_text="batch.jsonl")).to_have_count(0)
 
 
+def test_a_batch_is_watched_cancelled_and_its_results_read(site: Site, page: Page) -> None:
+    page.get_by_role("link", name="Batches").click()
+    done, running = site.batch(3), site.batch(1000, max_tokens=100, ignore_eos=True)
+    row = page.get_by_role("row").filter(has_text=done)
+    expect(row).to_contain_text("completed")
+    expect(row).to_contain_text("3 of 3 requests")
+    with page.expect_download() as download:
+        row.get_by_role("link", name="results").click()
+    assert len(download.value.path().read_text().splitlines()) == 3
+    row = page.get_by_role("row").filter(has_text=running)
+    row.locator("summary").click()
+    page.wait_for_timeout(1500)  # a refresh later
+    row.get_by_role("button", name="Cancel for good").click()
+    expect(page.get_by_role("row").filter(has_text=running)).to_contain_text(
+        "cancell"
+    )  # what is under way ends first
+
+
 def test_all_works_without_scripts(site: Site, chromium: Browser) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -264,7 +293,7 @@ def test_every_page_is_for_everybody_and_fits(site: Site, chromium: Browser, sch
     sign_in(page, site)
     page.wait_for_timeout(1200)  # a refresh later
     found["overview"] = faults(page)
-    for path in ("traces", "traces?status=599", "files", "keys", "scenario", "nothing"):
+    for path in ("traces", "traces?status=599", "batches", "files", "keys", "scenario", "nothing"):
         page.goto(f"{site.home}/{path}")
         found[path] = faults(page)
     page.goto(f"{site.home}/traces?request_id=req-first")

@@ -8,10 +8,22 @@ import pytest
 from api_shim.dashboard.pages import POLICY
 from tests.api_shim.dashboard.conftest import TOKEN, Browser
 from tests.api_shim.dashboard.sample_traces import MARKUP, keep, trace
+from tests.support import batches
 from tests.support.live import LLAMA, Reply, chat, make_wire, scenario
 
-PAGES = ("", "/live", "/traces", f"/traces/{1:032x}", "/files", "/keys", "/scenario", "/nothing")
-FORMS = ("/sign-out", "/keys", "/keys/key_x/revoke", "/files/file-x/delete")
+PAGES = (
+    "",
+    "/live",
+    "/traces",
+    f"/traces/{1:032x}",
+    "/batches",
+    "/batches/live",
+    "/files",
+    "/keys",
+    "/scenario",
+    "/nothing",
+)
+FORMS = ("/sign-out", "/batches/batch_x/cancel", "/keys", "/keys/key_x/revoke", "/files/file-x/delete")
 SCRIPT = {"src": "/dashboard/assets/dashboard.js", "defer": None}
 
 
@@ -164,13 +176,22 @@ def test_nothing_that_a_client_can_write_is_markup(operator: Browser) -> None:
         created_s=int(shim.clock.unix_s()),
         expires_s=None,
     )
+    batches.run(operator.wire, b'{"custom_id": "<script>"}\n', metadata={MARKUP: MARKUP})
     csrf = operator.csrf
     made = operator.post("/dashboard/keys", {"csrf": csrf, "project": "p", "label": MARKUP})
     wrong = operator.post("/dashboard/keys", {"csrf": csrf, "project": MARKUP, "label": MARKUP})
     assert (made.status, wrong.status) == (200, 400)
     replies = [made, wrong, operator.sign_in(MARKUP)]
     query = "?status=%3Cscript%3E&model=%3Cscript%3E&request_id=%22%3E%3Cscript%3E&since=%3Cscript%3E"
-    paths = ("/traces", f"/traces/{1:032x}", "/files", "/keys", f"/traces{query}", "/traces/%3Cscript%3E")
+    paths = (
+        "/traces",
+        f"/traces/{1:032x}",
+        "/batches",
+        "/files",
+        "/keys",
+        f"/traces{query}",
+        "/traces/%3Cscript%3E",
+    )
     replies += [operator.get(f"/dashboard{path}") for path in paths]
     assert all("&lt;script&gt;" in reply.body.decode() for reply in replies[:2] + replies[3:-1])
     for reply in replies:
@@ -260,6 +281,7 @@ def test_every_page_works_and_shows_what_is_served(operator: Browser) -> None:
         "/live": LLAMA,
         "/traces": "req_1",
         f"/traces/{1:032x}": "decode",
+        "/batches": "Nobody has begun a batch yet",
         "/files": "Upload",
         "/keys": "Make a key",
         "/scenario": "hardwired_asic",
