@@ -70,8 +70,15 @@ class Marks:
     def of(self, member: Member) -> str | None:
         return self._of.get((member.owner, member.name))
 
-    def refused_of(self, operation: str) -> set[str]:
-        return {name for (owner, name), mark in self._of.items() if (owner, mark) == (operation, "refused")}
+    def refusals(self, operation: str) -> list[str]:
+        """Paths that the operation refuses; a star at the end stands for whatever begins so."""
+        return [name for (owner, name), mark in self._of.items() if (owner, mark) == (operation, "refused")]
+
+    def refuses(self, operation: str, path: str) -> bool:
+        if (operation, path) in self._of:
+            return self._of[operation, path] == "refused"
+        stars = (name[:-1] for name in self.refusals(operation) if name.endswith("*"))
+        return any(path.startswith(star) for star in stars)
 
     @property
     def named(self) -> set[tuple[str, str]]:
@@ -158,16 +165,16 @@ def _members(
 
 def ignored_of_openai(operation: Operation) -> list[str]:
     """What OpenAI's body may hold and ours does not know: members that nobody reads."""
-    known, refused = {member.path for member in operation.request}, refused_of_openai(operation)
-    return [
-        path for path in _without(_openai_names(operation.label, "request"), known) if path not in refused
-    ]
+    return [path for path in _only_openais(operation) if not marks().refuses(operation.label, path)]
 
 
 def refused_of_openai(operation: Operation) -> list[str]:
     """What else it may hold, in kinds of members that ours does not take."""
-    refused = marks().refused_of(operation.label)
-    return [path for path in _openai_names(operation.label, "request") if path in refused]
+    return [path for path in _only_openais(operation) if marks().refuses(operation.label, path)]
+
+
+def _only_openais(operation: Operation) -> list[str]:
+    return _without(_openai_names(operation.label, "request"), {member.path for member in operation.request})
 
 
 def _without(theirs: Iterable[str], ours: set[str]) -> list[str]:

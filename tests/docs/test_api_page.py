@@ -18,6 +18,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 EXAMPLES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {"model": LLAMA, "messages": HELLO},
     "POST /v1/completions": {"model": LLAMA, "prompt": "hello"},
+    "POST /v1/responses": {"model": LLAMA, "input": "hello", "store": False},
 }
 """The least that is answered. The members of these bodies are tried one by one."""
 VALUES: dict[str, Any] = {
@@ -29,6 +30,10 @@ VALUES: dict[str, Any] = {
     "user": "me",
     "metadata": {"a": "b"},
     "store": True,
+    "stream_options": None,
+    "max_tool_calls": 1,
+    "safety_identifier": "somebody",
+    "prompt_cache_key": "mine",
     "suffix": "the end",
     "best_of": 2,
 }
@@ -69,7 +74,13 @@ def test_the_marks_name_what_there_is() -> None:
     for name, schema in api_page.document()["components"]["schemas"].items():
         there |= {(name, member) for member in schema.get("properties", {})}
     for label, one in OPERATIONS.items():
-        there |= {(label, path) for path in api_page.refused_of_openai(one)}
+        only_openais = [*api_page.refused_of_openai(one), *api_page.ignored_of_openai(one)]
+        there |= {(label, path) for path in only_openais}
+        there |= {
+            (label, name)
+            for name in MARKS.refusals(label)
+            if any(p.startswith(name[:-1]) for p in only_openais)
+        }
     assert not MARKS.named - there
 
 
@@ -78,7 +89,8 @@ def said(wire: Wire, label: str, more: dict[str, Any]) -> Any:
     reply = wire.ask(label.partition(" ")[2], {**EXAMPLES[label], **more})
     assert reply.status == 200, reply.error
     told = reply.json
-    return told.get("choices") or told["output"], told["usage"]
+    words = [item["content"] for item in told["output"]] if "output" in told else told["choices"]
+    return words, told["usage"]
 
 
 @pytest.mark.parametrize(("label", "member"), TRIED, ids=ids)
@@ -86,7 +98,7 @@ def test_what_is_simulated_is_read_and_what_is_ignored_changes_nothing(
     wire: Wire, label: str, member: Member
 ) -> None:
     if mark_of(member) == "simulated":
-        reply = wire.ask(label.partition(" ")[2], {**EXAMPLES[label], member.name: {"wrong": ["kind"]}})
+        reply = wire.ask(label.partition(" ")[2], {**EXAMPLES[label], member.name: 0.5})
         assert (reply.status, (reply.error["param"] or "").startswith(member.name)) == (400, True)
     elif mark_of(member) == "refused":
         reply = wire.ask(label.partition(" ")[2], {**EXAMPLES[label], member.name: {"id": "x"}})
@@ -105,15 +117,32 @@ def part(kind: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"type": kind, kind: {"url": "https://x.example/a"}}]}]}
 
 
+def item(**fields: str) -> dict[str, Any]:
+    return {"input": [fields]}
+
+
+def input_part(**fields: str) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [fields]}]}
+
+
+CHAT, RESPONSES = "POST /v1/chat/completions", "POST /v1/responses"
 REFUSED = {
-    ("POST /v1/chat/completions", f"messages[].content[].{kind}"): part(kind)
-    for kind in ("image_url", "input_audio", "file")
+    (CHAT, "messages[].content[].image_url"): part("image_url"),
+    (CHAT, "messages[].content[].input_audio"): part("input_audio"),
+    (CHAT, "messages[].content[].file"): part("file"),
+    (RESPONSES, "tools[].*"): {"tools": [{"type": "web_search"}]},
+    (RESPONSES, "tool_choice.server_label"): {"tool_choice": {"type": "mcp", "server_label": "x"}},
+    (RESPONSES, "prompt.*"): {"prompt": {"id": "pmpt_1"}},
+    (RESPONSES, "input[].*"): item(type="web_search_call", id="ws_1"),
+    (RESPONSES, "input[].content[].image_url"): input_part(
+        type="input_image", image_url="https://x.example/a"
+    ),
+    (RESPONSES, "input[].content[].file*"): input_part(type="input_file", file_url="https://x.example/a"),
 }
 
 
 @pytest.mark.parametrize(
-    ("label", "path"),
-    [(label, path) for label, one in OPERATIONS.items() for path in api_page.refused_of_openai(one)],
+    ("label", "path"), [(label, path) for label in OPERATIONS for path in MARKS.refusals(label)]
 )
 def test_what_is_refused_of_openais_is(wire: Wire, label: str, path: str) -> None:
     reply = wire.ask(label.partition(" ")[2], {**EXAMPLES[label], **REFUSED[label, path]})
