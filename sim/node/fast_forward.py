@@ -6,6 +6,7 @@ is planned, cut and logged in closed form. All times are ints, so nothing is los
 one: `sim.node.step_engine` gives the same stamps, slowly. No work here grows with the batch or the KV pool.
 """
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
@@ -27,7 +28,7 @@ _by_arrival = attrgetter("arrived")
 _NOT_DECODING = 0
 
 
-class _Work(Work):
+class ForwardedWork(Work):
     """`cached` stands still while it decodes: then its cache holds `offset` + finished steps tokens."""
 
     __slots__ = ("lost_ps", "new", "offset", "spans", "ticket")
@@ -41,8 +42,9 @@ class _Work(Work):
         Work.__init__(self, sequence, arrived, computed)  # super() would cost as much again, for each request
         self.ticket = _NOT_DECODING  # else the number of its valid entry in the heap of finishes
         self.lost_ps = -1  # when it had its last token before a preemption, until it has the next
-        # Rows of a token per step: (step that made the first, tokens before). A preemption starts another.
-        self.spans: tuple[tuple[int, int], ...] = ()
+        # Rows of a token per step: (when the first was made, the clock then, tokens before). A preemption
+        # starts another.
+        self.spans: tuple[tuple[int, int, int], ...] = ()
 
 
 class FastForward:
@@ -63,9 +65,11 @@ class FastForward:
         "_batches",
         "_block_size",
         "_budget",
+        "_clock",
         "_decodes",
         "_demand",
         "_finishes",
+        "_first_chunk",
         "_first_ps",
         "_gaps",
         "_held",
@@ -93,7 +97,6 @@ class FastForward:
         "preemptions",
         "prompt_tokens_done",
         "sequence_ps",
-        "steps",
     )
 
     def __init__(
@@ -109,7 +112,7 @@ class FastForward:
         batches: WholeBatches | None = None,
     ) -> None:
         """`queue`, `pool`, `preempt` and `batches` as for `StepEngine`."""
-        self.steps = 0
+        self._clock = 0  # finished steps in which those who decode had a token: here all
         self.preemptions = 0
         self.busy_ps = 0
         self.sequence_ps = 0
@@ -120,28 +123,31 @@ class FastForward:
         self._budget = limits.max_num_batched_tokens
         self._block_size = limits.block_size
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
-        self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
+        self._first_chunk: Callable[[ForwardedWork, int], int] = self._pool.admit
+        self._queue: WaitingQueue[ForwardedWork] = queue or FirstComeFirstServed()
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
         self._batches = batches
-        self._held: list[_Work] = []  # complete, and to leave with the last of their batch
+        self._held: list[ForwardedWork] = []  # complete, and to leave with the last of their batch
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
         self._log = StretchLog()
 
-        self._arrived: list[_Work] = []  # since the last boundary
+        self._arrived: list[ForwardedWork] = []  # since the last boundary
         self._waiting = 0  # sequences in the queue: to ask it costs more
-        self._running: Batch[_Work] = RankedBatch() if self._queue.ranked else Batch()
-        self._leaving: list[_Work] = []  # to be taken out at the next boundary
+        self._running: Batch[ForwardedWork] = RankedBatch() if self._queue.ranked else Batch()
+        self._leaving: list[ForwardedWork] = []  # to be taken out at the next boundary
 
         self._decodes = 0  # decoding sequences
         self._kv_tokens = 0  # cached by them
-        self._finishes: list[tuple[int, int, _Work]] = []  # heap of (step of the last token, ticket, work)
+        self._finishes: list[
+            tuple[int, int, ForwardedWork]
+        ] = []  # heap of (step of the last token, ticket, work)
         self._tickets = 0
         self._demand = [0] * limits.block_size  # when they take blocks
-        self._partial: _Work | None = None  # partly prefilled: always the last of the running ones
+        self._partial: ForwardedWork | None = None  # partly prefilled: always the last of the running ones
 
         self._next_ps: int | None = None
         self._started_ps = 0
@@ -149,7 +155,11 @@ class FastForward:
         self._first_ps = 0  # duration of the first of them
         self._slope_ps = 0  # by which each is longer than the one before
         self._open = False  # slots and tokens are left after the first step, and no arrival has cut it yet
-        self._prefilling: list[_Work] = []
+        self._prefilling: list[ForwardedWork] = []
+
+    @property
+    def steps(self) -> int:
+        return self._clock
 
     @property
     def waiting(self) -> int:
@@ -177,7 +187,7 @@ class FastForward:
         tokens = sequence.prompt_tokens + sequence.output_tokens
         assert tokens <= self._pool.blocks * self._block_size, sequence
         sequence.generated = generated
-        sequence.scratch = work = _Work(sequence, (now_ps, after_boundary, sequence.number), computed)
+        sequence.scratch = work = ForwardedWork(sequence, (now_ps, after_boundary, sequence.number), computed)
         self._arrived.append(work)
         if self._open:
             # Those who came before in this stretch are not pushed yet. Had one of them been able to pass the
@@ -235,7 +245,7 @@ class FastForward:
         self._take_in()
         for work in self._running:
             if work.ticket > 0:
-                work.sequence.generated = work.offset + self.steps + 1 - work.sequence.prompt_tokens
+                work.sequence.generated = work.offset + self._clock + 1 - work.sequence.prompt_tokens
             _leave(work, now_ps, ended)
         self._forget_running()
         self._release_held(now_ps, ended)
@@ -253,8 +263,8 @@ class FastForward:
             return sequence.generated + 1
         steps = self._steps_by(at_ps)
         tokens = sequence.output_tokens if work.ticket > 0 else sequence.generated
-        for first_step, tokens_before in reversed(work.spans):
-            if steps >= first_step:
+        for first_ps, first_step, tokens_before in reversed(work.spans):
+            if at_ps >= first_ps:
                 return min(tokens, tokens_before + 1 + steps - first_step)
             tokens = tokens_before
         return tokens
@@ -278,7 +288,7 @@ class FastForward:
         return self._log.steps_by(at_ps)
 
     def _present(self) -> Stretch:
-        return self._started_ps, self.steps, self._stretch, self._first_ps, self._slope_ps
+        return self._started_ps, self._clock, self._stretch, self._first_ps, self._slope_ps
 
     # --- the end of a stretch
 
@@ -314,11 +324,11 @@ class FastForward:
         if steps > 1:
             # Planning saw to it that they are free. The step engine took them before those who end with the
             # last of these steps give theirs back, so here too: a pool that evicts could tell.
-            self._pool.take(blocks_in(self._demand, self.steps + 1, steps - 1, decodes))
+            self._pool.take(blocks_in(self._demand, self._clock + 1, steps - 1, decodes))
             for work in prefilling:
                 held = work.cached + work.new
                 self._pool.grow(work, held, held + work.new * (steps - 1))
-        self.steps = now_step = self.steps + steps
+        self._clock = now_step = self._clock + steps
         # Those who finish together come in admission order, in which tickets grow.
         while finishes and finishes[0][0] <= now_step:
             _, ticket, work = heappop(finishes)
@@ -346,7 +356,7 @@ class FastForward:
             sequence.generated += 1
             self.output_tokens_done += 1
             if self._keep_schedule:
-                work.spans += ((self.steps, sequence.generated - 1),)
+                work.spans += ((now_ps, self._clock, sequence.generated - 1),)
             if work.lost_ps >= 0:
                 if self._gaps is not None:
                     self._gaps.add_one(work.lost_ps, now_ps)
@@ -364,7 +374,9 @@ class FastForward:
                     self._complete(work, now_ps, ended, self._batches)
         self._prefilling = []
 
-    def _complete(self, work: _Work, now_ps: int, ended: list[Sequence], batches: WholeBatches) -> None:
+    def _complete(
+        self, work: ForwardedWork, now_ps: int, ended: list[Sequence], batches: WholeBatches
+    ) -> None:
         if batches.together:
             self._held.append(work)
         else:
@@ -375,12 +387,12 @@ class FastForward:
             _leave(work, now_ps, ended)
         self._held.clear()
 
-    def _completes(self, work: _Work) -> bool:
+    def _completes(self, work: ForwardedWork) -> bool:
         """Whether the stretch ends the prefill of `work`, which then gets a token."""
         return work.cached + work.new * self._stretch >= work.goal
 
-    def _start_decoding(self, work: _Work) -> None:
-        steps = self.steps
+    def _start_decoding(self, work: ForwardedWork) -> None:
+        steps = self._clock
         sequence = work.sequence
         work.offset = offset = work.cached - steps
         # It takes a block in the steps that find its cache full, hence in every block size-th one.
@@ -390,13 +402,13 @@ class FastForward:
         self._tickets = work.ticket = ticket = self._tickets + 1
         heappush(self._finishes, (steps + sequence.output_tokens - sequence.generated, ticket, work))
 
-    def _release(self, work: _Work) -> None:
+    def _release(self, work: ForwardedWork) -> None:
         """Takes `work` out of those who run, and brings its `generated` up to date."""
         del self._running[work]
         cached = work.cached
         if work.ticket > 0:
             # One less than it has tokens: the last one comes into the cache with the next step.
-            cached = work.offset + self.steps
+            cached = work.offset + self._clock
             work.sequence.generated = cached + 1 - work.sequence.prompt_tokens
             work.ticket = _NOT_DECODING
             self._demand[-work.offset % self._block_size] -= 1
@@ -476,13 +488,13 @@ class FastForward:
     def _plan(self, now_ps: int) -> None:
         """First those who run, as if by themselves; then newcomers in what is left of tokens and blocks."""
         chunks: list[Chunk] = []
-        demand = self._demand[self.steps % self._block_size]
+        demand = self._demand[self._clock % self._block_size]
         preempted, limit = False, None
         if demand > self._pool.free or self._partial is not None or self._preempts:
             preempted = self._make_room(now_ps)
             if self._preempts and self._waiting and not preempted:
                 limit = self._push_out(now_ps)
-            demand = self._demand[self.steps % self._block_size]
+            demand = self._demand[self._clock % self._block_size]
         left = self._budget - self._decodes
         if demand:
             self._pool.take(demand)
@@ -516,7 +528,7 @@ class FastForward:
         """
         pool, preemptions = self._pool, self.preemptions
         while True:
-            wanted = self._demand[self.steps % self._block_size]
+            wanted = self._demand[self._clock % self._block_size]
             partial = self._partial
             if partial is not None:
                 partial.new = min(partial.goal - partial.cached, self._budget - self._decodes)
@@ -536,7 +548,7 @@ class FastForward:
         assert head is not None, "the queue lost somebody"
         while self._running:
             victim, partial = self._running.victim(), self._partial
-            wanted = self._demand[self.steps % self._block_size]
+            wanted = self._demand[self._clock % self._block_size]
             left = self._budget - self._decodes
             if partial is not None:
                 partial.new = min(partial.goal - partial.cached, left)
@@ -559,7 +571,7 @@ class FastForward:
             self._stretch = 1
         self._open = self._stretch > 1
 
-    def _preempt(self, work: _Work, now_ps: int) -> None:
+    def _preempt(self, work: ForwardedWork, now_ps: int) -> None:
         if work.ticket > 0:
             work.lost_ps = now_ps
         self._release(work)
@@ -575,7 +587,7 @@ class FastForward:
 
         Only those more urgent than `limit`: whoever was pushed out does not come back in the same step.
         """
-        pool, queue = self._pool, self._queue
+        first_chunk, queue = self._first_chunk, self._queue
         slots = self._max_num_seqs - len(self._running)
         if self._batches is not None:
             slots = min(slots, self._batches.places)
@@ -585,7 +597,7 @@ class FastForward:
             assert work is not None, "the queue lost somebody"
             if limit is not None and work.sequence.priority >= limit:
                 break
-            new = pool.admit(work, left)
+            new = first_chunk(work, left)
             if not new:
                 break  # nobody overtakes the head of the queue
             queue.pop()
@@ -614,7 +626,7 @@ class FastForward:
         steps = 1 if preempted else self._steps_to_finish()
         further, free = steps - 1, self._pool.free  # the first step has its blocks
         if (further // self._block_size + 1) * decodes > free:  # else blocks suffice in any case
-            steps = 1 + steps_with(self._demand, self.steps + 1, further, decodes, free)
+            steps = 1 + steps_with(self._demand, self._clock + 1, further, decodes, free)
         self._stretch = steps
         self._open = steps > 1 and decodes < self._max_num_seqs and decodes < self._budget
 
@@ -648,7 +660,7 @@ class FastForward:
 
     def _further_blocks(self, further: int) -> int:
         """Blocks that so many steps after the first of the stretch take."""
-        blocks = blocks_in(self._demand, self.steps + 1, further, self._decodes)
+        blocks = blocks_in(self._demand, self._clock + 1, further, self._decodes)
         for work in self._prefilling:
             held = work.cached + work.new
             blocks += self._pool.more(work, held, held + work.new * further)
@@ -659,19 +671,19 @@ class FastForward:
         finishes = self._finishes
         while finishes[0][2].ticket != finishes[0][1]:
             heappop(finishes)
-        return finishes[0][0] - self.steps
+        return finishes[0][0] - self._clock
 
 
-def _leave(work: _Work, now_ps: int, ended: list[Sequence]) -> None:
+def _leave(work: ForwardedWork, now_ps: int, ended: list[Sequence]) -> None:
     work.gone = True
     work.sequence.last_ps = now_ps
     ended.append(work.sequence)
     del work.sequence  # or the two would keep each other in memory until a collection of cycles
 
 
-def _work_of(sequence: Sequence) -> _Work:
+def _work_of(sequence: Sequence) -> ForwardedWork:
     work = sequence.scratch
-    assert isinstance(work, _Work), f"{sequence} was never added to this kind of kernel"
+    assert isinstance(work, ForwardedWork), f"{sequence} was never added to this kind of kernel"
     return work
 
 

@@ -117,8 +117,11 @@ class NodeKernel(Protocol):
     `boundary` call at each of their ends, so it cannot know whether this instant's is over.
     """
 
-    steps: int
-    """Finished steps, as in all the counters below."""
+    @property
+    def steps(self) -> int:
+        """Finished steps, as in all the counters below."""
+        ...
+
     preemptions: int
     busy_ps: int
     """Total duration of the steps."""

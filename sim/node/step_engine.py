@@ -20,7 +20,7 @@ _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")
 
 
-class _Work(Work):
+class SteppedWork(Work):
     __slots__ = ("decoding", "earlier_tokens", "latest_ps", "token_ps")
 
     def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
@@ -73,20 +73,20 @@ class StepEngine:
         self.output_tokens_done = 0
         self._limits = limits
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
-        self._queue: WaitingQueue[_Work] = queue or FirstComeFirstServed()
+        self._queue: WaitingQueue[SteppedWork] = queue or FirstComeFirstServed()
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
         self._batches = batches
-        self._held: list[_Work] = []  # complete, and to leave with the last of their batch
+        self._held: list[SteppedWork] = []  # complete, and to leave with the last of their batch
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
-        self._arrived: list[_Work] = []  # since the last boundary
+        self._arrived: list[SteppedWork] = []  # since the last boundary
         self._waiting = 0  # sequences in the queue
-        self._running: list[_Work] = []  # in admission order
-        self._leaving: list[_Work] = []  # to be taken out at the next boundary
-        self._shares: list[tuple[_Work, int]] = []  # the step in progress: who computes how many tokens
+        self._running: list[SteppedWork] = []  # in admission order
+        self._leaving: list[SteppedWork] = []  # to be taken out at the next boundary
+        self._shares: list[tuple[SteppedWork, int]] = []  # the step in progress: who computes how many tokens
         self._started_ps = 0
         self._next_ps: int | None = None
 
@@ -117,7 +117,7 @@ class StepEngine:
             self._limits.blocks(sequence.prompt_tokens + sequence.output_tokens) <= self._limits.kv_blocks
         ), sequence
         sequence.generated = generated
-        sequence.scratch = work = _Work(sequence, (now_ps, after_boundary, sequence.number), computed)
+        sequence.scratch = work = SteppedWork(sequence, (now_ps, after_boundary, sequence.number), computed)
         self._arrived.append(work)
         return self._soon(now_ps)
 
@@ -233,7 +233,7 @@ class StepEngine:
                     self._take_out(work, now_ps, ended)
         return firsts, ended
 
-    def _count_step(self, lasted_ps: int, shares: list[tuple[_Work, int]]) -> None:
+    def _count_step(self, lasted_ps: int, shares: list[tuple[SteppedWork, int]]) -> None:
         if not shares:  # the kernel was idle
             return
         self.steps += 1
@@ -241,7 +241,7 @@ class StepEngine:
         self.sequence_ps += lasted_ps * len(shares)
         self.prompt_tokens_done += sum(new for work, new in shares if not work.decoding)
 
-    def _count_gaps(self, now_ps: int, shares: list[tuple[_Work, int]], gaps: GapCounts) -> None:
+    def _count_gaps(self, now_ps: int, shares: list[tuple[SteppedWork, int]], gaps: GapCounts) -> None:
         """Before the new tokens are noted. Whoever was preempted waited longer than this step."""
         got_token = [work for work, new in shares if work.lacking == new and work.latest_ps >= 0]
         steady = sum(work.latest_ps == self._started_ps for work in got_token)
@@ -257,12 +257,12 @@ class StepEngine:
         self._waiting += len(self._arrived)
         self._arrived.clear()
 
-    def _hold(self, work: _Work) -> None:
+    def _hold(self, work: SteppedWork) -> None:
         self._running.remove(work)
         self._pool.give_back(work, work.cached)
         self._held.append(work)
 
-    def _take_out(self, work: _Work, now_ps: int, ended: list[Sequence]) -> None:
+    def _take_out(self, work: SteppedWork, now_ps: int, ended: list[Sequence]) -> None:
         _leave(work, now_ps, ended)
         if work in self._held:
             self._held.remove(work)
@@ -277,6 +277,10 @@ class StepEngine:
         left, preempted, limit = self._serve_running()
         if not preempted:
             self._admit(now_ps, left, limit)
+        return self._begin(now_ps)
+
+    def _begin(self, now_ps: int) -> int:
+        """When the step ends that `_shares` says."""
         assert self._shares, "the first running sequence, or else the first waiting one, always finds room"
         chunks = [(new, work.cached) for work, new in self._shares if not work.decoding]
         cached = [work.cached for work, _ in self._shares if work.decoding]
@@ -292,29 +296,37 @@ class StepEngine:
         is taken, so nothing has to be undone for one who loses his place.
         """
         preemptions, limit = self.preemptions, None
-        wants = self._wants()
-        while self._blocks_for(wants) > self._pool.free:
-            self._preempt(self._victim())
-            wants = self._wants()
+        wants = self._make_room()
         if self._preempts and self.preemptions == preemptions:
             while (pushed := self._to_push_out(wants)) is not None:
                 limit = pushed.sequence.priority
                 self._preempt(pushed)
                 wants = self._wants()
-        for work, new in wants:
-            self._pool.grow(work, work.cached, work.cached + new)
-        self._shares += wants
+        self._serve(wants)
         left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
         return left, limit is None and self.preemptions > preemptions, limit
 
-    def _victim(self) -> _Work:
+    def _make_room(self) -> list[tuple[SteppedWork, int]]:
+        """Who computes how many tokens, when enough have lost their places for the others' blocks."""
+        wants = self._wants()
+        while self._blocks_for(wants) > self._pool.free:
+            self._preempt(self._victim())
+            wants = self._wants()
+        return wants
+
+    def _serve(self, wants: list[tuple[SteppedWork, int]]) -> None:
+        for work, new in wants:
+            self._pool.grow(work, work.cached, work.cached + new)
+        self._shares += wants
+
+    def _victim(self) -> SteppedWork:
         """The one admitted last; of the least urgent where the queue goes by urgency."""
         latest_first = reversed(self._running)
         if not self._queue.ranked:
             return next(latest_first)
         return max(latest_first, key=lambda work: work.sequence.priority)
 
-    def _to_push_out(self, wants: list[tuple[_Work, int]]) -> _Work | None:
+    def _to_push_out(self, wants: list[tuple[SteppedWork, int]]) -> SteppedWork | None:
         """Whose place the head of the queue takes next, if it cannot enter and that may help."""
         head = self._queue.head()
         if head is None or not self._running:
@@ -328,7 +340,7 @@ class StepEngine:
         enters = left > 0 and slots > 0 and self._pool.fits(head, left, free)
         return victim if not enters and victim.sequence.priority > head.sequence.priority else None
 
-    def _wants(self) -> list[tuple[_Work, int]]:
+    def _wants(self) -> list[tuple[SteppedWork, int]]:
         """Who computes how many tokens of those who run, in admission order."""
         left = self._limits.max_num_batched_tokens
         wants = []
@@ -339,10 +351,10 @@ class StepEngine:
             left -= new
         return wants
 
-    def _blocks_for(self, wants: list[tuple[_Work, int]]) -> int:
+    def _blocks_for(self, wants: list[tuple[SteppedWork, int]]) -> int:
         return sum(self._pool.more(work, work.cached, work.cached + new) for work, new in wants)
 
-    def _preempt(self, work: _Work) -> None:
+    def _preempt(self, work: SteppedWork) -> None:
         self._running.remove(work)
         self._pool.give_back(work, work.cached)
         work.start_over()
@@ -362,7 +374,7 @@ class StepEngine:
             assert work is not None, "the queue lost somebody"
             if limit is not None and work.sequence.priority >= limit:
                 return
-            new = self._pool.admit(work, left)
+            new = self._first_chunk(work, left)
             if not new:
                 return  # nobody overtakes the head of the queue
             self._queue.pop()
@@ -375,14 +387,18 @@ class StepEngine:
             if work.sequence.started_ps < 0:
                 work.sequence.started_ps = now_ps
 
+    def _first_chunk(self, work: SteppedWork, left: int) -> int:
+        """Tokens that `work` computes in its first step, 0 where it cannot enter."""
+        return self._pool.admit(work, left)
 
-def _leave(work: _Work, now_ps: int, ended: list[Sequence]) -> None:
+
+def _leave(work: SteppedWork, now_ps: int, ended: list[Sequence]) -> None:
     work.gone = True
     work.sequence.last_ps = now_ps
     ended.append(work.sequence)
 
 
-def _work_of(sequence: Sequence) -> _Work:
+def _work_of(sequence: Sequence) -> SteppedWork:
     work = sequence.scratch
-    assert isinstance(work, _Work), f"{sequence} was never added to this kind of kernel"
+    assert isinstance(work, SteppedWork), f"{sequence} was never added to this kind of kernel"
     return work

@@ -11,12 +11,11 @@ from sim.callers.origin import Origin
 from sim.callers.session import Session
 from sim.callers.sources import Numbers, OpenSource
 from sim.network import Link, Network
-from sim.node.fast_forward import FastForward
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
+from sim.node.prefills import PREFILLS
 from sim.node.queue_orders import QUEUE_ORDERS
-from sim.node.step_engine import StepEngine
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
@@ -35,8 +34,6 @@ from traffic.workload import SizePair
 
 KEY_BLOCK = 2
 """Draws at a time for an API key, of which there may be many that ask once."""
-
-ENGINES: dict[str, type[StepEngine] | type[FastForward]] = {"step": StepEngine, "fast": FastForward}
 
 
 class World:
@@ -65,7 +62,7 @@ class World:
         self._replication = replication
         # Strangers come and go in a world without sources, and it may live for months: it keeps no stream.
         self.streams = Streams(seed, replication, kept=sources)
-        self._engine, self._keep_schedule = ENGINES[engine], keep_schedule
+        self._engine, self._keep_schedule = engine, keep_schedule
         self._network = Network(scenario.network)
         self.kv_blocks: dict[str, int] = {}
         """Of each node, by model."""
@@ -142,7 +139,7 @@ class World:
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
-        kernel: NodeKernel = self._engine(
+        kernel: NodeKernel = PREFILLS[batching.prefill][self._engine](
             limits,
             law,
             keep_schedule=keep_schedule,

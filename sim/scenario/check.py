@@ -68,6 +68,14 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem((*at, *_culprit(model, str(error))), str(error))
             continue
+        budget = hardware.max_num_batched_tokens
+        if model.batching.prefill == "whole" and budget < model.context_tokens:
+            yield Problem(
+                (*at, "batching", "prefill"),
+                f"whole prompts of up to {model.context_tokens:,} tokens, the context of `{name}`, do not "
+                f"fit a step of {budget:,}: raise max_num_batched_tokens, lower context_tokens, or prefill "
+                f"in chunks",
+            )
         pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
         if model.context_tokens > pool_tokens:
             yield Problem(

@@ -59,6 +59,12 @@ def _admissions() -> Mapping[str, object]:
     return ADMISSIONS
 
 
+def _prefills() -> Mapping[str, object]:
+    from sim.node.prefills import PREFILLS  # noqa: PLC0415 -- as _routing_policies
+
+    return PREFILLS
+
+
 class Batching(Section):
     """vLLM's settings; what is left out comes from the hardware."""
 
@@ -80,6 +86,11 @@ class Batching(Section):
         description="`continuous`: whoever waits may enter at any step; `static`: `max_num_seqs` enter "
         "together, nobody joins them, and all leave with the last; `dynamic`: as many enter as there are "
         "when the first has waited `max_queue_delay_ms`, and nobody joins them",
+    )
+    prefill: Annotated[str, KeyOf(_prefills)] = Field(
+        "chunked",
+        description="`chunked`: those who decode go first, and prompts fill the rest of the token budget; "
+        "`whole`: prompts go first, whole and in steps of their own",
     )
     max_queue_delay_ms: float | None = Field(
         None, ge=0, le=MAX_MS, description="of `dynamic` admission, which needs it"

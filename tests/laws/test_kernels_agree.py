@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime
-from sim.node.fast_forward import FastForward
+from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits
-from sim.node.step_engine import StepEngine
+from sim.node.prefills import PREFILLS
 from sim.node.whole_batches import ADMISSIONS, WholeBatches
 from tests.support.kernel_driver import (
     Action,
@@ -38,27 +38,32 @@ def assert_kernels_agree(
     preempt: bool = False,
     admission: str = "continuous",
     max_delay_ps: int = 0,
+    prefill: str = "chunked",
 ) -> Course:
     limits, law = workload.limits, workload.law
+    gaps, fast_gaps = GapCounts(), GapCounts()
     pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
 
     def batches() -> WholeBatches | None:
         return ADMISSIONS[admission](limits.max_num_seqs, max_delay_ps)
 
-    engine = StepEngine(
+    engines = PREFILLS[prefill]
+    engine = engines["step"](
         limits,
         law,
         keep_schedule=True,
+        gaps=gaps,
         queue=QUEUES[order](),
         pool=pool,
         preempt=preempt,
         batches=batches(),
     )
     plain = Driver(engine, workload.events).run()
-    kernel = FastForward(
+    kernel = engines["fast"](
         limits,
         law,
         keep_schedule=True,
+        gaps=fast_gaps,
         queue=QUEUES[order](),
         pool=fast_pool,
         preempt=preempt,
@@ -71,6 +76,7 @@ def assert_kernels_agree(
     assert fast.stamps() == plain.stamps()
     assert fast.counters == plain.counters
     assert fast.answers == plain.answers
+    assert [column.tolist() for column in fast_gaps.bins()] == [column.tolist() for column in gaps.bins()]
     assert fast.blocks == plain.blocks
     assert fast.occupancy == plain.occupancy
     assert fast.free_blocks.items() <= plain.free_blocks.items()  # it has fewer boundaries, at the same times
@@ -164,6 +170,26 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), order)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    workload, order = random_workload(rng, most=50), str(rng.choice(sorted(QUEUES)))
+    longest = max(
+        one.prompt_tokens + one.output_tokens
+        for event in workload.events
+        if isinstance(event.action, Arrive)
+        for first in (event.action, event.action.follower)
+        if first is not None
+        for one in (first, *first.siblings)
+    )
+    budget = max(workload.limits.max_num_batched_tokens, longest)
+    workload = replace(workload, limits=replace(workload.limits, max_num_batched_tokens=budget))
+    admission = str(rng.choice(["continuous", "continuous", "dynamic", "static"]))
+    preempt = QUEUES[order]().ranked and admission == "continuous"
+    assert_kernels_agree(workload, order, preempt=preempt, admission=admission, prefill="whole")
 
 
 @settings(max_examples=150, deadline=None)

@@ -73,6 +73,8 @@ settings_of_platform = st.fixed_dictionaries(
         "batching": st.one_of(
             st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
             st.just({"queue": "priority", "preempt": True}),
+            st.just({"prefill": "whole"}),
+            st.just({"prefill": "whole", "queue": "priority", "preempt": True}),
             st.builds(
                 lambda queue, delay: {"queue": queue, "admission": "dynamic", "max_queue_delay_ms": delay},
                 st.sampled_from(sorted(QUEUE_ORDERS)),

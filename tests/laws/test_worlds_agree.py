@@ -120,6 +120,9 @@ models = st.builds(
         st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
         st.just({"queue": "priority", "preempt": True}),
         st.just({"admission": "static"}),
+        st.just({"prefill": "whole"}),
+        st.just({"prefill": "whole", "queue": "priority", "preempt": True}),
+        st.just({"prefill": "whole", "admission": "static", "queue": "fair"}),
         st.builds(
             lambda delay: {"admission": "dynamic", "max_queue_delay_ms": delay}, st.sampled_from([0, 2, 9])
         ),

@@ -8,6 +8,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
+from sim.node.prefills import PREFILLS
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget
@@ -17,7 +18,6 @@ from sim.platform.pool import Pool
 from sim.platform.rate_limit import Headroom, Limiter, Refusal
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Sink, Ticket
-from sim.run.world import ENGINES
 from sim.time.streams import stream
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
@@ -171,6 +171,7 @@ def make_bench(
     queue: str = "fcfs",
     preempt: bool = False,
     admission: str = "continuous",
+    prefill: str = "chunked",
     max_queue_delay_ms: int = 0,
     budget: int = 1000,
 ) -> Bench:
@@ -184,7 +185,7 @@ def make_bench(
     pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
     for index in range(nodes):
         order = QUEUE_ORDERS[queue]
-        kernel = ENGINES[engine](
+        kernel = PREFILLS[prefill][engine](
             batch,
             law,
             keep_schedule=True,

@@ -258,6 +258,12 @@ SLIPS = [
         9,
         "`preempt` lets a request into a batch that runs, and with `static` admission nobody joins one",
     ),
+    (
+        "max_num_seqs: 1",
+        "prefill: whole, max_num_batched_tokens: 100",
+        9,
+        "whole prompts of up to 25,000 tokens, the context of `llama`, do not fit a step of 100: raise",
+    ),
     ("max_num_seqs: 1", "admission: dynamic", 9, "`dynamic` admission needs `max_queue_delay_ms`"),
     (
         "max_num_seqs: 1",
