@@ -117,6 +117,8 @@ async def respond(
         trace = shim.tracer.begin(who, raw, log=understood.log)
         asker = asker_of(request, trace)
         if later is not None and (promise := await later(request, asker, understood, form)) is not None:
+            if trace is not None:
+                trace.answer(promise.status_code, bytes(getattr(promise, "body", b"")))  # of a stream none
             return promise
         await endpoint.open(shim, asker, understood, exchanges)
         if understood.stream:

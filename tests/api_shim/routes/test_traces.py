@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api_shim.content.own_words import Synthetic
+from api_shim.content.own_words import Echo, Synthetic
 from api_shim.settings import ServerSettings
 from tests.support.batches import contents, line, run
 from tests.support.live import LLAMA, MS, MakeWire, Reply, Wire, chat, scenario
@@ -308,3 +308,54 @@ def test_a_line_of_a_batch_is_traced_as_a_request_of_its_own(wire: Wire) -> None
     trace = wire.ask(f"/v1/traces/{answered['id']}").json
     assert json.loads(trace["response"]["text"]) == result["response"]["body"]
     assert trace["place"] == "in-platform"
+
+
+RESPONSE = {"model": LLAMA, "input": "hello", "log": True, "max_output_tokens": 20}
+
+
+def test_responses_are_traced_plain_streamed_and_in_the_background(wire: Wire) -> None:
+    plain = wire.ask("/v1/responses", RESPONSE, headers=HERE)
+    assert plain.status == 200
+    trace = newest(wire)
+    assert (trace["endpoint"], trace["outcome"], trace["completion_tokens"]) == ("/v1/responses", "stop", 3)
+    assert json.loads(trace["response"]["text"]) == plain.json
+    assert trace["settings"] == {"max_output_tokens": 20}
+    streamed = wire.ask("/v1/responses", {**RESPONSE, "stream": True}, headers=HERE)
+    assert newest(wire)["response"]["text"] == streamed.body.decode()
+    queued = wire.ask("/v1/responses", {**RESPONSE, "background": True}, headers=HERE)
+    wire.platform.run(asyncio.sleep(1))
+    trace = newest(wire)
+    assert json.loads(trace["response"]["text"]) == queued.json
+    assert (trace["status"], trace["outcome"], trace["duration_ms"]) == (200, "stop", 31)
+
+
+@pytest.mark.parametrize("body", [RESPONSE, chat(log=True)], ids=["responses", "chat"])
+@pytest.mark.parametrize("chunks", ["per_token", "coalesced"])
+def test_a_key_that_a_stream_repeats_is_in_no_trace(make: MakeWire, body: Any, chunks: Any) -> None:
+    """Token by token, as it came from the model."""
+    secret = "sk-proj-abcdEFGH1234ijkl"
+    wire = make(content=Echo(), settings=ServerSettings(stream_chunks=chunks, flush_ms=5.0))
+    said = f"the key is {secret} and that was it"
+    words: Any = {"input": said} if "input" in body else {"messages": [{"role": "user", "content": said}]}
+    path = "/v1/responses" if "input" in body else "/v1/chat/completions"
+    reply = wire.ask(path, {**body, **words, "stream": True, "max_output_tokens": None})
+    assert reply.status == 200
+    kept = newest(wire)["response"]["text"]
+    assert "[redacted]" in kept
+    spelled = "".join(
+        str(value)
+        for line in kept.split("\n")
+        if line.startswith("data: {")
+        for value in _texts(json.loads(line.removeprefix("data: ")))
+    )
+    assert secret not in spelled
+    assert "abcd" not in spelled
+    assert "EFGH" not in spelled
+    assert spelled.count("and that was it") >= 1
+
+
+def _texts(event: Any) -> list[str]:
+    delta = event.get("delta")
+    if isinstance(delta, str):
+        return [delta]
+    return [choice["delta"].get("content") or "" for choice in event.get("choices", [])]
