@@ -6,17 +6,20 @@ Whoever holds its token may ask; an API key is neither needed nor enough.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Header
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from api_shim.routes.common import shim_of
 from api_shim.routes.described import TheShim, api_router
 from api_shim.routes.sandboxes import AGENT, MOST_BODY_BYTES, no_such_sandbox, refusals, took_headers
+from api_shim.sandboxes.ports import ask_port
 from api_shim.sandboxes.sandbox import Outcome, Program, Sandbox
 from api_shim.sandboxes.service import Took
 from api_shim.settings import KEEP_ALIVE_S
@@ -26,6 +29,9 @@ from api_shim.wire.body import read
 from api_shim.wire.errors import ApiError
 from api_shim.wire.sandbox_objects import PackagesBody, RunAnswer, RunBody
 
+ANY_METHOD = [method for method in HTTPMethod if method not in {HTTPMethod.CONNECT, HTTPMethod.TRACE}]
+NOT_OUR_PAGE = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+"""What a browser has to know of an answer that only seems to be ours."""
 STOPPED_BY = {"timeout": "it was ended: its time was over", "output": "it was ended: it wrote too much"}
 
 router = api_router("one sandbox", prefix=AGENT)
@@ -123,6 +129,39 @@ async def read_sandbox_file(shim: TheShim, sandbox: TheSandbox, path: str) -> Re
         took = await shim.sandboxes.run(sandbox.get(path, shim.settings.file_limit_bytes))
     headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff", **took_headers(took)}
     return Response(took.value, media_type="application/octet-stream", headers=headers)
+
+
+async def ask_sandbox_port(request: Request) -> Response:
+    """Of a server in the sandbox, by the port that it is exposed as."""
+    shim, id_ = shim_of(request), request.path_params["sandbox_id"]
+    sandbox = await _sandbox(request, id_, request.headers.get("authorization"))
+    as_port = request.path_params["as_port"]
+    port = await shim.sandboxes.target_of(id_, as_port)
+    if port is None:
+        message = f"Port {as_port} of the sandbox is not exposed: POST /v1/sandboxes/{id_}/expose opens it."
+        raise ApiError(HTTPStatus.NOT_FOUND, message, code="port_not_exposed")
+    body = await read(request, shim.settings.body_limit_bytes)
+    path, query = request.path_params["path"], request.url.query
+    asking = ask_port(
+        sandbox,
+        port,
+        request.method,
+        quote(f"/{path}", safe="/:@!$&'()*+,;=~-._") + (f"?{query}" if query else ""),
+        [header for header in request.headers.raw if header[0] != b"authorization"],
+        body,
+        shim.settings.body_limit_bytes,
+    )
+    with refusals(shim):
+        took = await shim.sandboxes.run(asking)
+    answer = Response(took.value.body, took.value.status)
+    answer.raw_headers = [*took.value.headers, (b"content-length", b"%d" % len(took.value.body))]
+    answer.headers.update(took_headers(took) | NOT_OUR_PAGE)
+    return answer
+
+
+router.routes.append(
+    Route(f"{AGENT}/ports/{{as_port:int}}/{{path:path}}", ask_sandbox_port, methods=ANY_METHOD)
+)
 
 
 @router.delete("/me", summary="End the sandbox")

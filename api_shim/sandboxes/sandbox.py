@@ -227,6 +227,13 @@ class Sandbox:
         _raise_refusal(channel)
         return bytes(content)
 
+    def connect(self, port: int) -> Channel:
+        """To a server in the sandbox: what is written goes there, what it says is read.
+
+        Raises SandboxEndedError. Where nobody listens it has ended at once, with an `error`.
+        """
+        return self._channel(kind="connect", port=port)
+
     async def guarded(self, waiting: Any) -> Any:  # noqa: ANN401 -- whatever it awaits
         """Raises SandboxEndedError instead of what the connection says."""
         try:

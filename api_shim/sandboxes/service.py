@@ -173,6 +173,11 @@ class SandboxService:
         await self._aside(partial(self._stored.open_ports, id_, opened))
         return replace(row, ports=opened)
 
+    async def target_of(self, id_: str, as_port: int) -> int | None:
+        """The port inside, of whatever project the sandbox is; None where it is not open."""
+        ports = await self._aside(partial(self._stored.ports_of, id_))
+        return next((port.target_port for port in ports if port.as_port == as_port), None)
+
     def find(self, id_: str) -> Sandbox | None:
         """One that runs."""
         return None if self._made_keeper is None else self._made_keeper.find(id_)

@@ -100,6 +100,10 @@ class StoredSandboxes:
             with self._database.transaction() as connection:
                 connection.execute(sql, (now_s, why))
 
+    def ports_of(self, id_: str) -> tuple[OpenPort, ...]:
+        rows = self._database.query("SELECT ports FROM sandboxes WHERE id = ?", (id_,))
+        return tuple(OpenPort(*pair) for pair in json.loads(rows[0]["ports"])) if rows else ()
+
     def open_ports(self, id_: str, ports: tuple[OpenPort, ...]) -> None:
         with self._database.transaction() as connection:
             connection.execute("UPDATE sandboxes SET ports = ? WHERE id = ?", (json.dumps(ports), id_))

@@ -238,6 +238,53 @@ def test_open_ports_show_up_in_the_list(agent: Agent) -> None:
         assert ask(agent.wire, f"/v1/sandboxes/{id_}/expose", bad).status == 400
 
 
+SERVER = """
+import http.server, json, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        mine = self.headers.get("x-mine")
+        key = self.headers.get("authorization") or self.headers.get("cookie")
+        said = json.dumps([self.path, body.decode(), mine, key])
+        self.send_response(201)
+        self.send_header("x-theirs", "yes")
+        self.send_header("set-cookie", "dashboard=mine")
+        self.end_headers()
+        self.wfile.write(said.encode())
+    do_GET = lambda self: (self.send_response(200), self.end_headers(), self.wfile.write(b"x" * 300_000))
+    log_message = lambda *_: None
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 5000), Handler)
+if os.fork() == 0:
+    os.setsid()
+    server.serve_forever()
+"""
+
+
+def test_a_server_inside_is_reached_through_an_open_port_and_only_through_that(agent: Agent) -> None:
+    assert agent.python(SERVER).json["exit_code"] == 0
+    path = "/ports/80/a%20b/c?q=1"
+    assert agent.ask(path).error["code"] == "port_not_exposed"
+    id_ = agent.path.rpartition("/")[2]
+    ask(agent.wire, f"/v1/sandboxes/{id_}/expose", {"ports": [{"target_port": 5000, "as_port": 80}, 9]})
+    said = agent.wire.ask(
+        f"{agent.path}/ports/80/a b/c?q=1",
+        b"hello",
+        headers={"x-mine": "1", "cookie": "dashboard=x"},
+        key=agent.token,
+    )
+    assert said.status == 201
+    assert said.json == ["/a%20b/c?q=1", "hello", "1", None]  # the token and the cookie stay with us
+    assert "set-cookie" not in said.headers
+    assert said.headers["content-security-policy"] == "sandbox"
+    assert said.headers["x-theirs"] == "yes"
+    assert float(said.headers["x-wall-took-ms"]) > 0
+    assert agent.ask("/ports/80/").body == b"x" * 300_000
+    assert agent.ask("/ports/80/", key="sk-me").status == 401
+    nobody = agent.ask("/ports/9/")
+    assert nobody.status == 400
+    assert "Connection refused" in nobody.error["message"]
+
+
 def test_a_project_has_as_many_as_it_may(wire: Wire) -> None:
     made = [ask(wire, "/v1/sandboxes", {}, key="sk-many").json["id"] for _ in range(3)]
     refused = ask(wire, "/v1/sandboxes", {}, key="sk-many")
