@@ -35,9 +35,9 @@ def stages(call: Call, until_ps: int) -> Iterator[TraceSpan]:
         yield from _completion(sequence, sample, ticket.admitted_ps, until_ps, of)
     if not sequences:
         yield from _chain([("queue", ticket.admitted_ps)], until_ps, of)
-    last_ps = [sequence.last_ps for sequence in sequences]
-    if sequences and min(last_ps) >= 0 and max(last_ps) <= until_ps and not call.gone:
-        yield from _chain([("return", max(last_ps))], until_ps, {"request": call.request.number})
+    if sequences and all(_is_complete(sequence, until_ps) for sequence in sequences):
+        last_ps = max(sequence.last_ps for sequence in sequences)
+        yield from _chain([("return", last_ps)], until_ps, {"request": call.request.number})
 
 
 def _completion(
@@ -45,10 +45,16 @@ def _completion(
 ) -> Iterator[TraceSpan]:
     beginnings = [("queue", admitted_ps), ("prefill", sequence.started_ps), ("decode", sequence.first_ps)]
     tokens = {"prefill": sequence.prompt_tokens, "decode": sequence.generated}
-    for span in _chain(beginnings, _until(sequence.last_ps, until_ps), {**of, "sample": sample}):
+    ended_ps = sequence.last_ps if _is_complete(sequence, until_ps) else until_ps
+    for span in _chain(beginnings, ended_ps, {**of, "sample": sample}):
         if span.name in tokens:
             span.attributes["tokens"] = tokens[span.name]
         yield span
+
+
+def _is_complete(sequence: Sequence, by_ps: int) -> bool:
+    """All its tokens were made, also where nobody was left to take them."""
+    return 0 <= sequence.last_ps <= by_ps and sequence.generated >= sequence.output_tokens
 
 
 def _until(stamp_ps: int, until_ps: int) -> int:

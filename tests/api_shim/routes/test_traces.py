@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api_shim.content.own_words import Echo, Synthetic
+from api_shim.exchange.call import Call
 from api_shim.settings import ServerSettings
 from tests.support.batches import contents, line, run
 from tests.support.live import LLAMA, MS, MakeWire, Reply, Wire, chat, scenario
@@ -359,3 +360,14 @@ def _texts(event: Any) -> list[str]:
     if isinstance(delta, str):
         return [delta]
     return [choice["delta"].get("content") or "" for choice in event.get("choices", [])]
+
+
+def test_what_is_lost_is_the_platforms_fault_and_says_so(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the node had died while the answer was made."""
+    ended = Call.ended
+    monkeypatch.setattr(Call, "ended", lambda call, at_ps, _reason: ended(call, at_ps, "node_lost"))
+    assert wire.ask(body=chat(log=True), headers=HERE).status == 503
+    trace = newest(wire)
+    assert (trace["status"], trace["outcome"], trace["finish_reasons"]) == (503, "node_lost", [])
+    wire.ask(body=chat(log=True, stream=True), headers=HERE)
+    assert (newest(wire)["status"], newest(wire)["outcome"]) == (200, "node_lost")
