@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import OpenAI, { toFile } from "openai";
-import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
+import { zodFunction, zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
 const LLAMA = "8080/taalas/llama3.1-8b-instruct";
@@ -104,6 +104,30 @@ test("a batch runs a file and gives its results", async () => {
   assert.deepEqual(batch.request_counts, { total: 1, completed: 1, failed: 0 });
   const result = JSON.parse(await (await client.files.content(batch.output_file_id)).text());
   assert.equal(result.response.body.usage.completion_tokens, 24);
+});
+
+test("responses are chained, streamed, parsed and read again", async () => {
+  const first = await client.responses.create({ model: LLAMA, input: "hello" });
+  assert.equal(first.usage.output_tokens, 24);
+  const second = await client.responses.create({
+    model: LLAMA,
+    input: "and then?",
+    previous_response_id: first.id,
+  });
+  assert.ok(second.usage.input_tokens > first.usage.input_tokens + 24);
+  assert.equal((await client.responses.retrieve(first.id)).output_text, first.output_text);
+  const stream = client.responses.stream({ model: LLAMA, input: "hello" });
+  const kinds = [];
+  for await (const event of stream) kinds.push(event.type);
+  assert.equal(kinds[0], "response.created");
+  assert.equal(kinds.at(-1), "response.completed");
+  assert.equal((await stream.finalResponse()).output_text, first.output_text);
+  const parsed = await client.responses.parse({
+    model: LLAMA,
+    input: "hello",
+    text: { format: zodTextFormat(Weather, "weather") },
+  });
+  Weather.parse(parsed.output_parsed);
 });
 
 test("models are found by ids with slashes", async () => {

@@ -22,6 +22,7 @@ const compatible = createOpenAICompatible({
 
 for (const [provider, model] of [
   ["openai", (id) => openai.chat(id)],
+  ["openai responses", (id) => openai.responses(id)],
   ["openai-compatible", (id) => compatible(id)],
 ]) {
   test(`${provider}: a text costs the tokens of its prompt and of its answer`, async () => {

@@ -92,6 +92,30 @@ async def test_effort_decides_how_much_of_an_answer_is_reasoning(client: openai.
     assert usage.output_tokens_details.reasoning_tokens == 48
 
 
+async def test_agents_work_over_responses_as_they_do_by_default(client: openai.AsyncOpenAI) -> None:
+    model = agents.OpenAIResponsesModel(LLAMA, client)
+    helper = agents.Agent(name="Helper", instructions="Help.", model=model, tools=[TOOL])
+    first = await agents.Runner.run(helper, "hello")
+    assert len(calls) == 1
+    assert first.final_output
+    assert first.context_wrapper.usage.requests == 2
+    next_turn = await agents.Runner.run(helper, "and then?", previous_response_id=first.last_response_id)
+    assert next_turn.final_output
+    run = agents.Runner.run_streamed(helper, "hello")
+    items = [event.name async for event in run.stream_events() if event.type == "run_item_stream_event"]
+    assert items == ["tool_called", "tool_output", "message_output_created"]
+    typed = agents.Agent(name="Typed", model=model, output_type=Weather)
+    assert isinstance((await agents.Runner.run(typed, "hello")).final_output, Weather)
+
+
+async def test_a_session_of_a_conversation_is_remembered(client: openai.AsyncOpenAI) -> None:
+    session = agents.OpenAIConversationsSession(openai_client=client)
+    helper = agents.Agent(name="Helper", model=agents.OpenAIResponsesModel(LLAMA, client))
+    await agents.Runner.run(helper, "hello", session=session)
+    await agents.Runner.run(helper, "again", session=session)
+    assert len(await session.get_items()) == 4
+
+
 async def test_faults_are_openais_exceptions(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.AuthenticationError):
         await agents.Runner.run(agent(client.with_options(api_key="sk-wrong")), "hello")

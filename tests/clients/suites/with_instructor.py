@@ -51,6 +51,12 @@ def test_the_model_comes_back_valid_at_the_first_try(plain: openai.OpenAI, mode:
     assert (raw.usage.prompt_tokens > 11) is counts_schema
 
 
+def test_a_response_becomes_the_model(plain: openai.OpenAI) -> None:
+    client = instructor.from_openai(plain, mode=instructor.Mode.RESPONSES_TOOLS)
+    found = client.responses.create(model=LLAMA, input="hello", response_model=Weather)
+    assert isinstance(found, Weather)
+
+
 def test_parallel_calls_become_models_of_several_kinds(plain: openai.OpenAI) -> None:
     client = instructor.from_openai(plain, mode=instructor.Mode.PARALLEL_TOOLS)
     wanted: Any = [{"role": "user", "content": "first Weather, then Hour"}]

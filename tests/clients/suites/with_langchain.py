@@ -82,6 +82,23 @@ def test_effort_decides_how_much_of_an_answer_is_reasoning() -> None:
     assert answer.usage_metadata["output_tokens"] == 24
 
 
+def test_responses_are_chained_call_tools_and_are_streamed() -> None:
+    llm = model(use_responses_api=True)
+    first = llm.invoke("hello")
+    assert first.usage_metadata["output_tokens"] == 24
+    chained = llm.invoke("and then?", previous_response_id=first.response_metadata["id"])
+    assert chained.usage_metadata["input_tokens"] > first.usage_metadata["total_tokens"]
+    bound = llm.bind_tools([TOOL])
+    call = bound.invoke("hello")
+    assert call.tool_calls[0]["args"]["unit"] in {"c", "f"}
+    assert bound.invoke([HumanMessage("hello"), call, TOOL.invoke(call.tool_calls[0])]).text
+    joined = AIMessageChunk(content="")
+    for chunk in llm.stream("hello"):
+        joined += chunk
+    assert joined.text == first.text
+    assert isinstance(llm.with_structured_output(Weather).invoke("hello"), Weather)
+
+
 def test_faults_are_openais_exceptions() -> None:
     with pytest.raises(openai.AuthenticationError):
         model(api_key="sk-wrong").invoke("hello")

@@ -88,6 +88,16 @@ def test_files_go_up_come_back_and_are_deleted() -> None:
     assert litellm.file_delete(file_id=file.id, custom_llm_provider="openai").deleted
 
 
+def test_responses_are_chained_and_streamed() -> None:
+    first = litellm.responses(model=LLAMA, input="hello")
+    assert first.usage.output_tokens == 24
+    second = litellm.responses(model=LLAMA, input="and then?", previous_response_id=first.id)
+    assert second.usage.input_tokens > first.usage.input_tokens + 24
+    kinds = [event.type for event in litellm.responses(model=LLAMA, input="hello", stream=True)]
+    assert kinds[0] == "response.created"
+    assert kinds[-1] == "response.completed"
+
+
 def test_a_batch_runs_a_file_and_gives_its_results() -> None:
     line = {
         "custom_id": "one",

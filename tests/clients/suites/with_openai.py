@@ -180,6 +180,74 @@ def rows(client: openai.OpenAI, file_id: str) -> list[Any]:
     return [json.loads(line) for line in client.files.content(file_id).text.splitlines()]
 
 
+def test_responses_are_chained_read_again_and_deleted(client: openai.OpenAI) -> None:
+    first = client.responses.create(model=LLAMA, input="hello")
+    assert first.status == "completed"
+    assert first.usage is not None
+    assert first.usage.output_tokens == 24
+    second = client.responses.create(model=LLAMA, input="and then?", previous_response_id=first.id)
+    assert second.usage is not None
+    assert second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
+    assert second.previous_response_id == first.id
+    assert client.responses.retrieve(first.id).output_text == first.output_text
+    items = list(client.responses.input_items.list(second.id, order="asc"))
+    assert [item.type for item in items][-1] == "message"
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(first.id)
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model=LLAMA, input="hello", previous_response_id=first.id)
+
+
+def test_a_streamed_response_says_what_the_whole_one_says(client: openai.OpenAI) -> None:
+    whole = client.responses.create(model=GPT_OSS, input="hello")
+    events = list(client.responses.create(model=GPT_OSS, input="hello", stream=True))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[0].type == "response.created"
+    assert events[-1].type == "response.completed"
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == whole.output_text
+    assert events[-1].response.usage is not None
+    assert events[-1].response.usage.output_tokens_details.reasoning_tokens == 12
+
+
+def test_a_loop_of_responses_calls_gets_its_result_and_ends_in_text(client: openai.OpenAI) -> None:
+    schema = openai.pydantic_function_tool(Weather, name="get_weather")["function"]
+    tools: Any = [{"type": "function", **schema}]
+    first = client.responses.create(model=LLAMA, input="What will the weather be?", tools=tools)
+    (call,) = first.output
+    assert call.type == "function_call"
+    Weather.model_validate_json(call.arguments)
+    last = client.responses.create(
+        model=LLAMA,
+        input=[{"type": "function_call_output", "call_id": call.call_id, "output": "rain"}],
+        previous_response_id=first.id,
+        tools=tools,
+    )
+    assert last.output_text
+
+
+def test_a_structured_response_becomes_the_callers_own_model(client: openai.OpenAI) -> None:
+    answer = client.responses.parse(model=LLAMA, input="hello", text_format=Weather)
+    assert isinstance(answer.output_parsed, Weather)
+
+
+def test_a_background_response_is_polled_and_a_conversation_goes_on(client: openai.OpenAI) -> None:
+    begun = client.responses.create(model=LLAMA, input="hello", background=True)
+    assert begun.status in {"queued", "in_progress"}
+    response = begun
+    for _ in range(200):
+        response = client.responses.retrieve(begun.id)
+        if response.status == "completed":
+            break
+        time.sleep(0.05)
+    assert response.output_text
+    conversation = client.conversations.create()
+    client.responses.create(model=LLAMA, input="hello", conversation=conversation.id)
+    client.responses.create(model=LLAMA, input="again", conversation=conversation.id)
+    assert len(list(client.conversations.items.list(conversation.id))) == 4
+
+
 def test_models_are_found_by_ids_with_slashes(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == [LLAMA, GPT_OSS, LIMITED]
     assert client.models.retrieve(GPT_OSS).id == GPT_OSS

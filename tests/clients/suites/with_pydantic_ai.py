@@ -8,7 +8,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 from pydantic_ai import Agent, ModelHTTPError, NativeOutput, ToolOutput
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 LLAMA = "8080/taalas/llama3.1-8b-instruct"
@@ -90,6 +90,20 @@ async def test_effort_decides_how_much_of_an_answer_is_reasoning(client: openai.
     assert done.usage.details["reasoning_tokens"] == 48
     kinds = [part.part_kind for message in done.new_messages() for part in message.parts]
     assert kinds == ["user-prompt", "thinking", "text"]
+
+
+async def test_agents_work_over_responses(client: openai.AsyncOpenAI) -> None:
+    calls.clear()
+    model = OpenAIResponsesModel(LLAMA, provider=OpenAIProvider(openai_client=client))
+    done = await Agent(model, tools=[get_weather]).run("hello")
+    assert len(calls) == 1
+    assert done.output
+    assert done.usage.requests == 2
+    again = await Agent(model).run("and then?", message_history=done.all_messages())
+    assert again.usage.output_tokens == 24
+    async with Agent(model).run_stream("hello") as stream:
+        assert await stream.get_output()
+    assert isinstance((await Agent(model, output_type=NativeOutput(Weather)).run("hello")).output, Weather)
 
 
 async def test_faults_are_told_with_their_status(client: openai.AsyncOpenAI) -> None:
