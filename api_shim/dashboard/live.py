@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from api_shim.shim import ServedModel, Shim
 from sim.node.node import Node
+from sim.platform.budget import Budget
 from sim.platform.rate_limit import Limiter
 from sim.platform.ticket import Ticket
 from sim.time.units import PS_PER_MS, s_of_ps
@@ -17,8 +18,8 @@ MOST_NODES = 64
 """Shown of one model; the sums are of all."""
 MOST_OWNERS = 20
 """Shown of those whose limits count."""
-MOST_LIMITERS = 2000
-"""Looked at, of each budget: others wait meanwhile."""
+MOST_LIMITERS = 250
+"""Looked at, of each budget, since whoever asks for tokens waits meanwhile."""
 RATE_OVER_S = 10.0
 """Rates are means over this long, or since somebody began to look."""
 LOOK_EVERY_S = 0.9
@@ -96,7 +97,9 @@ class Moment:
     flush_ms: float
     models: list[ModelState]
     limits: list[LimitUse]
-    limited_owners: int
+    limits_in_use: int
+    limits_unseen: int
+    """Not looked at."""
 
 
 class Look(NamedTuple):
@@ -179,7 +182,10 @@ class LiveView:
                 for model in shim.models.values()
             ],
             limits=limits[:MOST_OWNERS],
-            limited_owners=len(limits),
+            limits_in_use=len(limits),
+            limits_unseen=sum(
+                max(0, len(budget.limiters) - MOST_LIMITERS) for _, _, budget in _budgets(shim)
+            ),
         )
 
 
@@ -216,14 +222,19 @@ def _node_state(node: Node[Ticket], now_ps: int) -> NodeState:
 
 def _limits(shim: Shim, now_ps: int) -> Iterator[LimitUse]:
     """Those of which anything is in use."""
+    for model, batch, budget in _budgets(shim):
+        for owner, limiter in islice(budget.limiters.items(), MOST_LIMITERS):
+            if not limiter.is_as_new(now_ps):
+                yield _limit_use(owner, model, limiter, now_ps, batch=batch)
+
+
+def _budgets(shim: Shim) -> Iterator[tuple[str, bool, Budget]]:
+    """(model, whether it is that of batch work, budget)"""
     for model in shim.models.values():
         admission = shim.world.platform.gateway.admissions[model.name]
         for batch, budget in ((False, admission.budget), (True, admission.batch_budget)):
-            if budget is None:
-                continue
-            for owner, limiter in islice(budget.limiters.items(), MOST_LIMITERS):
-                if not limiter.is_as_new(now_ps):
-                    yield _limit_use(owner, model.id, limiter, now_ps, batch=batch)
+            if budget is not None:
+                yield model.id, batch, budget
 
 
 def _limit_use(owner: str, model: str, limiter: Limiter, now_ps: int, *, batch: bool) -> LimitUse:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api_shim.dashboard.live import MOST_NODES, Course, LiveView, Look
+from api_shim.dashboard.live import MOST_LIMITERS, MOST_NODES, MOST_OWNERS, Course, LiveView, Look
 from api_shim.dashboard.waterfall import THINNEST, WIDTH, bars, ticks
 from tests.api_shim.dashboard.sample_traces import trace
 from tests.support.live import LLAMA, MS, MakeWire, chat, scenario
@@ -46,6 +46,17 @@ def test_limits_in_use_are_listed_and_those_that_are_not_are_left_out(make: Make
     assert view.moment().models[0].refused == {"requests": 1}
     wire.platform.run(asyncio.sleep(61))
     assert view.moment().limits == []
+
+
+def test_of_many_keys_some_are_looked_at_and_the_fullest_shown(make: MakeWire) -> None:
+    limits = {"requests_per_minute": 100, "tokens_per_minute": 10_000, "algorithm": "sliding_window"}
+    wire = make(scenario(limits=limits))
+    for number in range(MOST_LIMITERS + 5):
+        wire.ask(body=chat(max_tokens=1), key=f"sk-{number}")
+    wire.ask(body=chat(max_tokens=1), key="sk-100")
+    now = LiveView(wire.platform.shim).moment()
+    assert (len(now.limits), now.limits_in_use, now.limits_unseen) == (MOST_OWNERS, MOST_LIMITERS, 5)
+    assert [use.requests for use in now.limits] == [2] + [1] * (MOST_OWNERS - 1)
 
 
 def test_rates_are_of_the_last_ten_seconds_of_whoever_looks() -> None:
