@@ -23,7 +23,16 @@ HARDWARE = {
 }
 
 
-def busy(hardware: str, *, stream: bool, limits: bool = False) -> Scenario:
+POLICIES = {
+    "urgent": {"queue": "priority", "preempt": True},
+    "short and whole": {"queue": "shortest_first", "prefill": "whole", "max_num_batched_tokens": 20000},
+    "fair and dynamic": {"queue": "fair", "admission": "dynamic", "max_queue_delay_ms": 30},
+}
+
+
+def busy(
+    hardware: str, *, stream: bool, limits: bool = False, batching: Row | None = None, horizon_s: float = 6.0
+) -> Scenario:
     """Two nodes under load, callers behind jitter and loss, prompts and answers of all sizes."""
     model: Row = {
         "id": LLAMA,
@@ -34,6 +43,8 @@ def busy(hardware: str, *, stream: bool, limits: bool = False) -> Scenario:
     }
     if limits:
         model["limits"] = {"requests_per_minute": 1500, "tokens_per_minute": 80_000}
+    if batching:
+        model["batching"] = {"max_num_seqs": 4, **batching}
     return Scenario.model_validate(
         {
             "name": "busy",
@@ -54,7 +65,7 @@ def busy(hardware: str, *, stream: bool, limits: bool = False) -> Scenario:
                     },
                 }
             },
-            "run": {"horizon_s": 6.0, "seed": 5},
+            "run": {"horizon_s": horizon_s, "seed": 5},
         }
     )
 
@@ -125,6 +136,17 @@ def test_http_in_virtual_time_gives_the_stamps_of_a_run_to_the_picosecond(
     offline, planned = simulated(spec)
     assert len(offline) > 150
     online, statuses = served(spec, offline, planned, stream=stream)
+    assert statuses == {200}
+    assert online == offline
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_whatever_the_policy_http_gives_the_stamps_of_a_run(policy: str) -> None:
+    spec = busy("gpu", stream=True, batching=POLICIES[policy], horizon_s=2.0)
+    offline, planned = simulated(spec)
+    waits = [row["started_ps"] - row["admitted_ps"] for row in offline]
+    assert sum(wait > 10**10 for wait in waits) > 20, "the queue is there to be ordered"
+    online, statuses = served(spec, offline, planned, stream=True)
     assert statuses == {200}
     assert online == offline
 

@@ -222,3 +222,19 @@ def test_an_order_changes_who_is_served() -> None:
 def test_both_kernels_agree_on_thousands_of_random_workloads(order: str) -> None:
     for seed in range(SOAK_WORKLOADS):
         assert_kernels_agree(random_workload(np.random.default_rng([80, seed])), order)
+
+
+def test_the_urgent_who_came_when_blocks_ran_out_pushes_out_one_step_later() -> None:
+    # A step takes 10 and 6 tokens. Number 1 decodes from 30 on, and number 2 is prefilled beside it, 5 tokens
+    # a step, until the blocks run out at 70: number 1, the least urgent, gives up its own. Number 3 came at
+    # 65 and cannot enter that step. Number 2 could fill three steps with chunks, but has to leave at 80.
+    arrivals = [
+        (0, Arrive(1, 14, 20, priority=100)),
+        (25, Arrive(2, 40, 1)),
+        (65, Arrive(3, 3, 1, priority=-1)),
+    ]
+    events = [Event(at_ps, arrival) for at_ps, arrival in arrivals]
+    workload = Workload(BatchLimits(4, 6, 1, 42), AffineStepTime(dense_ps=(10,)), events)
+    course = assert_kernels_agree(workload, "priority", preempt=True)
+    assert [(s.number, s.preemptions) for s in course.sequences.values()] == [(1, 1), (2, 1), (3, 0)]
+    assert course.sequences[3].started_ps == 80
