@@ -21,6 +21,8 @@ CLIENTS = {
     "openai-agents": "with_agents.py",
     "instructor": "with_instructor.py",
     "pydantic-ai": "with_pydantic_ai.py",
+    "e80-13": "with_e80.py",
+    "e80-14": "with_e80.py",
 }
 """Environment -> its suite."""
 pytestmark = pytest.mark.timeout(1200)  # some environments are half a gigabyte

@@ -18,11 +18,30 @@ def python_of(client: str, *, needed: bool = "CI" in os.environ) -> Path:
 
     Where it cannot be made the test fails if it is needed, else it is skipped.
     """
-    problem = _problem_of("client-environment", sys.executable, CLIENTS, client)
+    problem = _problem_of("client-environment", _interpreter_for(client), CLIENTS, client)
     if problem:
         reason = f"{client} could not be installed: {problem}"
         pytest.fail(reason) if needed else pytest.skip(reason)
     return CLIENTS / client / "bin" / "python"
+
+
+def _interpreter_for(client: str) -> str:
+    """The one that the first line of its list names, if it names one; else that which runs here."""
+    first = (ROOT / "tests" / "clients" / f"{client}.txt").read_text().partition("\n")[0]
+    if not first.startswith("# python"):
+        return sys.executable
+    name = first.removeprefix("# ")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    kept = sorted(pyenv.glob(f"versions/{name.removeprefix('python')}.*/bin/{name}"), reverse=True)
+    return next((one for one in (name, *map(str, kept)) if _runs(one)), name)
+
+
+def _runs(interpreter: str) -> bool:
+    """Those of pyenv stand in the path even where they are not to be used."""
+    try:
+        return subprocess.run([interpreter, "-c", ""], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 @cache
