@@ -48,6 +48,12 @@ PARTS = [
     ("+ gateway service", (GATEWAY,), 5.2),
     ("+ rate limits", (LIMITS,), 4.2),
     ("+ deadline", (TIMEOUT,), 5.2),
+    ("+ queue by priority", ("models.llama.batching.queue=priority",), 4.2),
+    ("+ those who push out", ("models.llama.batching={queue: priority, preempt: true}",), 4.2),
+    ("+ shortest first", ("models.llama.batching.queue=shortest_first",), 4.2),
+    ("+ fair queue", ("models.llama.batching.queue=fair",), 4.2),
+    ("+ whole prefill", ("models.llama.batching.prefill=whole",), 4.2),
+    ("+ dynamic batches", ("models.llama.batching={admission: dynamic, max_queue_delay_ms: 0}",), 4.2),
     ("+ everything above", (OVERHEAD, NETWORK, GATEWAY, LIMITS, TIMEOUT), 8.2),
 ]
 
