@@ -59,7 +59,7 @@ $(READY): pyproject.toml constraints.txt tools/python-venv
 	@touch $@
 
 system-packages:
-	@tools/system-packages chromium curl bubblewrap libseccomp2
+	@tools/system-packages chromium curl bubblewrap libseccomp2 python3
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .clients mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

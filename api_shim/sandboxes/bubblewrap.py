@@ -19,8 +19,9 @@ from api_shim.sandboxes.backend import Launched, NoIsolationError, SandboxRefuse
 from api_shim.sandboxes.limits import MIB, SandboxLimits
 from api_shim.sandboxes.seccomp import seccomp_filter
 
-PYTHON = "/usr/bin/python3"
-"""The distribution's: one under somebody's home directory is out of reach for other users."""
+PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
+"""For all users: one under somebody's home directory is out of reach for others."""
+PYTHON = next((path for path in PYTHONS if Path(path).exists()), PYTHONS[0])
 HOME = "/home/user"
 TEMPORARY = "/tmp"  # noqa: S108 -- of the sandbox, as all paths here
 SHARED_MEMORY = "/dev/shm"  # noqa: S108

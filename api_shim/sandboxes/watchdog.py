@@ -10,6 +10,7 @@ from contextlib import suppress
 from api_shim.sandboxes.cpu_share import CpuShare
 from api_shim.sandboxes.limits import SandboxLimits
 from api_shim.sandboxes.process_tree import ProcessLook, held_bytes, look, proportional_bytes
+from api_shim.sandboxes.sockets import socket_bytes
 from api_shim.sandboxes.standstill import standstill
 
 BUSY_S = 0.020
@@ -72,10 +73,11 @@ class Watchdog:
 
     async def _too_much(self, processes: list[ProcessLook]) -> str | None:
         limits = self._limits
-        held = held_bytes(processes)
+        in_sockets = 0 if self._inner is None else socket_bytes(self._inner[0])
+        held = held_bytes(processes) + in_sockets
         if held > max(limits.memory_bytes, self._close_look_bytes):
             async with standstill(self._theirs(processes)):  # or it would grow meanwhile
-                exact = proportional_bytes(processes)
+                exact = proportional_bytes(processes) + in_sockets
             if exact > limits.memory_bytes:
                 self.peak_bytes = max(self.peak_bytes, exact)
                 return (

@@ -39,6 +39,21 @@ for at in range(start, start + size, step):
 time.sleep(30)
 """
 """Reads one byte of every 2 MiB: no memory of its own, 120 MiB of the kernel's for each process."""
+FULL_SOCKETS = """
+import os, socket, time
+for _ in range(20):
+    if os.fork() == 0:
+        pairs = [socket.socketpair() for _ in range(50)]
+        for one, _ in pairs:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            one.setblocking(False)
+            try:
+                while True: one.send(bytes(1 << 16))
+            except BlockingIOError:
+                pass
+        time.sleep(30)
+time.sleep(30)
+"""
 MANY_FILES = """
 import os
 for number in range(10**6):
@@ -59,8 +74,13 @@ time.sleep(0.3)
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [(HOG, "out of memory"), (SPARSE, "out of memory"), (MANY_FILES, "too many files")],
-    ids=["processes", "page tables", "empty files"],
+    [
+        (HOG, "out of memory"),
+        (SPARSE, "out of memory"),
+        (FULL_SOCKETS, "out of memory"),
+        (MANY_FILES, "too many files"),
+    ],
+    ids=["processes", "page tables", "sockets", "empty files"],
 )
 def test_what_no_limit_of_a_process_sees_ends_the_sandbox(boxes: Boxes, code: str, why: str) -> None:
     box = boxes(memory_mb=256)
