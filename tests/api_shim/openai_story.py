@@ -164,6 +164,58 @@ async def structures(client: Any) -> dict[str, Any]:
     }
 
 
+async def responses(client: Any) -> dict[str, Any]:
+    """A chain with a function, a stream, a parsed form, one in the background, a conversation."""
+    create = client.responses.create
+    seen: dict[str, Any] = {}
+    tools: Any = [
+        {"type": "function", "name": "get_weather", "parameters": Weather.model_json_schema(), "strict": True}
+    ]
+    first = await create(model=LLAMA, input="hello", tools=tools, instructions="be brief")
+    (call,) = first.output
+    Weather.model_validate_json(call.arguments)
+    result: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "fine"}]
+    second = await create(model=LLAMA, input=result, previous_response_id=first.id, tools=tools)
+    seen["chain"] = [first.output[0].type, second.output[0].type, bool(second.output_text)]
+    given = [item.type async for item in client.responses.input_items.list(second.id, order="asc", limit=1)]
+    seen["input_items"] = given
+
+    async with client.responses.stream(model=LLAMA, input="hello", previous_response_id=second.id) as stream:
+        kinds = [event.type async for event in stream]
+        streamed = await stream.get_final_response()
+    seen["stream"] = [
+        kinds[0],
+        kinds[-1],
+        streamed.output_text == (await client.responses.retrieve(streamed.id)).output_text,
+    ]
+    parsed = await client.responses.parse(model=LLAMA, input="hello", text_format=Weather)
+    seen["parsed"] = type(parsed.output_parsed).__name__
+
+    waiting = await create(model=LLAMA, input="hello", background=True)
+    statuses = [waiting.status]
+    while statuses[-1] in ("queued", "in_progress"):
+        await asyncio.sleep(0.02)
+        statuses.append((await client.responses.retrieve(waiting.id)).status)
+    seen["background"] = statuses
+    told = await client.responses.retrieve(waiting.id, stream=True, starting_after=2)
+    seen["told_again"] = [event.sequence_number async for event in told][:2]
+    cancelled = await client.responses.cancel((await create(model=LLAMA, input="hello", background=True)).id)
+    seen["cancelled"] = cancelled.status
+    await client.responses.delete(first.id)
+    seen["deleted"] = await failure(client.responses.retrieve(first.id))
+    seen["broken"] = await failure(create(model=LLAMA, input="x", previous_response_id=second.id))
+
+    talk = await client.conversations.create(
+        metadata={"a": "b"}, items=[{"role": "user", "content": "hello"}]
+    )
+    await create(model=LLAMA, input="again", conversation=talk.id)
+    await client.conversations.update(talk.id, metadata={"c": "d"})
+    items = [item.role async for item in client.conversations.items.list(talk.id, order="asc")]
+    seen["conversation"] = [(await client.conversations.retrieve(talk.id)).metadata, items]
+    seen["gone"] = (await client.conversations.delete(talk.id)).deleted
+    return seen
+
+
 async def failure(call: Any) -> list[Any]:
     try:
         await call
@@ -203,7 +255,9 @@ def main() -> dict[str, Any]:
     with VirtualPlatform(scenario(limits=two_a_minute), settings=settings) as platform:
         seen["retries"] = platform.run(retries(platform.client(), platform))
     with VirtualPlatform(scenario(), settings=settings) as platform:
-        seen["structures"] = platform.run(structures(platform.client(_strict_response_validation=True)))
+        client = platform.client(_strict_response_validation=True)
+        seen["structures"] = platform.run(structures(client))
+        seen["responses"] = platform.run(responses(client))
     return {"openai": openai.__version__, "http": client_library().__name__, **seen}
 
 

@@ -120,3 +120,19 @@ def test_loops_of_calls_end_and_what_is_made_fits_the_clients_own_models(major: 
         "streamed_call": "Weather",
         "parsed": "Weather",
     }
+
+
+def test_responses_are_chained_streamed_parsed_awaited_cancelled_and_deleted(major: int) -> None:
+    assert story(major)["responses"] == {
+        "chain": ["function_call", "message", True],
+        "input_items": ["message", "function_call", "function_call_output"],
+        "stream": ["response.created", "response.completed", True],
+        "parsed": "Weather",
+        "background": ["queued", "in_progress", "in_progress", "completed"],
+        "told_again": [3, 4],
+        "cancelled": "cancelled",
+        "deleted": ["NotFoundError", 404, "response_not_found"],
+        "broken": ["BadRequestError", 400, "previous_response_not_found"],
+        "conversation": [{"c": "d"}, ["user", "user", "assistant"]],
+        "gone": True,
+    }

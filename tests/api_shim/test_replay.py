@@ -14,6 +14,7 @@ from sim.run.journal import Journal, JournalEntry, JournalError, read_journal
 from sim.run.live import LONGEST_S, first_difference, live_tables, replayed
 from sim.scenario.schema import Scenario
 from tests.support.live import GPT_OSS, LLAMA, MS, Wire, chat, make_wire, scenario
+from tests.support.responding import asked
 
 ENDLESS = {"horizon_s": LONGEST_S}
 Step = dict[str, Any]
@@ -33,6 +34,7 @@ def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunT
 
     async def story() -> None:
         await asyncio.gather(*(ask(agent) for agent in agents))
+        await asyncio.sleep(1)  # until the last in the background is over
 
     wire.platform.run(story())
     wire.platform.close()
@@ -46,6 +48,16 @@ def recorded(spec: Scenario, agents: list[list[Step]], path: Path) -> tuple[RunT
 async def _ask(wire: Wire, step: Step) -> None:
     leave_ms = step.get("leave_ms")
     now_ps = wire.platform.world.env.now
+    how = step.get("how", "chat")
+    if how != "chat":
+        fields = {"stream": step["stream"], "model": step["model"], "background": how == "background"}
+        await wire.send(
+            "/v1/responses",
+            asked(max_output_tokens=16, **fields),
+            headers={"x-sim-place": step["place"], "x-sim-output-tokens": str(step["output"])},
+            leave_at_ps=None if leave_ms is None else now_ps + leave_ms * MS,
+        )
+        return
     await wire.send(
         "/v1/chat/completions",
         chat(
@@ -69,6 +81,7 @@ STEPS = st.fixed_dictionaries(
         "model": st.sampled_from([LLAMA, LLAMA, GPT_OSS]),
         "leave_ms": st.sampled_from([None, None, None, 0, 5, 11, 21, 31, 80]),
         "n": st.sampled_from([1, 1, 2]),
+        "how": st.sampled_from(["chat", "chat", "response", "background"]),
     }
 )
 

@@ -66,6 +66,23 @@ def test_requests_take_simulated_time_and_so_many_are_in_flight_as_the_scenario_
         assert records["sent_ps"] == records["arrived_ps"], "it is inside already"
 
 
+def test_responses_too_but_none_in_the_background(wire: Wire) -> None:
+    bodies: list[Any] = [
+        {"model": LLAMA, "input": "hello"},
+        {"model": LLAMA, "input": "hello", "background": True},
+    ]
+    made = [line(f"r{i}", body, url="/v1/responses") for i, body in enumerate(bodies)]
+    batch = run(wire, made, endpoint="/v1/responses")
+    assert batch["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+    (answer,) = contents(wire, batch["output_file_id"])
+    response = answer["response"]["body"]
+    assert (response["object"], response["status"]) == ("response", "completed")
+    assert batch["usage"]["total_tokens"] == response["usage"]["total_tokens"] == 16
+    assert wire.ask(f"/v1/responses/{response['id']}").json == response
+    (error,) = contents(wire, batch["error_file_id"])
+    assert "leave 'background' out" in error["error"]["message"]
+
+
 def test_completions_too_and_only_the_endpoint_of_the_batch(wire: Wire) -> None:
     body = {"model": LLAMA, "prompt": ["hello", "world"], "max_tokens": 2}
     batch = run(wire, [line("a", body, url="/v1/completions")], endpoint="/v1/completions")
