@@ -10,6 +10,7 @@ import codecs
 import json
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter
@@ -199,7 +200,13 @@ class _Terminal:
 
 
 async def _sandbox(websocket: WebSocket, shim: Shim) -> Sandbox:
-    """Raises ApiError 404 where the caller's project has none of that name that runs."""
+    """Raises ApiError 403, and 404 where the caller's project has none of that name that runs."""
+    origin, allowed = websocket.headers.get("origin"), shim.settings.cors_origins
+    if origin is not None and "*" not in allowed and origin not in allowed:
+        # Browsers let any page open WebSockets anywhere, and say which page it is; other clients say nothing.
+        raise ApiError(
+            HTTPStatus.FORBIDDEN, "Pages of this origin may not connect: `serve --cors` lets them."
+        )
     id_ = websocket.path_params["sandbox_id"]
     row = await shim.sandboxes.get(websocket.state.caller.project, id_)
     found = None if row is None else shim.sandboxes.find(id_)

@@ -3,9 +3,10 @@
 import asyncio
 import posixpath
 import time  # noqa: TID251 -- programs that really run take real time
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from api_shim.sandboxes import inside
 from api_shim.sandboxes.backend import Backend, Launched, NoIsolationError, SandboxRefusedError, Wish
@@ -14,6 +15,7 @@ from api_shim.sandboxes.connection import BrokenRulesError, Channel, Connection,
 from api_shim.sandboxes.inside import ERRORS, MOST_CHANNELS, NOT_FOUND
 from api_shim.sandboxes.watchdog import Watchdog
 
+T = TypeVar("T")
 START_S = 20.0
 GRACE_S = 1.0
 """After a program was killed until the whole sandbox is, which does not do as it is told."""
@@ -234,7 +236,7 @@ class Sandbox:
         """
         return self._channel(kind="connect", port=port)
 
-    async def guarded(self, waiting: Any) -> Any:  # noqa: ANN401 -- whatever it awaits
+    async def guarded(self, waiting: Awaitable[T]) -> T:
         """Raises SandboxEndedError instead of what the connection says."""
         try:
             return await waiting
@@ -265,9 +267,8 @@ class Sandbox:
             await self.stop("its server did not do as it was told")
             raise SandboxEndedError(self.ended_by or "stopped") from None
 
-    async def _end_with(self, reason: Any) -> None:  # noqa: ANN401 -- a coroutine
-        why = await reason
-        await self.stop(why)
+    async def _end_with(self, reason: Awaitable[str]) -> None:
+        await self.stop(await reason)
 
     async def _listen(self) -> str:
         why = await self.connection.listen()

@@ -136,6 +136,13 @@ def test_a_handshake_is_refused_with_a_status(server: str, sandbox: Any, connect
             assert json.loads(client.refusal)["error"]["message"]
 
 
+def test_no_page_of_somebody_elses_gets_a_terminal(server: str, sandbox: Any) -> None:
+    url = f"{server}/v1/sandboxes/{sandbox['id']}/exec"
+    with WebSocketClient(url, KEY, origin="https://page.example") as client:
+        assert client.status == 403
+        assert "--cors" in json.loads(client.refusal)["error"]["message"]
+
+
 @pytest.mark.parametrize("frame", ["{", "[]", '{"input": 3}', '{"input": "*"}', '{"resize": {"height": 0}}'])
 def test_a_frame_that_is_none_is_told_and_the_closing_left_to_the_client(
     server: str, sandbox: Any, frame: str

@@ -21,7 +21,7 @@ from wsproto.extensions import PerMessageDeflate
 
 
 class WebSocketClient:
-    def __init__(self, url: str, key: str | None, timeout_s: float = 30.0) -> None:
+    def __init__(self, url: str, key: str | None, timeout_s: float = 30.0, origin: str | None = None) -> None:
         """`status` is 101 where the server has taken it, and then frames can be sent."""
         parts = urlsplit(url)
         assert parts.hostname is not None
@@ -34,6 +34,8 @@ class WebSocketClient:
         self.closed: int | None = None
         """The code that the server closed with."""
         headers = [] if key is None else [(b"authorization", f"Bearer {key}".encode())]
+        if origin is not None:
+            headers.append((b"origin", origin.encode()))
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         asked = Request(
             host=parts.netloc, target=target, extra_headers=headers, extensions=[PerMessageDeflate()]
