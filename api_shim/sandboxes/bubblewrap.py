@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -59,6 +60,8 @@ class Bubblewrap:
         for program in (self._bwrap, "prlimit", "setpriv", self._python):
             if shutil.which(program) is None:
                 fix = "name an interpreter" if program == self._python else f"{INSTALL}, and util-linux"
+                if sys.platform != "linux":
+                    fix = "bubblewrap is Linux's; serve with `--sandboxes docker`"
                 raise NoIsolationError(f"sandboxes need `{program}`, which is not installed: {fix}")
         try:
             seccomp_filter()
