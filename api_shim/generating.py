@@ -10,6 +10,7 @@ from api_shim.content.plan import ContentAsk
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.exchange import Exchange
 from api_shim.shim import ServedModel, Shim
+from api_shim.store.database import Write
 
 
 class UnderstoodBody(Protocol):
@@ -41,7 +42,15 @@ class BodyOrigin(NamedTuple):
     project: str
     from_8080: bool = False
     """8080's own client has sent it."""
-    in_batch: bool = False
+    along: list[Write] | None = None
+    """Of a line of a batch: what is kept of its answer, durable together with the line's result.
+
+    Neither is ever there without the other. None: it is durable before anybody is told of the answer.
+    """
+
+    @property
+    def in_batch(self) -> bool:
+        return self.along is not None
 
 
 class CountedPrompt(NamedTuple):

@@ -24,7 +24,7 @@ from api_shim.exchange.exchange import Exchange
 from api_shim.generating import BodyOrigin, Generating, close
 from api_shim.shim import Shim
 from api_shim.store.batches import UNFINISHED, BatchStatus, LineResult, StoredBatch
-from api_shim.store.database import Value
+from api_shim.store.database import Value, Write
 from api_shim.store.full_disk import StorageFullError
 from api_shim.tracing.open_trace import WhoAsks
 from api_shim.wire.batch_objects import ERRORS, BatchError
@@ -169,7 +169,7 @@ class BatchJob:
             code = error.code or error.type
             return LineResult(line.number, True, failed(id_, request.custom_id, code, error.message))
         result = answered(id_, request.custom_id, request_id, answer.json)
-        return LineResult(line.number, False, result, *answer.tokens)
+        return LineResult(line.number, False, result, *answer.tokens, answer.along)
 
     async def _answer(self, raw: bytes, request_id: str) -> "_Answer":
         """As a client of the endpoint gets it. Raises ApiError."""
@@ -191,7 +191,8 @@ class BatchJob:
             priority=BATCH_PRIORITY,
             until_room=self._budget.until_room,
         )
-        origin = BodyOrigin(self._caller.project, in_batch=True)
+        along: list[Write] = []
+        origin = BodyOrigin(self._caller.project, along=along)
         exchanges: list[Exchange] = []
         who, trace = partial(self._who_asks, request_id), None
         try:
@@ -204,7 +205,7 @@ class BatchJob:
             json = await self._in_turn(partial(endpoint.answer, exchanges, understood))
             if trace is not None:
                 trace.answer(HTTPStatus.OK, json)
-            return _Answer(json, _tokens(exchanges))
+            return _Answer(json, _tokens(exchanges), along)
         except ApiError as error:
             shim.tracer.refused(trace, who, raw, error)
             raise
@@ -248,6 +249,7 @@ class _Answer(NamedTuple):
     json: bytes
     tokens: tuple[int, int, int]
     """Input, output, and the part of the output that is reasoning."""
+    along: list[Write]
 
 
 def _tokens(exchanges: list[Exchange]) -> tuple[int, int, int]:

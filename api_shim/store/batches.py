@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from api_shim.store.contents import Contents
-from api_shim.store.database import Database, Value
+from api_shim.store.database import Database, Value, Write
 from api_shim.store.files import StoredFile, number_of
 
 BATCH_ID = re.compile(r"batch_[0-9a-f]{8}([0-9a-f]{12})", re.ASCII)
@@ -93,6 +93,8 @@ class LineResult(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    along: Sequence[Write] = ()
+    """What else is kept of its answer."""
 
 
 class BatchesListed(NamedTuple):
@@ -196,6 +198,8 @@ class Batches:
                 "INSERT INTO batch_results VALUES (?, ?, ?, ?)",
                 ((number, result.line, result.failed, result.result) for result in results),
             )
+            for write in (write for result in results for write in result.along):
+                write(connection)
             connection.execute(
                 "UPDATE batches SET lines_answered = lines_answered + ?, lines_failed = lines_failed + ?,"
                 " input_tokens = input_tokens + ?, output_tokens = output_tokens + ?,"

@@ -4,7 +4,7 @@ A commit is on the disk when it returns: the journal is written ahead and synced
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from api_shim.store.migrations import migrate
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 Value = str | int | bytes | None
+Write = Callable[[sqlite3.Connection], None]
+"""A part of a transaction; what can go wrong in it is a full disk, and nothing else."""
 
 
 class Database:

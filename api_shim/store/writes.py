@@ -1,12 +1,10 @@
 """Writes of many requests in one commit: what waits for the disk together is synced together."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
 
-from api_shim.store.database import Database
+from api_shim.store.database import Database, Write
 
-Write = Callable[[sqlite3.Connection], None]
 Aside = Callable[[Callable[[], None]], Awaitable[None]]
 
 

@@ -10,9 +10,9 @@ from api_shim.exchange.stamps import usage
 from api_shim.routes.responses.understanding import UnderstoodResponse
 from api_shim.shim import Shim
 from api_shim.store.conversations import ItemRow
+from api_shim.store.database import Write
 from api_shim.store.full_disk import StorageFullError
 from api_shim.store.responses import StoredResponse
-from api_shim.store.writes import Write
 from api_shim.wire.errors import no_room
 
 Json = dict[str, Any]
@@ -58,7 +58,10 @@ async def keep(understood: UnderstoodResponse, response: Json, text: str) -> Non
             shim.store.responses.add(connection, row)
         remember(connection, understood, response)
 
-    await written(shim, write)
+    if understood.origin.along is not None:
+        understood.origin.along.append(write)
+    else:
+        await written(shim, write)
 
 
 async def written(shim: Shim, write: Write) -> None:

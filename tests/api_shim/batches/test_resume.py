@@ -5,7 +5,7 @@ Two nodes take 11 ms for each request: 181 of 400 have ended after the first sec
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,12 +13,15 @@ from unittest.mock import Mock
 import pytest
 
 from api_shim.batches import output
+from api_shim.settings import ServerSettings
 from api_shim.store.batches import Batches
 from api_shim.store.files import Files
 from api_shim.store.full_disk import StorageFullError
 from api_shim.store.store import Store
 from tests.support.batches import Json, contents, create, line, requests, until_over
-from tests.support.live import MakeWire, Wire, chat
+from tests.support.live import LLAMA, MakeWire, Wire, chat
+
+RESPONSES = "/v1/responses"
 
 
 class KilledError(BaseException):
@@ -31,21 +34,20 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serve(make: MakeWire, state: Path) -> Iterator[Any]:
+def serve(make: MakeWire, state: Path) -> Callable[[], Wire]:
     """A server on the state, once the one before is dead."""
     wires: list[Wire] = []
 
     def on_state() -> Wire:
         if wires:
             die(wires[-1])
-        wire = make()
-        wire.platform.shim.store = Store(state)
+        settings = ServerSettings(instance=f"{len(wires):08x}")  # so that no two answers share an id
+        wire = make(store=Store(state), settings=settings)
         wires.append(wire)
         wire.platform.run(wire.platform.app.state.batches.resume())
         return wire
 
-    yield on_state
-    wires[-1].platform.shim.store.close()
+    return on_state
 
 
 def die(wire: Wire) -> None:
@@ -200,3 +202,42 @@ def test_our_own_fault_fails_a_batch_and_says_so(wire: Wire, monkeypatch: pytest
     batch = until_over(wire, create(wire, [line()]).json["id"])
     assert batch["status"] == "failed"
     assert [each["code"] for each in batch["errors"]["data"]] == ["server_error"]
+
+
+@pytest.mark.parametrize("dies_s", [0.9, 2.05])
+def test_what_is_kept_of_an_answer_is_there_as_often_as_the_answer(
+    serve: Callable[[], Wire], dies_s: float
+) -> None:
+    """120 stored responses of 51 ms, every sixth of them in a conversation, which makes it longer."""
+    first = serve()
+    conversation = first.ask("/v1/conversations", {}, headers={"content-type": "application/json"}).json["id"]
+    body = {"model": LLAMA, "input": "hello"}
+    many = [
+        line(f"r{n}", body if n % 6 else {**body, "conversation": conversation}, url=RESPONSES)
+        for n in range(120)
+    ]
+    id_ = create(first, many, endpoint=RESPONSES).json["id"]
+    first.platform.run(asyncio.sleep(dies_s))
+    before = durable(first)
+    assert (len(before) > 30) == (dies_s > 1)
+    assert kept(first) == (len(before), turns(before))
+    second = serve()
+    batch = until_over(second, id_)
+    after = answers_of(second, batch)
+    assert len(after) == 120
+    assert before.items() <= after.items()
+    assert kept(second) == (120, turns(after)) == (120, 2 * 20)
+    for answer in list(after.values())[::20]:
+        assert second.ask(f"/v1/responses/{answer}").json["id"] == answer
+
+
+def turns(answers: dict[str, str]) -> int:
+    """Items of the conversation: what was asked, and what was answered."""
+    return 2 * sum(int(custom_id[1:]) % 6 == 0 for custom_id in answers)
+
+
+def kept(wire: Wire) -> tuple[int, int]:
+    """(responses, items of conversations)"""
+    query = wire.platform.shim.store.database.query
+    found = [query(f"SELECT count(*) FROM {table}")[0][0] for table in ("responses", "conversation_items")]
+    return found[0], found[1]

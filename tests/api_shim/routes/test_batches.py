@@ -295,7 +295,7 @@ def test_interactive_requests_go_before_those_of_a_batch(make: MakeWire) -> None
         models = scenario().model_dump(mode="json", exclude_unset=True)["models"]
         models["llama"]["batching"] = {"queue": queue}
         wire = make(scenario(models=models))
-        id_ = create(wire, requests(64)).json["id"]
+        id_ = create(wire, requests(64, priority=-50)).json["id"]  # which nobody believes
         wire.platform.run(asyncio.sleep(0.001))
         reply = wire.ask(body=chat(max_tokens=1))
         began_ps, sent_ps = int(reply.headers["x-sim-started-ps"]), int(reply.headers["x-sim-sent-ps"])
