@@ -123,7 +123,7 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE responses (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         project TEXT NOT NULL,
         created_s INTEGER NOT NULL,
@@ -135,14 +135,14 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX responses_to_run ON responses (number) WHERE task IS NOT NULL;
     CREATE TABLE conversations (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         project TEXT NOT NULL,
         created_s INTEGER NOT NULL,
         metadata TEXT NOT NULL
     ) STRICT;
     CREATE TABLE conversation_items (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER PRIMARY KEY,
         conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
         id TEXT NOT NULL,
         item TEXT NOT NULL

@@ -7,6 +7,7 @@ from api_shim.store.database import Database
 
 MOST_RESPONSES = 100_000
 """Kept. The oldest that are over go first."""
+ADDED_PER_FORGETTING = 64
 MOST_TURNS = 2048
 """Of a chain, that are looked at."""
 
@@ -61,14 +62,13 @@ class Responses:
         self._database = database
 
     def add(self, connection: sqlite3.Connection, response: StoredResponse) -> None:
-        connection.execute(
-            f"INSERT INTO responses ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our own names
+        (number,) = connection.execute(
+            f"INSERT INTO responses ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",  # noqa: S608 -- our own names
             astuple(response),
-        )
-        connection.execute(
-            "DELETE FROM responses WHERE task IS NULL AND number <= last_insert_rowid() - ?",
-            (MOST_RESPONSES,),
-        )
+        ).fetchone()
+        if number % ADDED_PER_FORGETTING == 0:
+            sql = "DELETE FROM responses WHERE task IS NULL AND number <= ?"
+            connection.execute(sql, (number - MOST_RESPONSES,))
 
     def finish(self, connection: sqlite3.Connection, id_: str, response: str, tokens: str | None) -> bool:
         """Of a background response: False where it is over already, or deleted, and nothing changes."""

@@ -51,6 +51,7 @@ def test_the_oldest_responses_go_first_but_none_that_is_to_be_made(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responses, "MOST_RESPONSES", 3)
+    monkeypatch.setattr(responses, "ADDED_PER_FORGETTING", 1)
     add(store, row(1, task="{}"), *(row(number) for number in range(2, 7)))
     kept = store.database.query("SELECT id FROM responses ORDER BY number")
     assert [one["id"] for one in kept] == ["resp_1", "resp_4", "resp_5", "resp_6"]
