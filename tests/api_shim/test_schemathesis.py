@@ -125,7 +125,8 @@ def _speaking(case: Any) -> Any:
 def answered(wire: Wire, case: Any) -> httpx.Response:
     """Through the door, as bytes, in virtual time."""
     written = requests.Request(**_plain(case.as_transport_kwargs(base_url=BASE_URL))).prepare()
-    headers = {"authorization": "Bearer sk-me", **dict(written.headers)}
+    given = {"authorization": "Bearer sk-me", **dict(written.headers)}
+    headers = {name: value.encode() if isinstance(value, str) else value for name, value in given.items()}
     transport = make_transport(httpx, wire.platform.app)
 
     async def send() -> httpx.Response:
