@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api_shim.routes import batches
 from tests.support.batches import CHAT, contents, create, line, lines, put, requests, run, until_over
 from tests.support.live import GPT_OSS, LLAMA, MakeWire, Wire, chat, scenario
 
@@ -193,6 +194,15 @@ def test_what_can_be_said_at_once_is_refused_at_once(wire: Wire) -> None:
         reply = create(wire, [line()], **fields)
         assert (reply.status, reply.error["param"]) == (status, param)
     assert wire.ask("/v1/batches").json["data"] == []
+
+
+def test_an_input_larger_than_a_batch_may_be_is_refused(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = lines([line()])
+    monkeypatch.setattr(batches, "MOST_INPUT_BYTES", len(content) - 1)
+    reply = create(wire, content)
+    assert (reply.status, reply.error["code"]) == (413, "file_too_large")
+    monkeypatch.setattr(batches, "MOST_INPUT_BYTES", len(content))
+    assert run(wire, content)["status"] == "completed"
 
 
 def test_another_project_has_none_of_it(wire: Wire) -> None:
