@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match, Route
 
 from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.clock import Clock
@@ -130,9 +130,18 @@ async def on_error(request: Request, error: Exception) -> Response:
         fault: ErrorDetails = error.errors()[0]
         error = refusal_of_fault({**fault, "loc": fault["loc"][1:]})  # without `body`, `query` or `path`
     elif isinstance(error, HTTPException):
-        error = not_routed(request, error)
+        error = not_routed(request, error, _allowed(request))
     assert isinstance(error, ApiError)
     return error.response()
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes to its path. Starlette's refusal names those of the first one."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods
 
 
 def _cors(origins: tuple[str, ...]) -> Middleware:
@@ -143,7 +152,7 @@ def _cors(origins: tuple[str, ...]) -> Middleware:
     return Middleware(
         CORSMiddleware,
         allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=["*"],
     )

@@ -1,6 +1,6 @@
 """What clients are told when something is wrong: OpenAI's error object, with the right status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -52,14 +52,15 @@ def unknown_model(model: str) -> ApiError:
     )
 
 
-def not_routed(request: Request, error: HTTPException) -> ApiError:
-    """No such path, or not with this method; or what the framework says of a body."""
+def not_routed(request: Request, error: HTTPException, allowed: Iterable[str]) -> ApiError:
+    """No such path, or not with this method but with `allowed` ones; or what the framework says of a body."""
     url = f"{request.method} {request.url.path}"
     if error.status_code == HTTPStatus.NOT_FOUND:
         return ApiError(error.status_code, f"Unknown request URL: {url}.", code="unknown_url")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         message = f"Not allowed to {request.method} on {request.url.path}."
-        return ApiError(error.status_code, message, code="method_not_allowed", headers=error.headers)
+        headers = {"allow": ", ".join(sorted(allowed))}
+        return ApiError(error.status_code, message, code="method_not_allowed", headers=headers)
     return ApiError(error.status_code, str(error.detail), headers=error.headers)
 
 

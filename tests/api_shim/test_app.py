@@ -144,6 +144,20 @@ def test_what_can_be_read_can_be_asked_about(wire: Wire) -> None:
     assert wire.ask("/v1/chat/completions", method="HEAD").status == 405
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/chat/completions", "POST"),
+        ("/v1/files", "GET, HEAD, POST"),
+        ("/v1/files/file-1", "DELETE, GET, HEAD, POST"),
+        ("/v1/responses/resp_1", "DELETE, GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(wire: Wire, path: str, allowed: str) -> None:
+    reply = wire.ask(path, method="PATCH")
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)
+
+
 # A group of endpoints as somebody would add it: a router, and its place in the table.
 
 

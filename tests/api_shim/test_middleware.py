@@ -73,6 +73,14 @@ def test_a_page_of_an_allowed_origin_may_ask_and_read_everything(
         assert "access-control-allow-credentials" not in reply.headers
 
 
+def test_a_page_may_use_every_method_that_an_endpoint_has(make: MakeWire) -> None:
+    wire = make(settings=ServerSettings(cors_origins=(PAGE,)))
+    described = wire.ask("/openapi.json").json["paths"].values()
+    for method in {name.upper() for path in described for name in path}:
+        asking = {"origin": PAGE, "access-control-request-method": method}
+        assert wire.ask(method="OPTIONS", headers=asking, key=None).status == 200, method
+
+
 def test_a_page_of_another_origin_is_told_no(make: MakeWire) -> None:
     wire = make(settings=ServerSettings(cors_origins=(PAGE,)))
     other = {"origin": "https://other.example", "access-control-request-method": "POST"}
