@@ -5,8 +5,8 @@ from dataclasses import astuple, dataclass
 
 from api_shim.store.database import Database
 
-MOST_RESPONSES = 100_000
-"""Kept. The oldest that are over go first."""
+MOST_ON_DISK, MOST_IN_MEMORY = 100_000, 10_000
+"""Responses kept. The oldest that are over go first."""
 ADDED_PER_FORGETTING = 64
 MOST_TURNS = 2048
 """Of a chain, that are looked at."""
@@ -58,8 +58,9 @@ class StoredTurn:
 class Responses:
     """What changes it takes the connection of a transaction, so that several changes can share one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most: int) -> None:
         self._database = database
+        self._most = most
 
     def add(self, connection: sqlite3.Connection, response: StoredResponse) -> None:
         (number,) = connection.execute(
@@ -68,7 +69,7 @@ class Responses:
         ).fetchone()
         if number % ADDED_PER_FORGETTING == 0:
             sql = "DELETE FROM responses WHERE task IS NULL AND number <= ?"
-            connection.execute(sql, (number - MOST_RESPONSES,))
+            connection.execute(sql, (number - self._most,))
 
     def finish(self, connection: sqlite3.Connection, id_: str, response: str, tokens: str | None) -> bool:
         """Of a background response: False where it is over already, or deleted, and nothing changes."""

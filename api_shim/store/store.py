@@ -16,7 +16,7 @@ from api_shim.store.database import Database
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
-from api_shim.store.responses import Responses
+from api_shim.store.responses import MOST_IN_MEMORY, MOST_ON_DISK, Responses
 from api_shim.store.sandboxes import StoredSandboxes
 from api_shim.store.traces import Traces
 from e80sim.mistakes import UserError
@@ -41,7 +41,7 @@ class Store:
         self.traces = Traces(self.database)
         self.batches = Batches(self.database, lambda: self._contents)
         self.sandboxes = StoredSandboxes(self.database)
-        self.responses = Responses(self.database)
+        self.responses = Responses(self.database, MOST_IN_MEMORY if directory is None else MOST_ON_DISK)
         self.conversations = Conversations(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""

@@ -50,7 +50,7 @@ def test_a_chain_has_an_end_even_if_it_refers_to_itself(store: Store) -> None:
 def test_the_oldest_responses_go_first_but_none_that_is_to_be_made(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responses, "MOST_RESPONSES", 3)
+    monkeypatch.setattr(store.responses, "_most", 3)
     monkeypatch.setattr(responses, "ADDED_PER_FORGETTING", 1)
     add(store, row(1, task="{}"), *(row(number) for number in range(2, 7)))
     kept = store.database.query("SELECT id FROM responses ORDER BY number")

@@ -12,7 +12,7 @@ from api_shim.store.store import Store
 from api_shim.wire.responses.body import ResponseBody
 from api_shim.wire.responses.objects import ResponseObject
 from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Wire, chat, scenario
-from tests.support.responding import WEATHER, asked, calls_of, made, respond, result, text_of, tool
+from tests.support.responding import WEATHER, asked, calls_of, events_of, made, respond, result, text_of, tool
 
 FORM = {"format": {"type": "json_schema", "name": "weather", "schema": WEATHER, "strict": True}}
 IMAGE = {"type": "input_image", "image_url": "https://example.org/a.png"}
@@ -372,6 +372,8 @@ def test_a_full_disk_answers_507_and_nothing_is_acknowledged(make: MakeWire, mon
     reply = respond(wire)
     assert (reply.status, reply.error["code"]) == (507, "storage_full")
     assert respond(wire, background=True).status == 507
+    last = events_of(respond(wire, stream=True))[-1]
+    assert (last["type"], last["response"]["error"]["code"]) == ("response.failed", "server_error")
     assert respond(wire, store=False).status == 200
 
 
