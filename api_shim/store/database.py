@@ -1,6 +1,7 @@
 """SQLite through one connection: whoever uses it does so in `Clock.aside`, one at a time.
 
-A commit is on the disk when it returns: the journal is written ahead and synced (WAL, synchronous=FULL).
+A commit is on the disk when it returns: the journal is written ahead and synced (WAL, synchronous=FULL),
+unless it says otherwise.
 """
 
 import sqlite3
@@ -48,13 +49,28 @@ class Database:
         return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of what is done in it, or nothing. Raises StorageFullError."""
+    def transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of what is done in it, or nothing. Raises StorageFullError.
+
+        What is not `synced` is with the system when it is committed: it outlives the process however that
+        ends, but the last of it not a loss of power. The next commit that is synced takes it to the disk.
+        """
         connection = self._connection
+        if not synced:
+            connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._whole(connection):
+                yield connection
+        finally:
+            if not synced:
+                connection.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def _whole(self, connection: sqlite3.Connection) -> Iterator[None]:
         with noticing_full_disk():
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
+                yield
                 connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some faults

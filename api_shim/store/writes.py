@@ -15,16 +15,20 @@ class Writes:
         self._database = database
         self._aside = aside
         self._waiting: list[tuple[Write, asyncio.Future[None]]] = []
+        self._synced = False
+        """Whether one of those that wait has to be."""
         self._writing: asyncio.Task[None] | None = None
 
-    async def write(self, write: Write) -> None:
-        """Durable when this returns. Raises StorageFullError; then nothing of it is there.
+    async def write(self, write: Write, *, synced: bool = True) -> None:
+        """Durable when this returns, as `Database.transaction` has it. Raises StorageFullError; then nothing
+        of it is there.
 
         A fault of one is a fault of all that share its commit, so `write` only does what can but run
         into a full disk.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
+        self._synced |= synced
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
         await done
@@ -33,7 +37,8 @@ class Writes:
         try:
             while self._waiting:
                 together, self._waiting = self._waiting, []
-                problem = await self._committed([write for write, _ in together])
+                synced, self._synced = self._synced, False
+                problem = await self._committed([write for write, _ in together], synced=synced)
                 for _, done in together:
                     if done.done():
                         continue  # nobody waits for it any more
@@ -44,11 +49,11 @@ class Writes:
         finally:
             self._writing = None
 
-    async def _committed(self, writes: list[Write]) -> Exception | None:
+    async def _committed(self, writes: list[Write], *, synced: bool) -> Exception | None:
         """What went wrong, for those who asked for it."""
 
         def commit() -> None:
-            with self._database.transaction() as connection:
+            with self._database.transaction(synced=synced) as connection:
                 for write in writes:
                     write(connection)
 

@@ -61,13 +61,14 @@ async def keep(understood: UnderstoodResponse, response: Json, text: str) -> Non
     if understood.origin.along is not None:
         understood.origin.along.append(write)
     else:
-        await written(shim, write)
+        # Thousands a second may come: waiting for the disk itself would take longer than many an answer.
+        await written(shim, write, synced=False)
 
 
-async def written(shim: Shim, write: Write) -> None:
+async def written(shim: Shim, write: Write, *, synced: bool = True) -> None:
     """Durable when this returns. Raises ApiError where the disk is full."""
     try:
-        await shim.writes.write(write)
+        await shim.writes.write(write, synced=synced)
     except StorageFullError:
         raise no_room() from None
 

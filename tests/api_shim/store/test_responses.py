@@ -91,6 +91,10 @@ def test_conversations_and_items_are_bounded_and_items_go_with_their_conversatio
 def test_writes_that_wait_together_share_a_commit_and_all_of_them_hear_of_its_fault(tmp_path: Path) -> None:
     store = Store(tmp_path / "state")
     commits: list[int] = []
+    syncs: list[str] = []
+    store.database._connection.set_trace_callback(
+        lambda sql: syncs.append(sql.rpartition(" ")[2]) if "synchronous" in sql else None
+    )
 
     async def aside(work: Any) -> None:
         commits.append(0)
@@ -100,16 +104,17 @@ def test_writes_that_wait_together_share_a_commit_and_all_of_them_hear_of_its_fa
     async def story() -> list[Any]:
         writes = Writes(store.database, aside)
 
-        async def write(number: int) -> None:
-            await writes.write(lambda connection: store.responses.add(connection, row(number)))
+        async def write(number: int, *, synced: bool = True) -> None:
+            await writes.write(lambda connection: store.responses.add(connection, row(number)), synced=synced)
 
-        first = asyncio.create_task(write(0))
+        first = asyncio.create_task(write(0, synced=False))
         await asyncio.sleep(0)
-        await asyncio.gather(first, *(write(number) for number in range(1, 10)))
+        await asyncio.gather(first, *(write(number, synced=number == 5) for number in range(1, 10)))
         return list(await asyncio.gather(write(10), write(0), return_exceptions=True))
 
     problems = asyncio.run(story())
     assert len(commits) == 3
+    assert syncs == ["NORMAL", "FULL"]
     assert all("UNIQUE" in str(problem) for problem in problems)
     assert len(store.database.query("SELECT id FROM responses")) == 10
     store.close()

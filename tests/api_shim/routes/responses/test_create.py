@@ -365,7 +365,7 @@ def test_a_full_disk_answers_507_and_nothing_is_acknowledged(make: MakeWire, mon
 
     wire = make()
 
-    async def full(_write: Any) -> None:
+    async def full(_write: Any, **_options: Any) -> None:
         raise StorageFullError
 
     monkeypatch.setattr(wire.platform.shim.writes, "write", full)
