@@ -303,6 +303,16 @@ def test_every_page_is_for_everybody_and_fits(site: Site, chromium: Browser, sch
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
 
 
+def test_a_name_of_one_long_word_leaves_the_other_columns_in_sight(site: Site, page: Page) -> None:
+    upload = {"file": ("x" * 200, b"{}")}
+    httpx.post(
+        f"{site.url}/v1/files", headers=key("me"), files=upload, data={"purpose": "batch"}
+    ).raise_for_status()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{site.home}/files")
+    assert page.get_by_role("region", name="Files").evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
 def faults(page: Page) -> list[str]:
     page.evaluate(AXE)
     results = page.evaluate("axe.run()")
