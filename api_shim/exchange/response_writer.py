@@ -95,6 +95,10 @@ class ResponseWriter:
     def last(self, response: Json) -> bytes:
         return self._of_response(TERMINAL.get(response["status"], "response.incomplete"), response)
 
+    def forget_numbers(self) -> None:
+        """It is not known which events were told: what comes next follows those that the client has."""
+        self._number = max(self._number, self._after + 1)
+
     # Items
 
     def _begin(self, part: Part) -> bytes:

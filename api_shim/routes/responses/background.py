@@ -293,4 +293,6 @@ def events_again(stored: StoredResponse, after: int) -> Iterator[bytes]:
     for start in range(0, plan.output_tokens, TOKENS_AT_ONCE):
         for stretch in plan.stretches(0, start, min(start + TOKENS_AT_ONCE, plan.output_tokens)):
             yield writer.content(0, stretch, 0, one_by_one=True)
+    if kept is None:  # it broke off, wherever that was
+        writer.forget_numbers()
     yield writer.last(end)

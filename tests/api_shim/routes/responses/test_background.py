@@ -122,6 +122,10 @@ def test_one_that_is_cancelled_leaves_the_model_and_stays_cancelled(wire: Wire) 
     assert events_of(watched)[-1]["response"] == cancelled.json
     assert wire.ask(f"{path}/cancel", method="POST").json == cancelled.json == read(wire, response_id)
     assert events_of(wire.ask(f"{path}?stream=true"))[-1]["response"] == cancelled.json
+    told = events_of(watched)
+    (end,) = events_of(wire.ask(f"{path}?stream=true&starting_after={told[-2]['sequence_number']}"))
+    assert len(told) > 4
+    assert end == told[-1]
     assert not wire.platform.world.platform.inside
 
 
