@@ -144,10 +144,8 @@ def _tokens(model: ServedModel, message: Message) -> int:
 
 
 def prompts(shim: Shim, asker: Asker, understood: UnderstoodResponse) -> Iterator[CountedPrompt]:
-    """What `tool_choice` and `max_tool_calls` leave of the calls, beside all that holds for chats."""
-    body = understood.body
+    """What holds for chats, and `max_tool_calls`."""
     (prompt,) = chat_prompts(shim, asker, understood.chat)
     ask = prompt.ask
-    bounds = [most for most in (ask.most_calls, body.max_tool_calls) if most is not None]
-    tools = tuple(tool for tool in ask.tools if tool.name in body.callable_names)
-    yield prompt._replace(ask=replace(ask, tools=tools, most_calls=min(bounds, default=None)))
+    bounds = [most for most in (ask.most_calls, understood.body.max_tool_calls) if most is not None]
+    yield prompt._replace(ask=replace(ask, most_calls=min(bounds, default=None)))

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from api_shim.wire.body import SERVED, Body
 from api_shim.wire.chat_body import (
     MOST_TOOLS,
+    AllowedTools,
     ChatBody,
     Function,
     FunctionName,
@@ -15,6 +16,7 @@ from api_shim.wire.chat_body import (
     Message,
     Metadata,
     NamedFunction,
+    NamedTool,
     ReasoningEffort,
     ResponseFormat,
     Tool,
@@ -106,12 +108,16 @@ class FlatToolChoice(Body):
 
     @property
     def names(self) -> list[str]:
-        """The functions that it names."""
-        return [tool.name for tool in self.tools or ()] + ([self.name] if self.name is not None else [])
+        """The functions that it names, as its type has it."""
+        if self.type == "allowed_tools":
+            return [tool.name for tool in self.tools or ()]
+        return [self.name] if self.type == "function" and self.name is not None else []
 
     @property
     def must_call(self) -> bool:
-        return self.type in {"required", "function"} or self.mode == "required"
+        return self.type in {"required", "function"} or (
+            self.type == "allowed_tools" and self.mode == "required"
+        )
 
     def shown(self) -> str | Json:
         if self.type in {"none", "auto", "required"}:
@@ -266,14 +272,6 @@ class ResponseBody(Urgency):
     def seals_reasoning(self) -> bool:
         return SEALED_REASONING in (self.include or ())
 
-    @property
-    def callable_names(self) -> set[str]:
-        """The tools that `tool_choice` leaves."""
-        choice = self.tool_choice
-        if choice is not None and choice.names:
-            return set(choice.names)
-        return {tool.name for tool in self.tools or ()}
-
     def as_chat(self, model: str, messages: Sequence[Message]) -> ChatBody:
         """The same asked of the chat endpoint; everything in it has been checked here."""
         return ChatBody.model_construct(
@@ -295,13 +293,17 @@ class ResponseBody(Urgency):
         )
 
     def _nested_choice(self) -> ToolChoice | None:
-        """Which of the functions are allowed, `callable_names` says."""
         choice = self.tool_choice
         if choice is None:
             return None
-        function = None if choice.name is None else NamedFunction.model_construct(name=choice.name)
-        kind = (choice.mode or "auto") if choice.type == "allowed_tools" else choice.type
-        return ToolChoice.model_construct(type=kind, function=function)
+        named = [NamedFunction.model_construct(name=name) for name in choice.names]
+        function = allowed = None
+        if choice.type == "function":
+            (function,) = named
+        elif choice.type == "allowed_tools":
+            tools = [NamedTool.model_construct(type="function", function=each) for each in named]
+            allowed = AllowedTools.model_construct(mode=choice.mode or "auto", tools=tools)
+        return ToolChoice.model_construct(type=choice.type, function=function, allowed_tools=allowed)
 
     def _response_format(self) -> ResponseFormat | None:
         asked = None if self.text is None else self.text.format

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it comes without types
 
+from api_shim.content.own_words import Synthetic
+from api_shim.content.plan import ContentAsk, ContentPlan
 from api_shim.settings import ServerSettings
 from api_shim.store.store import Store
 from api_shim.wire.responses.body import ResponseBody
@@ -386,3 +388,21 @@ def test_a_stored_response_is_there_for_the_next_server(make: MakeWire, tmp_path
     wire = make(store=store, settings=ServerSettings(instance="00000001"))
     assert wire.ask(f"/v1/responses/{first['id']}").json == first
     store.close()
+
+
+def test_who_supplies_the_words_is_offered_what_tool_choice_leaves(make: MakeWire) -> None:
+    """As for a chat, whose words may come from another server."""
+    offered: list[list[str]] = []
+
+    class Noting(Synthetic):
+        async def plan(self, ask: ContentAsk) -> ContentPlan:
+            assert ask.as_chat is not None
+            offered.append([tool["function"]["name"] for tool in ask.as_chat()["tools"]])
+            return await super().plan(ask)
+
+    wire = make(content=Noting())
+    only = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]}
+    response = made(wire, tools=[tool("f"), tool("g")], tool_choice=only)
+    assert offered == [["g"]]
+    assert [call["name"] for call in calls_of(response)] == ["g"]
+    assert response["tool_choice"] == only
