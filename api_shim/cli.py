@@ -16,7 +16,8 @@ from api_shim.content.contents import forms, make_content
 from api_shim.sandboxes.choice import BackendName, SandboxChoice
 from api_shim.settings import StreamChunks
 from e80sim.mistakes import UserError, say
-from sim.time.units import PS_PER_MS
+from reports.text import milliseconds
+from sim.time.units import PS_PER_S
 
 if TYPE_CHECKING:
     from api_shim.recording import LiveRecorder
@@ -304,6 +305,6 @@ def farewell(shim: "Shim") -> str:
     why_not = pacing.why_not() or "paced: wall times can be trusted"
     others = f", {shim.unanswered} not" if shim.unanswered else ""
     return (
-        f"{shim.served} requests answered{others}, late by {late[0] / PS_PER_MS:.3g} ms at p50 and "
-        f"{late[1] / PS_PER_MS:.3g} ms at p99; {why_not}"
+        f"{shim.served} requests answered{others}, late by {milliseconds(late[0] / PS_PER_S)} ms at p50 and "
+        f"{milliseconds(late[1] / PS_PER_S)} ms at p99; {why_not}"
     )

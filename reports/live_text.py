@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.terminal import columns
-from reports.text import QUANTILES, latency, wrapped
+from reports.text import QUANTILES, latency, milliseconds, wrapped
 
 COLUMNS = ("simulated", "wall", "lag")
 TITLES = {"ttft": "TTFT", "e2e": "E2E"}
@@ -45,5 +45,5 @@ def _trust(live: Mapping[str, Any]) -> str:
     if not live.get("answered", late["n"]):
         return "Nothing was answered."
     verdict = "paced, wall times can be trusted" if live["paced"] else "not paced"
-    late_ms = [f"{late[name] * 1e3:.3g} ms" for name in ("p50_s", "p99_s")]
+    late_ms = [f"{milliseconds(late[name])} ms" for name in ("p50_s", "p99_s")]
     return f"The server was {late_ms[0]} late at p50 and {late_ms[1]} at p99: {verdict}."

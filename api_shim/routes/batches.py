@@ -59,7 +59,7 @@ async def create_batch(request: Request) -> Response:
     shim, caller = shim_of(request), request.state.caller
     body = parse(CreateBatchBody, await read(request, shim.settings.body_limit_bytes))
     if body.endpoint not in ENDPOINTS:
-        known = " and ".join(ENDPOINTS)
+        known = ", ".join(ENDPOINTS)
         message = f"A batch cannot go to '{body.endpoint[:LONGEST_ECHO]}': there are {known}."
         raise bad_value("endpoint", message)
     file = await _input_file(shim, caller, body.input_file_id)

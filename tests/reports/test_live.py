@@ -123,7 +123,7 @@ def test_without_a_client_there_are_no_columns_but_what_the_server_knows_of_itse
     assert (found["client"], found["groups"]) == (None, [])
     assert (
         live_text(found)
-        == "The server was 0.2 ms late at p50 and 1 ms at p99: paced, wall times can be trusted.\n"
+        == "The server was 0.200 ms late at p50 and 1.00 ms at p99: paced, wall times can be trusted.\n"
     )
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from api_shim.clocks.histogram import Histogram
@@ -37,6 +39,15 @@ def test_a_run_is_paced_while_lateness_stays_within_a_tenth_of_the_ttft(late_ms:
         pacing.lateness.observe(round(late_ms * MS))
     assert pacing.paced is paced
     assert (pacing.why_not() is None) is paced
+
+
+def test_lateness_of_seconds_is_said_without_an_exponent() -> None:
+    pacing = Pacing(content_is_paced=True)
+    pacing.ttft.observe(10 * MS)
+    pacing.lateness.observe(4870 * MS)
+    said = re.search(r"answers were ([0-9,]+) ms late", str(pacing.why_not()))
+    assert said
+    assert float(said[1].replace(",", "")) == pytest.approx(4870, rel=0.02)
 
 
 def test_words_from_upstream_are_never_paced() -> None:
