@@ -109,6 +109,7 @@ def refusal_of_fault(error: ErrorDetails) -> ApiError:
     message = error["msg"].removeprefix("Value error, ")
     code = "invalid_type" if kind.endswith(("_type", "_parsing", "from_float")) else "invalid_value"
     if code == "invalid_type":
+        message = _EXPECTED.get(kind) or message.partition(", unable to parse")[0]
         of = f"'{param}'" if param else "the JSON body"
         return _refused(
             f"Invalid type for {of}: {message}, but got {_kind_of(error['input'])} instead.", param, code
@@ -116,6 +117,8 @@ def refusal_of_fault(error: ErrorDetails) -> ApiError:
     return _refused(f"Invalid value for '{param}': {message}." if param else f"{message}.", param, code)
 
 
+_EXPECTED = {"model_attributes_type": "Input should be an object"}
+"""By the kind of fault, where pydantic tells more of itself than of the input."""
 _RANGES = {
     "greater_than_equal": ("below minimum", ">=", "ge"),
     "less_than_equal": ("above maximum", "<=", "le"),

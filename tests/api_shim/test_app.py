@@ -158,6 +158,26 @@ def test_a_wrong_method_is_told_the_right_ones(wire: Wire, path: str, allowed: s
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        (
+            "/v1/files?limit=x",
+            None,
+            "Invalid type for 'limit': Input should be a valid integer, but got a string instead.",
+        ),
+        (
+            "/v1/conversations",
+            [],
+            "Invalid type for the JSON body: Input should be an object, but got an array instead.",
+        ),
+    ],
+)
+def test_a_wrong_type_is_refused_in_few_words(wire: Wire, path: str, body: Any, message: str) -> None:
+    json_body = {"content-type": "application/json"}
+    assert wire.ask(path, body, headers=json_body).error["message"] == message
+
+
 # A group of endpoints as somebody would add it: a router, and its place in the table.
 
 
