@@ -14,7 +14,7 @@ import typer
 
 from api_shim.content.contents import forms, make_content
 from api_shim.sandboxes.choice import BackendName, SandboxChoice
-from api_shim.settings import StreamChunks
+from api_shim.settings import IN_MEMORY, StreamChunks
 from e80sim.mistakes import UserError, say
 from reports.text import milliseconds
 from sim.time.units import PS_PER_S
@@ -29,7 +29,6 @@ app = typer.Typer(add_completion=False)
 FASTEST = 1e6
 """A bound on `--speed`, far above what any machine keeps up with."""
 STATES = "state"
-IN_MEMORY = ":memory:"
 OTLP_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 OTLP_PATH = "/v1/traces"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/,]+|null")

@@ -6,6 +6,8 @@ from typing import Literal
 from api_shim.sandboxes.choice import SandboxChoice
 
 StreamChunks = Literal["per_token", "coalesced"]
+IN_MEMORY = ":memory:"
+"""The state directory of a server that keeps nothing."""
 
 BASE_FLUSH_MS = 5.0
 FLUSH_MS_PER_STREAM = 0.2

@@ -71,12 +71,15 @@ def revoke(
 
 @contextmanager
 def _keys(state: Path, *, make: bool = False) -> "Iterator[Keys]":
+    from api_shim.settings import IN_MEMORY
     from api_shim.store.database import Database
     from api_shim.store.full_disk import StorageFullError
     from api_shim.store.keys import Keys
     from api_shim.store.migrations import NewerDatabaseError
     from api_shim.store.store import DATABASE
 
+    if str(state) == IN_MEMORY:
+        raise UserError(f"--state {state} keeps nothing, so no server would know the key: name a directory")
     if not make and not (state / DATABASE).exists():
         raise UserError(
             f"--state {state}: there is nothing yet; `e80sim serve --state` or `key create` makes it"

@@ -94,6 +94,15 @@ def test_mistakes_are_one_sentence_and_make_nothing(
     assert not (tmp_path / "state").exists()
 
 
+def test_no_key_is_made_for_a_server_that_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["key", "create", "--state", ":memory:"]) == 2
+    assert "keeps nothing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_key_that_is_not_there_cannot_be_revoked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
