@@ -44,8 +44,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def environment(project: Path) -> dict[str, str]:
+    """Without the size that a parallel run of tests states: the client would take it for the terminal's."""
     home = str(project.with_name("home"))
-    return os.environ | {
+    here = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return here | {
         "HOME": home,
         "_8080_API_URL": API,
         "_8080_PLATFORM_URL": API,
