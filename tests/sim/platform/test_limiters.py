@@ -1,5 +1,6 @@
 """A platform forgets limiters that matter no more, and nobody can tell."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 from hypothesis import given
@@ -84,3 +85,27 @@ def test_a_limiter_is_kept_while_an_answer_is_awaited_that_it_will_count() -> No
     grant.settle(10 * MINUTE, 70)
     assert not limiter.is_as_new(10 * MINUTE)
     assert limiter.is_as_new(11 * MINUTE)
+
+
+def test_limits_are_of_a_project_or_of_a_key() -> None:
+    first, second = (replace(asked_by("team"), key=key) for key in ("one", "two"))
+    together, apart = budget_of("token_bucket"), Budget(lambda: Limiter("token_bucket", 3, 100), per_key=True)
+    assert together.limiter(first, 0) is together.limiter(second, 0)
+    assert apart.limiter(first, 0) is not apart.limiter(second, 0)
+    assert set(apart.limiters) == {"one", "two"}
+
+
+def test_those_that_matter_no_more_go_when_there_are_twice_as_many_as_mattered() -> None:
+    budget = budget_of("token_bucket")
+
+    def ask(numbers: range, now_ps: int) -> None:
+        for number in numbers:
+            grant = budget.limiter(asked_by(str(number)), now_ps).reserve(now_ps, 50)
+            assert isinstance(grant, Grant)
+            grant.settle(now_ps, 50)
+
+    ask(range(FORGET_AT + 1), 0)  # the last one has the others looked through, and all of them matter
+    ask(range(FORGET_AT + 1, 2 * FORGET_AT), 3 * MINUTE)
+    assert len(budget.limiters) == 2 * FORGET_AT
+    ask(range(2 * FORGET_AT, 2 * FORGET_AT + 1), 3 * MINUTE)
+    assert len(budget.limiters) == FORGET_AT
