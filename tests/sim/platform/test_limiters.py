@@ -87,6 +87,17 @@ def test_a_limiter_is_kept_while_an_answer_is_awaited_that_it_will_count() -> No
     assert limiter.is_as_new(11 * MINUTE)
 
 
+def test_a_limiter_is_kept_for_each_of_two_answers_that_are_awaited() -> None:
+    limiter = budget_of("token_bucket").limiter(asked_by("a"), 0)
+    first, second = limiter.reserve(0, 10), limiter.reserve(0, 10)
+    assert isinstance(first, Grant)
+    assert isinstance(second, Grant)
+    first.settle(0, 10)
+    assert not limiter.is_as_new(10 * MINUTE)
+    second.settle(0, 10)
+    assert limiter.is_as_new(10 * MINUTE)
+
+
 def test_limits_are_of_a_project_or_of_a_key() -> None:
     first, second = (replace(asked_by("team"), key=key) for key in ("one", "two"))
     together, apart = budget_of("token_bucket"), Budget(lambda: Limiter("token_bucket", 3, 100), per_key=True)
