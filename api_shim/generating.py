@@ -13,24 +13,29 @@ from api_shim.shim import ServedModel, Shim
 from api_shim.store.database import Write
 
 
+class GeneratingBody(Protocol):
+    """What all of their bodies may state."""
+
+    @property
+    def stream(self) -> bool | None: ...
+
+    @property
+    def stated_priority(self) -> int | None: ...
+
+    @property
+    def log(self) -> bool | None:
+        """Whether it asks for a trace with bodies."""
+        ...
+
+
 class UnderstoodBody(Protocol):
     """A body that was read, checked and counted."""
 
     @property
+    def body(self) -> GeneratingBody: ...
+
+    @property
     def model(self) -> ServedModel: ...
-
-    @property
-    def stream(self) -> bool: ...
-
-    @property
-    def priority(self) -> int | None:
-        """As the body states it, if it does."""
-        ...
-
-    @property
-    def log(self) -> bool:
-        """Whether it asks for a trace with bodies."""
-        ...
 
 
 AnyUnderstood = TypeVar("AnyUnderstood", bound=UnderstoodBody)
@@ -84,8 +89,8 @@ class Generating(Generic[AnyUnderstood]):
                 understood.model,
                 prompt.ask,
                 prompt.tokens,
-                stream=understood.stream,
-                priority=understood.priority if asker.priority is None else asker.priority,
+                stream=bool(understood.body.stream),
+                priority=understood.body.stated_priority if asker.priority is None else asker.priority,
             )
             exchanges.append(exchange)
 

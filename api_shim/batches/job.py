@@ -197,8 +197,8 @@ class BatchJob:
         who, trace = partial(self._who_asks, request_id), None
         try:
             understood = await self._in_turn(partial(endpoint.understood, shim, origin, raw))
-            trace = shim.tracer.begin(who, raw, log=understood.log)
-            if understood.stream:
+            trace = shim.tracer.begin(who, raw, log=bool(understood.body.log))
+            if understood.body.stream:
                 raise bad_value("stream", "A batch has no streams: leave 'stream' out.", "invalid_request")
             await endpoint.open(shim, asker._replace(trace=trace), understood, exchanges)
             await endpoint.until_over(exchanges)

@@ -52,18 +52,6 @@ class Understood(NamedTuple):
     tools: tuple[CallableTool, ...]
     form: Schema | None
 
-    @property
-    def stream(self) -> bool:
-        return bool(self.body.stream)
-
-    @property
-    def priority(self) -> int | None:
-        return self.body.stated_priority
-
-    @property
-    def log(self) -> bool:
-        return bool(self.body.log)
-
 
 def _understood(shim: Shim, raw: bytes) -> Understood:
     """Raises ApiError."""

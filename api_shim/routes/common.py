@@ -114,14 +114,14 @@ async def respond(
     try:
         origin = BodyOrigin(request.state.caller.project, form.from_8080)
         understood = await endpoint.understood(shim, origin, raw)
-        trace = shim.tracer.begin(who, raw, log=understood.log)
+        trace = shim.tracer.begin(who, raw, log=bool(understood.body.log))
         asker = asker_of(request, trace)
         if later is not None and (promise := await later(request, asker, understood, form)) is not None:
             if trace is not None:
                 trace.answer(promise.status_code, bytes(getattr(promise, "body", b"")))  # of a stream none
             return promise
         await endpoint.open(shim, asker, understood, exchanges)
-        if understood.stream:
+        if understood.body.stream:
             await exchanges[0].until_begun(endpoint.prompt_param)
             if trace is not None:
                 trace.answer(HTTPStatus.OK)

@@ -43,18 +43,6 @@ class UnderstoodCompletions(NamedTuple):
     """Of the prompts."""
     tokens: list[int]
 
-    @property
-    def stream(self) -> bool:
-        return bool(self.body.stream)
-
-    @property
-    def priority(self) -> int | None:
-        return self.body.stated_priority
-
-    @property
-    def log(self) -> bool:
-        return bool(self.body.log)
-
 
 def _understood(shim: Shim, raw: bytes) -> UnderstoodCompletions:
     """Raises ApiError."""

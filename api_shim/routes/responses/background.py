@@ -101,8 +101,8 @@ class Job:
             understood.model,
             prompt.ask,
             prompt.tokens,
-            stream=understood.stream,
-            priority=understood.priority,
+            stream=bool(understood.body.stream),
+            priority=understood.body.stated_priority,
         )
         self.opened.set()
         if self._cancelled:

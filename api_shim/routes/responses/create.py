@@ -36,7 +36,7 @@ async def _later(
     if not understood.body.background:
         return None
     job = await background_of(request).begin(understood, asker._replace(until_gone=None))
-    if understood.stream:
+    if understood.body.stream:
         return job.stream(after=-1, stamps=form.stamps)
     return Response(as_json(understood.shown(job.queued)), media_type=JSONResponse.media_type)
 

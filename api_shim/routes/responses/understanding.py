@@ -53,18 +53,6 @@ class UnderstoodResponse(NamedTuple):
         return self.chat.model
 
     @property
-    def stream(self) -> bool:
-        return bool(self.body.stream)
-
-    @property
-    def priority(self) -> int | None:
-        return self.body.stated_priority
-
-    @property
-    def log(self) -> bool:
-        return bool(self.body.log)
-
-    @property
     def form(self) -> OutputForm:
         body = self.body
         logprobs = (body.top_logprobs or 0) if body.with_logprobs else None
