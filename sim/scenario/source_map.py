@@ -17,6 +17,7 @@ Location = tuple[str | int, ...]
 MOST_VALUES = 100_000
 DEEPEST = 50
 """Bounds far above any scenario, for files that are none."""
+SCENARIO = "a scenario is a mapping of sections such as `models` and `traffic`"
 
 
 class ScenarioError(UserError):
@@ -47,24 +48,27 @@ class SourceMap:
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], SourceMap]:
     """The file as nested dicts, lists and scalars, and its source map."""
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Raises ScenarioError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ScenarioError(f"{path}: there is no such file") from None
     except UnicodeDecodeError:
         raise ScenarioError(f"{path}: this is not a text file in UTF-8") from None
     except OSError as error:
         raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, file: str) -> tuple[dict[str, Any], SourceMap]:
+def parse_yaml(text: str, file: str, what: str = SCENARIO) -> tuple[dict[str, Any], SourceMap]:
+    """`what` the file has to be, for whoever brought something else. Raises ScenarioError."""
     root = _composed(text, file)
     if not isinstance(root, yaml.MappingNode):
-        what = "empty" if root is None else "not one"
-        raise ScenarioError(
-            f"{file}: a scenario is a mapping of sections such as `models` and `traffic`, and this is {what}"
-        )
+        found = "empty" if root is None else "not one"
+        raise ScenarioError(f"{file}: {what}, and this is {found}")
     builder = _Builder(file)
     return builder.mapping(root, ()), builder.source_map
 
@@ -109,7 +113,7 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> str:
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a line starts with a tab; indent with spaces"
     if "another document" in problem:
-        return "a scenario is one document, and a second one starts here"
+        return "a file is one document, and a second one starts here"
     if "expected key" in problem or "block end" in problem:
         return f"{problem}; mostly that is a line indented by too much or too little"
     opened = error.context_mark

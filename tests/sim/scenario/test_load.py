@@ -288,7 +288,7 @@ SLIPS = [
     ("name: tiny", "? [a, b]\n: 3\nname: tiny", 1, "a list or a mapping cannot be a name"),
     ("name: tiny", "<<: {title: x}\nname: tiny", 1, "`<<` is not known here"),
     ("nodes: 2", f"nodes: {'9' * 5000}", 7, "cannot be read: Exceeds the limit"),
-    ("run:", "---\nrun:", 26, "a scenario is one document, and a second one starts here"),
+    ("run:", "---\nrun:", 26, "a file is one document, and a second one starts here"),
 ]
 
 
