@@ -1,16 +1,15 @@
-"""All sandboxes of a server, in a thread with an event loop of its own.
+"""All sandboxes of a server, in a thread of their own.
 
-In there time is real, whatever the model's clock does meanwhile; a busy model delays no watchdog; and the
-kernel kills every sandbox when the thread that made it is gone, hence also when the server is killed.
+The kernel kills every sandbox when the thread that made it is gone, hence also when the server is killed.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from api_shim.processes.loop_thread import LoopThread
 from api_shim.sandboxes.backend import Backend, SandboxRefusedError, Wish
 from api_shim.sandboxes.limits import MOST_SANDBOXES
 from api_shim.sandboxes.packages import PackageSource
@@ -42,25 +41,21 @@ class Keeper:
         self._sandboxes: dict[str, Sandbox] = {}
         self._coming = 0
         self._probed = False
-        self._probing: asyncio.Lock
         self._ends: dict[str, asyncio.Task[None]] = {}
         """By name: who sees off the sandbox."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="sandboxes", daemon=True)
-        self._thread.start()
+        self._probing = asyncio.Lock()
+        self._thread = LoopThread("sandboxes")
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run it in there. To be awaited with `Clock.elsewhere`."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return self._thread.submit(work)
 
     def close(self) -> None:
         """End all sandboxes, and the thread. May be called again."""
-        if self._loop.is_closed():
+        if self._thread.is_closed:
             return
         self.submit(self._stop_all()).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.close()
 
     async def create(self, wish: Wish) -> Sandbox:
         """Raises NoIsolationError and SandboxRefusedError."""
@@ -96,11 +91,6 @@ class Keeper:
         """Raises SandboxRefusedError, SandboxEndedError and NoIsolationError."""
         return await self.packages.install(sandbox, requirements, self.backend)
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._probing = asyncio.Lock()
-        self._loop.run_forever()
-
     async def _see_off(self, sandbox: Sandbox) -> None:
         await sandbox.over.wait()
         del self._sandboxes[sandbox.wish.name]
@@ -112,4 +102,3 @@ class Keeper:
         for sandbox in list(self._sandboxes.values()):
             await sandbox.stop("the server ended")
         await asyncio.gather(*self._ends.values())
-        await self._loop.shutdown_asyncgens()

@@ -7,19 +7,18 @@ import asyncio
 import os
 from contextlib import suppress
 
-from api_shim.sandboxes.cpu_share import CpuShare
+from api_shim.processes.cpu_share import CpuShare
+from api_shim.processes.process_tree import ProcessLook, look
+from api_shim.processes.standstill import standstill
+from api_shim.processes.usage import CpuUsed, HeldMemory
 from api_shim.sandboxes.limits import SandboxLimits
-from api_shim.sandboxes.process_tree import ProcessLook, held_bytes, look, proportional_bytes
 from api_shim.sandboxes.sockets import socket_bytes
-from api_shim.sandboxes.standstill import standstill
 
 BUSY_S = 0.020
 IDLE_S = 0.250
 AWAKE_S = 0.5
 """What was asked for has begun by then, and is seen, or has ended."""
 SHORTEST_S = 0.002
-GROWTH = 1.05
-"""Shared pages are worth a second look, which is slow, when there is so much more than at the last."""
 SCRATCH = ("/home/user", "/tmp", "/dev/shm")  # noqa: S108 -- of the sandbox
 
 
@@ -34,9 +33,8 @@ class Watchdog:
         """The first of them."""
         self._woken = asyncio.Event()
         self._awake_until = 0.0
-        self._before: dict[tuple[int, int], ProcessLook] = {}
-        self._close_look_bytes = 0.0
-        self.peak_bytes = 0
+        self._used = CpuUsed()
+        self.memory = HeldMemory(limits.memory_bytes)
         self.cpu = CpuShare(limits.share, 0.0)
 
     def wake(self) -> None:
@@ -47,13 +45,13 @@ class Watchdog:
         """Until the sandbox has to end; answers why."""
         loop = asyncio.get_running_loop()
         share = self.cpu = CpuShare(self._limits.share, loop.time())
-        self._used_s(look(self._root))  # of its making, which counts for nobody
+        self._used.since_last_s(look(self._root))  # of its making, which counts for nobody
         while True:
             processes = look(self._root)
             why = await self._too_much(processes)
             if why is not None:
                 return why
-            pause_s = share.pause_s(self._used_s(processes), loop.time())
+            pause_s = share.pause_s(self._used.since_last_s(processes), loop.time())
             theirs = self._theirs(processes)
             if pause_s > 0:
                 async with standstill(theirs):
@@ -74,18 +72,9 @@ class Watchdog:
     async def _too_much(self, processes: list[ProcessLook]) -> str | None:
         limits = self._limits
         in_sockets = 0 if self._inner is None else socket_bytes(self._inner[0])
-        held = held_bytes(processes) + in_sockets
-        if held > max(limits.memory_bytes, self._close_look_bytes):
-            async with standstill(self._theirs(processes)):  # or it would grow meanwhile
-                exact = proportional_bytes(processes) + in_sockets
-            if exact > limits.memory_bytes:
-                self.peak_bytes = max(self.peak_bytes, exact)
-                return (
-                    f"out of memory: its programs held {exact >> 20} MiB, and {limits.memory_mb} are allowed"
-                )
-            self._close_look_bytes = held * GROWTH
-            held = exact
-        self.peak_bytes = max(self.peak_bytes, held)
+        if await self.memory.too_much(processes, self._theirs(processes), in_sockets):
+            held_mib = self.memory.held_bytes >> 20
+            return f"out of memory: its programs held {held_mib} MiB, and {limits.memory_mb} are allowed"
         count = self._files()
         if count > limits.files:
             return f"too many files: it had {count}, and {limits.files} are allowed"
@@ -101,14 +90,3 @@ class Watchdog:
                 found = os.statvfs(f"/proc/{self._inner[0]}/root{path}")
                 count += found.f_files - found.f_ffree
         return count
-
-    def _used_s(self, processes: list[ProcessLook]) -> float:
-        """CPU time since the last look. What has ended counts where it was waited for, less what it had."""
-        before, self._before = self._before, {process.name: process for process in processes}
-        own = reaped = 0.0
-        for process in processes:
-            last = before.pop(process.name, None)
-            own += process.own_cpu_s - (last.own_cpu_s if last else 0.0)
-            reaped += process.reaped_cpu_s - (last.reaped_cpu_s if last else 0.0)
-        known = sum(gone.own_cpu_s + gone.reaped_cpu_s for gone in before.values())
-        return max(0.0, own) + max(0.0, reaped - known)

@@ -88,7 +88,7 @@ def test_what_no_limit_of_a_process_sees_ends_the_sandbox(boxes: Boxes, code: st
         box.python(code, timeout_s=50)
     assert box.until_over().startswith(why)
     if box.sandbox.watchdog is not None and code is HOG:
-        assert box.sandbox.watchdog.peak_bytes < 2 * 256 * 2**20
+        assert box.sandbox.watchdog.memory.peak_bytes < 2 * 256 * 2**20
     with pytest.raises(SandboxEndedError, match=why):
         box.python("pass")
 

@@ -1,4 +1,4 @@
-"""Everything in a sandbox stands still for a while, and nobody in it notices.
+"""A tree of processes stands still for a while, and nobody in it notices.
 
 A shell that sees a job of its own stopped takes the terminal back, and says so. It sees only what is stopped
 while it runs itself: so parents stop before their children, and go on after them.
@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from api_shim.sandboxes.process_tree import STOPPED, ProcessLook
+from api_shim.processes.process_tree import STOPPED, ProcessLook
 
 LOOK_S = 0.0005
 LOOKS = 10

@@ -1,4 +1,4 @@
-"""The processes of a sandbox as the kernel's `/proc` shows them: what they hold, and what they have used."""
+"""A tree of processes as the kernel's `/proc` shows them: what they hold, and what they have used."""
 
 import os
 import signal

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_shim.sandboxes.cpu_share import CpuShare
+from api_shim.processes.cpu_share import CpuShare
 
 
 def share_of(share: float, lateness_s: list[float], seconds: float = 1.0) -> float:
