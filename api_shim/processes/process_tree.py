@@ -77,6 +77,14 @@ def proportional_bytes(processes: Iterable[ProcessLook]) -> int:
     return total
 
 
+def cpu_s(pid: int) -> float | None:
+    """Of all its threads, as clock_getcpuclockid(3) has it. None where it has ended, or may not be read."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return None
+
+
 def _children(pid: int) -> Iterator[int]:
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
@@ -94,9 +102,9 @@ def _look_at(pid: int) -> ProcessLook | None:
             name, _, value = line.partition(":")
             if name in kib:
                 kib[name] = int(value.split()[0])
-    own_s = (int(fields[11]) + int(fields[12])) * TICK_S
-    with suppress(OSError):
-        own_s = time.clock_gettime((~pid << 3) | 2)  # all its threads, in nanoseconds: clock_getcpuclockid(3)
+    own_s = cpu_s(pid)
+    if own_s is None:
+        own_s = (int(fields[11]) + int(fields[12])) * TICK_S
     reaped_s = (int(fields[13]) + int(fields[14])) * TICK_S
     return ProcessLook(
         pid,

@@ -1,0 +1,64 @@
+"""An application of plain ASGI, so that it starts quickly, which does whatever its path says."""
+
+SOURCE = """
+import asyncio, os, subprocess, sys, time
+
+print("it begins with", os.environ.get("TOKEN"), flush=True)
+held = []
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return
+    path = scope["path"]
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[0]})
+        while (message := await receive())["type"] == "websocket.receive":
+            if message.get("text") == "bye":
+                await send({"type": "websocket.close", "code": 3001})
+                return
+            await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+        return
+    body = b""
+    while (message := await receive()).get("more_body"):
+        body += message["body"]
+    body += message.get("body", b"")
+    status, answer = 200, b"hello"
+    if path == "/crash":
+        os._exit(3)
+    elif path == "/hang":
+        time.sleep(600)
+    elif path == "/eat":
+        held.append(bytearray(b"x") * (400 << 20))
+    elif path == "/work":
+        until = time.process_time() + float(body)
+        while time.process_time() < until:
+            pass
+    elif path == "/daemon":
+        child = "import os,time; os.setsid(); time.sleep(600)"
+        answer = b"%d" % subprocess.Popen([sys.executable, "-c", child]).pid
+    elif path == "/environ":
+        import json
+        answer = json.dumps({**os.environ, "cwd": os.getcwd()}).encode()
+    elif path == "/echo":
+        answer = repr([scope["method"], scope["query_string"], sorted(scope["headers"]), body]).encode()
+    elif path == "/stream":
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for number in range(3):
+            data = b"data: %d %.6f\\n\\n" % (number, time.time())
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b""})
+        return
+    elif path == "/break":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        os._exit(4)
+    elif path != "/":
+        status = 404
+    headers = [(b"content-length", b"%d" % len(answer)), (b"x-of-app", b"yes")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+"""
