@@ -22,17 +22,20 @@ from api_shim.dashboard import PAGES
 from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
 from api_shim.routes import (
+    artifacts,
     batches,
     chat,
     completions,
     description,
     files,
     health,
+    jobs,
     models,
     older_sandboxes,
     sandbox_agent,
     sandbox_terminals,
     sandboxes,
+    secrets,
     traces,
 )
 from api_shim.routes.responses import conversations, create, stored
@@ -52,6 +55,7 @@ DESCRIPTION = (
 )
 SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
 RESPONSES = [create, stored, conversations]
+PLATFORM = [secrets, artifacts, jobs]
 GROUPS = [
     chat,
     completions,
@@ -60,6 +64,7 @@ GROUPS = [
     files,
     batches,
     *SANDBOXES,
+    *PLATFORM,
     traces,
     health,
     description,

@@ -129,6 +129,7 @@ async def serve(
         await batches.resume()
         background: Background = app.state.background
         await background.resume()
+        await shim.deployments.resume()
         server = _Server(config)
         announcing = asyncio.create_task(_announce(server, shim, ready))
         await server.serve(list(sockets))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from api_shim.sandboxes.choice import SandboxChoice
+from api_shim.store.archives import ArchiveLimits
 
 StreamChunks = Literal["per_token", "coalesced"]
 IN_MEMORY = ":memory:"
@@ -26,6 +27,10 @@ class ServerSettings:
     """Ten times what fills the largest context."""
     file_limit_bytes: int = 200 * 2**20
     """8080's for the input of a batch, OpenAI's too."""
+    artifact_limit_bytes: int = 2 * 2**30
+    """Of an app's zip file, in all its parts."""
+    archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    """Of what is in it."""
     need_key: bool = True
     sim_comment: bool = True
     """Whether streams end with a comment that holds their stamps; a request may say otherwise."""

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from api_shim.accounts.callers import Callers
+from api_shim.accounts.deployments import DeploymentService
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
@@ -73,6 +74,14 @@ class Shim:
         self.tracer = Tracer(clock, self.store.traces, self.new_id, settings.trace_share, export)
         self.sandboxes = SandboxService(
             settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id
+        )
+        self.deployments = DeploymentService(
+            clock,
+            self.store.artifacts,
+            self.store.deployments,
+            self.store.secrets,
+            self.new_id,
+            settings.archive_limits,
         )
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
         self.lengths = Lengths(scenario, scenario.run.seed)

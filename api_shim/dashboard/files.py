@@ -61,7 +61,7 @@ async def upload_file(request: Request, shim: TheShim, session: SignedIn) -> Res
     form = FormReader(request.headers.get("content-type", ""), "file")
     writing = await shim.clock.aside(shim.store.files.begin)
     try:
-        await receive_upload(request, shim, form, writing)
+        await receive_upload(request, shim, form, writing, shim.settings.file_limit_bytes)
         check_csrf(session, form.fields)
         project = form.fields.pop("project", "")
         check(project, "")

@@ -52,7 +52,7 @@ async def create_file(request: Request, shim: TheShim) -> FileObject:
     form = FormReader(request.headers.get("content-type", ""), "file")
     writing = await shim.clock.aside(shim.store.files.begin)
     try:
-        await receive_upload(request, shim, form, writing)
+        await receive_upload(request, shim, form, writing, shim.settings.file_limit_bytes)
         file = await shim.clock.aside(partial(keep_upload, shim, request.state.caller.project, form, writing))
     except StorageFullError:
         raise no_room() from None
@@ -118,13 +118,14 @@ async def content_of(request: Request, shim: Shim, file: StoredFile) -> Response
     return StreamingResponse(_pieces(shim, content), media_type=media, headers=headers)
 
 
-async def receive_upload(request: Request, shim: Shim, form: FormReader, writing: Writing) -> None:
+async def receive_upload(
+    request: Request, shim: Shim, form: FormReader, writing: Writing, limit_bytes: int
+) -> None:
     """Raises ApiError, and StorageFullError."""
-    limit_bytes = shim.settings.file_limit_bytes
-    most_bytes = limit_bytes + AROUND_THE_FILE_BYTES
+    most_bytes = limit_bytes + form.field_bytes + AROUND_THE_FILE_BYTES
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
-        raise _too_large(limit_bytes)
+        raise too_large(form.name, limit_bytes)
     received = file_bytes = waiting_bytes = 0
     waiting: list[bytes] = []
     async for chunk in request.stream():
@@ -133,7 +134,7 @@ async def receive_upload(request: Request, shim: Shim, form: FormReader, writing
         more_bytes = sum(map(len, pieces))
         file_bytes += more_bytes
         if file_bytes > limit_bytes or received > most_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(form.name, limit_bytes)
         waiting += pieces
         waiting_bytes += more_bytes
         if waiting_bytes >= BYTES_AT_ONCE:
@@ -196,6 +197,6 @@ def no_such_file(file_id: str) -> ApiError:
     return ApiError(HTTPStatus.NOT_FOUND, message, param="id", code="file_not_found")
 
 
-def _too_large(limit_bytes: int) -> ApiError:
+def too_large(name: str, limit_bytes: int) -> ApiError:
     message = f"The file is larger than {limit_bytes:,} bytes."
-    return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, param="file", code="file_too_large")
+    return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, param=name, code="file_too_large")

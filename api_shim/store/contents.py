@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import BinaryIO
 
 from api_shim.store.full_disk import noticing_full_disk
 
@@ -36,6 +37,10 @@ class Writing:
         with noticing_full_disk():
             self._sync()
             self._file.close()
+
+    def open(self) -> BinaryIO:
+        """To read it, after `finish` and before it is kept."""
+        return Path(self._file.name).open("rb")
 
     def keep(self, path: Path) -> None:
         """Under its name, durably, after `finish`."""

@@ -150,6 +150,65 @@ MIGRATIONS = (
     CREATE INDEX items_of_conversation ON conversation_items (conversation, number);
     CREATE INDEX items_by_id ON conversation_items (id);
     """,
+    """
+    CREATE TABLE logins (
+        name TEXT NOT NULL UNIQUE,
+        digest BLOB NOT NULL UNIQUE,  -- SHA-256
+        created_s INTEGER NOT NULL,
+        revoked_s INTEGER
+    ) STRICT;
+    CREATE TABLE platform_projects (
+        slug TEXT NOT NULL PRIMARY KEY,
+        organisation TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created_s INTEGER NOT NULL,
+        UNIQUE (organisation, name)
+    ) STRICT;
+    CREATE TABLE secrets (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        project TEXT NOT NULL,
+        name TEXT NOT NULL,
+        is_local INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        sealed BLOB NOT NULL,  -- encrypted with a key that is not in here
+        UNIQUE (project, name)
+    ) STRICT;
+    CREATE TABLE artifacts (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        config TEXT NOT NULL,  -- JSON
+        created_s INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        digest TEXT  -- SHA-256, under which the content is kept; NULL while parts of it come in
+    ) STRICT;
+    CREATE INDEX artifacts_of_project ON artifacts (project, number);
+    CREATE INDEX artifacts_by_digest ON artifacts (digest);
+    CREATE TABLE deployments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        project TEXT NOT NULL,
+        artifact TEXT NOT NULL,  -- its id; old ones go before their deployments do
+        created_s INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        started_s INTEGER,
+        ended_s INTEGER
+    ) STRICT;
+    CREATE INDEX deployments_of_project ON deployments (project, number);
+    CREATE TABLE app_spans (
+        number INTEGER PRIMARY KEY,
+        project TEXT NOT NULL,
+        trace_id TEXT NOT NULL,  -- W3C's, hexadecimal, as the ids of spans
+        span_id TEXT NOT NULL,
+        parent_id TEXT,
+        name TEXT NOT NULL,
+        began_ns INTEGER NOT NULL,
+        ended_ns INTEGER NOT NULL,
+        detail TEXT NOT NULL  -- JSON
+    ) STRICT;
+    CREATE INDEX spans_of_trace ON app_spans (project, trace_id, began_ns);
+    """,
 )
 
 

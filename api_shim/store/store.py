@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
@@ -9,21 +10,25 @@ from tempfile import mkdtemp
 from typing import IO
 from weakref import finalize
 
+from api_shim.store.artifacts import Artifacts
 from api_shim.store.batches import Batches
 from api_shim.store.contents import Contents
 from api_shim.store.conversations import Conversations
 from api_shim.store.database import Database
+from api_shim.store.deployments import Deployments
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
 from api_shim.store.migrations import NewerDatabaseError
 from api_shim.store.responses import MOST_IN_MEMORY, MOST_ON_DISK, Responses
 from api_shim.store.sandboxes import StoredSandboxes
+from api_shim.store.sealing import KEY_FILE, KEY_VARIABLE, Seal, WrongSealError
+from api_shim.store.secrets import Secrets
 from api_shim.store.traces import Traces
 from e80sim.mistakes import UserError
 
 DATABASE = "state.sqlite"
 LOCK = "lock"
-FILES = "files"
+FILES, ARTIFACTS = "files", "artifacts"
 
 
 class Store:
@@ -36,6 +41,8 @@ class Store:
         """
         self._directory = directory
         self._lock: IO[bytes] | None = None
+        self._forget: list[Callable[[], object]] = []
+        """What removes temporary directories."""
         self.database = Database(None if directory is None else directory / DATABASE)
         self.files = Files(self.database, lambda: self._contents)
         self.traces = Traces(self.database)
@@ -43,6 +50,9 @@ class Store:
         self.sandboxes = StoredSandboxes(self.database)
         self.responses = Responses(self.database, MOST_IN_MEMORY if directory is None else MOST_ON_DISK)
         self.conversations = Conversations(self.database)
+        self.secrets = Secrets(self.database, Seal(directory))
+        self.artifacts = Artifacts(self.database, lambda: self._artifact_contents)
+        self.deployments = Deployments(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         if directory is not None:
@@ -54,15 +64,22 @@ class Store:
             self.keys.close()
         if self._lock is not None:
             self._lock.close()
-        if self._directory is None and "_contents" in vars(self):
-            self._forget_contents()
+        for forget in self._forget:
+            forget()
 
     @cached_property
     def _contents(self) -> Contents:
+        return self._folder(FILES)
+
+    @cached_property
+    def _artifact_contents(self) -> Contents:
+        return self._folder(ARTIFACTS)
+
+    def _folder(self, name: str) -> Contents:
         if self._directory is not None:
-            return Contents(self._directory / FILES)
-        folder = mkdtemp(prefix="e80sim-files-")
-        self._forget_contents = finalize(self, rmtree, folder, ignore_errors=True)
+            return Contents(self._directory / name)
+        folder = mkdtemp(prefix=f"e80sim-{name}-")
+        self._forget.append(finalize(self, rmtree, folder, ignore_errors=True))
         return Contents(Path(folder))
 
     def _open(self, directory: Path) -> None:
@@ -73,11 +90,22 @@ class Store:
             self.database.open()
             self.files.sweep()
             self.batches.sweep()
+            self.artifacts.sweep()
+            self.secrets.check()
         except BlockingIOError:
             self.close()
             raise UserError(
                 f"--state {directory}: another server is using it; give each a directory of its own"
             ) from None
+        except WrongSealError:
+            self.close()
+            raise UserError(
+                f"--state {directory}: its secrets were sealed with another key; put {KEY_FILE} back there, "
+                f"or set {KEY_VARIABLE} to what it was"
+            ) from None
+        except UserError:
+            self.close()
+            raise
         except NewerDatabaseError:
             self.close()
             raise UserError(f"--state {directory}: a newer version of e80sim has written it") from None

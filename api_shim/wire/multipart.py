@@ -15,7 +15,7 @@ FORM = b"multipart/form-data"
 class FormReader:
     """Of a body with one part of `name` that is a file."""
 
-    def __init__(self, content_type: str, name: str) -> None:
+    def __init__(self, content_type: str, name: str, field_bytes: int = FIELD_BYTES) -> None:
         """Raises ApiError 400."""
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
@@ -24,7 +24,8 @@ class FormReader:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         """Once the file has begun."""
-        self._name = name
+        self.name = name
+        self.field_bytes = field_bytes
         self._complete = False
         self._parts = 0
         self._header, self._header_value = b"", b""
@@ -63,7 +64,7 @@ class FormReader:
             raise _not_a_form("it ends before its last boundary")
         if self.filename is None:
             raise bad_value(
-                self._name, f"Missing required parameter: '{self._name}'.", "missing_required_parameter"
+                self.name, f"Missing required parameter: '{self.name}'.", "missing_required_parameter"
             )
 
     def _part_begin(self) -> None:
@@ -87,13 +88,13 @@ class FormReader:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = _text(options.get(b"name", b""))
-        if name != self._name:
+        if name != self.name:
             self._field = name
             return
         if self.filename is not None:
-            raise bad_value(self._name, f"There is more than one '{self._name}' in the form.")
+            raise bad_value(self.name, f"There is more than one '{self.name}' in the form.")
         if b"filename" not in options:
-            raise bad_value(self._name, f"'{self._name}' has to be a file, with a filename.")
+            raise bad_value(self.name, f"'{self.name}' has to be a file, with a filename.")
         self._field, self.filename = None, _text(options[b"filename"])
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
@@ -101,8 +102,9 @@ class FormReader:
             self._handed_on.append(data[start:end])
             return
         self._value += data[start:end]
-        if len(self._value) > FIELD_BYTES:
-            raise bad_value(self._field[:80], f"'{self._field[:80]}' is longer than {FIELD_BYTES} bytes.")
+        if len(self._value) > self.field_bytes:
+            message = f"'{self._field[:80]}' is longer than {self.field_bytes} bytes."
+            raise bad_value(self._field[:80], message)
 
     def _part_end(self) -> None:
         if self._field is not None:

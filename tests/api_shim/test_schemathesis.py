@@ -76,7 +76,21 @@ OF_RESPONSES = {
     "GET /v1/conversations/{conversation_id}/items/{item_id}",
     "DELETE /v1/conversations/{conversation_id}/items/{item_id}",
 }
-OF_WHAT_IS_KEPT = OF_FILES | OF_BATCHES | OF_TRACES | OF_SANDBOXES | OF_RESPONSES
+OF_THE_PLATFORM = {
+    "GET /v1/secrets",
+    "POST /v1/secrets",
+    "GET /v1/secrets/{name}",
+    "POST /v1/secrets/{name}",
+    "DELETE /v1/secrets/{name}",
+    "POST /v1/artifacts",
+    "POST /v1/multipart",
+    "POST /v1/multipart/{artifact_id}/part",
+    "POST /v1/multipart/{artifact_id}/finish",
+    "GET /v1/jobs",
+    "POST /v1/jobs",
+    "GET /v1/job-histories",
+}
+OF_WHAT_IS_KEPT = OF_FILES | OF_BATCHES | OF_TRACES | OF_SANDBOXES | OF_RESPONSES | OF_THE_PLATFORM
 ANSWERED_OF_THEM = {"POST /v1/responses", "POST /v1/conversations"}
 TAKES_INPUT = sorted(
     {label for label in OPERATIONS if "completions" in label or "{" in label}
