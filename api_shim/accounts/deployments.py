@@ -1,6 +1,6 @@
 """Artifacts and what is deployed of them: the seam between the platform's API and whoever runs apps.
 
-A server that runs none leaves every deployment pending, and says so. One that does sets `host`.
+A server that runs none leaves every deployment pending, and says so. One that does sets `runner`.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class AppConfigError(Exception):
     """What a deployment states cannot be had; a sentence for whoever looks at it."""
 
 
-class AppHost(Protocol):
+class DeploymentRunner(Protocol):
     """Whoever runs apps."""
 
     def deployed(self, deployment: Deployment) -> None:
@@ -43,7 +43,7 @@ class AppHost(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AppPlan:
+class DeployedApp:
     """What a deployment says of how it wants to run."""
 
     deployment: Deployment
@@ -75,7 +75,7 @@ class DeploymentService:
         self._secrets = secrets
         self._new_id = new_id
         self._limits = limits
-        self.host: AppHost | None = None
+        self.runner: DeploymentRunner | None = None
         """None: nobody runs apps."""
 
     def check_archive(self, content: BinaryIO) -> None:
@@ -83,8 +83,8 @@ class DeploymentService:
         archives.check(content, self._limits)
 
     async def resume(self) -> None:
-        """Whatever ran when the last server ended is to run again; call it when `host` is set."""
-        reason = RESTARTED if self.host else NOBODY_RUNS_APPS
+        """Whatever ran when the last server ended is to run again; call it when `runner` is set."""
+        reason = RESTARTED if self.runner else NOBODY_RUNS_APPS
         for one in await self.live():
             await self.note(one.id, "pending", reason)
         for one in await self.live():
@@ -95,7 +95,7 @@ class DeploymentService:
         artifact = await self._clock.aside(partial(self._artifacts.get, project, artifact_id))
         if artifact is None or artifact.digest is None:
             raise NoArtifactError
-        reason = WAITS if self.host else NOBODY_RUNS_APPS
+        reason = WAITS if self.runner else NOBODY_RUNS_APPS
         now_s = int(self._clock.unix_s())
         made = Deployment(self._new_id("dep_"), project, artifact.id, now_s, "pending", reason)
         await self._clock.aside(partial(self._deployments.add, made))
@@ -118,7 +118,7 @@ class DeploymentService:
         """Newest first."""
         return await self._clock.aside(partial(self._deployments.page, project, limit, offset))
 
-    async def plan(self, deployment: Deployment) -> AppPlan:
+    async def plan(self, deployment: Deployment) -> DeployedApp:
         """With secrets as they are at present. Raises AppConfigError."""
         return await self._clock.aside(partial(self._plan, deployment))
 
@@ -126,12 +126,12 @@ class DeploymentService:
         """None where it is not kept any more."""
         return await self._clock.aside(partial(self._artifacts.get, deployment.project, deployment.artifact))
 
-    def _plan(self, deployment: Deployment) -> AppPlan:
+    def _plan(self, deployment: Deployment) -> DeployedApp:
         artifact = self._artifacts.get(deployment.project, deployment.artifact)
         if artifact is None or artifact.digest is None:
             raise AppConfigError("Its artifact is not kept any more: deploy it again.")
         config = artifact.config
-        return AppPlan(
+        return DeployedApp(
             deployment=deployment,
             archive=self._artifacts.path(artifact),
             entrypoint=config["entrypoint"],
@@ -156,5 +156,5 @@ class DeploymentService:
         return resolved
 
     def _tell(self, deployment: Deployment) -> None:
-        if self.host is not None:
-            self.host.deployed(deployment)
+        if self.runner is not None:
+            self.runner.deployed(deployment)

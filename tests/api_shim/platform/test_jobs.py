@@ -9,7 +9,7 @@ from api_shim.accounts.deployments import (
     NOBODY_RUNS_APPS,
     PROJECT_FOLDER,
     AppConfigError,
-    AppPlan,
+    DeployedApp,
 )
 from api_shim.store.archives import unpack
 from api_shim.store.deployments import Deployment
@@ -18,13 +18,13 @@ from tests.support.live import MakeWire, Wire
 from tests.support.platform import deploy, post, upload
 
 
-class Host:
+class Runner:
     """Notes what it is to run."""
 
     def __init__(self, wire: Wire) -> None:
         self.told: list[Deployment] = []
         self.service = wire.platform.shim.deployments
-        self.service.host = self
+        self.service.runner = self
 
     def deployed(self, deployment: Deployment) -> None:
         self.told.append(deployment)
@@ -34,7 +34,7 @@ def jobs(wire: Wire) -> list[tuple[str, str]]:
     return [(one["id"], one["status"]) for one in wire.ask("/v1/jobs").json["jobs"]]
 
 
-def plan_of(wire: Wire, deployment: Deployment) -> AppPlan:
+def plan_of(wire: Wire, deployment: Deployment) -> DeployedApp:
     return wire.platform.run(wire.platform.shim.deployments.plan(deployment))
 
 
@@ -46,21 +46,21 @@ def test_a_server_that_runs_no_apps_says_so(wire: Wire) -> None:
 
 
 def test_who_runs_apps_is_told_and_says_how_it_goes_on(wire: Wire) -> None:
-    host = Host(wire)
+    runner = Runner(wire)
     first = deploy(wire)
-    assert [one.id for one in host.told] == [first]
-    assert wire.platform.run(host.service.note(first, "in_progress"))
+    assert [one.id for one in runner.told] == [first]
+    assert wire.platform.run(runner.service.note(first, "in_progress"))
     assert jobs(wire) == [(first, "in_progress")]
-    assert wire.platform.run(host.service.note(first, "running"))
+    assert wire.platform.run(runner.service.note(first, "running"))
     assert wire.ask("/v1/jobs").json["jobs"][0]["started_at"] is not None
     second = deploy(wire)
     assert jobs(wire) == [(second, "pending"), (first, "running")], "the first runs until the second does"
-    wire.platform.run(host.service.note(second, "running"))
+    wire.platform.run(runner.service.note(second, "running"))
     assert jobs(wire) == [(second, "running"), (first, "dead")]
-    assert not wire.platform.run(host.service.note(first, "running")), "what is dead stays so"
-    wire.platform.run(host.service.note(second, "dead", "It crashed."))
+    assert not wire.platform.run(runner.service.note(first, "running")), "what is dead stays so"
+    wire.platform.run(runner.service.note(second, "dead", "It crashed."))
     assert wire.ask("/v1/jobs").json["jobs"][0]["reason"] == "It crashed."
-    assert wire.platform.run(host.service.live()) == []
+    assert wire.platform.run(runner.service.live()) == []
 
 
 def test_what_has_not_begun_gives_way_to_what_is_deployed_after_it(wire: Wire) -> None:
@@ -77,9 +77,9 @@ def test_what_has_not_begun_gives_way_to_what_is_deployed_after_it(wire: Wire) -
 def test_a_plan_has_what_the_file_states_and_what_secrets_hold(wire: Wire, tmp_path: Path) -> None:
     post(wire, "/v1/secrets", {"name": "token", "value": "s3cret"})
     post(wire, "/v1/secrets", {"name": "other", "type": "openai", "value": {"url": "u", "api_key": "k"}})
-    host = Host(wire)
+    runner = Runner(wire)
     deploy(wire, env_secrets={"TOKEN": "token", "OTHER": "other"}, cpu_count=500)
-    plan = plan_of(wire, host.told[0])
+    plan = plan_of(wire, runner.told[0])
     assert (plan.entrypoint, plan.cpu_mhz, plan.gpu_count, plan.memory_size_mb) == (
         "main:app",
         500,
@@ -107,10 +107,10 @@ def test_a_plan_has_what_the_file_states_and_what_secrets_hold(wire: Wire, tmp_p
 def test_a_secret_that_cannot_be_had_is_named(wire: Wire, made: dict[str, object], said: str) -> None:
     if made:
         post(wire, "/v1/secrets", made)
-    host = Host(wire)
+    runner = Runner(wire)
     deploy(wire, env_secrets={"TOKEN": "token"})
     with pytest.raises(AppConfigError, match=f"TOKEN is to hold the secret 'token', {said}"):
-        plan_of(wire, host.told[0])
+        plan_of(wire, runner.told[0])
 
 
 def test_what_ran_runs_again_on_the_next_server(make: MakeWire, tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_what_ran_runs_again_on_the_next_server(make: MakeWire, tmp_path: Path) 
     first.platform.run(first.platform.shim.deployments.note(made, "running"))
     first.platform.close()
     second = make(store=Store(tmp_path))
-    host = Host(second)
-    second.platform.run(host.service.resume())
-    assert [one.id for one in host.told] == [made]
+    runner = Runner(second)
+    second.platform.run(runner.service.resume())
+    assert [one.id for one in runner.told] == [made]
     assert jobs(second) == [(made, "pending")]
 
 
