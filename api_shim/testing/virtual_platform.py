@@ -23,6 +23,7 @@ from api_shim.settings import BASE_FLUSH_MS, ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
 from api_shim.testing.asgi_transport import make_transport
+from api_shim.tracing.tracer import Export
 from sim.run.world import World
 from sim.scenario.load import load
 from sim.scenario.schema import Scenario
@@ -68,11 +69,16 @@ class VirtualPlatform:
         content: Content | None = None,
         settings: ServerSettings | None = None,
         store: Store | None = None,
+        loop: VirtualLoop | None = None,
+        export: Export | None = None,
     ) -> None:
-        """`overrides` are `a.b.c=value`, as after `--set`. Without a `store` nothing is kept."""
+        """`overrides` are `a.b.c=value`, as after `--set`. Without a `store` nothing is kept.
+
+        `loop` by default one of its own; `export` hears of every trace.
+        """
         check_packages()
         spec = _scenario(scenario, variant, overrides)
-        self.loop = VirtualLoop()
+        self.loop = loop or VirtualLoop()
         self.world = World(
             spec,
             spec.run.seed if seed is None else seed,
@@ -88,6 +94,7 @@ class VirtualPlatform:
             settings or ServerSettings(flush_ms=BASE_FLUSH_MS),
             content,
             store=store,
+            export=export,
         )
         self.shim: Shim = self.app.state.shim
 
