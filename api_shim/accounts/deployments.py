@@ -57,6 +57,8 @@ class DeployedApp:
     memory_size_mb: int | None
     environment: dict[str, str] = field(repr=False)
     """`env_vars`, and of `env_secrets` what they hold."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What no log may show of it."""
 
 
 class DeploymentService:
@@ -131,6 +133,7 @@ class DeploymentService:
         if artifact is None or artifact.digest is None:
             raise AppConfigError("Its artifact is not kept any more: deploy it again.")
         config = artifact.config
+        secrets = self._resolved(deployment.project, config["env_secrets"])
         return DeployedApp(
             deployment=deployment,
             archive=self._artifacts.path(artifact),
@@ -139,8 +142,8 @@ class DeploymentService:
             cpu_mhz=config["cpu_count"],
             gpu_count=config["gpu_count"],
             memory_size_mb=config["memory_size_mb"],
-            environment=(config["env_vars"] or {})
-            | self._resolved(deployment.project, config["env_secrets"]),
+            environment=(config["env_vars"] or {}) | secrets,
+            secrets=tuple(secrets.values()),
         )
 
     def _resolved(self, project: str, env_secrets: dict[str, str] | None) -> dict[str, str]:

@@ -91,6 +91,7 @@ def test_a_plan_has_what_the_file_states_and_what_secrets_hold(wire: Wire, tmp_p
         "TOKEN": "s3cret",
         "OTHER": '{"url": "u", "api_key": "k"}',
     }
+    assert plan.secrets == ("s3cret", plan.environment["OTHER"])
     assert "s3cret" not in repr(plan)
     unpack(plan.archive, tmp_path / "app")
     assert (tmp_path / "app" / PROJECT_FOLDER / "main.py").exists()
