@@ -31,7 +31,9 @@ from api_shim.routes import (
     health,
     jobs,
     models,
+    older_platform,
     older_sandboxes,
+    organisations,
     sandbox_agent,
     sandbox_terminals,
     sandboxes,
@@ -55,7 +57,7 @@ DESCRIPTION = (
 )
 SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
 RESPONSES = [create, stored, conversations]
-PLATFORM = [secrets, artifacts, jobs]
+PLATFORM = [organisations, secrets, artifacts, jobs, older_platform]
 GROUPS = [
     chat,
     completions,

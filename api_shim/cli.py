@@ -14,7 +14,7 @@ import typer
 
 from api_shim.content.contents import forms, make_content
 from api_shim.sandboxes.choice import BackendName, SandboxChoice
-from api_shim.settings import IN_MEMORY, StreamChunks
+from api_shim.settings import IN_MEMORY, LoginMode, StreamChunks
 from e80sim.mistakes import UserError, say
 from reports.text import milliseconds
 from sim.time.units import PS_PER_S
@@ -69,6 +69,13 @@ def serve(
         str | None, typer.Option(help="model to ask upstream for; default: that of the request")
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="requests need no API key")] = False,
+    login: Annotated[
+        LoginMode,
+        typer.Option(
+            help="who may log in with 8080's command line: whoever is on this machine, who knows the token "
+            "of the dashboard, or nobody"
+        ),
+    ] = "local",
     cors: Annotated[
         list[str] | None,
         typer.Option(
@@ -178,6 +185,7 @@ def serve(
         stream_chunks=stream_chunks,
         flush_ms=flush_ms,
         need_key=not no_auth,
+        login=login,
         sim_comment=not no_sim_comment,
         trace_share=_share(trace_sample, exporting),
         cors_origins=origins,

@@ -1,18 +1,23 @@
 """The first to see a request: it checks the key before anything is read, and signs every answer."""
 
 import re
+from functools import partial
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api_shim.accounts.callers import PROJECT_HEADER
 from api_shim.shim import Shim
 from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
 
 GUARDED = ("/v1", "/api")
 """The API, and the older one of the platform."""
+FOR_LOGINS = ("/api/org", "/api/project")
+"""What of it is asked before there is a project: with a login's token alone."""
+OLDER_PATH = re.compile(r"/api/(?:secrets|(?:sandbox|endpoint)/[^/]+)/(?P<project>[^/]+)(?:/.*)?")
 REQUEST_ID_HEADER = "x-request-id"
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 """What is taken for a client's own: visible ASCII, so that it can go back in a header and into a file."""
@@ -77,8 +82,23 @@ class Door:
 
     def _admit(self, scope: Scope) -> None:
         path: str = scope["path"]
-        if any(path == guarded or path.startswith(guarded + "/") for guarded in GUARDED):
-            _state(scope)["caller"] = self._shim.callers.caller(Headers(scope=scope).get("authorization"))
+        callers, headers = self._shim.callers, Headers(scope=scope)
+        if _is_below(path, FOR_LOGINS):
+            _state(scope)["login"] = callers.login(headers.get("authorization"))
+        elif _is_below(path, GUARDED):
+            named = partial(_named_project, scope, headers)
+            _state(scope)["caller"] = callers.caller(headers.get("authorization"), named)
+
+
+def _is_below(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _named_project(scope: Scope, headers: Headers) -> str | None:
+    """Where 8080's clients name it: in a header, in a terminal's query, in the paths of the older ones."""
+    named = headers.get(PROJECT_HEADER) or QueryParams(scope["query_string"]).get("project_slug")
+    older = OLDER_PATH.fullmatch(scope["path"])
+    return older["project"] if older else named
 
 
 def _state(scope: Scope) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Literal
 from api_shim.sandboxes.choice import SandboxChoice
 from api_shim.store.archives import ArchiveLimits
 
+LoginMode = Literal["local", "token", "off"]
+"""local: whoever is on this machine may. token: who knows the dashboard's token. off: nobody."""
 StreamChunks = Literal["per_token", "coalesced"]
 IN_MEMORY = ":memory:"
 """The state directory of a server that keeps nothing."""
@@ -40,6 +42,8 @@ class ServerSettings:
     """Whose pages may read the answers in a browser; `*` is everybody's."""
     place_of_port: dict[int, str] = field(default_factory=dict)
     """Where the callers of a listener are."""
+    login: LoginMode = "local"
+    """Who may log in with 8080's command line."""
     dashboard_token: str | None = field(default=None, repr=False)
     """Opens `/dashboard` to whoever shows it; None: there is no dashboard."""
     sandboxes: SandboxChoice = field(default_factory=SandboxChoice)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from api_shim.accounts.callers import Callers
 from api_shim.accounts.deployments import DeploymentService
+from api_shim.accounts.login import LoginFlow
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
@@ -69,8 +70,13 @@ class Shim:
         self.store = store or Store()
         self.writes = Writes(self.store.database, clock.aside)
         self.callers = Callers(
-            scenario, settings.place_of_port, need_key=settings.need_key, issued=self.store.keys
+            scenario,
+            settings.place_of_port,
+            need_key=settings.need_key,
+            issued=self.store.keys,
+            logins=self.store.logins,
         )
+        self.login_flow = LoginFlow()
         self.tracer = Tracer(clock, self.store.traces, self.new_id, settings.trace_share, export)
         self.sandboxes = SandboxService(
             settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id

@@ -1,16 +1,23 @@
-"""Who is calling, and from where: API keys, the header `x-sim-place`, the port of a connection."""
+"""Who is calling, and from where: keys and tokens, the header `x-sim-place`, the port of a connection."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from http import HTTPStatus
 
+from api_shim.accounts.login import LOGIN_PREFIX
+from api_shim.accounts.workloads import WORKLOAD_PREFIX, WorkloadTokens
 from api_shim.store.keys import Keys, key_name
+from api_shim.store.logins import Login, Logins
 from api_shim.wire.errors import ApiError, bad_value
 from sim.scenario.schema import ApiKey, Scenario
 from traffic.request import INTERACTIVE_PRIORITY, caller_named
 
 PLACE_HEADER = "x-sim-place"
+PROJECT_HEADER = "x-8080-project-slug"
+SLUG = re.compile(r"(?!key_)[a-z0-9][a-z0-9_-]{0,62}")
+"""Of a project that somebody names: what is called `key_...` belongs to the key of that name."""
 SOURCE_KEY_PREFIX = "sk-"
 LIVE_SOURCE = "live"
 """In the records, the source of requests that stand for none of the scenario's."""
@@ -48,6 +55,7 @@ class Callers:
         *,
         need_key: bool = True,
         issued: Keys | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self._scenario = scenario
         self._place_of_port = place_of_port
@@ -55,17 +63,28 @@ class Callers:
         self.default_place = scenario.serve.place or next(iter(scenario.network.places))
         self._known = {key: self._holder(key, holder) for key, holder in scenario.serve.keys.items()}
         self._issued = issued
+        self._logins = logins
+        self.workloads = WorkloadTokens()
+        self._named: set[str] = set()
+        """Projects that somebody who has logged in has named."""
         self._listed = bool(self._known)
         if not self._listed:
             for source in scenario.traffic:
                 key = SOURCE_KEY_PREFIX + source
                 self._known[key] = self._holder(key, ApiKey(source=source))
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Raises ApiError 401. The key is never echoed."""
-        scheme, _, key = (authorization or "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key:
+    def caller(self, authorization: str | None, named: Callable[[], str | None] = lambda: None) -> Caller:
+        """Whose request it is. The key is never echoed.
+
+        `named` is the project that the request names: who has logged in has to; a key is of a project, and
+        whatever else is named does not count. Raises ApiError, 401 for what lets nobody in.
+        """
+        key = _bearer(authorization)
+        if key.startswith(LOGIN_PREFIX):
+            return self._of_login(self.login(authorization), named())
+        if key.startswith(WORKLOAD_PREFIX):
+            return self._of_workload(key)
+        if not key:
             if not self._need_key:
                 return self._stranger("anonymous")
             raise _unauthorized(
@@ -85,9 +104,42 @@ class Callers:
                 known = replace(known, tenant=OTHER_TENANTS)
         return known
 
+    def login(self, authorization: str | None) -> Login:
+        """Of somebody who has logged in. Raises ApiError 401, for API keys 403."""
+        token = _bearer(authorization)
+        if token and not token.startswith(LOGIN_PREFIX):
+            self.caller(authorization)
+            message = "An API key does not do here: log in with `8080 login`."
+            raise ApiError(HTTPStatus.FORBIDDEN, message, code="login_required")
+        found = self._logins.find(token) if self._logins and token else None
+        if found is None:
+            raise _unauthorized("Log in with `8080 login`: this is no token of a login.", "invalid_token")
+        return found
+
     @property
     def any_key(self) -> bool:
         return not self._listed and not (self._issued and self._issued.exist())
+
+    def _of_login(self, login: Login, project: str | None) -> Caller:
+        if project is None:
+            message = f"Which project? Name it in the header {PROJECT_HEADER}."
+            raise ApiError(HTTPStatus.BAD_REQUEST, message, param=PROJECT_HEADER, code="project_required")
+        if not SLUG.fullmatch(project):
+            message = "A project's slug has 1 to 63 small letters, digits, - and _, and begins with neither."
+            raise bad_value(PROJECT_HEADER, message, "invalid_project")
+        known = project in self._named or len(self._named) < REMEMBERED_KEYS
+        if known:
+            self._named.add(project)
+        connections = caller_named("key", f"{login.name} {project}")
+        tenant = project if known else OTHER_TENANTS
+        return Caller(login.name, project, tenant, LIVE_SOURCE, connections, None)
+
+    def _of_workload(self, token: str) -> Caller:
+        project = self.workloads.project(token)
+        if project is None:
+            raise _unauthorized("This is no token of a program that runs here.", "invalid_token")
+        name = f"workload_{project}"
+        return Caller(name, project, project, LIVE_SOURCE, caller_named("key", name), None)
 
     def _issued_to(self, key: str) -> Caller:
         found = self._issued and self._issued.find(key)
@@ -133,6 +185,12 @@ class Callers:
 
     def _stranger(self, name: str) -> Caller:
         return Caller(name, name, name, LIVE_SOURCE, caller_named("key", name), None)
+
+
+def _bearer(authorization: str | None) -> str:
+    """Empty where there is none."""
+    scheme, _, key = (authorization or "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _unauthorized(message: str, code: str | None) -> ApiError:

@@ -1,6 +1,5 @@
 """`e80sim key create|list|revoke`: the keys that a server on a state directory takes, also while it runs."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -71,33 +70,11 @@ def revoke(
 
 @contextmanager
 def _keys(state: Path, *, make: bool = False) -> "Iterator[Keys]":
-    from api_shim.settings import IN_MEMORY
-    from api_shim.store.database import Database
-    from api_shim.store.full_disk import StorageFullError
+    from api_shim.accounts.state_directory import opened
     from api_shim.store.keys import Keys
-    from api_shim.store.migrations import NewerDatabaseError
-    from api_shim.store.store import DATABASE
 
-    if str(state) == IN_MEMORY:
-        raise UserError(f"--state {state} keeps nothing, so no server would know the key: name a directory")
-    if not make and not (state / DATABASE).exists():
-        raise UserError(
-            f"--state {state}: there is nothing yet; `e80sim serve --state` or `key create` makes it"
-        )
-    database = Database(state / DATABASE)
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        database.open()
+    with opened(state, make=make) as database:
         yield Keys(database)
-    except StorageFullError:
-        raise UserError(f"--state {state}: the disk is full") from None
-    except NewerDatabaseError:
-        raise UserError(f"--state {state}: a newer version of e80sim has written it") from None
-    except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"--state {state} cannot be used: {reason}") from None
-    finally:
-        database.close()
 
 
 def _now_s() -> float:

@@ -20,7 +20,7 @@ def check(project: str, label: str) -> None:
         ApiKey(project=project)
     except ValidationError:
         raise NotAKeyError(
-            f"project {project}: a name is a small letter, then small letters, digits and _"
+            f"project {project}: a name is small letters, digits, - and _, a letter or digit first"
         ) from None
     if len(label) > LONGEST_LABEL:
         raise NotAKeyError(f"label has {len(label)} characters: at most {LONGEST_LABEL} are taken")

@@ -1,6 +1,6 @@
 """Pages for whoever runs the server: what it does now, its traces, batches, files, keys and scenario."""
 
-from api_shim.dashboard import batches, files, keys, overview, scenario, sign_in, traces
+from api_shim.dashboard import batches, deployments, files, keys, login, overview, scenario, sign_in, traces
 
-PAGES = [sign_in, traces, batches, files, keys, scenario, overview]
+PAGES = [login, sign_in, traces, batches, files, deployments, keys, scenario, overview]
 """Groups of routes, each with its `router`; the last one takes what no other does."""

@@ -53,6 +53,14 @@ class Sessions:
 
     def sign_in(self, token: str, address: str, now_s: float) -> str:
         """The cookie of a new session. Raises WrongTokenError and TooManyGuessesError."""
+        self.check(token, address, now_s)
+        cookie = secrets.token_urlsafe(SECRET_BYTES)
+        self._sessions[_digest(cookie)] = Session(secrets.token_urlsafe(SECRET_BYTES), now_s + SESSION_S)
+        _forget_first(self._sessions, MOST_SESSIONS)
+        return cookie
+
+    def check(self, token: str, address: str, now_s: float) -> None:
+        """Raises WrongTokenError and TooManyGuessesError."""
         wrong, until_s = self._guesses.get(address, (0, 0.0))
         if until_s <= now_s:
             wrong, until_s = 0, now_s + GUESSES_S
@@ -64,10 +72,6 @@ class Sessions:
             _forget_first(self._guesses, MOST_ADDRESSES)
             raise WrongTokenError
         self._guesses.pop(address, None)
-        cookie = secrets.token_urlsafe(SECRET_BYTES)
-        self._sessions[_digest(cookie)] = Session(secrets.token_urlsafe(SECRET_BYTES), now_s + SESSION_S)
-        _forget_first(self._sessions, MOST_SESSIONS)
-        return cookie
 
     def find(self, cookie: str | None, now_s: float) -> Session | None:
         if cookie is None:

@@ -1,6 +1,6 @@
 """`/v1/artifacts` and `/v1/multipart`: the zip file of an app, whole or in parts, to the disk as it comes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -37,7 +37,7 @@ class PartFields(Body):
     part_num: Annotated[int, Field(ge=1, le=MOST_PARTS)]
 
 
-def _form(file: str, fields: dict[str, Any]) -> dict[str, Any]:
+def the_form(file: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Split by `wire.multipart`, as it comes, so that FastAPI only describes it."""
     members = {file: {"type": "string", "format": "binary"}, **fields}
     schema = {"type": "object", "required": [*members], "properties": members}
@@ -47,13 +47,19 @@ def _form(file: str, fields: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/artifacts",
     summary="Upload an app in one piece",
-    openapi_extra=_form(FILE, {CONFIG: {"type": "string", "contentMediaType": "application/json"}}),
+    openapi_extra=the_form(FILE, {CONFIG: {"type": "string", "contentMediaType": "application/json"}}),
 )
 async def create_artifact(request: Request, shim: TheShim) -> ArtifactObject:
-    return ArtifactObject.of(await receive_artifact(request, shim, CONFIG))
+    return ArtifactObject.of(await receive_artifact(request, shim, CONFIG, _config))
 
 
-async def receive_artifact(request: Request, shim: Shim, config_field: str) -> Artifact:
+def _config(text: str) -> ArtifactConfig:
+    return parse(ArtifactConfig, text.encode())
+
+
+async def receive_artifact(
+    request: Request, shim: Shim, config_field: str, read_config: Callable[[str], ArtifactConfig]
+) -> Artifact:
     """Of a form with its configuration in `config_field`."""
     form = FormReader(request.headers.get("content-type", ""), FILE, CONFIG_BYTES)
     artifacts, project = shim.store.artifacts, request.state.caller.project
@@ -64,7 +70,7 @@ async def receive_artifact(request: Request, shim: Shim, config_field: str) -> A
             if config_field not in form.fields:
                 message = f"Missing required parameter: '{config_field}'."
                 raise bad_value(config_field, message, "missing_required_parameter")
-            config = parse(ArtifactConfig, form.fields[config_field].encode())
+            config = read_config(form.fields[config_field])
             return await shim.clock.aside(
                 partial(
                     artifacts.add,
@@ -97,11 +103,11 @@ async def open_upload(request: Request, shim: Shim, config: ArtifactConfig) -> A
 @router.post(
     "/multipart/{artifact_id}/part",
     summary="Upload a part of an app",
-    openapi_extra=_form(PART, {"part_num": {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}}),
+    openapi_extra=the_form(PART, {"part_num": {"type": "integer", "minimum": 1, "maximum": MOST_PARTS}}),
 )
 async def upload_part(request: Request, shim: TheShim, artifact_id: str) -> PartObject:
     """Parts are numbered from 1. One that is sent again takes the place of the first."""
-    artifact = await _unfinished(request, shim, artifact_id)
+    artifact = await unfinished(request, shim, artifact_id)
     return await receive_part(request, shim, artifact, None)
 
 
@@ -156,7 +162,7 @@ def refusals() -> Iterator[None]:
         raise no_room() from None
 
 
-async def _unfinished(request: Request, shim: Shim, artifact_id: str) -> Artifact:
+async def unfinished(request: Request, shim: Shim, artifact_id: str) -> Artifact:
     artifact = await _found(request, shim, artifact_id)
     if artifact.digest is not None:
         message = "The upload is finished: nothing can be added to it."

@@ -2,14 +2,13 @@
 
 import sqlite3
 from dataclasses import astuple, dataclass
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 
 from api_shim.store.database import Database
+from api_shim.store.lookups import Lookups, digest_of
 
 FRESH_BYTES = 32
 MOST_KEYS = 10_000
-MOST_REMEMBERED = 10_000
-"""Keys looked up since the database last changed, wrong ones included."""
 
 
 class TooManyKeysError(Exception):
@@ -36,8 +35,7 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._version = -1
-        self._found: dict[bytes, StoredKey | None] = {}
+        self._lookups = Lookups(database, self._read)
         self._any = False
 
     def close(self) -> None:
@@ -51,7 +49,7 @@ class Keys:
                 raise TooManyKeysError
             connection.execute(
                 f"INSERT INTO keys (digest, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our own names
-                (_digest(secret), *astuple(key)),
+                (digest_of(secret), *astuple(key)),
             )
         return key
 
@@ -68,38 +66,23 @@ class Keys:
 
     def exist(self) -> bool:
         """Whether one was ever made: revoking the last one opens no doors."""
-        self._look()
+        if self._lookups.look():
+            self._any = bool(self._database.query("SELECT 1 FROM keys LIMIT 1"))
         return self._any
 
     def find(self, secret: str) -> StoredKey | None:
         """None for those revoked."""
-        self._look()
-        digest = _digest(secret)
-        if digest not in self._found:
-            if len(self._found) >= MOST_REMEMBERED:
-                self._found.clear()
-            rows = self._database.query(
-                f"SELECT {COLUMNS} FROM keys WHERE digest = ? AND revoked_s IS NULL",  # noqa: S608 -- our own names
-                (digest,),
-            )
-            self._found[digest] = _key(rows[0]) if rows else None
-        return self._found[digest]
+        self.exist()
+        return self._lookups.find(secret)
 
-    def _look(self) -> None:
-        """Forget what was found before somebody else wrote to the database."""
-        version = self._database.query("PRAGMA data_version")[0][0]
-        if version != self._version:
-            self._found.clear()
-            self._any = bool(self._database.query("SELECT 1 FROM keys LIMIT 1"))
-            self._version = version
+    def _read(self, digest: bytes) -> StoredKey | None:
+        sql = f"SELECT {COLUMNS} FROM keys WHERE digest = ? AND revoked_s IS NULL"  # noqa: S608 -- our own names
+        rows = self._database.query(sql, (digest,))
+        return _key(rows[0]) if rows else None
 
 
 def key_name(secret: str) -> str:
     return f"key_{blake2b(secret.encode(errors='replace'), digest_size=6).hexdigest()}"
-
-
-def _digest(secret: str) -> bytes:
-    return sha256(secret.encode(errors="replace")).digest()
 
 
 def _key(row: sqlite3.Row) -> StoredKey:

@@ -18,7 +18,9 @@ from api_shim.store.database import Database
 from api_shim.store.deployments import Deployments
 from api_shim.store.files import Files
 from api_shim.store.keys import Keys
+from api_shim.store.logins import Logins
 from api_shim.store.migrations import NewerDatabaseError
+from api_shim.store.projects import Projects
 from api_shim.store.responses import MOST_IN_MEMORY, MOST_ON_DISK, Responses
 from api_shim.store.sandboxes import StoredSandboxes
 from api_shim.store.sealing import KEY_FILE, KEY_VARIABLE, Seal, WrongSealError
@@ -55,6 +57,11 @@ class Store:
         self.deployments = Deployments(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
+        self.projects = Projects(self.database)
+        self.logins = Logins(Database(None if directory is None else directory / DATABASE))
+        """The same; where nothing is kept, `logins_aside` are these, too."""
+        self.logins_aside = self.logins if directory is None else Logins(self.database)
+        """Where they are made and revoked."""
         if directory is not None:
             self._open(directory)
 
@@ -62,6 +69,7 @@ class Store:
         self.database.close()
         if self.keys is not None:
             self.keys.close()
+        self.logins.close()
         if self._lock is not None:
             self._lock.close()
         for forget in self._forget:

@@ -244,3 +244,52 @@ class JobHistoryList(Page):
 
 def date_of(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat()
+
+
+class Membership(BaseModel):
+    organization_id: str
+    organization_name: str
+    organization_slug: str
+    membership: int = Field(1, description="8080's number for the kind; here all are of one kind")
+
+    @classmethod
+    def of(cls, slug: str) -> Self:
+        return cls(organization_id=f"org_{slug}", organization_name=slug, organization_slug=slug)
+
+
+class MembershipList(BaseModel):
+    memberships: list[Membership]
+
+
+class ProjectBody(Body):
+    project_name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class ProjectMade(BaseModel):
+    project_id: str
+    project_slug: str
+
+
+class OlderConfig(Body):
+    """A project's file as clients up to 0.1.0a11 send it."""
+
+    entrypoint: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    cpu_mhz: Annotated[int, Field(ge=1, le=10**7)] | None = None
+    gpu_count: Annotated[int, Field(ge=0, le=1024)] | None = None
+    memory_size_mb: Megabytes | None = None
+    env_vars: dict[EnvironmentName, VariableText] | None = Field(None, max_length=MOST_VARIABLES)
+
+
+class OlderUploadBody(Body):
+    config: OlderConfig
+    artifact_metadata: ArtifactMetadata
+
+    def newer(self) -> ArtifactConfig:
+        return ArtifactConfig(
+            artifact_metadata=self.artifact_metadata,
+            entrypoint=self.config.entrypoint,
+            cpu_count=self.config.cpu_mhz,
+            gpu_count=self.config.gpu_count,
+            memory_size_mb=self.config.memory_size_mb,
+            env_vars=self.config.env_vars,
+        )

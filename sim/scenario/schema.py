@@ -352,10 +352,14 @@ class RunPlan(Section):
         return self
 
 
+ProjectSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+"""As 8080's projects are called, too."""
+
+
 class ApiKey(Section):
     """Who sends with this key, and from where."""
 
-    project: Name = Field("default", description="whose limits count")
+    project: ProjectSlug = Field("default", description="whose limits count, and whose things it sees")
     place: Name | None = Field(None, description="absent: the place of its source, else that of the listener")
     source: Name | None = Field(
         None, description="the traffic source that it stands for: connections, tenant and lengths of answers"

@@ -7,6 +7,7 @@ import pytest
 
 from api_shim.accounts.callers import Callers
 from api_shim.store import keys as store_keys
+from api_shim.store import lookups
 from api_shim.store.database import Database
 from api_shim.store.keys import Keys, TooManyKeysError
 from api_shim.store.store import DATABASE, Store
@@ -115,7 +116,7 @@ def test_keys_and_what_is_remembered_of_them_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_keys, "MOST_KEYS", 2)
-    monkeypatch.setattr(store_keys, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(lookups, "MOST_REMEMBERED", 3)
     keys = Keys(Database(tmp_path / DATABASE))
     for number in range(2):
         keys.add(f"sk-{number}", "", "p", 0)
@@ -124,5 +125,5 @@ def test_keys_and_what_is_remembered_of_them_are_bounded(
     for number in range(100):
         found = keys.find(f"sk-{number}")
         assert (found is not None) == (number < 2)
-        assert len(keys._found) <= 3
+        assert len(keys._lookups._found) <= 3
     keys.close()
