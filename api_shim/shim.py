@@ -164,6 +164,7 @@ class Shim:
             samples=ask.samples,
             priority=caller.priority if priority is None else priority,
             batch=caller.batch,
+            tier=caller.tier,
         )
         if asker.until_room is not None:
             await asker.until_room(request)

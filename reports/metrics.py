@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.columns import Columns, Floats, Ints, Mask
-from reports.record import PS_PER_S
+from reports.record import OUTCOMES, PS_PER_S
 
 PROBABILITIES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
-REJECTED = ("rejected_requests_limit", "rejected_tokens_limit", "rejected_context")
+REJECTED = tuple(outcome for outcome in OUTCOMES if outcome.startswith("rejected_"))
 
 
 @dataclass(frozen=True, slots=True)

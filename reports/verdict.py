@@ -56,6 +56,9 @@ SILENCE = 0.05
 CAUSES = {
     "rejected_requests_limit": "were rejected by the requests limit",
     "rejected_tokens_limit": "were rejected by the tokens limit",
+    "rejected_input_tokens_limit": "were rejected by the input tokens limit",
+    "rejected_output_tokens_limit": "were rejected by the output tokens limit",
+    "rejected_uncached_tokens_limit": "were rejected by the uncached tokens limit",
     "rejected_context": "were rejected because they exceed the context",
     "cancelled": "were cancelled by the caller",
     "timeout": "timed out",

@@ -56,6 +56,8 @@ class Request:
     """Its place in that conversation."""
     attempt: int = 0
     """0 for the first try; a retry is a request of its own."""
+    tier: str = ""
+    """Of its project, where limits differ by it."""
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

@@ -59,6 +59,11 @@ class RequestLengths(Spec, ABC):
         return 0
 
     @property
+    def least_prompt_tokens(self) -> int:
+        """Of the smallest request, as far as that is known."""
+        return 1
+
+    @property
     def follows_arrivals(self) -> bool:
         """The lengths are those of the rows that the arrivals replay."""
         return False
@@ -105,6 +110,10 @@ class PromptAndOutput(DrawnLengths):
     @property
     def least_tokens(self) -> int:
         return self.prompt.least_tokens + self.output.least_tokens
+
+    @property
+    def least_prompt_tokens(self) -> int:
+        return self.prompt.least_tokens
 
 
 class ProfileLengths(DrawnLengths):

@@ -43,6 +43,8 @@ class Caller:
     """Of requests that state none."""
     batch: bool = False
     """Whether it sends batch work, which has limits of its own."""
+    tier: str = ""
+    """Of its project."""
 
 
 class Callers:
@@ -164,7 +166,10 @@ class Callers:
         if holder.source is None:
             name = key_name(key)
             connections = caller_named("key", name)
-            return Caller(name, holder.project, holder.project, LIVE_SOURCE, connections, holder.place)
+            tier = holder.tier or ""
+            return Caller(
+                name, holder.project, holder.project, LIVE_SOURCE, connections, holder.place, tier=tier
+            )
         source = self._scenario.traffic[holder.source]
         app = None if source.app is None else self._scenario.apps[source.app]
         own_project = "project" in holder.model_fields_set
@@ -181,6 +186,7 @@ class Callers:
             place=holder.place or (source.place if app is None else app.place),
             priority=source.priority_of_requests,
             batch=source.batch,
+            tier=holder.tier or source.tier or "",
         )
 
     def _stranger(self, name: str) -> Caller:

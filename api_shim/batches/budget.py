@@ -5,6 +5,8 @@ from collections import defaultdict
 
 from api_shim.clocks.clock import sleep_until
 from api_shim.shim import Shim
+from sim.platform.budget import Budgets
+from sim.platform.rate_limit import wait_ps
 from traffic.request import Request
 
 
@@ -17,19 +19,15 @@ class BudgetQueue:
 
     async def until_room(self, request: Request) -> None:
         """At once for what no waiting would help, which the model then refuses."""
-        if self._shim.world.platform.gateway.admissions[request.model].batch_budget is None:
+        budgets = self._shim.world.platform.gateway.admissions[request.model].budgets
+        if budgets is None or not budgets.batch:
             return
         turn = self._turns[request.model, request.key]
         async with turn:
             clock = self._shim.clock
-            while wait_ps := self._wait_ps(request):
-                await sleep_until(clock, clock.timeline.now + wait_ps)
+            while span_ps := self._wait_ps(request, budgets):
+                await sleep_until(clock, clock.timeline.now + span_ps)
 
-    def _wait_ps(self, request: Request) -> int:
-        admission = self._shim.world.platform.gateway.admissions[request.model]
+    def _wait_ps(self, request: Request, budgets: Budgets) -> int:
         now_ps = self._shim.clock.reach()
-        limiter = admission.limiter(request, now_ps)
-        assert limiter is not None
-        tokens = admission.reservation(request)
-        waits = limiter.requests.wait_ps(now_ps, 1), limiter.tokens.wait_ps(now_ps, tokens)
-        return 0 if None in waits else max(wait for wait in waits if wait is not None)
+        return wait_ps(budgets.limiters(request, now_ps), now_ps, budgets.cost(request)) or 0

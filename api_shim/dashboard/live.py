@@ -10,7 +10,6 @@ from typing import NamedTuple
 from api_shim.shim import ServedModel, Shim
 from sim.node.node import Node
 from sim.platform.budget import Budget
-from sim.platform.rate_limit import Limiter
 from sim.platform.ticket import Ticket
 from sim.time.units import PS_PER_MS, s_of_ps
 
@@ -65,17 +64,14 @@ class LimitUse:
     owner: str
     """A project, or the name of a key."""
     model: str
-    batch: bool
-    """Whether it is what batch work spends."""
-    requests: int
-    most_requests: int
-    tokens: int
-    most_tokens: int
-    """Both in a minute."""
+    of: str
+    """`batch` for what batch work spends, the name of a tier, or empty."""
+    used: dict[str, tuple[int, int]]
+    """By quantity: what is in use, and the most."""
 
     @property
     def share(self) -> float:
-        return max(self.requests / self.most_requests, self.tokens / self.most_tokens)
+        return max(used / most for used, most in self.used.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,32 +218,19 @@ def _node_state(node: Node[Ticket], now_ps: int) -> NodeState:
 
 def _limits(shim: Shim, now_ps: int) -> Iterator[LimitUse]:
     """Those of which anything is in use."""
-    for model, batch, budget in _budgets(shim):
+    for model, of, budget in _budgets(shim):
         for owner, limiter in islice(budget.limiters.items(), MOST_LIMITERS):
             if not limiter.is_as_new(now_ps):
-                yield _limit_use(owner, model, limiter, now_ps, batch=batch)
+                used = {one.quantity: (one.meter.used(now_ps), one.meter.limit) for one in limiter.limits}
+                yield LimitUse(owner, model, of, used)
 
 
-def _budgets(shim: Shim) -> Iterator[tuple[str, bool, Budget]]:
-    """(model, whether it is that of batch work, budget)"""
+def _budgets(shim: Shim) -> Iterator[tuple[str, str, Budget]]:
+    """(model, who spends it, budget)"""
     for model in shim.models.values():
-        admission = shim.world.platform.gateway.admissions[model.name]
-        for batch, budget in ((False, admission.budget), (True, admission.batch_budget)):
-            if budget is not None:
-                yield model.id, batch, budget
-
-
-def _limit_use(owner: str, model: str, limiter: Limiter, now_ps: int, *, batch: bool) -> LimitUse:
-    requests, tokens = limiter.requests, limiter.tokens
-    return LimitUse(
-        owner=owner,
-        model=model,
-        batch=batch,
-        requests=requests.used(now_ps),
-        most_requests=requests.limit,
-        tokens=tokens.used(now_ps),
-        most_tokens=tokens.limit,
-    )
+        budgets = shim.world.platform.gateway.admissions[model.name].budgets
+        for of, budget in () if budgets is None else budgets.named():
+            yield model.id, of, budget
 
 
 def _ms(value_ps: int | None) -> float | None:

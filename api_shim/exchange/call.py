@@ -75,8 +75,7 @@ class Call:
     def rejected(self, at_ps: int, refusal: Refusal) -> None:
         self.refusal = refusal
         now_ps = self.refused_ps = self.clock.timeline.now
-        limiter = self._platform.gateway.admissions[self.request.model].limiter(self.request, now_ps)
-        self.headroom = None if limiter is None else limiter.headroom(now_ps)
+        self.headroom = self._platform.gateway.admissions[self.request.model].headroom(self.request, now_ps)
         self.ended(at_ps, "rejected")
 
     def first_token(self, at_ps: int) -> None:

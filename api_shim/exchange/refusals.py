@@ -10,6 +10,9 @@ from sim.platform.rate_limit import Refusal
 TEXT = {
     "requests": ("requests per min (RPM)", "requests"),
     "tokens": ("tokens per min (TPM)", "tokens"),
+    "input_tokens": ("input tokens per min (ITPM)", "tokens"),
+    "output_tokens": ("output tokens per min (OTPM)", "tokens"),
+    "uncached_tokens": ("uncached tokens per min", "tokens"),
 }
 
 

@@ -103,16 +103,13 @@ def _rate(tokens: int, span_ps: int) -> float:
 
 def limit_headers(headroom: Headroom | None, speed: float) -> dict[str, str]:
     """Durations are the client's: a server at twice the speed makes it wait half as long."""
-    if headroom is None:
-        return {}
-    return {
-        "x-ratelimit-limit-requests": str(headroom.limit_requests),
-        "x-ratelimit-limit-tokens": str(headroom.limit_tokens),
-        "x-ratelimit-remaining-requests": str(headroom.remaining_requests),
-        "x-ratelimit-remaining-tokens": str(headroom.remaining_tokens),
-        "x-ratelimit-reset-requests": duration(client_ms(headroom.reset_requests_ps, speed)),
-        "x-ratelimit-reset-tokens": duration(client_ms(headroom.reset_tokens_ps, speed)),
-    }
+    headers = {}
+    for quantity, room in (headroom or {}).items():
+        name = quantity.replace("_", "-")
+        headers[f"x-ratelimit-limit-{name}"] = str(room.limit)
+        headers[f"x-ratelimit-remaining-{name}"] = str(room.remaining)
+        headers[f"x-ratelimit-reset-{name}"] = duration(client_ms(room.reset_ps, speed))
+    return headers
 
 
 def retry_headers(retry_after_ps: int | None, speed: float) -> dict[str, str]:

@@ -17,6 +17,9 @@ from reports.words import PER_SECOND, PERCENT, count, share
 CAUSES = {
     "rejected_requests_limit": "Rejected: requests per minute",
     "rejected_tokens_limit": "Rejected: tokens per minute",
+    "rejected_input_tokens_limit": "Rejected: input tokens per minute",
+    "rejected_output_tokens_limit": "Rejected: output tokens per minute",
+    "rejected_uncached_tokens_limit": "Rejected: uncached tokens per minute",
     "rejected_context": "Rejected: longer than the context",
     "cancelled": "Cancelled by the caller",
     "timeout": "Timed out",

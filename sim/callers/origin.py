@@ -17,6 +17,7 @@ class Origin:
         self._cap = source.max_output_tokens
         self._stream = source.stream
         self._priority, self._batch = source.priority_of_requests, source.batch
+        self._tier = source.tier or ""
         self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
         app = None if source.app is None else scenario.apps[source.app]
         self._place = source.place if app is None else app.place
@@ -46,4 +47,5 @@ class Origin:
             self._priority,
             self._batch,
             parent,
+            tier=self._tier,
         )

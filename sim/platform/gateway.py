@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapreplace
 
-from sim.platform.budget import Budget
+from sim.platform.budget import Budgets
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Limiter, Refusal
+from sim.platform.rate_limit import Headroom, Refusal, headroom, reserve
 from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
@@ -17,22 +17,12 @@ class Admission:
     """What the gateway must know of one model to let a request at its nodes."""
 
     context_tokens: int
-    budget: Budget | None = None
+    budgets: Budgets | None = None
     """None: no limits."""
-    batch_budget: Budget | None = None
-    """What batch work spends instead; None: it has no limits."""
-    default_output_reservation_tokens: int = 0
 
-    def limiter(self, request: Request, now_ps: int) -> Limiter | None:
-        budget = self.batch_budget if request.batch else self.budget
-        return None if budget is None else budget.limiter(request, now_ps)
-
-    def reservation(self, request: Request) -> int:
-        """Tokens that the limits count until the request has ended."""
-        output = request.max_output_tokens
-        if output is None:
-            output = self.default_output_reservation_tokens
-        return request.prompt_tokens + request.samples * output
+    def headroom(self, request: Request, now_ps: int) -> Headroom | None:
+        """What is left of the limits of whoever sent `request`; None where it has none."""
+        return None if self.budgets is None else headroom(self.budgets.limiters(request, now_ps), now_ps)
 
 
 class Gateway:
@@ -82,15 +72,14 @@ class Gateway:
         if tokens > admission.context_tokens:
             self._reject(ticket, Refusal("context", admission.context_tokens, 0, tokens, None))
             return
-        limiter = admission.limiter(request, now)
-        if limiter is not None:
-            grant = limiter.reserve(now, admission.reservation(request))
+        budgets = admission.budgets
+        if budgets is not None:
+            grant = reserve(budgets.limiters(request, now), now, budgets.cost(request))
             if isinstance(grant, Refusal):
                 self._reject(ticket, grant)
                 return
             ticket.grant = grant
         ticket.admitted_ps = now
         if ticket.sink is not IGNORE:
-            headroom = None if limiter is None else limiter.headroom(now)
-            ticket.sink.admitted(now + ticket.departure.back_first_ps, headroom)
+            ticket.sink.admitted(now + ticket.departure.back_first_ps, admission.headroom(request, now))
         self._pools[request.model].serve(ticket)

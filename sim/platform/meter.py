@@ -1,20 +1,32 @@
-"""One limit per minute: how much is in use, and how long to wait for more.
+"""One limit: how much is in use, and how long to wait for more.
 
 All arithmetic is on integers, so the time that a 429 tells to wait is exact: a caller who obeys it is let in.
 """
 
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-PS_PER_MINUTE = 60 * 10**12
+from sim.time.units import PS_PER_S
+
+PS_PER_MINUTE = 60 * PS_PER_S
 
 R = TypeVar("R")
 """What a kind of meter remembers of a reservation."""
 
 
-class Meter(Protocol[R]):
-    """`limit` units per minute. Times never decrease from call to call."""
+class Rate(NamedTuple):
+    """`limit` units in each `window_ps`."""
 
     limit: int
+    window_ps: int = PS_PER_MINUTE
+    quantum_ps: int = PS_PER_S
+    """How often units come back, where they come in portions; a whole number of times in a window."""
+
+
+class Meter(Protocol[R]):
+    """Times never decrease from call to call."""
+
+    limit: int
+    """Units per window."""
 
     def used(self, now_ps: int) -> int:
         """Whole units in use, rounded up; more than `limit` where more is owed."""

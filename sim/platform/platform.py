@@ -7,7 +7,7 @@ from sim.node.kernel import Sequence
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Grant, Refusal
+from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -91,7 +91,7 @@ class Platform:
 
     def _settle(self, ticket: Ticket, grant: Grant) -> None:
         output = sum(sequence.generated for sequence in ticket.sequences)
-        grant.settle(self.env.now, ticket.request.prompt_tokens + output)
+        grant.settle(self.env.now, Cost(ticket.request.prompt_tokens, output))
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request

@@ -1,95 +1,181 @@
-"""Requests-per-minute and tokens-per-minute limits, decided together in one step: `docs/limits.md`."""
+"""Limits of requests and tokens in a window of time, decided together in one step: `docs/limits.md`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sim.platform.meter import Meter
+from sim.platform.charges import CHARGES, Charge
+from sim.platform.meter import Meter, Rate
+from sim.platform.quantised_bucket import QuantisedBucket
 from sim.platform.token_bucket import TokenBucket
 from sim.platform.window_meters import FixedWindow, SlidingWindow
 
 
 class Refusal(NamedTuple):
-    """Why the gateway said no."""
+    """Why the platform said no."""
 
     cause: str
-    """`requests`, `tokens` or `context`."""
+    """A key of `sim.platform.ticket.REJECTED`."""
     limit: int
     used: int
     requested: int
     retry_after_ps: int | None
-    """None where waiting does not help."""
+    """None where waiting does not help, or nobody knows how long."""
 
 
-class Headroom(NamedTuple):
-    """What the rate-limit headers tell; `reset` is the time until nothing is used."""
+class Room(NamedTuple):
+    """What the rate-limit headers tell of one quantity; `reset` is the time until nothing is used."""
 
-    limit_requests: int
-    remaining_requests: int
-    reset_requests_ps: int
-    limit_tokens: int
-    remaining_tokens: int
-    reset_tokens_ps: int
+    limit: int
+    remaining: int
+    reset_ps: int
 
 
-ALGORITHMS: dict[str, Callable[[int], Meter[Any]]] = {
+Headroom = dict[str, Room]
+"""By quantity, of those that are limited."""
+
+
+class Cost(NamedTuple):
+    """What limits count of a request: what it may take at most, or what it took."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    """Of the input. Nobody knows them before the request is served."""
+
+    def without_cached(self) -> "Cost":
+        return Cost(self.input_tokens - self.cached_tokens, self.output_tokens)
+
+
+NOTHING = Cost(0, 0)
+
+QUANTITIES: dict[str, Callable[[Cost], int]] = {
+    "requests": lambda _cost: 1,
+    "tokens": lambda cost: cost.input_tokens + cost.output_tokens,
+    "input_tokens": lambda cost: cost.input_tokens,
+    "output_tokens": lambda cost: cost.output_tokens,
+    "uncached_tokens": lambda cost: cost.input_tokens - cost.cached_tokens + cost.output_tokens,
+}
+"""What can be limited. Of several that refuse, the first is the cause."""
+
+ALGORITHMS: dict[str, Callable[[Rate], Meter[Any]]] = {
     "token_bucket": TokenBucket,
     "sliding_window": SlidingWindow,
     "fixed_window": FixedWindow,
+    "quantised": QuantisedBucket,
 }
-"""What makes a meter of a limit. A new one is a class and a line here: docs/extending.md."""
+"""What makes a meter of a rate. A new one is a class and a line here: docs/extending.md."""
 
 
-class Grant(NamedTuple):
-    """A request's tokens, reserved until it ends."""
+class Limit(NamedTuple):
+    """Of one quantity."""
 
-    limiter: "Limiter"
-    reservation: Any
-    reserved: int
+    quantity: str
+    amount: Callable[[Cost], int]
+    meter: Meter[Any]
+    charge: Charge
 
-    def settle(self, now_ps: int, tokens: int) -> None:
-        """Once; `tokens` is what was really processed: prompt and output."""
-        meter = self.limiter.tokens
-        meter.settle(now_ps, self.reservation, max(0, self.reserved - tokens))
-        if tokens > self.reserved:
-            meter.take(now_ps, tokens - self.reserved)
-        self.limiter.open -= 1
+    @classmethod
+    def of(
+        cls,
+        quantity: str,
+        rate: Rate,
+        algorithm: str = "token_bucket",
+        charge: str = "settled",
+        *,
+        cached_free: bool = False,
+    ) -> "Limit":
+        amount = QUANTITIES[quantity]
+        # A request counts as one when it comes, whatever becomes of it.
+        when = CHARGES["reserved" if quantity == "requests" else charge]
+        counted = (lambda cost: amount(cost.without_cached())) if cached_free else amount
+        return cls(quantity, counted, ALGORITHMS[algorithm](rate), when)
+
+    def wait_ps(self, now_ps: int, cost: Cost) -> int | None:
+        return self.meter.wait_ps(now_ps, self.charge.needs(self.amount(cost)))
+
+    def room(self, now_ps: int) -> Room:
+        meter = self.meter
+        reset_ps = meter.wait_ps(now_ps, meter.limit)  # when the whole limit would fit
+        assert reset_ps is not None
+        return Room(meter.limit, max(0, meter.limit - meter.used(now_ps)), reset_ps)
 
 
 class Limiter:
-    """Both limits of one key or project on one model."""
+    """All limits that one owner has together on one model."""
 
-    __slots__ = ("open", "requests", "tokens")
+    __slots__ = ("limits", "open")
 
-    def __init__(self, algorithm: str, requests_per_minute: int, tokens_per_minute: int) -> None:
-        meter = ALGORITHMS[algorithm]
-        self.requests: Meter[Any] = meter(requests_per_minute)
-        self.tokens: Meter[Any] = meter(tokens_per_minute)
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        self.limits = limits
         self.open = 0
         """Grants to be settled."""
 
-    def reserve(self, now_ps: int, tokens: int) -> Grant | Refusal:
-        """Take one request and `tokens` tokens, or nothing at all."""
-        waits = self.requests.wait_ps(now_ps, 1), self.tokens.wait_ps(now_ps, tokens)
-        if waits != (0, 0):
-            cause, meter, amount = (
-                ("tokens", self.tokens, tokens) if waits[0] == 0 else ("requests", self.requests, 1)
-            )
-            wait_ps = None if None in waits else max(wait for wait in waits if wait is not None)
-            return Refusal(cause, meter.limit, meter.used(now_ps), amount, wait_ps)
-        self.requests.take(now_ps, 1)
-        self.open += 1
-        return Grant(self, self.tokens.reserve(now_ps, tokens), tokens)
-
     def is_as_new(self, now_ps: int) -> bool:
         """Nothing is in use and nothing can come back: one made now would give the same answers for ever."""
-        return not (self.open or self.requests.used(now_ps) or self.tokens.used(now_ps))
-
-    def headroom(self, now_ps: int) -> Headroom:
-        return Headroom(*_headroom(self.requests, now_ps), *_headroom(self.tokens, now_ps))
+        return not (self.open or any(limit.meter.used(now_ps) for limit in self.limits))
 
 
-def _headroom(meter: Meter[Any], now_ps: int) -> tuple[int, int, int]:
-    """(limit, remaining, time until nothing is used), which is when the whole limit would fit."""
-    reset_ps = meter.wait_ps(now_ps, meter.limit)
-    assert reset_ps is not None
-    return meter.limit, max(0, meter.limit - meter.used(now_ps)), reset_ps
+class Grant(NamedTuple):
+    """What was taken of limits for a request, until it ends."""
+
+    limiters: Sequence[Limiter]
+    reserved: Cost
+    parts: Sequence[tuple[Limit, Any]]
+    """Each with what its charge remembers."""
+
+    def settle(self, now_ps: int, taken: Cost) -> None:
+        """Once."""
+        for limit, remembered in self.parts:
+            amount = limit.amount
+            limit.charge.settle(limit.meter, now_ps, remembered, amount(self.reserved), amount(taken))
+        for limiter in self.limiters:
+            limiter.open -= 1
+
+
+def reserve(limiters: Sequence[Limiter], now_ps: int, cost: Cost) -> Grant | Refusal:
+    """Take `cost` from all limits of all `limiters`, or nothing at all."""
+    limits = [limit for limiter in limiters for limit in limiter.limits]
+    refusing = [limit for limit in limits if limit.wait_ps(now_ps, cost) != 0]
+    if refusing:
+        return _refusal(refusing, now_ps, cost)
+    parts = [(limit, limit.charge.admit(limit.meter, now_ps, limit.amount(cost))) for limit in limits]
+    for limiter in limiters:
+        limiter.open += 1
+    return Grant(limiters, cost, parts)
+
+
+def wait_ps(limiters: Sequence[Limiter], now_ps: int, cost: Cost) -> int | None:
+    """Until all limits have room for `cost` if nobody else comes: 0 for at once, None for never."""
+    longest_ps = 0
+    for limiter in limiters:
+        for limit in limiter.limits:
+            span_ps = limit.wait_ps(now_ps, cost)
+            if span_ps is None:
+                return None
+            longest_ps = max(longest_ps, span_ps)
+    return longest_ps
+
+
+def headroom(limiters: Sequence[Limiter], now_ps: int) -> Headroom | None:
+    """Of each quantity that limit which has least left; None where nothing is limited."""
+    found: Headroom = {}
+    for limiter in limiters:
+        for limit in limiter.limits:
+            room, other = limit.room(now_ps), found.get(limit.quantity)
+            if other is None or room.remaining < other.remaining:
+                found[limit.quantity] = room
+    return found or None
+
+
+def _refusal(refusing: Sequence[Limit], now_ps: int, cost: Cost) -> Refusal:
+    """One that no waiting helps is the cause, else the first; the time to wait is the longest of all."""
+    waits_ps = [limit.wait_ps(now_ps, cost) for limit in refusing]
+    hopeless = None in waits_ps
+    limit = refusing[waits_ps.index(None) if hopeless else 0]
+    return Refusal(
+        limit.quantity,
+        limit.meter.limit,
+        limit.meter.used(now_ps),
+        limit.amount(cost),
+        None if hopeless else max(span_ps for span_ps in waits_ps if span_ps is not None),
+    )

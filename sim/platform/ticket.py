@@ -14,6 +14,9 @@ from traffic.request import Request
 REJECTED = {
     "requests": "rejected_requests_limit",
     "tokens": "rejected_tokens_limit",
+    "input_tokens": "rejected_input_tokens_limit",
+    "output_tokens": "rejected_output_tokens_limit",
+    "uncached_tokens": "rejected_uncached_tokens_limit",
     "context": "rejected_context",
 }
 """Outcomes in the record, by the cause of a refusal."""

@@ -5,7 +5,7 @@ from the top. So a layer and those under it together are the lowest level since 
 the most that may come back: the rest has refilled meanwhile, and was there for others to take.
 """
 
-from sim.platform.meter import PS_PER_MINUTE
+from sim.platform.meter import Rate
 
 
 class Layer:
@@ -39,34 +39,34 @@ class Layer:
 
 
 class TokenBucket:
-    """Holds a minute's worth and refills linearly: what OpenAI's 429 messages imply.
+    """Holds a window's worth and refills linearly: what OpenAI's 429 messages imply, of a minute.
 
     Between top and ground every layer holds something and has open reservations: there are never more layers
     than those, and each is emptied once.
     """
 
-    __slots__ = ("_at_ps", "_ground", "_top", "_used", "limit")
+    __slots__ = ("_at_ps", "_ground", "_top", "_used", "_window_ps", "limit")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._used = 0  # in units of 1/PS_PER_MINUTE, so that a refill of `limit` per minute is an integer
+    def __init__(self, rate: Rate) -> None:
+        self.limit, self._window_ps = rate.limit, rate.window_ps
+        self._used = 0  # in units of 1/_window_ps, so that a refill of `limit` per window is an integer
         self._at_ps = 0
         self._ground, self._top = Layer(), Layer()
         self._top.put_under(self._ground)  # a ring, of which ground is never asked for what is below
 
     def used(self, now_ps: int) -> int:
-        return -(-self._refill(now_ps) // PS_PER_MINUTE)
+        return -(-self._refill(now_ps) // self._window_ps)
 
     def wait_ps(self, now_ps: int, amount: int) -> int | None:
         if amount > self.limit:
             return None
-        excess = self._refill(now_ps) + (amount - self.limit) * PS_PER_MINUTE
+        excess = self._refill(now_ps) + (amount - self.limit) * self._window_ps
         return max(0, -(-excess // self.limit))
 
     def take(self, now_ps: int, amount: int) -> None:
         self._refill(now_ps)
-        self._used += amount * PS_PER_MINUTE
-        self._top.units += amount * PS_PER_MINUTE
+        self._used += amount * self._window_ps
+        self._top.units += amount * self._window_ps
 
     def reserve(self, now_ps: int, amount: int) -> Layer:
         self.take(now_ps, amount)
@@ -78,7 +78,7 @@ class TokenBucket:
 
     def settle(self, now_ps: int, reservation: Layer, unused: int) -> None:
         self._refill(now_ps)
-        self._drain(reservation.place(), unused * PS_PER_MINUTE)
+        self._drain(reservation.place(), unused * self._window_ps)
         layer = reservation.place()
         layer.open -= 1
         if not layer.open and layer is not self._ground:

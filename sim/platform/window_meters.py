@@ -1,16 +1,16 @@
-"""Limits that count what was taken in a minute. What goes beyond the limit is owed and paid first.
+"""Limits that count what was taken in a window. What goes beyond the limit is owed and paid first.
 
-A reservation can turn out too small long after its minute, when the use is past preventing. It must count all
+A reservation can turn out too small long after its window, when the use is past preventing. It must count all
 the same, or small reservations would lift the limit: the excess is charged when it becomes known.
 """
 
 from collections import deque
 
-from sim.platform.meter import PS_PER_MINUTE
+from sim.platform.meter import Rate
 
 
 class Charge:
-    """An amount that counts for sixty seconds."""
+    """An amount that counts for one window."""
 
     __slots__ = ("amount", "at_ps")
 
@@ -20,16 +20,16 @@ class Charge:
 
 
 class SlidingWindow:
-    """At most `limit` in any sixty seconds, debts included: they are charged as older charges expire.
+    """At most `limit` in any window, debts included: they are charged as older charges expire.
 
-    While anything is owed the window is full. Holds one charge for each request of the last minute, and one
+    While anything is owed the window is full. Holds one charge for each request of the last window, and one
     for each payment.
     """
 
-    __slots__ = ("_charged", "_charges", "_owed", "limit")
+    __slots__ = ("_charged", "_charges", "_owed", "_window_ps", "limit")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, rate: Rate) -> None:
+        self.limit, self._window_ps = rate.limit, rate.window_ps
         self._charges: deque[Charge] = deque()
         self._charged = 0
         self._owed = 0
@@ -44,13 +44,13 @@ class SlidingWindow:
         excess = self.used(now_ps) + amount - self.limit
         if excess <= 0:
             return 0
-        # While something is owed, each charge is followed by one of the same size a minute later: the window
+        # While something is owed, each charge is followed by one of the same size a window later: the window
         # repeats itself, and lets go of `limit` per round.
         rounds, excess = divmod(excess - 1, self.limit)
         for charge in self._charges:
             excess -= charge.amount
             if excess < 0:
-                return charge.at_ps + (rounds + 1) * PS_PER_MINUTE - now_ps
+                return charge.at_ps + (rounds + 1) * self._window_ps - now_ps
         raise AssertionError("the charges sum up to what is used")
 
     def take(self, now_ps: int, amount: int) -> None:
@@ -64,9 +64,9 @@ class SlidingWindow:
         return self._charge(now_ps, amount)
 
     def settle(self, now_ps: int, reservation: Charge, unused: int) -> None:
-        """Within its sixty seconds a charge becomes what was used; after them nothing is left of it."""
+        """Within its window a charge becomes what was used; after it nothing is left of it."""
         self._expire(now_ps)
-        if reservation.at_ps > now_ps - PS_PER_MINUTE:
+        if reservation.at_ps > now_ps - self._window_ps:
             reservation.amount -= unused
             self._charged -= unused
             self._pay(now_ps)
@@ -86,36 +86,36 @@ class SlidingWindow:
     def _expire(self, now_ps: int) -> None:
         self._repeat(now_ps)
         charges = self._charges
-        while charges and charges[0].at_ps <= now_ps - PS_PER_MINUTE:
+        while charges and charges[0].at_ps <= now_ps - self._window_ps:
             charge = charges.popleft()
             self._charged -= charge.amount
-            self._pay(charge.at_ps + PS_PER_MINUTE)
+            self._pay(charge.at_ps + self._window_ps)
 
     def _repeat(self, now_ps: int) -> None:
         """Whole rounds that only paid debts, at once: however long nobody asked, and however much is owed."""
         if self._owed < self.limit:
             return
-        rounds = min(self._owed // self.limit, (now_ps - self._charges[-1].at_ps) // PS_PER_MINUTE)
+        rounds = min(self._owed // self.limit, (now_ps - self._charges[-1].at_ps) // self._window_ps)
         if rounds:
-            later_ps = rounds * PS_PER_MINUTE
+            later_ps = rounds * self._window_ps
             self._charges = deque(Charge(charge.at_ps + later_ps, charge.amount) for charge in self._charges)
             self._owed -= rounds * self.limit
 
 
 class FixedWindow:
-    """At most `limit` in a minute of the clock; the next minute begins with what went beyond, not with 0."""
+    """At most `limit` in a window of the clock; the next one begins with what went beyond, not with 0."""
 
-    __slots__ = ("_minute", "_used", "limit")
+    __slots__ = ("_number", "_used", "_window_ps", "limit")
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._minute = 0
+    def __init__(self, rate: Rate) -> None:
+        self.limit, self._window_ps = rate.limit, rate.window_ps
+        self._number = 0  # of the window that was looked at last
         self._used = 0
 
     def used(self, now_ps: int) -> int:
-        minute = now_ps // PS_PER_MINUTE
-        self._used = max(0, self._used - (minute - self._minute) * self.limit)
-        self._minute = minute
+        number = now_ps // self._window_ps
+        self._used = max(0, self._used - (number - self._number) * self.limit)
+        self._number = number
         return self._used
 
     def wait_ps(self, now_ps: int, amount: int) -> int | None:
@@ -124,19 +124,19 @@ class FixedWindow:
         excess = self.used(now_ps) + amount - self.limit
         if excess <= 0:
             return 0
-        minutes = -(-excess // self.limit)
-        return minutes * PS_PER_MINUTE - now_ps % PS_PER_MINUTE
+        windows = -(-excess // self.limit)
+        return windows * self._window_ps - now_ps % self._window_ps
 
     def take(self, now_ps: int, amount: int) -> None:
         self._used = self.used(now_ps) + amount
 
     def reserve(self, now_ps: int, amount: int) -> int:
-        """The number of the minute."""
+        """The number of the window."""
         self.take(now_ps, amount)
-        return self._minute
+        return self._number
 
     def settle(self, now_ps: int, reservation: int, unused: int) -> None:
-        """Within its minute a reservation becomes what was used; later it stays as it was."""
+        """Within its window a reservation becomes what was used; later it stays as it was."""
         used = self.used(now_ps)
-        if reservation == self._minute:
+        if reservation == self._number:
             self._used = used - unused

@@ -208,7 +208,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     """Validate SCENARIO and all its variants without running anything, and say what a run would take."""
     from reports.words import plural
     from sim.run.estimate import estimate, require_fitting
-    from sim.scenario.check import trace_notes
+    from sim.scenario.check import limit_notes, trace_notes
 
     plan = load(scenario, settings)
     base = plan.base
@@ -220,7 +220,9 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
         f"{plural(base.run.replications, 'replication')} of {base.run.horizon_s:g} s."
     )
     typer.echo(f"{expected.sentence()}.")
-    for note in dict.fromkeys(note for variant in plan.variants.values() for note in trace_notes(variant)):
+    for note in dict.fromkeys(
+        note for variant in plan.variants.values() for note in (*trace_notes(variant), *limit_notes(variant))
+    ):
         typer.echo(f"Note: {note}")
 
 

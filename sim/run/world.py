@@ -17,15 +17,13 @@ from sim.node.node import Node
 from sim.node.prefills import PREFILLS
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
-from sim.platform.budget import Budget
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Limiter
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
-from sim.scenario.schema import Batching, Limits, Model, Rates, Scenario, Source
+from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
@@ -119,7 +117,6 @@ class World:
         run = self.scenario.run
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
-        limits_of = model.limits
         self.kv_blocks[name] = limits.kv_blocks
         pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
         for index in range(model.nodes):
@@ -127,11 +124,7 @@ class World:
         self.platform.pools[name] = pool
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
-            budget=_budget(limits_of, limits_of),
-            batch_budget=None if limits_of is None else _budget(limits_of, limits_of.batch),
-            default_output_reservation_tokens=(
-                0 if limits_of is None else limits_of.default_output_reservation_tokens
-            ),
+            budgets=None if model.limits is None else model.limits.budgets(),
         )
 
     def _make_node(
@@ -262,11 +255,3 @@ class World:
             for row in zip(*(column.tolist() for column in gaps.bins()), strict=True):
                 recorder.add((code, *row))
         return recorder
-
-
-def _budget(limits: Limits | None, rates: Rates | None) -> Budget | None:
-    """`rates` by the algorithm and for whom the limits say."""
-    if limits is None or rates is None:
-        return None
-    algorithm, requests, tokens = limits.algorithm, rates.requests_per_minute, rates.tokens_per_minute
-    return Budget(lambda: Limiter(algorithm, requests, tokens), per_key=limits.scope == "key")

@@ -1,8 +1,10 @@
 """What a schema cannot see: names that must exist, sizes that must fit, horizons that must suffice."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
+from sim.platform.rate_limit import QUANTITIES, Cost
 from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Model, Scenario, Source
@@ -21,6 +23,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _names(scenario)
     yield from _sizes(scenario)
     yield from _lengths(scenario)
+    yield from _impossible_limits(scenario)
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
     yield from _warm_up(scenario)
 
@@ -108,6 +111,58 @@ def _lengths(scenario: Scenario) -> Iterator[Problem]:
                 (*at, "lengths"),
                 f"every request of `{name}` has at least {least:,} tokens, and its model takes {context:,}",
             )
+
+
+def _impossible_limits(scenario: Scenario) -> Iterator[Problem]:
+    """Limits that refuse all requests of a source for good."""
+    for name, source in scenario.traffic.items():
+        for fit in _fits(scenario, source):
+            least = fit.amount(source.lengths.least_prompt_tokens)
+            if least > fit.limit:
+                yield Problem(
+                    ("models", target_model(scenario, source), "limits"),
+                    f"no request of `{name}` ever fits {fit.words}: each counts as {least:,} or more; "
+                    f"raise the limit, or lower what is reserved (max_output_tokens, "
+                    f"default_output_reservation_tokens)",
+                )
+
+
+def limit_notes(scenario: Scenario) -> Iterator[str]:
+    """Which requests, of those that the context takes, a limit refuses for good."""
+    for name, source in scenario.traffic.items():
+        model = target_model(scenario, source)
+        for fit in _fits(scenario, source):
+            longest = scenario.models[model].context_tokens - 1
+            if fit.amount(longest) > fit.limit:
+                most = longest - (fit.amount(longest) - fit.limit)
+                yield f"requests of `{name}` with more than {most:,} prompt tokens never fit {fit.words}."
+
+
+class _Fit(NamedTuple):
+    """One limit, as the requests of a source meet it."""
+
+    limit: int
+    words: str
+    amount: Callable[[int], int]
+    """What a request with so many prompt tokens counts as when it is let in."""
+
+
+def _fits(scenario: Scenario, source: Source) -> Iterator[_Fit]:
+    model = target_model(scenario, source)
+    limits = scenario.models[model].limits
+    if limits is None or limits.charge == "actual":
+        return  # a request is let in while anything is left
+    output = source.max_output_tokens or limits.default_output_reservation_tokens
+    for shared, rates in limits.sets(tier=source.tier, batch=source.batch):
+        for quantity, rate in shared.rates(rates).items():
+            words = (
+                f"`{quantity}_per_minute` of `{model}`, {rate.limit:,} in a window of {shared.window_s:g} s"
+            )
+            yield _Fit(rate.limit, words, partial(_amount, quantity, output))
+
+
+def _amount(quantity: str, output_tokens: int, prompt_tokens: int) -> int:
+    return QUANTITIES[quantity](Cost(prompt_tokens, output_tokens))
 
 
 def trace_notes(scenario: Scenario) -> Iterator[str]:

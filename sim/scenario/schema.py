@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     field_validator,
@@ -23,15 +21,13 @@ from hwmodels.node_hardware import NodeHardware
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
-from sim.platform.rate_limit import ALGORITHMS
+from sim.scenario.limits import Limits
+from sim.scenario.section import Name, Section, Text
 from traffic.clients import Clients
 from traffic.lengths import Length
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
 from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
 from traffic.workload import Workload
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-Text = Annotated[str, StringConstraints(max_length=1000)]
 
 PS_IN_MS = 1e-9
 """A picosecond: no time of a record is shorter, but 0."""
@@ -41,10 +37,6 @@ MAX_MS = 86_400_000
 
 if TYPE_CHECKING:
     from sim.node.queue_orders import QueueOrder
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _queue_orders() -> "Mapping[str, QueueOrder]":
@@ -135,26 +127,6 @@ def _routing_policies() -> Mapping[str, object]:
     from sim.platform.routing import ROUTING  # noqa: PLC0415 -- with SimPy, 4 % of the time to load a scenario
 
     return ROUTING
-
-
-class Rates(Section):
-    requests_per_minute: int = Field(ge=1, le=1_000_000_000)
-    tokens_per_minute: int = Field(ge=1, le=1_000_000_000_000)
-
-
-class Limits(Rates):
-    algorithm: Annotated[str, KeyOf(ALGORITHMS)] = "token_bucket"
-    scope: Literal["project", "key"] = Field("project", description="who shares one limit")
-    default_output_reservation_tokens: int = Field(
-        512,
-        ge=0,
-        le=MAX_TOKENS,
-        description="reserved for the output of a request that states no maximum (assumed)",
-    )
-    batch: Rates | None = Field(
-        None,
-        description="of batch work instead, by the same algorithm and scope; absent: it has none",
-    )
 
 
 class Model(Section):
@@ -253,6 +225,9 @@ class Source(Workload):
         le=LEAST_PRIORITY,
         description=f"the lower goes first where a model's `batching.queue` looks at it; absent: "
         f"{INTERACTIVE_PRIORITY}, or {BATCH_PRIORITY} of a `batch`",
+    )
+    tier: Name | None = Field(
+        None, description="of its projects, where a model's `limits` have `tiers` or are shared by tier"
     )
     timeout_s: float | None = Field(
         None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"
@@ -360,6 +335,7 @@ class ApiKey(Section):
     """Who sends with this key, and from where."""
 
     project: ProjectSlug = Field("default", description="whose limits count, and whose things it sees")
+    tier: Name | None = Field(None, description="of the project; absent: that of its source")
     place: Name | None = Field(None, description="absent: the place of its source, else that of the listener")
     source: Name | None = Field(
         None, description="the traffic source that it stands for: connections, tenant and lengths of answers"

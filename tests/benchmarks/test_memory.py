@@ -77,7 +77,10 @@ def held(world: World) -> dict[str, int]:
         "tickets": len(platform.inside),
         "links": len(platform.links),
         "limiters": sum(
-            len(one.budget.limiters) for one in platform.gateway.admissions.values() if one.budget
+            len(budget.limiters)
+            for one in platform.gateway.admissions.values()
+            if one.budgets
+            for _, budget in one.budgets.named()
         ),
         "tenants": len(platform.records.labels.vocabulary()["tenant"]),
         "rows": len(platform.records.arrays("number")["number"]),

@@ -117,6 +117,7 @@ WHERE: dict[str, tuple[str, Any]] = {
             "batch": {"requests_per_minute": 60, "tokens_per_minute": 6000},
         },
     ),
+    "SharedRates": ("models.m.limits", {"tokens_per_minute": 6000, "also": [{"requests_per_minute": 60}]}),
     "Model": ("models.m", None),
     "NetworkSection": ("network", None),
     "PrecisionSection": ("run.precision", {"max_replications": 3}),
@@ -129,6 +130,7 @@ WHERE: dict[str, tuple[str, Any]] = {
 
 INSIDE = {
     "Rates": "batch",
+    "SharedRates": "also.0",
     "Resample": "resample",
     "OnOffCurve": "rate",
     "RateSegment": "rate.segments.0",
@@ -142,6 +144,8 @@ TABLED: dict[str, Any] = {f"models.m.hardware.{term}": None for term in ROOFLINE
 TABLED |= {"models.m.batching": {"max_num_batched_tokens": 1}}
 RARE = {"traffic.s.arrivals.rate_per_s": 1e-5, "traffic.u.arrivals.rate_per_s": 1e-6}
 BESIDE: dict[str, dict[str, Any]] = {
+    "Limits.quantum_s least": {"models.m.limits.algorithm": "quantised"},
+    "Limits.quantum_s most": {"models.m.limits.algorithm": "quantised", "models.m.limits.window_s": 86400.0},
     "RunPlan.horizon_s most": RARE,
     "RunPlan.warm_up_s most": RARE,
     "PrecisionSection.relative least": {"run.replications": 2},

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.platform.meter import PS_PER_MINUTE
-from sim.platform.rate_limit import ALGORITHMS, Grant, Limiter, Refusal
+from sim.platform.rate_limit import ALGORITHMS, Refusal
 from tests.support.limit_oracles import ORACLES, Entry
+from tests.support.limiting import Let, Owner
 
 S = 10**12
 LIMIT = 60
@@ -45,7 +46,7 @@ algorithms = pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 
 
 class Open(NamedTuple):
-    grant: Grant
+    grant: Let
     entry: Entry
 
 
@@ -53,7 +54,7 @@ class Open(NamedTuple):
 @settings(max_examples=400)
 @given(stories)
 def test_a_limiter_admits_and_counts_what_its_whole_history_says(algorithm: str, story: list[Step]) -> None:
-    limiter, oracle = Limiter(algorithm, MANY, LIMIT), ORACLES[algorithm](LIMIT)
+    limiter, oracle = Owner(algorithm, MANY, LIMIT), ORACLES[algorithm](LIMIT)
     now, waiting = 0, list[Open]()
     for step in story:
         now += step.gap_ps
@@ -65,14 +66,14 @@ def test_a_limiter_admits_and_counts_what_its_whole_history_says(algorithm: str,
         else:
             fits = oracle.admits(now, step.tokens)
             answer = limiter.reserve(now, step.tokens)
-            assert isinstance(answer, Grant) == fits
-            if isinstance(answer, Grant):
+            assert isinstance(answer, Let) == fits
+            if isinstance(answer, Let):
                 waiting.append(Open(answer, oracle.reserve(now, step.tokens)))
             else:
                 assert answer.used == ceil(oracle.in_use(now))
         in_use = ceil(oracle.in_use(now))
         assert limiter.tokens.used(now) == in_use
-        assert limiter.headroom(now).remaining_tokens == max(0, LIMIT - in_use)
+        assert limiter.room(now).remaining == max(0, LIMIT - in_use)
 
 
 class Taken(NamedTuple):
@@ -93,8 +94,8 @@ class Taken(NamedTuple):
 
 def admissions(algorithm: str, story: list[Step]) -> list[list[tuple[int, int]]]:
     """For each admission what passed until then, itself included, as known at that time."""
-    limiter, now = Limiter(algorithm, MANY, LIMIT), 0
-    taken, unsettled, seen = list[Taken](), list[tuple[Grant, Taken]](), []
+    limiter, now = Owner(algorithm, MANY, LIMIT), 0
+    taken, unsettled, seen = list[Taken](), list[tuple[Let, Taken]](), []
     for step in story:
         now += step.gap_ps
         if step.settles is not None and unsettled:
@@ -102,7 +103,7 @@ def admissions(algorithm: str, story: list[Step]) -> list[list[tuple[int, int]]]
             grant.settle(now, step.tokens)
             request.settled.append((now, step.tokens))
         answer = limiter.reserve(now, min(step.tokens, LIMIT))
-        if isinstance(answer, Grant):
+        if isinstance(answer, Let):
             request = Taken(now, min(step.tokens, LIMIT), [])
             taken.append(request)
             unsettled.append((answer, request))
@@ -144,22 +145,22 @@ def test_a_fixed_window_passes_its_limit_in_any_minutes_of_the_clock(story: list
 def test_whoever_waits_as_told_is_let_in_and_a_picosecond_earlier_is_not(
     algorithm: str, story: list[Step], tokens: int
 ) -> None:
-    limiter, now = Limiter(algorithm, MANY, LIMIT), 0
-    grants = list[Grant]()
+    limiter, now = Owner(algorithm, MANY, LIMIT), 0
+    grants = list[Let]()
     for step in story:
         now += step.gap_ps
         if step.settles is not None and grants:
             grants.pop(step.settles % len(grants)).settle(now, step.tokens)
-        elif isinstance(answer := limiter.reserve(now, min(step.tokens, LIMIT)), Grant):
+        elif isinstance(answer := limiter.reserve(now, min(step.tokens, LIMIT)), Let):
             grants.append(answer)
     refusal = limiter.reserve(now, tokens)
     if isinstance(refusal, Refusal):
         assert refusal.retry_after_ps is not None
         assert refusal.retry_after_ps >= 1
-        headroom, now = limiter.headroom(now), now + refusal.retry_after_ps
-        assert headroom.reset_tokens_ps >= refusal.retry_after_ps
+        room, now = limiter.room(now), now + refusal.retry_after_ps
+        assert room.reset_ps >= refusal.retry_after_ps
         assert isinstance(limiter.reserve(now - 1, tokens), Refusal)
-        assert isinstance(limiter.reserve(now, tokens), Grant)
+        assert isinstance(limiter.reserve(now, tokens), Let)
 
 
 @algorithms
@@ -167,13 +168,13 @@ def test_whoever_waits_as_told_is_let_in_and_a_picosecond_earlier_is_not(
 def test_when_the_reset_is_over_nothing_is_used_and_not_a_picosecond_earlier(
     algorithm: str, story: list[Step]
 ) -> None:
-    limiter, now = Limiter(algorithm, MANY, LIMIT), 0
+    limiter, now = Owner(algorithm, MANY, LIMIT), 0
     for step in story:
         now += step.gap_ps
         answer = limiter.reserve(now, min(step.tokens, LIMIT))
-        if isinstance(answer, Grant) and step.settles is not None:
+        if isinstance(answer, Let) and step.settles is not None:
             answer.settle(now, step.tokens)
-    headroom = limiter.headroom(now)
-    if headroom.reset_tokens_ps:
-        assert limiter.headroom(now + headroom.reset_tokens_ps - 1).remaining_tokens < LIMIT
-    assert limiter.headroom(now + headroom.reset_tokens_ps).remaining_tokens == LIMIT
+    room = limiter.room(now)
+    if room.reset_ps:
+        assert limiter.room(now + room.reset_ps - 1).remaining < LIMIT
+    assert limiter.room(now + room.reset_ps).remaining == LIMIT

@@ -11,15 +11,16 @@ from sim.node.node import Node
 from sim.node.prefills import PREFILLS
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
-from sim.platform.budget import Budget
+from sim.platform.budget import Budget, Budgets
 from sim.platform.gateway import Admission
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Headroom, Limiter, Refusal
+from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Sink, Ticket
 from sim.time.streams import stream
 from sim.time.timeline import Alarm, Timeline
+from tests.support.limiting import Owner
 from traffic.request import Request
 
 MS = 10**9
@@ -196,18 +197,21 @@ def make_bench(
         pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order()))
     platform.gateway.admissions["m"] = Admission(
         context,
-        _budget(algorithm, limits),
-        _budget(algorithm, batch_limits),
-        default_output_reservation_tokens=10,
+        Budgets(
+            interactive=_budget(algorithm, limits),
+            batch=_budget(algorithm, batch_limits),
+            default_output_reservation_tokens=10,
+        ),
     )
     return Bench(env, platform, link)
 
 
-def _budget(algorithm: str, limits: tuple[int, int] | None) -> Budget | None:
-    return None if limits is None else Budget(lambda: Limiter(algorithm, *limits))
+def _budget(algorithm: str, limits: tuple[int, int] | None) -> tuple[Budget, ...]:
+    return () if limits is None else (Budget(lambda: Owner(algorithm, *limits)),)
 
 
-def limiters_of(bench: Bench) -> dict[str, Limiter]:
+def limiters_of(bench: Bench) -> dict[str, Owner]:
     """Of interactive requests, by project."""
-    budget = bench.platform.gateway.admissions["m"].budget
-    return {} if budget is None else budget.limiters
+    budgets = bench.platform.gateway.admissions["m"].budgets
+    limiters = budgets.interactive[0].limiters if budgets and budgets.interactive else {}
+    return {owner: limiter for owner, limiter in limiters.items() if isinstance(limiter, Owner)}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from sim.platform.meter import PS_PER_MINUTE
+from tests.support.limiting import QUANTUM_PS
 
 
 @dataclass
@@ -112,4 +113,21 @@ class Fixed(History):
         return Fraction(taken)
 
 
-ORACLES = {"token_bucket": Bucket, "sliding_window": Sliding, "fixed_window": Fixed}
+class Quantised(Bucket):
+    """The same, of what happened at the beginnings of the quanta."""
+
+    def reserve(self, now_ps: int, amount: int) -> Entry:
+        return super().reserve(_turn_ps(now_ps), amount)
+
+    def settle(self, now_ps: int, entry: Entry, used: int) -> None:
+        super().settle(_turn_ps(now_ps), entry, used)
+
+    def in_use(self, now_ps: int) -> Fraction:
+        return super().in_use(_turn_ps(now_ps))
+
+
+def _turn_ps(now_ps: int) -> int:
+    return now_ps // QUANTUM_PS * QUANTUM_PS
+
+
+ORACLES = {"token_bucket": Bucket, "sliding_window": Sliding, "fixed_window": Fixed, "quantised": Quantised}

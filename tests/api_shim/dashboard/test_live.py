@@ -42,7 +42,7 @@ def test_limits_in_use_are_listed_and_those_that_are_not_are_left_out(make: Make
     for expected in (200, 200, 429):
         assert wire.ask(body=chat(max_tokens=4)).status == expected
     (use,) = view.moment().limits
-    assert (use.requests, use.most_requests, use.most_tokens, use.share) == (2, 2, 1000, 1.0)
+    assert (use.used["requests"], use.used["tokens"][1], use.share) == ((2, 2), 1000, 1.0)
     assert view.moment().models[0].refused == {"requests": 1}
     wire.platform.run(asyncio.sleep(61))
     assert view.moment().limits == []
@@ -56,7 +56,7 @@ def test_of_many_keys_some_are_looked_at_and_the_fullest_shown(make: MakeWire) -
     wire.ask(body=chat(max_tokens=1), key="sk-100")
     now = LiveView(wire.platform.shim).moment()
     assert (len(now.limits), now.limits_in_use, now.limits_unseen) == (MOST_OWNERS, MOST_LIMITERS, 5)
-    assert [use.requests for use in now.limits] == [2] + [1] * (MOST_OWNERS - 1)
+    assert [use.used["requests"][0] for use in now.limits] == [2] + [1] * (MOST_OWNERS - 1)
 
 
 def test_rates_are_of_the_last_ten_seconds_of_whoever_looks() -> None:

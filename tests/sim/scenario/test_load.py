@@ -198,7 +198,48 @@ SLIPS = [
     # Missing
     ("    context_tokens: 25000\n", "", 3, "`models.llama.context_tokens` is missing"),
     ("run:\n  horizon_s: 100\n  warm_up_s: 10\n", "", 1, "`run` is missing"),
-    ("requests_per_minute: 250, ", "", 10, "`models.llama.limits.requests_per_minute` is missing"),
+    (
+        "{requests_per_minute: 250, tokens_per_minute: 100000}",
+        "{scope: key}",
+        10,
+        "`models.llama.limits`: a limit needs at least one of `requests_per_minute`, `tokens_per_minute`, ",
+    ),
+    (
+        "requests_per_minute: 250, ",
+        "requests_per_minute: 250, window_s: 10, ",
+        10,
+        "`models.llama.limits`: `requests_per_minute: 250` are 41.6667 in a window of 10 s: choose them so ",
+    ),
+    (
+        "requests_per_minute: 250, ",
+        "algorithm: quantised, ",
+        10,
+        "`models.llama.limits`: `quantised` needs `quantum_s`: how often a portion of the limit comes back",
+    ),
+    (
+        "requests_per_minute: 250, ",
+        "quantum_s: 1, ",
+        10,
+        "`models.llama.limits`: `quantum_s` means nothing to `token_bucket`: state `algorithm: quantised`",
+    ),
+    (
+        "requests_per_minute: 250, ",
+        "algorithm: quantised, quantum_s: 7, ",
+        10,
+        "`models.llama.limits`: a window of 60 s does not hold a whole number of quanta of 7 s",
+    ),
+    (
+        "tokens_per_minute: 100000",
+        "tokens_per_minute: 512",
+        10,
+        "no request of `chat` ever fits `tokens_per_minute` of `llama`, 512 in a window of 60 s: ",
+    ),
+    (
+        "tokens_per_minute: 100000",
+        "output_tokens_per_minute: 511",
+        10,
+        "no request of `chat` ever fits `output_tokens_per_minute` of `llama`, 511 in a window",
+    ),
     ("    app: agent\n", "", 19, "`traffic.chat`: a source names either `model` or `app`"),
     (
         "app: agent",
