@@ -186,18 +186,19 @@ class LiveView:
 
 
 def _model_state(shim: Shim, model: ServedModel, most_running: int, now_ps: int) -> ModelState:
-    nodes = [_node_state(node, now_ps) for node in shim.world.platform.pools[model.name].nodes]
+    pool = shim.world.platform.pools[model.name]
+    nodes = {node.index: _node_state(node, now_ps) for node in pool.nodes}
     tally = shim.metrics.tallies[model.id]
     ttft = tally.histograms["time_to_first_token_seconds"]
     return ModelState(
         id=model.id,
         most_running=most_running,
         kv_blocks=shim.world.kv_blocks[model.name],
-        nodes=nodes[:MOST_NODES],
-        node_count=len(nodes),
-        running=sum(node.running for node in nodes),
-        waiting=sum(node.waiting for node in nodes),
-        kv_blocks_used=sum(node.kv_blocks_used for node in nodes),
+        nodes=[nodes.get(i) or NodeState(i, 0, 0, 0, 0) for i in range(min(MOST_NODES, pool.size))],
+        node_count=pool.size,
+        running=sum(node.running for node in nodes.values()),
+        waiting=sum(node.waiting for node in nodes.values()),
+        kv_blocks_used=sum(node.kv_blocks_used for node in nodes.values()),
         answered=sum(tally.answered.values()),
         refused=dict(tally.refused),
         ttft_p50_ms=_ms(ttft.quantile(0.5)),

@@ -168,9 +168,10 @@ class Metrics(Collector):
         cache = GaugeMetricFamily("vllm:kv_cache_usage_perc", "Share of the KV blocks, 0 to 1.", labels=MODEL)
         preempted = CounterMetricFamily("vllm:num_preemptions", "Sequences preempted.", labels=MODEL)
         for model in self._shim.models.values():
-            nodes = world.platform.pools[model.name].nodes
+            pool = world.platform.pools[model.name]
+            nodes = pool.nodes
             kernels = [node.kernel for node in nodes]
-            blocks = world.kv_blocks[model.name] * len(kernels)
+            blocks = world.kv_blocks[model.name] * pool.size
             batch = sum(kernel.running for kernel in kernels)
             running.add_metric([model.id], batch)
             waiting.add_metric([model.id], max(0, sum(node.outstanding for node in nodes) - batch))

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.node.progression import steps_within
-
 Ints = NDArray[np.int64]
 
 FINE_BITS = 9
@@ -90,16 +88,14 @@ class GapCounts:
         crossing = ~outside & ((started + first_ps < self._start_ps) | (ended >= self._end_ps))
         if not (outside.any() or crossing.any()):
             return rows
-        cut = [self._cut(*row) for row in rows[crossing].tolist()]
-        parts = np.array([row for row in cut if row[1]], np.int64).reshape(-1, COLUMNS)
-        return np.concatenate([rows[~outside & ~crossing], parts])
+        parts = self._cut(rows[crossing])
+        return np.concatenate([rows[~outside & ~crossing], parts[parts[:, 1] > 0]])
 
-    def _cut(self, started: int, steps: int, first_ps: int, slope_ps: int, gaps: int) -> tuple[int, ...]:
-        before, until = (
-            min(steps, steps_within(max(edge_ps - 1 - started, 0), first_ps, slope_ps))
-            for edge_ps in (self._start_ps, self._end_ps)
-        )
-        return started, until - before, first_ps + slope_ps * before, slope_ps, gaps
+    def _cut(self, rows: Ints) -> Ints:
+        """A row each, of the steps that end inside, which may be none."""
+        started, _, first_ps, slope_ps, gaps = rows.T
+        before, until = (_steps_before(edge_ps, rows) for edge_ps in (self._start_ps, self._end_ps))
+        return np.column_stack([started, until - before, first_ps + slope_ps * before, slope_ps, gaps])
 
     def _count_whole(self, rows: Ints) -> None:
         """Rows whose durations all fall in one bin."""
@@ -129,6 +125,19 @@ class GapCounts:
         bins = _bin_of(durations)
         np.add.at(self._gaps, bins, gaps)
         np.add.at(self._excess_ps, bins, gaps * (durations - _lower(bins)))
+
+
+def _steps_before(edge_ps: int, rows: Ints) -> Ints:
+    """How many steps of each row end before `edge_ps`: found by halving, as numpy's roots are not exact."""
+    started, steps, first_ps, slope_ps, _ = rows.T
+    least: Ints = np.zeros_like(steps)
+    most: Ints = steps
+    while (least < most).any():
+        tried = (least + most + 1) // 2
+        ended = started + tried * first_ps + slope_ps * (tried * (tried - 1) // 2)
+        inside = ended < edge_ps
+        least, most = np.where(inside, tried, least), np.where(inside, most, tried - 1)
+    return least
 
 
 def _bin_of(duration_ps: Ints) -> Ints:

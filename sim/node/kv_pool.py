@@ -58,6 +58,8 @@ class CountingPool:
     admitted: only the token budget cuts a prefill short, and then the step has no token left for anybody new.
     """
 
+    __slots__ = ("_holders", "_size", "blocks", "free")
+
     def __init__(self, blocks: int, block_size: int) -> None:
         self.blocks = blocks
         self.free = blocks

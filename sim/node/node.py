@@ -45,6 +45,22 @@ class Node(Generic[J]):
     came first.
     """
 
+    __slots__ = (
+        "_alarm",
+        "_order",
+        "_slots",
+        "_slots_free",
+        "_waiting",
+        "due_ps",
+        "env",
+        "index",
+        "kernel",
+        "outstanding",
+        "overhead_ps",
+        "progress",
+    )
+    _waiting: WaitingQueue[J]
+
     def __init__(
         self,
         env: Timeline,
@@ -54,7 +70,9 @@ class Node(Generic[J]):
         overhead_ps: int = 0,
         slots: int | None = None,
         queue: WaitingQueue[J] | None = None,
+        order: int | None = None,
     ) -> None:
+        """`queue` is only for `slots`. `order` is one of `env.boundary_orders`, by default the next."""
         self.env = env
         self.index = index
         self.kernel = kernel
@@ -63,8 +81,9 @@ class Node(Generic[J]):
         self.outstanding = 0
         self._slots = slots
         self._slots_free = slots or 0
-        self._waiting: WaitingQueue[J] = queue or FirstComeFirstServed()
-        self._order = env.boundary_order()
+        if slots is not None:  # else nobody waits here, and there may be thousands of nodes
+            self._waiting = queue or FirstComeFirstServed()
+        self._order = env.boundary_orders(1) if order is None else order
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
         """When the step in progress ends, None while the node is idle."""

@@ -47,6 +47,8 @@ def steps_by(at_ps: int, stretch: Stretch) -> int:
 class StretchLog:
     """The stretches of a kernel in order; between two of them it was idle."""
 
+    __slots__ = ("_stretches", "append")
+
     def __init__(self) -> None:
         self._stretches: list[Stretch] = []
         self.append = self._stretches.append

@@ -105,6 +105,7 @@ class WaitingQueue(Protocol[W]):
 class FirstComeFirstServed(Generic[W]):
     """Who was preempted goes to the front: everybody who waits came later."""
 
+    __slots__ = ("_line", "pop", "push", "requeue")
     ranked = False
 
     def __init__(self) -> None:

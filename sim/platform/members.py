@@ -1,76 +1,110 @@
-"""The nodes of a pool that take requests, and how loaded each is: what routing policies choose from.
+"""The nodes of a pool: who takes requests, and what routing policies see of them.
 
-Nothing here looks at all nodes, so a pool of 8,000 serves a request for about the price of a pool of 8.
+Nothing here looks at all nodes, and a node is not made before it is chosen. So a pool of 8,000 serves a
+request for about the price of a pool of 8.
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from sim.node.node import Node
 from sim.platform.ticket import Ticket
+
+MakeNode = Callable[[int], Node[Ticket]]
+"""From its index."""
+
+
+class Load(Protocol):
+    """A figure of each node that a routing policy goes by: see `sim.platform.loads`."""
+
+    def join(self, index: int) -> None:
+        """Node `index` takes requests from now on, and may have some from before."""
+        ...
+
+    def leave(self, index: int) -> None:
+        """It takes no more, but is still told what leaves it."""
+        ...
+
+    def entered(self, ticket: Ticket) -> None:
+        """`ticket` is at its node."""
+        ...
+
+    def left(self, ticket: Ticket) -> None:
+        """`ticket` is out of its node, which has counted it off already."""
+        ...
+
+
+L = TypeVar("L", bound=Load)
 
 
 class Members:
     """In order of their index, which is what "the first of equals" refers to."""
 
     def __init__(self) -> None:
-        self._nodes: dict[int, Node[Ticket]] = {}
         self.indexes: list[int] = []
-        """Ascending."""
-        self._by_load: list[int] = [0]
-        """Entry k is a set of indexes, as the bits of an int: those of the nodes with k requests inside."""
-        self._least = 0  # entries below it are empty
+        """Of those that take requests, ascending."""
+        self.made: dict[int, Node[Ticket]] = {}
+        """By index, of all that ever were members: the others have never had a request."""
+        self.ever = 0
+        """How many ever were members."""
+        self.loads: list[Load] = []
+        """What the policy goes by, hence what is kept up to date."""
+        self._make: MakeNode | None = None
+        self._opened = 0
 
     def __len__(self) -> int:
         return len(self.indexes)
 
     def __getitem__(self, position: int) -> Node[Ticket]:
-        return self._nodes[self.indexes[position]]
+        return self.node(self.indexes[position])
 
-    def __contains__(self, node: Node[Ticket]) -> bool:
-        return node.index in self._nodes
+    def node(self, index: int) -> Node[Ticket]:
+        found = self.made.get(index)
+        if found is None:
+            assert self._make is not None
+            found = self.made[index] = self._make(index)
+        return found
+
+    def outstanding(self, index: int) -> int:
+        """Requests inside node `index`, queued ones included."""
+        node = self.made.get(index)
+        return 0 if node is None else node.outstanding
+
+    def watch(self, load: L) -> L:
+        """Keep `load` up to date from now on."""
+        self.loads.append(load)
+        for index in self.indexes:
+            load.join(index)
+        return load
+
+    def open(self, count: int, make: MakeNode) -> None:
+        """The first members, with the indexes below `count`; `make` is asked for each when it is chosen."""
+        assert not self.ever
+        self._make, self._opened, self.ever = make, count, count
+        self.indexes = list(range(count))
+        for load in self.loads:
+            for index in self.indexes:
+                load.join(index)
 
     def add(self, node: Node[Ticket]) -> None:
-        assert node.index not in self._nodes, node.index
-        self._nodes[node.index] = node
-        insort(self.indexes, node.index)
-        load = node.outstanding
-        self._by_load += [0] * (load + 1 - len(self._by_load))
-        self._by_load[load] |= 1 << node.index
-        self._least = min(self._least, load)
+        index = node.index
+        if index not in self.made:
+            assert index >= self._opened, f"there is a node {index}"
+            self.made[index] = node
+            self.ever += 1
+        position = bisect_left(self.indexes, index)
+        assert self.indexes[position : position + 1] != [index], index
+        insort(self.indexes, index)
+        for load in self.loads:
+            load.join(index)
 
     def remove(self, node: Node[Ticket]) -> None:
-        del self._nodes[node.index]
         del self.indexes[bisect_left(self.indexes, node.index)]
-        self._by_load[node.outstanding] ^= 1 << node.index
+        for load in self.loads:
+            load.leave(node.index)
 
-    def entered(self, node: Node[Ticket]) -> None:
-        """`node`, a member, has one request more inside."""
-        by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
-        by_load[load - 1] ^= bit
-        if load == len(by_load):
-            by_load.append(bit)
-        else:
-            by_load[load] |= bit
-
-    def left(self, node: Node[Ticket]) -> None:
-        """`node`, which has been a member but need not be one, has one request less inside."""
-        by_load, load, bit = self._by_load, node.outstanding, 1 << node.index
-        if by_load[load + 1] & bit:
-            by_load[load + 1] ^= bit
-            by_load[load] |= bit
-            if load < self._least:  # noqa: PLR1730 -- for every request, and min() costs thrice as much
-                self._least = load
-
-    def least_outstanding(self) -> Node[Ticket]:
-        """The node with the fewest requests inside, queued ones included; the first of equals."""
-        by_load, least = self._by_load, self._least
-        while not by_load[least]:
-            least += 1
-        self._least = least
-        bits = by_load[least]
-        return self._nodes[(bits & -bits).bit_length() - 1]  # the lowest bit
-
-    def after(self, index: int) -> Node[Ticket]:
-        """The next node behind `index`, round and round."""
+    def after(self, index: int) -> int:
+        """The next member behind `index`, round and round."""
         position = bisect_right(self.indexes, index)
-        return self[position if position < len(self.indexes) else 0]
+        return self.indexes[position if position < len(self.indexes) else 0]

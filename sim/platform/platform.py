@@ -79,7 +79,7 @@ class Platform:
 
     def left_node(self, ticket: Ticket) -> None:
         assert ticket.node is not None
-        self.pools[ticket.request.model].left(ticket.node)
+        self.pools[ticket.request.model].left(ticket)
         if not ticket.outcome:
             if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
                 self._end_early(ticket, self.env.now, ticket.leaving)

@@ -1,12 +1,11 @@
 """The nodes of one model, which may come and go while they serve."""
 
 from collections import deque
-from collections.abc import Callable
 
 from numpy.random import Generator
 
 from sim.node.node import Node
-from sim.platform.members import Members
+from sim.platform.members import MakeNode, Members
 from sim.platform.routing import Routing
 from sim.platform.ticket import Ticket
 
@@ -15,19 +14,33 @@ class Pool:
     """Requests that come while no node takes any wait here, in order, for the next that joins."""
 
     def __init__(self, routing: Routing, rng: Generator) -> None:
-        self.nodes: list[Node[Ticket]] = []
-        """Everyone who ever joined, in that order: their records outlive their service."""
         self._members = members = Members()
         self._choose = routing(members, rng)
-        self.left: Callable[[Node[Ticket]], None] = members.left
-        """To be told when one request is out of a node, which has counted it off already."""
         self._waiting: deque[Ticket] = deque()
 
+    @property
+    def size(self) -> int:
+        """How many nodes ever joined."""
+        return self._members.ever
+
+    @property
+    def nodes(self) -> list[Node[Ticket]]:
+        """Those that ever had a request, or joined by themselves: their records outlive their service.
+
+        Whoever of `size` is not among them has never done anything.
+        """
+        return list(self._members.made.values())
+
+    def node(self, index: int) -> Node[Ticket]:
+        return self._members.node(index)
+
+    def open(self, count: int, make: MakeNode) -> None:
+        """`count` nodes take requests from the start; each is made when it gets its first."""
+        self._members.open(count, make)
+
     def join(self, node: Node[Ticket]) -> None:
-        """From now on `node` takes requests; its index must be new in this pool."""
+        """From now on `node` takes requests; its index must be new in this pool, unless it comes back."""
         self._members.add(node)
-        if node not in self.nodes:
-            self.nodes.append(node)
         while self._waiting:
             ticket = self._waiting.popleft()
             if not ticket.outcome:  # else the caller left meanwhile
@@ -43,6 +56,11 @@ class Pool:
         if not members.indexes:
             self._waiting.append(ticket)
             return
-        node = self._choose(ticket.request)
-        node.submit(ticket)
-        members.entered(node)
+        self._choose(ticket.request).submit(ticket)
+        for load in members.loads:
+            load.entered(ticket)
+
+    def left(self, ticket: Ticket) -> None:
+        """To be told when `ticket` is out of its node, which has counted it off already."""
+        for load in self._members.loads:
+            load.left(ticket)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from numpy.random import Generator
 
 from sim.node.node import Node
+from sim.platform.loads import Outstanding
 from sim.platform.members import Members
 from sim.platform.ticket import Ticket
 from traffic.request import Request
@@ -16,7 +17,8 @@ Routing = Callable[[Members, Generator], Chooser]
 
 def least_outstanding(members: Members, _rng: Generator) -> Chooser:
     """The node with the fewest requests inside, queued ones included; the first of equals."""
-    return lambda _request: members.least_outstanding()
+    load = members.watch(Outstanding(members))
+    return lambda _request: members.node(load.least())
 
 
 def round_robin(members: Members, _rng: Generator) -> Chooser:
@@ -24,9 +26,8 @@ def round_robin(members: Members, _rng: Generator) -> Chooser:
 
     def choose(_request: Request) -> Node[Ticket]:
         nonlocal latest
-        node = members.after(latest)
-        latest = node.index
-        return node
+        latest = members.after(latest)
+        return members.node(latest)
 
     return choose
 

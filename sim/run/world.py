@@ -119,8 +119,11 @@ class World:
         self._gaps[name] = gaps
         self.kv_blocks[name] = limits.kv_blocks
         pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
-        for index in range(model.nodes):
-            pool.join(self._make_node(index, hardware, limits, gaps, model.batching))
+        first_order = self.env.boundary_orders(model.nodes)
+        pool.open(
+            model.nodes,
+            lambda index: self._make_node(index, first_order + index, hardware, limits, gaps, model.batching),
+        )
         self.platform.pools[name] = pool
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
@@ -128,7 +131,13 @@ class World:
         )
 
     def _make_node(
-        self, index: int, hardware: NodeHardware, limits: BatchLimits, gaps: GapCounts, batching: Batching
+        self,
+        index: int,
+        boundary_order: int,
+        hardware: NodeHardware,
+        limits: BatchLimits,
+        gaps: GapCounts,
+        batching: Batching,
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
@@ -145,7 +154,16 @@ class World:
             ),
         )
         slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
-        return Node(self.env, index, kernel, self.platform, hardware.request_overhead_ps, slots, order())
+        return Node(
+            self.env,
+            index,
+            kernel,
+            self.platform,
+            hardware.request_overhead_ps,
+            slots,
+            None if slots is None else order(),
+            boundary_order,
+        )
 
     # Connections
 
@@ -231,21 +249,26 @@ class World:
     def _node_records(self) -> Recorder:
         recorder = Recorder(NODE_COLUMNS)
         for model, pool in self.platform.pools.items():
-            for node in pool.nodes:
-                kernel = node.kernel
-                recorder.add(
-                    (
-                        *recorder.labels.codes(model=model),
-                        node.index,
-                        kernel.steps,
-                        kernel.busy_ps,
-                        *divmod(kernel.sequence_ps, PS_PER_S),
-                        kernel.preemptions,
-                        kernel.prompt_tokens_done,
-                        kernel.output_tokens_done,
-                        self.kv_blocks[model],
+            (code,) = recorder.labels.codes(model=model)
+            blocks, made = self.kv_blocks[model], {node.index: node.kernel for node in pool.nodes}
+            for index in range(pool.size):
+                kernel = made.get(index)
+                if kernel is None:  # it never had a request
+                    recorder.add((code, index, 0, 0, 0, 0, 0, 0, 0, blocks))
+                else:
+                    recorder.add(
+                        (
+                            code,
+                            index,
+                            kernel.steps,
+                            kernel.busy_ps,
+                            *divmod(kernel.sequence_ps, PS_PER_S),
+                            kernel.preemptions,
+                            kernel.prompt_tokens_done,
+                            kernel.output_tokens_done,
+                            blocks,
+                        )
                     )
-                )
         return recorder
 
     def _gap_records(self) -> Recorder:

@@ -8,7 +8,6 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 
 from collections.abc import Callable, Generator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import count
 from operator import attrgetter
 from typing import Any
 
@@ -19,7 +18,7 @@ from simpy.events import NORMAL
 ARRIVAL = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
 BOUNDARY = 1
-"""The first node's step ends; the others follow, each with an order of its own (`boundary_order`)."""
+"""The first node's step ends; the others follow, each with an order of its own (`boundary_orders`)."""
 FEEDBACK = 1 << 62
 """What an answer without delay sets off: it meets every node already in its next step."""
 
@@ -49,7 +48,7 @@ class Timeline(Environment):
         self.reached = ARRIVAL
         """The highest order that this instant has come to. A node's boundary at this instant is over once its
         order is reached, whether it was an event of its own or lay inside a stretch of steps."""
-        self._boundary_orders = count(BOUNDARY)
+        self._next_boundary_order = BOUNDARY
         self._cancelled = 0  # since the last sweep: at most so many are still in the queue
 
     @property
@@ -60,13 +59,15 @@ class Timeline(Environment):
             heappop(queue)
         return queue[0][0] if queue else None
 
-    def boundary_order(self) -> int:
-        """An order for the boundaries of one more node.
+    def boundary_orders(self, count: int) -> int:
+        """The first of so many orders in a row, for the boundaries of as many nodes.
 
-        Nodes whose steps end together take turns in the order in which they were made, however long ago each
-        of these ends was set: what the answers set off comes in the same order under any kernel.
+        Nodes whose steps end together take turns in that order, however long ago each of these ends was set:
+        what the answers set off comes in the same order under any kernel.
         """
-        return next(self._boundary_orders)
+        first = self._next_boundary_order
+        self._next_boundary_order += count
+        return first
 
     def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
         """`event` happens at `at_ps`, in that order among what is due then. SimPy alone knows delays."""

@@ -55,3 +55,21 @@ def test_two_thousand_output_tokens_cost_about_as_many_events_as_128(speeds: Spe
         rates[tokens] = speeds.measure(f"GPU, {tokens} output tokens", requests, partial(run, spec))
     assert counts[2000] <= 2 * counts[128]
     speeds.note("2,000 output tokens against 128", f"{rates[128] / rates[2000]:10.2f} times the cost")
+
+
+def tables(spec: Scenario) -> None:
+    run(spec).tables("base")
+
+
+@pytest.mark.parametrize("routing", ["least_outstanding", "round_robin"])
+def test_a_request_among_8000_nodes_costs_as_many_events_as_among_8(
+    speeds: Speeds, tmp_path: Path, routing: str
+) -> None:
+    """The traffic of 8 nodes at 70 % load. `tests/sim/platform/test_least.py` counts comparisons."""
+    few, many = (
+        scenario(tmp_path, ASIC, f"models.llama.nodes={nodes}", f"models.llama.routing={routing}")
+        for nodes in (8, 8000)
+    )
+    assert abs(events_per_request(many) - events_per_request(few)) < 0.01
+    ratio = speeds.paired(partial(tables, few), partial(tables, many))  # the making of nodes included
+    speeds.note(f"8,000 nodes against 8, {routing}", f"{ratio:10.2f} times the cost of a request")

@@ -176,7 +176,8 @@ def test_a_client_that_leaves_frees_its_blocks_at_the_next_boundary(
     wire: Wire, stream: bool, leave_ms: int
 ) -> None:
     platform = wire.platform.world.platform
-    free = [node.kernel.free_blocks for node in platform.pools["llama"].nodes]
+    nodes = [platform.pools["llama"].node(index) for index in (0, 1)]
+    free = [node.kernel.free_blocks for node in nodes]
 
     async def leaves() -> None:
         body = chat(stream=stream, max_tokens=1500, ignore_eos=True)
@@ -185,8 +186,8 @@ def test_a_client_that_leaves_frees_its_blocks_at_the_next_boundary(
         await asyncio.sleep(0.011)
 
     wire.platform.run(leaves())
-    assert [node.kernel.free_blocks for node in platform.pools["llama"].nodes] == free
-    assert [node.outstanding for node in platform.pools["llama"].nodes] == [0, 0]
+    assert [node.kernel.free_blocks for node in nodes] == free
+    assert [node.outstanding for node in nodes] == [0, 0]
     assert platform.inside == {}
     assert not wire.platform.shim.exchanges
     assert wire.platform.shim.streams == 0

@@ -59,7 +59,7 @@ def test_the_fixture_makes_platforms_from_files_and_closes_them(
     file = tmp_path / "served.yaml"
     file.write_text(yaml.safe_dump(scenario().model_dump(mode="json", exclude_unset=True), sort_keys=False))
     platform = virtual_platform(file, overrides=["models.llama.nodes=1"])
-    assert len(platform.world.platform.pools["llama"].nodes) == 1
+    assert platform.world.platform.pools["llama"].size == 1
     client = platform.client(place="here")
     assert platform.run(agent(client)) == 6
 

@@ -18,6 +18,11 @@ class FakeNode:
         self.outstanding = 0
 
 
+class FakeTicket:
+    def __init__(self, node: FakeNode) -> None:
+        self.node = node
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["join", "leave", "more", "less", "ask"]), st.integers(0, 7)), max_size=120
@@ -26,6 +31,7 @@ class FakeNode:
 def test_the_least_loaded_is_the_first_of_the_least_loaded_whatever_happened(moves: list[Any]) -> None:
     nodes: list[Any] = [FakeNode(index) for index in range(8)]
     members, inside = Members(), set[int]()
+    choose = ROUTING["least_outstanding"](members, stream(1, 0, "x"))
     for move, index in moves:
         node = nodes[index]
         if move == "join" and index not in inside:
@@ -36,11 +42,13 @@ def test_the_least_loaded_is_the_first_of_the_least_loaded_whatever_happened(mov
             inside.discard(index)
         elif (move == "more" and index in inside) or (move == "less" and node.outstanding):
             node.outstanding += 1 if move == "more" else -1
-            (members.entered if move == "more" else members.left)(node)
+            ticket: Any = FakeTicket(node)
+            for load in members.loads:
+                (load.entered if move == "more" else load.left)(ticket)
         assert len(members) == len(inside)
-        if inside:
+        if inside and move != "less":  # else several may have left since somebody asked
             least = min((nodes[i].outstanding, i) for i in inside)
-            assert members.least_outstanding().index == least[1]
+            assert choose(None).index == least[1]  # type: ignore[arg-type]
             assert [members[i].index for i in range(len(members))] == sorted(inside)
 
 
@@ -102,3 +110,19 @@ def test_who_leaves_while_no_node_takes_him_pays_for_his_prompt_alone() -> None:
     b.env.run()
     (limiter,) = limiters_of(b).values()
     assert limiter.tokens.used(1 * MS) == 5  # of a reservation of 5 + 10
+
+
+def test_a_node_is_made_when_it_gets_its_first_request() -> None:
+    members, made = Members(), list[int]()
+
+    def make(index: int) -> Any:
+        made.append(index)
+        return FakeNode(index)
+
+    choose = ROUTING["round_robin"](members, stream(1, 0, "x"))
+    members.open(10_000, make)
+    assert (members.ever, made) == (10_000, [])
+    assert [choose(None).index for _ in range(3)] == [0, 1, 2]  # type: ignore[arg-type]
+    assert made == [0, 1, 2]
+    assert choose(None) is members.node(3)  # type: ignore[arg-type]
+    assert made == [0, 1, 2, 3]

@@ -36,7 +36,7 @@ def test_nodes_have_their_boundaries_in_the_order_in_which_they_were_made_not_in
     None
 ):
     env = Timeline()
-    first, second = env.boundary_order(), env.boundary_order()
+    first, second = env.boundary_orders(1), env.boundary_orders(1)
     heard: list[str] = []
     Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "second", second)
     Alarm(env, 5, lambda alarm: heard.append(alarm.subject), "first", first)
@@ -46,7 +46,7 @@ def test_nodes_have_their_boundaries_in_the_order_in_which_they_were_made_not_in
 
 def test_a_timeline_knows_which_order_an_instant_has_reached() -> None:
     env = Timeline()
-    first, second = env.boundary_order(), env.boundary_order()
+    first, second = env.boundary_orders(1), env.boundary_orders(1)
     seen: list[int] = []
 
     def look(_alarm: Alarm) -> None:
@@ -75,7 +75,7 @@ def test_a_timeline_knows_which_order_an_instant_has_reached() -> None:
 
 def test_an_event_of_simpy_at_an_instant_whose_boundaries_have_begun_is_feedback() -> None:
     env = Timeline()
-    first, second = env.boundary_order(), env.boundary_order()
+    first, second = env.boundary_orders(1), env.boundary_orders(1)
     heard: list[str] = []
     answer = env.event()
 

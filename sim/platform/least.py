@@ -1,0 +1,65 @@
+"""Which of many indexes has the least value, the lowest of equals, without looking at all of them."""
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush, heapreplace
+
+INDEX_BITS = 20
+"""An entry is value << INDEX_BITS | index: one int, which compares faster than a pair."""
+_INDEX = (1 << INDEX_BITS) - 1
+SPARE_ENTRIES = 64
+"""So many outdated entries are kept, however few indexes there are."""
+
+
+class Least:
+    """Values may rise at any time and nobody need tell; whoever lowers one calls `lowered`.
+
+    Invariant: of each index one entry counts, that in `_entries`, and it is not above the present value. So
+    the first of all entries that agrees with its value belongs to the least. One that is found too low is put
+    where it belongs: a value that rises costs nothing before it comes up.
+    """
+
+    __slots__ = ("_entries", "_heap", "_value")
+
+    def __init__(self, value: Callable[[int], int]) -> None:
+        """`value` of an index is not negative."""
+        self._value = value
+        self._entries: dict[int, int] = {}
+        self._heap: list[int] = []
+
+    def add(self, index: int) -> None:
+        assert 0 <= index <= _INDEX, index
+        self._push(index, self._value(index) << INDEX_BITS | index)
+
+    def remove(self, index: int) -> None:
+        del self._entries[index]  # what is left in the heap no longer counts
+
+    def lowered(self, index: int) -> None:
+        """The value of `index`, which need not be among those looked after, may be less than before."""
+        entry = self._entries.get(index)
+        if entry is not None:
+            now = self._value(index) << INDEX_BITS | index
+            if now < entry:
+                self._push(index, now)
+
+    def least(self) -> int:
+        """The index. There must be one."""
+        heap, entries, value = self._heap, self._entries, self._value
+        while True:
+            entry = heap[0]
+            index = entry & _INDEX
+            if entries.get(index) != entry:
+                heappop(heap)
+                continue
+            now = value(index) << INDEX_BITS | index
+            if now == entry:
+                return index
+            entries[index] = now
+            heapreplace(heap, now)
+
+    def _push(self, index: int, entry: int) -> None:
+        entries, heap = self._entries, self._heap
+        entries[index] = entry
+        heappush(heap, entry)
+        if len(heap) > 2 * len(entries) + SPARE_ENTRIES:
+            heap[:] = entries.values()
+            heapify(heap)

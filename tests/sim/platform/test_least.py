@@ -1,0 +1,64 @@
+"""The least of many values, found without looking at all of them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.platform.least import SPARE_ENTRIES, Least
+
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "remove", "rise", "rise", "fall", "fall", "ask"]),
+        st.integers(0, 5),
+        st.integers(0, 3),
+    ),
+    max_size=200,
+)
+
+
+@given(MOVES)
+def test_it_is_what_looking_at_all_would_find(moves: list[tuple[str, int, int]]) -> None:
+    values = [0] * 6
+    inside = set[int]()
+    least = Least(values.__getitem__)
+    for move, index, amount in moves:
+        if move == "add" and index not in inside:
+            least.add(index)
+            inside.add(index)
+        elif move == "remove" and index in inside:
+            least.remove(index)
+            inside.discard(index)
+        elif move == "rise":
+            values[index] += amount
+        elif move == "fall":
+            values[index] = max(0, values[index] - amount)
+            least.lowered(index)
+        elif inside:
+            assert least.least() == min(inside, key=lambda i: (values[i], i))
+        assert len(least._heap) <= 2 * len(inside) + SPARE_ENTRIES + 1
+
+
+def looks_per_decision(nodes: int) -> float:
+    """Values looked at, where every node has some work and requests come and go in turns."""
+    values, looks = [1] * nodes, 0
+
+    def value(index: int) -> int:
+        nonlocal looks
+        looks += 1
+        return values[index]
+
+    least = Least(value)
+    for index in range(nodes):
+        least.add(index)
+    looks, rounds = 0, 4000
+    for number in range(rounds):
+        values[least.least()] += 1
+        done = number * 7919 % nodes
+        if values[done]:
+            values[done] -= 1
+            least.lowered(done)
+    return looks / rounds
+
+
+def test_a_decision_looks_at_as_many_values_among_8000_as_among_8() -> None:
+    assert looks_per_decision(8) < 4
+    assert looks_per_decision(8000) < 4
