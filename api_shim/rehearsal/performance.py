@@ -14,17 +14,18 @@ from api_shim.content.contents import make_content
 from api_shim.edge.manifest import AppFolder, read_app_folder
 from api_shim.rehearsal.app_cpu import AppCpu, MeasuredCpu, StatedCpu
 from api_shim.rehearsal.application import AppServer, import_app
+from api_shim.rehearsal.blocking import Blocking
 from api_shim.rehearsal.machines import MACHINE, Machine
 from api_shim.rehearsal.part import Part, Performed
+from api_shim.rehearsal.rehearsal_loop import RehearsalLoop
 from api_shim.rehearsal.requests_file import read_requests
 from api_shim.rehearsal.users import Crowd, Users
-from api_shim.rehearsal.virtual_network import EXCHANGE, Host, RehearsalLoop, VirtualNetwork
-from api_shim.rehearsal.virtual_time import REAL_CPU_NS, BlockingCalls, keep_to
+from api_shim.rehearsal.virtual_network import EXCHANGE, Host, VirtualNetwork
+from api_shim.rehearsal.virtual_time import REAL_CPU_NS, keep_to
 from api_shim.settings import BASE_FLUSH_MS, ServerSettings
 from api_shim.store.traces import Trace
 from api_shim.testing.virtual_platform import VirtualPlatform
 from api_shim.wire.http_protocol import HttpProtocol
-from e80sim.mistakes import UserError
 from sim.network import Network
 from sim.network.ends import end_named
 from sim.network.places import GATEWAY, CustomPlace, PlaceSpec
@@ -60,8 +61,7 @@ def perform(part: Part) -> Performed:
     ) as platform:
         _open_the_platform(platform, virtual)
         environment = _environment(app, scenario)
-        blocking = BlockingCalls(app.folder)
-        keep_to(lambda: loop.timeline.now, lambda ps: cpu.took(loop.timeline.now, ps // 1000), seed)
+        keep_to(Blocking(loop), seed)
         if cpu.measures:
             loop.cpu_clock = REAL_CPU_NS
         os.environ.update(environment)
@@ -80,8 +80,6 @@ def perform(part: Part) -> Performed:
         keep_alive_s = scenario.network.idle_timeout_s
         story = _story(served, keep_alive_s, host, machine, cpu, virtual, users)
         loop.run_until_complete(loop.create_task(story, context=context))
-    if blocking.found:
-        raise UserError(blocking.found[0])
     return Performed(
         part.place,
         place.label,

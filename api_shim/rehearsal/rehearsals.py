@@ -5,59 +5,58 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from api_shim.rehearsal.measured import MeasuredPlace, place_of
 from api_shim.rehearsal.part import Part
-from e80sim.mistakes import UserError
+from e80sim.mistakes import UserError, say
 
 LONGEST_S = 600.0
-"""Of real time, for one place."""
-AT_ONCE = 2
-STAGE = ("-m", "api_shim.rehearsal.stage")
+"""Of real time, for each place."""
+STAGE = ("-W", "ignore::DeprecationWarning", "-m", "api_shim.rehearsal.stage")
+"""From Python 3.12 on a fork beside threads is warned of; numpy has some, and they hold nothing."""
 LAST_LINES = 12
+START_UP = "start-up"
+SERVER_ERROR = 500
 
 
 def rehearse(parts: Sequence[Part]) -> list[MeasuredPlace]:
     """In the order of `parts`. Raises UserError."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(_rehearse, parts))
-
-
-def _rehearse(part: Part) -> MeasuredPlace:
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": _import_path()}
+    limit_s = LONGEST_S * len(parts)
     try:
         done = subprocess.run(  # noqa: S603 -- this interpreter, with our own module
             [sys.executable, *STAGE],
-            input=json.dumps(asdict(part)),
-            capture_output=True,
+            input=json.dumps([asdict(part) for part in parts]),
+            stdout=subprocess.PIPE,
             text=True,
-            timeout=LONGEST_S,
+            timeout=limit_s,
             env=environment,
-            check=False,
+            check=True,
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"at {part.place} the application was not done after {LONGEST_S:g} s of real time: "
-            "does it loop without waiting? Fewer requests, or a smaller --repeat, take less"
+            f"the application was not done after {limit_s:g} s of real time: does it loop without waiting? "
+            "Fewer requests, or a smaller --repeat, take less"
         ) from None
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
+    return [_measured(part, result) for part, result in zip(parts, json.loads(done.stdout), strict=True)]
+
+
+def _measured(part: Part, result: dict[str, Any]) -> MeasuredPlace:
+    said = _last(result["said"])
+    if "mistake" in result:
+        raise UserError(result["mistake"] + (f"\n{said}" if said and START_UP in result["mistake"] else ""))
+    if "measured" not in result:
         raise UserError(
-            f"at {part.place} the application's process ended with status {done.returncode}:\n"
-            f"{_last(done.stderr)}"
-        ) from None
-    if "mistake" in answer:
-        said = _last(done.stderr)
-        raise UserError(
-            answer["mistake"] + (f"\n{said}" if "stands above" in answer["mistake"] and said else "")
+            f"at {part.place} the application's process ended with status {result['status']}"
+            + (f":\n{said}" if said else "")
         )
-    if any(not visit["status"] or visit["status"] >= 500 for visit in answer["measured"]["visits"]):
-        sys.stderr.write(_last(done.stderr) + "\n")
-    return place_of(answer["measured"])
+    place = place_of(result["measured"])
+    if said and any(visit.status >= SERVER_ERROR or not visit.status for visit in place.visits):
+        say(f"at {part.place} the application said, in the end:\n{said}")
+    return place
 
 
 def _import_path() -> str:

@@ -1,37 +1,83 @@
-"""The process of one rehearsal: a `Part` comes in on stdin, what was measured goes out on stdout.
+"""The process in which rehearsals are held: a list of `Part`s comes in on stdin, a list of results goes out.
 
     python -m api_shim.rehearsal.stage
 
-What the application prints goes to stderr.
+Each part gets a process of its own, forked off when all of e80sim is loaded, which takes longer than most
+rehearsals; the application is imported in that one, and what it prints is part of the result.
 """
 
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from api_shim.rehearsal import measured, performance
+from api_shim.rehearsal.part import Part
 from e80sim.mistakes import UserError
+
+AT_ONCE = 2
+MOST_SAID = 4000
+"""Characters at the end of what an application printed."""
+Json = dict[str, Any]
 
 
 def main() -> None:
-    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    told = json.load(sys.stdin)
-    json.dump(_performed(told), answer, allow_nan=False)
-    answer.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # whatever threads the application has left behind
+    parts = [Part(**told) for told in json.load(sys.stdin)]
+    with tempfile.TemporaryDirectory() as folder:
+        json.dump(_results(parts, Path(folder)), sys.stdout, allow_nan=False)
 
 
-def _performed(told: dict[str, Any]) -> dict[str, Any]:
-    from api_shim.rehearsal.measured import measured  # noqa: PLC0415 -- what fails to import is told, too
-    from api_shim.rehearsal.part import Part  # noqa: PLC0415
-    from api_shim.rehearsal.performance import perform  # noqa: PLC0415
+def _results(parts: Sequence[Part], folder: Path) -> list[Json]:
+    status: dict[int, int] = {}
+    running: dict[int, int] = {}
+    for index, part in enumerate(parts):
+        if len(running) == AT_ONCE:
+            _wait_for_one(running, status)
+        running[_begin(part, folder, index)] = index
+    while running:
+        _wait_for_one(running, status)
+    return [_result(folder, index, status[index]) for index in range(len(parts))]
 
+
+def _wait_for_one(running: dict[int, int], status: dict[int, int]) -> None:
+    process, ended = os.wait()
+    status[running.pop(process)] = os.waitstatus_to_exitcode(ended)
+
+
+def _result(folder: Path, index: int, status: int) -> Json:
+    answer, said = folder / f"{index}.json", folder / f"{index}.said"
+    found: Json = json.loads(answer.read_text(encoding="utf-8")) if status == 0 else {}
+    text = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+    return {**found, "said": text[-MOST_SAID:], "status": status}
+
+
+def _begin(part: Part, folder: Path, index: int) -> int:
+    process = os.fork()
+    if process:
+        return process
+    status = 1
     try:
-        return {"measured": asdict(measured(perform(Part(**told))))}
+        said = os.open(folder / f"{index}.said", os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(said, sys.stdout.fileno())
+        os.dup2(said, sys.stderr.fileno())
+        told = json.dumps(_performed(part), allow_nan=False)
+        (folder / f"{index}.json").write_text(told, encoding="utf-8")
+        status = 0
+    except BaseException:  # noqa: BLE001 -- whatever it is, this process must not go on as its parent does
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # whatever threads the application has left behind
+
+
+def _performed(part: Part) -> Json:
+    try:
+        return {"measured": asdict(measured.measured(performance.perform(part)))}
     except UserError as mistake:
         return {"mistake": str(mistake)}
 

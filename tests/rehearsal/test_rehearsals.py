@@ -157,22 +157,46 @@ def test_the_command_writes_json_and_a_page(tmp_path: Path) -> None:
     assert "here: 1 failed: 418: short and stout" in page.read_text()
 
 
-def test_a_client_that_blocks_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_client_that_blocks_stops_the_others_only_where_it_would_for_real(tmp_path: Path) -> None:
+    """Two users at once, 30 ms from their first request. A call is 21 ms, and nothing else costs anything.
+
+    In an `async` endpoint the second waits for the first to be done, in a plain one they are in threads.
+    """
     folder = app_folder(
         tmp_path,
         """
-        import httpx
+        import time
+
         from fastapi import FastAPI
+        from openai import OpenAI
 
         app = FastAPI()
+        client = OpenAI()
 
-        @app.post("/chat")
-        async def chat() -> dict:
-            return httpx.get("http://127.0.0.1:9/").json()
+        def ask(say: str) -> None:
+            message = {"role": "user", "content": say}
+            client.chat.completions.create(
+                model="8080/taalas/llama3.1-8b-instruct", messages=[message], max_tokens=2
+            )
+            time.sleep(0.004)
+
+        @app.post("/blocking")
+        async def blocking(body: dict) -> None:
+            ask(body["say"])
+
+        @app.post("/threads")
+        def threads(body: dict) -> None:
+            ask(body["say"])
         """,
     )
-    with pytest.raises(UserError, match=r"main\.py:9 connects to 127\.0\.0\.1 with a client that blocks"):
-        rehearse([part(folder)])
+    for path in ("/blocking", "/threads"):
+        (folder / f"{path[1:]}.jsonl").write_text(json.dumps({"path": path, "json": {"say": "hello"}}) + "\n")
+    parts = [
+        replace(part(folder), requests=f"{folder}/{name}.jsonl", concurrency=2, app_cpu_ms=0.0)
+        for name in ("blocking", "threads")
+    ]
+    felt = [sorted(visit.felt_ms for visit in place.visits) for place in rehearse(parts)]
+    assert felt == [[65, 90], [65, 65]]
 
 
 @pytest.mark.parametrize(

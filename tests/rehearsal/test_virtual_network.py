@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -11,8 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from api_shim.rehearsal.app_cpu import AppCpu, MeasuredCpu, StatedCpu
 from api_shim.rehearsal.application import AppServer
+from api_shim.rehearsal.blocking import Blocking, VirtualSocket
 from api_shim.rehearsal.machines import MACHINE, VISIT, Machine
-from api_shim.rehearsal.virtual_network import Host, RehearsalLoop, VirtualNetwork
+from api_shim.rehearsal.rehearsal_loop import RehearsalLoop
+from api_shim.rehearsal.virtual_network import Host, VirtualNetwork
 from sim.network import Network
 from sim.network.places import CustomPlace, PlaceSpec
 from tests.support.live import scenario
@@ -50,14 +54,15 @@ def run(
     server_cpu: AppCpu | None = None,
     keep_alive_s: float = 60,
     app: Any = echo,
+    kind: Literal["user", "app"] = "user",
 ) -> tuple[Any, VirtualNetwork]:
     """With TLS 1.3 in the model, whether or not the client asks for it."""
     loop = RehearsalLoop()
     section = scenario().network.model_copy(update={"tls": "1.3"})
-    client = Machine("user", "client", client_at)
+    client = Machine(kind, "client", client_at)
     loop.network = network = VirtualNetwork(Network(section), 1, client, StatedCpu(0))
     server = AppServer(app, keep_alive_s)
-    machine = Machine("app", "server", away(0))
+    machine = Machine("platform", "server", away(0))
     network.listen(NAME, Host(machine, server.protocol, server_cpu or StatedCpu(0)))
 
     async def whole() -> Any:
@@ -67,8 +72,16 @@ def run(
     try:
         return loop.run_until_complete(whole()), network
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(_ended(left))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def test_httpx_pays_the_handshakes_once_and_a_round_trip_each_time() -> None:
@@ -149,6 +162,113 @@ def test_clients_that_connect_a_socket_of_their_own_are_carried_too() -> None:
     (answer, ended_ps), _ = run(story, client_at=away(40))
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert ended_ps == 125 * MS
+
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+
+def asked_by_a_blocking_socket(loop: RehearsalLoop) -> tuple[bytes, int]:
+    with VirtualSocket() as sock:
+        sock.connect((NAME, 80))
+        sock.sendall(REQUEST)
+        with sock.makefile("rb") as answer:
+            return answer.read(), loop.timeline.now
+
+
+@pytest.fixture
+def blocking(monkeypatch: pytest.MonkeyPatch) -> Callable[[RehearsalLoop], None]:
+    return lambda loop: monkeypatch.setattr(VirtualSocket, "blocking", Blocking(loop), raising=False)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_socket_that_blocks_takes_as_long_as_any_other(
+    blocking: Callable[[RehearsalLoop], None], *, in_thread: bool
+) -> None:
+    async def story(loop: RehearsalLoop) -> tuple[bytes, int]:
+        blocking(loop)
+        if in_thread:
+            context = copy_context()
+            with ThreadPoolExecutor(1) as threads:
+                asked = loop.run_in_executor(threads, context.run, asked_by_a_blocking_socket, loop)
+                answered: tuple[bytes, int] = await asked
+                return answered
+        return asked_by_a_blocking_socket(loop)
+
+    (answer, ended_ps), network = run(story, client_at=away(40), kind="app")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert ended_ps == 125 * MS
+    assert [seen.ended_ps for seen in network.seen] == [125 * MS]
+
+
+def test_whoever_blocks_the_applications_loop_stops_the_application_and_nobody_else(
+    blocking: Callable[[RehearsalLoop], None],
+) -> None:
+    """It blocks from 0 to 125 ms. Its own timer at 50 ms comes late, another machine's does not."""
+
+    async def story(loop: RehearsalLoop) -> list[tuple[str, int]]:
+        blocking(loop)
+        seen = []
+
+        async def timer(whose: str) -> None:
+            await asyncio.sleep(0.050)
+            seen.append((whose, loop.timeline.now))
+
+        other = Context()
+        other.run(MACHINE.set, Machine("user", "other", HERE))
+        timers = [loop.create_task(timer("app")), loop.create_task(timer("other"), context=other)]
+        await asyncio.sleep(0)
+        asked_by_a_blocking_socket(loop)
+        await asyncio.gather(*timers)
+        return seen
+
+    seen, _ = run(story, client_at=away(40), kind="app")
+    assert seen == [("other", 50 * MS), ("app", 125 * MS)]
+
+
+def test_a_blocking_socket_keeps_its_time_out_in_virtual_time(
+    blocking: Callable[[RehearsalLoop], None],
+) -> None:
+    async def story(loop: RehearsalLoop) -> int:
+        blocking(loop)
+        with VirtualSocket() as sock:
+            sock.settimeout(0.030)
+            sock.connect((NAME, 80))
+            sock.sendall(REQUEST)
+            with pytest.raises(TimeoutError):
+                sock.recv(100)
+        return loop.timeline.now
+
+    ended_ps, _ = run(story, client_at=away(40), kind="app")
+    assert ended_ps == 110 * MS
+
+
+def test_a_blocking_socket_reaches_nothing_outside(blocking: Callable[[RehearsalLoop], None]) -> None:
+    async def story(loop: RehearsalLoop) -> None:
+        blocking(loop)
+        with VirtualSocket() as sock, pytest.raises(OSError, match=r"192\.0\.2\.1 cannot be reached"):
+            sock.connect(("192.0.2.1", 80))
+
+    run(story, kind="app")
+
+
+def test_measured_work_leaves_out_what_the_others_did_while_the_application_blocked(
+    blocking: Callable[[RehearsalLoop], None],
+) -> None:
+    """By a clock that is a millisecond further each time that it is read: from one wait to the next."""
+    readings = iter(range(0, 10**9, 10**6))
+    cpu = MeasuredCpu(1.0)
+
+    async def story(loop: RehearsalLoop) -> None:
+        blocking(loop)
+        loop.network.app_cpu = cpu
+        loop.cpu_clock = lambda: next(readings)
+        await asyncio.sleep(0)
+        asked_by_a_blocking_socket(loop)
+        loop.cpu_clock = None
+
+    run(story, client_at=away(40), kind="app")
+    waits = 4  # to connect, to send, for the answer, for its end
+    assert cpu.worked_ps == waits * MS
 
 
 def test_what_is_outside_cannot_be_reached_and_is_named() -> None:
