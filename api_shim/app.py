@@ -29,6 +29,7 @@ from api_shim.routes import (
     description,
     files,
     health,
+    hosted,
     jobs,
     models,
     older_platform,
@@ -58,6 +59,7 @@ DESCRIPTION = (
 SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
 RESPONSES = [create, stored, conversations]
 PLATFORM = [organisations, secrets, artifacts, jobs, older_platform]
+EDGE = [hosted]
 GROUPS = [
     chat,
     completions,
@@ -67,6 +69,7 @@ GROUPS = [
     batches,
     *SANDBOXES,
     *PLATFORM,
+    *EDGE,
     traces,
     health,
     description,

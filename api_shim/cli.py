@@ -20,6 +20,7 @@ from reports.text import milliseconds
 from sim.time.units import PS_PER_S
 
 if TYPE_CHECKING:
+    from api_shim.edge.manifest import AppFolder
     from api_shim.recording import LiveRecorder
     from api_shim.shim import Shim
     from api_shim.tracing.otlp import Exporting
@@ -110,6 +111,21 @@ def serve(
             metavar="URL", help="an index that sandboxes may install packages from, over the network"
         ),
     ] = None,
+    app_folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--app",
+            metavar="DIR",
+            help="run the application of a folder with an 8080.toml, 8080.yaml or 8080.yml, at "
+            "SLUG.hosted.localhost and under /hosted/SLUG; may be given several times",
+        ),
+    ] = None,
+    app_python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="the interpreter of applications; default: that of DIR/.venv, or this one"
+        ),
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="a variant of the scenario; default: the first")] = None,
     settings: Annotated[
         list[str] | None,
@@ -152,6 +168,7 @@ def serve(
     """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
     from api_shim import listeners
     from api_shim.dashboard.announcement import announce, new_token
+    from api_shim.edge.addresses import api_url_of
     from api_shim.recording import LiveRecorder
     from api_shim.server import bind, raise_file_limit
     from api_shim.server import serve as run_server
@@ -169,6 +186,8 @@ def serve(
     spec = load(scenario or DOCUMENTED_PLATFORM, settings or []).variant(variant)
     wanted = [listeners.Listener(None, port), *map(listeners.parse, further)]
     spec, settled = listeners.settle(spec, wanted)
+    applications = _applications(app_folders or [])
+    spec = listeners.with_edge(spec) if applications else spec
     words = make_content(content, upstream_model)
     origins = tuple(_origin(text) for text in cors or [])
     if record is not None:
@@ -189,6 +208,8 @@ def serve(
         sim_comment=not no_sim_comment,
         trace_share=_share(trace_sample, exporting),
         cors_origins=origins,
+        api_url=api_url_of(host, ports[0]),
+        app_python=app_python,
         sandboxes=SandboxChoice(sandboxes, sandbox_python, wheelhouse, package_index),
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
         dashboard_token=token,
@@ -200,7 +221,11 @@ def serve(
     journal = None if recorder is None else recorder.begin(world)
 
     def ready(shim: "Shim") -> None:
-        for line in _greeting(shim, f"http://{host}", ports, directory, exporting):
+        shim.edge.on_change = lambda application: say(application.told())
+        for line in (
+            *_greeting(shim, f"http://{host}", ports, directory, exporting),
+            *_addresses(applications, host, ports[0]),
+        ):
             say(line)
         say(announce(f"http://{host}:{ports[0]}", token, directory, to_a_person=sys.stderr.isatty()))
         say(f"models: {', '.join(shim.models)}; speed {speed:g}; content {content}; Ctrl-C ends it")
@@ -216,6 +241,7 @@ def serve(
             journal=journal,
             store=store,
             export=exporting,
+            apps=applications,
         )
     )
     store.close()
@@ -237,6 +263,30 @@ def _greeting(
     if exporting is not None:
         share = settings.trace_share
         yield f"traces, of {share:.3g} of all requests and all that say log, go to {exporting.endpoint}"
+
+
+def _applications(folders: list[Path]) -> list["AppFolder"]:
+    """Raises UserError."""
+    from api_shim.edge.manifest import read_app_folder
+
+    read = [read_app_folder(folder) for folder in folders]
+    for application in read:
+        for warning in application.warnings:
+            say(warning)
+    slugs = [application.manifest.slug for application in read]
+    twice = next((slug for slug in slugs if slugs.count(slug) > 1), None)
+    if twice is not None:
+        raise UserError(f"two of --app have the slug {twice!r}: state another `project_slug` in one of them")
+    return read
+
+
+def _addresses(applications: list["AppFolder"], host: str, port: int) -> Iterator[str]:
+    for application in applications:
+        slug, entrypoint = application.manifest.slug, application.manifest.entrypoint
+        yield (
+            f"app {slug}: {entrypoint} in {application.folder}, at http://{slug}.hosted.localhost:{port}/ "
+            f"and http://{host}:{port}/hosted/{slug}/"
+        )
 
 
 def _write(recorder: "LiveRecorder", shim: "Shim") -> None:

@@ -5,11 +5,13 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from e80sim.mistakes import UserError
-from sim.network.places import EdgePlace, RegionPlace
+from sim.network.places import EdgePlace, Place, RegionPlace
 from sim.network.regions import region_table
 from sim.scenario.schema import Scenario
 
 PORTS = range(65536)
+EDGE = "edge"
+"""The place that listeners and applications get where a scenario has none of the kind."""
 
 
 class Listener(NamedTuple):
@@ -43,8 +45,8 @@ def settle(scenario: Scenario, listeners: Iterable[Listener]) -> tuple[Scenario,
         if wanted is None or wanted in places:
             settled.append(listener)
             continue
-        if wanted == "edge":
-            name = "edge"
+        if wanted == EDGE:
+            name = EDGE
             places[name] = EdgePlace(kind="edge")
         elif ":" in wanted:
             name = wanted.replace(":", "_").replace("-", "_")
@@ -55,5 +57,17 @@ def settle(scenario: Scenario, listeners: Iterable[Listener]) -> tuple[Scenario,
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(places)}"
             raise UserError(f"--listen {wanted}:{listener.port}: there is no place {wanted}; {hint}")
         settled.append(Listener(name, listener.port))
+    return _with_places(scenario, places), settled
+
+
+def with_edge(scenario: Scenario) -> Scenario:
+    """A scenario in which applications have a place to run at: `edge`, where it has none."""
+    places = dict(scenario.network.places)
+    if not any(isinstance(place, EdgePlace) for place in places.values()):
+        places[EDGE if EDGE not in places else f"{EDGE}_of_apps"] = EdgePlace(kind="edge")
+    return _with_places(scenario, places)
+
+
+def _with_places(scenario: Scenario, places: dict[str, Place]) -> Scenario:
     network = scenario.network.model_copy(update={"places": places})
-    return scenario.model_copy(update={"network": network}), settled
+    return scenario.model_copy(update={"network": network})

@@ -9,12 +9,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_shim.accounts.callers import PROJECT_HEADER
+from api_shim.edge.addresses import HOSTED, under_its_path
 from api_shim.shim import Shim
 from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
 
-GUARDED = ("/v1", "/api")
-"""The API, and the older one of the platform."""
+GUARDED = ("/v1", "/api", HOSTED)
+"""The API, the older one of the platform, and applications."""
 FOR_LOGINS = ("/api/org", "/api/project")
 """What of it is asked before there is a project: with a login's token alone."""
 OLDER_PATH = re.compile(r"/api/(?:secrets|(?:sandbox|endpoint)/[^/]+)/(?P<project>[^/]+)(?:/.*)?")
@@ -31,6 +32,7 @@ class Door:
         self._shim = shim
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = under_its_path(scope)
         if scope["type"] == "websocket":
             await self._open_websocket(scope, receive, send)
             return

@@ -15,6 +15,8 @@ from api_shim.app import create_app
 from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
+from api_shim.edge.manifest import AppFolder
+from api_shim.edge.plan import EdgePlan
 from api_shim.routes.responses.background import Background
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
@@ -101,6 +103,7 @@ async def serve(
     journal: Journal | None = None,
     store: Store | None = None,
     export: Export | None = None,
+    apps: Sequence[AppFolder] = (),
 ) -> Shim:
     """Answer until SIGTERM or Ctrl-C, let what is in progress end, and hand back what was served."""
     for model in world.scenario.models.values():
@@ -130,21 +133,32 @@ async def serve(
         background: Background = app.state.background
         await background.resume()
         await shim.deployments.resume()
+        plans = [shim.edge.plan_of(app, partial(_secret, shim)) for app in apps]
         server = _Server(config)
-        announcing = asyncio.create_task(_announce(server, shim, ready))
+        announcing = asyncio.create_task(_announce(server, shim, ready, plans))
         await server.serve(list(sockets))
         announcing.cancel()
         await batches.stop()
         await background.stop()
         await shim.tracer.close()
+        shim.edge.close()
         shim.sandboxes.close()
     finally:
         pacer.close()
     return shim
 
 
-async def _announce(server: uvicorn.Server, shim: Shim, ready: Callable[[Shim], object] | None) -> None:
+async def _announce(
+    server: uvicorn.Server, shim: Shim, ready: Callable[[Shim], object] | None, apps: Sequence[EdgePlan]
+) -> None:
     while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
         await asyncio.sleep(0.01)
     if ready is not None:
         ready(shim)
+    for plan in apps:  # they may ask the server as soon as they start
+        await shim.edge.run(plan)
+
+
+def _secret(shim: Shim, project: str, name: str) -> str | None:
+    found = shim.store.secrets.get(project, name)
+    return None if found is None else found.text()

@@ -46,6 +46,10 @@ class ServerSettings:
     """Who may log in with 8080's command line."""
     dashboard_token: str | None = field(default=None, repr=False)
     """Opens `/dashboard` to whoever shows it; None: there is no dashboard."""
+    api_url: str = "http://127.0.0.1:8080"
+    """Where applications on this machine find the server."""
+    app_python: str | None = None
+    """The interpreter of applications; None: that of their virtual environment, or else the server's."""
     sandboxes: SandboxChoice = field(default_factory=SandboxChoice)
     instance: str = "00000000"
     """Goes into every id, so that two runs of a server do not share any."""

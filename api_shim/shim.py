@@ -12,6 +12,7 @@ from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
 from api_shim.content.plan import Content, ContentAsk
+from api_shim.edge.service import EdgeService
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.call import Call
 from api_shim.exchange.exchange import Exchange
@@ -81,6 +82,7 @@ class Shim:
         self.sandboxes = SandboxService(
             settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id
         )
+        self.edge = EdgeService(world, clock, self.callers, settings.api_url, settings.app_python)
         self.deployments = DeploymentService(
             clock,
             self.store.artifacts,

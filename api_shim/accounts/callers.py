@@ -69,6 +69,8 @@ class Callers:
         self.workloads = WorkloadTokens()
         self._named: set[str] = set()
         """Projects that somebody who has logged in has named."""
+        self._lent: dict[str, Caller] = {}
+        """Keys of the server's own, such as those that its applications ask with."""
         self._listed = bool(self._known)
         if not self._listed:
             for source in scenario.traffic:
@@ -94,6 +96,9 @@ class Callers:
                 "(Authorization: Bearer YOUR_KEY).",
                 None,
             )
+        lent = self._lent.get(key)
+        if lent is not None:
+            return lent
         any_key = self.any_key
         known = self._known.get(key) if any_key or self._listed else None
         if known is None:
@@ -142,6 +147,22 @@ class Callers:
             raise _unauthorized("This is no token of a program that runs here.", "invalid_token")
         name = f"workload_{project}"
         return Caller(name, project, project, LIVE_SOURCE, caller_named("key", name), None)
+
+    @property
+    def open_to_all(self) -> bool:
+        """Nobody can tell projects apart."""
+        return self.any_key or not self._need_key
+
+    def lend(self, key: str, caller: Caller) -> None:
+        self._lent[key] = caller
+
+    def take_back(self, key: str) -> None:
+        self._lent.pop(key, None)
+
+    def project_called(self, slug: str) -> str:
+        """The project of the scenario's keys that a slug means, or else the slug itself."""
+        name = slug.replace("-", "_")
+        return next((known.project for known in self._known.values() if known.project == name), slug)
 
     def _issued_to(self, key: str) -> Caller:
         found = self._issued and self._issued.find(key)

@@ -1,4 +1,4 @@
-"""One application: started, looked after, started again. Lives in the loop of its `AppHost`.
+"""One application: started, looked after, started again. Lives in the loop of its `EdgeHost`.
 
 What becomes of it is its state, with the reason in words; nothing that it does is an error of the server.
 """
@@ -17,7 +17,8 @@ from typing import Literal
 
 from api_shim.edge.app_log import AppLog
 from api_shim.edge.health import answers
-from api_shim.edge.plan import AppPlan
+from api_shim.edge.plan import EdgePlan
+from api_shim.edge.visits import Visits
 from api_shim.edge.watchdog import AppWatchdog
 
 StateName = Literal["starting", "running", "crashed", "out_of_memory", "hung", "stopped"]
@@ -58,7 +59,7 @@ class AppLife:
 class EdgeApp:
     def __init__(
         self,
-        plan: AppPlan,
+        plan: EdgePlan,
         told: Callable[["EdgeApp"], object] = lambda _app: None,
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
@@ -71,11 +72,19 @@ class EdgeApp:
         self.restarts = 0
         self.life: AppLife | None = None
         """None while nothing runs."""
+        self.visits = Visits()
         self._told = told
         self._backoff_s = backoff_s
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running = asyncio.create_task(self._run())
+
+    def told(self) -> str:
+        """Its state in a line, for whoever runs the server."""
+        words = str(self.state)
+        if self.state.name == "running" and self.started_in_s is not None:
+            words += f", after {self.started_in_s:.2f} s"
+        return f"app {self.plan.slug}: {words}"
 
     async def stop(self) -> None:
         """May be called again, and then waits for the same end."""

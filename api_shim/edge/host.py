@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from api_shim.edge.edge_app import BACKOFF_S, EdgeApp
-from api_shim.edge.plan import AppPlan
+from api_shim.edge.plan import EdgePlan
 from api_shim.processes.loop_thread import LoopThread
 
 
-class AppHost:
+class EdgeHost:
     def __init__(
         self,
         told: Callable[[EdgeApp], object] = lambda _app: None,
@@ -27,7 +27,7 @@ class AppHost:
     def apps(self) -> list[EdgeApp]:
         return list(self._apps.values())
 
-    async def start(self, plan: AppPlan) -> EdgeApp:
+    async def start(self, plan: EdgePlan) -> EdgeApp:
         """In place of the one with that slug, if there is one, which ends first."""
         await self.stop(plan.slug)
         app = self._apps[plan.slug] = EdgeApp(plan, self._told, self._backoff_s)

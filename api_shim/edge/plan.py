@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MIB = 2**20
@@ -37,7 +37,7 @@ class AppLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class AppPlan:
+class EdgePlan:
     slug: str
     """Its name in addresses."""
     project: str
@@ -69,6 +69,10 @@ class AppPlan:
         path = os.pathsep.join(str(folder) for folder in self.libraries)
         ours = {"PYTHONUNBUFFERED": "1", **({"PYTHONPATH": path} if path else {})}
         return {**inherited, **ours, **self.environment}
+
+    def given(self, variables: Mapping[str, str], secret: str) -> "EdgePlan":
+        """With further variables, of which `secret` is a value."""
+        return replace(self, environment={**self.environment, **variables}, secrets=(*self.secrets, secret))
 
     def _interpreter(self) -> str:
         own = self.folder / ".venv" / "bin" / "python"

@@ -26,6 +26,8 @@ class AppWatchdog:
         """`root` is the guard's process, which counts for nobody."""
         self._root = root
         self._limits = limits
+        self.in_flight = 0
+        """Requests that it has not answered: it may need a processor at any time."""
         self._used = CpuUsed()
         self._woken = asyncio.Event()
         self._recent: deque[tuple[float, float]] = deque()
@@ -72,7 +74,7 @@ class AppWatchdog:
             if self._woken.is_set():
                 self._woken.clear()
                 awake_until_s = now_s + AWAKE_S
-            await self._wait(busy=now_s < awake_until_s)
+            await self._wait(busy=bool(self.in_flight) or now_s < awake_until_s)
 
     async def _wait(self, *, busy: bool) -> None:
         if busy:

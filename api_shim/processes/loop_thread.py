@@ -6,7 +6,7 @@ can be told to kill a process with the thread that made it, hence also when the 
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -26,6 +26,10 @@ class LoopThread:
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run it in there. To be awaited with `Clock.elsewhere`."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def soon(self, act: Callable[[], object]) -> None:
+        """Done in there, of which nobody hears."""
+        self._loop.call_soon_threadsafe(act)
 
     def close(self) -> None:
         """When nothing is left to do in there."""

@@ -61,7 +61,7 @@ class World:
         # Strangers come and go in a world without sources, and it may live for months: it keeps no stream.
         self.streams = Streams(seed, replication, kept=sources)
         self._engine, self._keep_schedule = engine, keep_schedule
-        self._network = Network(scenario.network)
+        self.network = Network(scenario.network)
         self.kv_blocks: dict[str, int] = {}
         """Of each node, by model."""
         self._gaps: dict[str, GapCounts] = {}
@@ -174,15 +174,15 @@ class World:
                 self.platform.links.forgotten
             )  # perhaps this key: its draws must not repeat themselves
             rng = self.streams.stream(f"network/{caller}/{place}" + (f"/{forgotten}" if forgotten else ""))
-            return self._network.link(place, None, rng, block=KEY_BLOCK)
+            return self.network.link(place, None, rng, block=KEY_BLOCK)
         rng = self.streams.stream(f"network/{caller}/{place}")
         kind, _, name = caller.partition("/")
         if kind == "inside":
-            return self._network.link(None, None, rng)
+            return self.network.link(None, None, rng)
         if kind == "source":
             source = self.scenario.traffic[name]
-            return self._network.link(place, None, rng, connections=source.connections, users=source.users)
-        return self._network.link(place, None, rng, users=self._copies(name, place))
+            return self.network.link(place, None, rng, connections=source.connections, users=source.users)
+        return self.network.link(place, None, rng, users=self._copies(name, place))
 
     def _copies(self, app: str, place: str) -> int:
         """An app at its users' own place runs on each user's device; anywhere else it is one service."""
@@ -237,7 +237,7 @@ class World:
             ps_of_ms(spec.cpu_ms),
             ps_of_ms(spec.cpu_per_call_ms),
         )
-        link = self._network.link(
+        link = self.network.link(
             source.place,
             spec.place,
             self.streams.stream(f"network/user/{name}/{source.place}"),

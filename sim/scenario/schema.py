@@ -451,6 +451,23 @@ class SandboxSection(Section):
         return self
 
 
+class EdgeSection(Section):
+    """Where the live server runs applications; a simulated run does not look at it.
+
+    They really run, held to what their manifests state.
+    """
+
+    reference_mhz: float = Field(
+        3000.0, ge=1, le=100_000, description="what `cpu_mhz` counts as a whole core (assumed)"
+    )
+    cpu_mhz: float = Field(
+        3000.0, ge=1, le=1_000_000, description="of an application that states none (assumed)"
+    )
+    memory_size_mb: int = Field(
+        1024, ge=1, le=1_048_576, description="of an application that states none (assumed)"
+    )
+
+
 class Variant(Section):
     title: Text | None = None
     set: dict[str, Any] = Field(
@@ -470,6 +487,7 @@ class Scenario(Section):
     slo: Slo = Slo()
     serve: Serve = Serve()
     sandboxes: SandboxSection = SandboxSection()
+    edge: EdgeSection = EdgeSection()
     run: RunPlan
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"

@@ -7,6 +7,20 @@ print("it begins with", os.environ.get("TOKEN"), flush=True)
 held = []
 
 
+def ask_model(headers):
+    import json, urllib.request
+    messages = [{"role": "user", "content": "hello"}]
+    body = {"model": "8080/taalas/llama3.1-8b-instruct", "messages": messages, "max_tokens": 2}
+    passed = {name.decode(): value.decode() for name, value in headers.items() if name.startswith(b"x-sim-")}
+    key = os.environ["_8080_API_KEY"]
+    asked = urllib.request.Request(
+        os.environ["_8080_API_URL"] + "/v1/chat/completions", json.dumps(body).encode(),
+        {**passed, "authorization": "Bearer " + key, "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(asked) as answer:
+        return json.dumps(dict(answer.headers)).encode()
+
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return
@@ -41,6 +55,8 @@ async def app(scope, receive, send):
     elif path == "/environ":
         import json
         answer = json.dumps({**os.environ, "cwd": os.getcwd()}).encode()
+    elif path == "/model":
+        answer = await asyncio.to_thread(ask_model, dict(scope["headers"]))
     elif path == "/echo":
         answer = repr([scope["method"], scope["query_string"], sorted(scope["headers"]), body]).encode()
     elif path == "/stream":

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from api_shim.edge.edge_app import EdgeApp
-from api_shim.edge.host import AppHost
-from api_shim.edge.plan import AppLimits, AppPlan
+from api_shim.edge.host import EdgeHost
+from api_shim.edge.plan import AppLimits, EdgePlan
 from tests.edge.apps import SOURCE
 
 PATIENCE_S = 20.0
@@ -17,20 +17,20 @@ SECRET = "sk-token-of-search"
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[AppHost]:
-    host = AppHost(backoff_s=(0.02,))
+def host() -> Iterator[EdgeHost]:
+    host = EdgeHost(backoff_s=(0.02,))
     yield host
     host.close()
 
 
 @pytest.fixture(scope="module")
-def start(host: AppHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., EdgeApp]:
+def start(host: EdgeHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., EdgeApp]:
     """An application that runs, or has failed to."""
 
     def start(source: str = SOURCE, entrypoint: str = "main:app", **limits: Any) -> EdgeApp:
         folder = tmp_path_factory.mktemp("app")
         (folder / "main.py").write_text(source)
-        plan = AppPlan(
+        plan = EdgePlan(
             folder.name,
             "examples",
             entrypoint,
@@ -46,11 +46,11 @@ def start(host: AppHost, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
     return start
 
 
-def settle(host: AppHost, app: EdgeApp) -> None:
+def settle(host: EdgeHost, app: EdgeApp) -> None:
     host.thread.submit(app.until_settled(PATIENCE_S)).result()
 
 
-def wait_until(host: AppHost, holds: Callable[[], bool]) -> None:
+def wait_until(host: EdgeHost, holds: Callable[[], bool]) -> None:
     async def look() -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not holds():  # noqa: ASYNC110 -- what is waited for tells nobody

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from api_shim.edge.edge_app import EdgeApp
-from api_shim.edge.host import AppHost
+from api_shim.edge.host import EdgeHost
 from tests.edge.conftest import SECRET, ask, wait_until
 
 Start = Callable[..., EdgeApp]
@@ -64,7 +64,9 @@ def test_its_log_shows_no_secret(app: EdgeApp) -> None:
     assert SECRET not in "\n".join(app.log.lines)
 
 
-def test_what_crashes_is_started_again_and_takes_all_its_processes_along(app: EdgeApp, host: AppHost) -> None:
+def test_what_crashes_is_started_again_and_takes_all_its_processes_along(
+    app: EdgeApp, host: EdgeHost
+) -> None:
     daemon = int(ask(app, "/daemon").text)
     assert is_there(daemon)
     before = app.restarts
@@ -76,7 +78,7 @@ def test_what_crashes_is_started_again_and_takes_all_its_processes_along(app: Ed
     assert ask(app, "/").text == "hello"
 
 
-def test_what_holds_too_much_is_ended_for_that(app: EdgeApp, host: AppHost) -> None:
+def test_what_holds_too_much_is_ended_for_that(app: EdgeApp, host: EdgeHost) -> None:
     before = app.restarts
     with pytest.raises(httpx.TransportError):
         ask(app, "/eat")
@@ -85,7 +87,7 @@ def test_what_holds_too_much_is_ended_for_that(app: EdgeApp, host: AppHost) -> N
     assert line.endswith(" MiB, and 256 are allowed")
 
 
-def test_what_does_not_answer_any_more_is_hung(start: Start, host: AppHost) -> None:
+def test_what_does_not_answer_any_more_is_hung(start: Start, host: EdgeHost) -> None:
     app = start(hang_s=0.5, look_s=0.05)
     with pytest.raises(httpx.TransportError):
         ask(app, "/hang")
@@ -114,7 +116,7 @@ def test_what_does_not_answer_any_more_is_hung(start: Start, host: AppHost) -> N
     ],
 )
 def test_what_cannot_be_imported_says_so(
-    start: Start, host: AppHost, source: str, entrypoint: str, reason: str
+    start: Start, host: EdgeHost, source: str, entrypoint: str, reason: str
 ) -> None:
     app = start(source, entrypoint)
     wait_until(host, lambda: told(app, f"crashed: {reason}"))
@@ -123,23 +125,23 @@ def test_what_cannot_be_imported_says_so(
 
 
 @pytest.mark.soak
-def test_what_never_answers_at_first_is_hung_too(start: Start, host: AppHost) -> None:
+def test_what_never_answers_at_first_is_hung_too(start: Start, host: EdgeHost) -> None:
     app = start("import time; time.sleep(600)", start_s=0.3)
     wait_until(host, lambda: told(app, "hung: no answer within 0.3 s of its start"))
     host.thread.submit(host.stop(app.plan.slug)).result()
 
 
-def test_nothing_is_left_when_the_server_is_killed(app: EdgeApp, host: AppHost) -> None:
+def test_nothing_is_left_when_the_server_is_killed(app: EdgeApp, host: EdgeHost) -> None:
     """Its processes, one that has left its session among them, and its socket."""
     server = textwrap.dedent(
         f"""
         import sys, time
         from pathlib import Path
-        from api_shim.edge.host import AppHost
-        from api_shim.edge.plan import AppPlan
+        from api_shim.edge.host import EdgeHost
+        from api_shim.edge.plan import EdgePlan
         from tests.edge.conftest import ask
-        host = AppHost()
-        plan = AppPlan("a", "p", "main:app", Path({str(app.plan.folder)!r}))
+        host = EdgeHost()
+        plan = EdgePlan("a", "p", "main:app", Path({str(app.plan.folder)!r}))
         app = host.thread.submit(host.start(plan)).result()
         host.thread.submit(app.until_settled(60)).result()
         print(app.life.process.pid, ask(app, "/daemon").text, app.life.socket, flush=True)

@@ -1,0 +1,149 @@
+"""`e80sim serve --app`: a real server with a real application, asked over real sockets."""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.edge.apps import SOURCE
+from tests.support.live import MS
+from tests.support.served import Served, serve
+from tests.support.websocket import WebSocketClient
+
+KEYS = {"sk-one": {"project": "my_chat"}, "sk-two": {"project": "other"}}
+MANIFEST = """\
+project: My Chat
+organization_slug: us
+entrypoint: main:app
+memory_size_mb: 256
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "8080.yaml").write_text(MANIFEST)
+    (folder / "main.py").write_text(SOURCE)
+    served = serve(folder, "--app", str(folder), "--state", ":memory:", serve={"keys": KEYS})
+    yield served
+    assert served.end() == 0
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[httpx.Client]:
+    [url] = served.urls
+    with httpx.Client(base_url=f"{url}/hosted/my-chat", headers={"authorization": "Bearer sk-one"}) as client:
+        yield client
+
+
+def stamps(answer: httpx.Response) -> dict[str, int]:
+    return {
+        found[1]: int(value)
+        for name, value in answer.headers.items()
+        if (found := re.match(r"x-sim-(.*)-ps", name))
+    }
+
+
+def test_an_application_is_reached_at_a_host_and_under_a_path(served: Served, client: httpx.Client) -> None:
+    assert client.get("/").text == "hello"
+    [address] = [line for line in served.lines if "main:app in " in line]
+    [by_host, by_path] = re.findall(r"http://\S+/", address)
+    key = {"authorization": "Bearer sk-one"}
+    assert httpx.get(by_path, headers=key).text == "hello"
+    port = httpx.URL(by_host).port
+    named = httpx.get(
+        f"http://127.0.0.1:{port}/", headers={**key, "host": f"my-chat.hosted.localhost:{port}"}
+    )
+    assert named.text == "hello"
+    assert any(re.fullmatch(r"e80sim: app my-chat: running, after [\d.]+ s", line) for line in served.lines)
+
+
+def test_all_of_a_request_goes_to_the_application(client: httpx.Client) -> None:
+    method, query, headers, body = eval(client.patch("/echo?a=%20b", content=b"raw").text)
+    assert (method, query, body) == ("PATCH", b"a=%20b", b"raw")
+    told = dict(headers)
+    assert told[b"authorization"] == b"Bearer sk-one"
+    assert told[b"x-forwarded-prefix"] == b"/hosted/my-chat"
+    assert client.get("/nowhere").status_code == HTTPStatus.NOT_FOUND
+    assert client.head("/").headers["x-of-app"] == "yes"
+
+
+def test_a_users_way_takes_its_time_and_the_edge_none(client: httpx.Client) -> None:
+    """20 ms to set the connection up, then 10 there and 10 back; kept alive it stands the next time."""
+    for set_up_ms in (20, 0):
+        way = stamps(client.get("/", headers={"x-sim-place": "away"}))
+        assert way["connected"] - way["sent"] == set_up_ms * MS
+        assert way["arrived"] - way["connected"] == 10 * MS
+        assert 10 * MS <= way["ended"] - way["left"] < 100 * MS  # the end of its answer comes after its head
+    beside = stamps(client.get("/", headers={"x-sim-place": "edge"}))
+    assert beside["sent"] == beside["arrived"]
+
+
+def test_the_applications_own_calls_leave_from_the_edge_whoever_asked_it(client: httpx.Client) -> None:
+    answer = client.get("/model", headers={"x-sim-place": "away"})
+    assert answer.headers["x-sim-place"] == "away"
+    assert answer.headers["x-sim-app-place"] == "edge"
+    its_call = answer.json()
+    assert its_call["x-sim-place"] == "edge"
+    way_ps = int(its_call["x-sim-arrived-ps"]) - int(its_call["x-sim-sent-ps"])
+    assert 0 < way_ps < MS  # the fabric's, with its connection set up; from `away` it would be 30
+
+
+def test_a_stream_comes_as_it_is_made(client: httpx.Client) -> None:
+    with client.stream("GET", "/stream", headers={"x-sim-place": "away"}) as answer:
+        pieces = list(answer.iter_text())
+    assert [piece.split()[1] for piece in pieces] == ["0", "1", "2"]
+
+
+def test_a_websocket_goes_both_ways(client: httpx.Client) -> None:
+    url = str(client.base_url).replace("http:", "ws:") + "ws"
+    with WebSocketClient(url, "sk-one") as socket:
+        assert socket.status == HTTPStatus.SWITCHING_PROTOCOLS
+        socket.send({"n": 1})
+        assert socket.frame() == {"n": 1}
+        socket.send("bye")
+        assert socket.frame() is None
+        assert socket.closed == 3001
+    with WebSocketClient(url, "sk-two") as refused:
+        assert refused.status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status", "code"),
+    [
+        ("/hosted/my-chat/", None, 401, None),
+        ("/hosted/my-chat/", "sk-two", 404, "app_not_found"),
+        ("/hosted/another/", "sk-one", 404, "app_not_found"),
+    ],
+)
+def test_only_keys_of_its_project_reach_an_application(
+    served: Served, path: str, key: str | None, status: int, code: str | None
+) -> None:
+    [url] = served.urls
+    answer = httpx.get(url + path, headers={} if key is None else {"authorization": f"Bearer {key}"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_what_goes_away_before_it_has_answered_is_told_and_comes_again(client: httpx.Client) -> None:
+    lost = client.get("/crash")
+    assert (lost.status_code, lost.json()["error"]["code"]) == (502, "app_lost")
+    told = set()
+    while (answer := client.get("/")).status_code in {502, 503}:  # 502 as long as its end is not known
+        told.add((answer.status_code, answer.json()["error"]["message"]))
+    assert answer.text == "hello"
+    assert (503, "The application `my-chat` is not running (crashed: ended with status 3).") in told
+
+
+def test_an_answer_that_breaks_off_does_not_look_like_a_whole_one(client: httpx.Client) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.get("/break")
+
+
+def test_a_broken_manifest_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "8080.yaml").write_text(MANIFEST + "cpu_mhz: none\n")
+    served = serve(tmp_path, "--app", str(tmp_path))
+    assert served.end() == 2
+    assert served.lines == [f"e80sim: {tmp_path}/8080.yaml:5: `cpu_mhz` is 'none': it must be a number"]
