@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# vllm-router 0.1.17, sglang-router 0.3.2: a request that waits at the limit of `--max-concurrent-requests` does not wait for
+# `--queue-timeout-secs`. It waits for one refill of the limit, 1 / limit seconds, and is then refused with 408: of six requests
+# against a limit of 2, those in the queue fail within a second, although the answers take 2 s and the queue was given 60 s.
+# The OpenAI clients try a 408 again: the queue that was to take the burst turns it into more requests.
+set -euo pipefail
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check vllm-router==0.1.17 sglang-router==0.3.2
+cat > "$folder/ask.py" <<'PY'
+import json
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Worker(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b'{"data": [{"id": "m"}]}')
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(2)
+        self.answer(b'{"choices": []}')
+
+    def answer(self, text):
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args):
+        pass
+
+def serve():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Worker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+def start(command, *flags):
+    port = free_port()
+    command = [*command, "--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port())]
+    router = subprocess.Popen([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(100):
+        time.sleep(0.2)
+        try:
+            urllib.request.urlopen(f"{url}/health").read()
+            break
+        except OSError:
+            continue
+    time.sleep(1)
+    return router, f"{url}/v1/chat/completions"
+
+def ask(url):
+    body = json.dumps({"model": "m", "stream": False, "messages": [{"role": "user", "content": "hi"}]})
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body.encode(), {"content-type": "application/json"})) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    return status, time.monotonic() - began
+
+ROUTERS = {"vllm-router": ["venv/bin/vllm-router"], "sglang-router": ["venv/bin/sglang-router", "launch"]}
+
+LIMIT = ("--max-concurrent-requests", "2", "--queue-size", "100", "--queue-timeout-secs", "60")
+worker = f"http://127.0.0.1:{serve().server_port}"
+for name, command in ROUTERS.items():
+    router, url = start(command, "--worker-urls", worker, "--policy", "round_robin", *LIMIT)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(ask, [url] * 6))
+    refused = [seconds for status, seconds in answers if status == 408]
+    print(f"{name}: refused with 408: {len(refused) > 0}, waited longer than the 2 s of an answer: {any(s > 2 for s in refused)}")
+    router.terminate()
+    router.wait()
+PY
+told=$(cd "$folder" && venv/bin/python ask.py)
+echo "$told"
+[ "$told" = "$(printf 'vllm-router: refused with 408: True, waited longer than the 2 s of an answer: False\nsglang-router: refused with 408: True, waited longer than the 2 s of an answer: False')" ]
