@@ -14,22 +14,24 @@ from tests.support.clients import python_of
 HERE = Path(__file__).parent
 SUITES = HERE / "suites"
 CLIENTS = {
-    "openai-2": "with_openai.py",
-    "openai-3": "with_openai.py",
-    "litellm": "with_litellm.py",
-    "langchain-openai": "with_langchain.py",
-    "openai-agents": "with_agents.py",
-    "instructor": "with_instructor.py",
-    "pydantic-ai": "with_pydantic_ai.py",
-    "e80-13": "with_e80.py",
-    "e80-14": "with_e80.py",
+    "openai-2": ["with_openai.py"],
+    "openai-3": ["with_openai.py"],
+    "litellm": ["with_litellm.py"],
+    "langchain-openai": ["with_langchain.py"],
+    "openai-agents": ["with_agents.py"],
+    "instructor": ["with_instructor.py"],
+    "pydantic-ai": ["with_pydantic_ai.py"],
+    "e80-13": ["with_e80.py", "with_e80_platform.py"],
+    "e80-14": ["with_e80.py", "with_e80_platform.py"],
 }
-"""Environment -> its suite."""
+"""Environment -> its suites."""
 pytestmark = pytest.mark.timeout(1200)  # some environments are half a gigabyte
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_the_suite_of_a_client_passes(client: str, settings_of: Any) -> None:
+@pytest.mark.parametrize(
+    ("client", "suite"), [(client, suite) for client, suites in CLIENTS.items() for suite in suites]
+)
+def test_the_suite_of_a_client_passes(client: str, suite: str, settings_of: Any) -> None:
     done = subprocess.run(
         [
             python_of(client, needed=True),
@@ -39,7 +41,7 @@ def test_the_suite_of_a_client_passes(client: str, settings_of: Any) -> None:
             "pytest.ini",
             "--confcutdir",
             ".",
-            CLIENTS[client],
+            suite,
         ],
         capture_output=True,
         text=True,
@@ -52,4 +54,6 @@ def test_the_suite_of_a_client_passes(client: str, settings_of: Any) -> None:
 
 def test_each_list_of_packages_has_its_suite() -> None:
     assert {file.stem for file in HERE.glob("*.txt")} == CLIENTS.keys()
-    assert {file.name for file in SUITES.glob("with_*.py")} == set(CLIENTS.values())
+    assert {file.name for file in SUITES.glob("with_*.py")} == {
+        suite for suites in CLIENTS.values() for suite in suites
+    }
