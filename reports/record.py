@@ -49,6 +49,7 @@ REQUEST_COLUMNS = (
     Column("cold", "flag", "a connection had to be set up"),
     Column("samples", "int", "completions asked for of the one prompt (n)"),
     Column("prompt_tokens", "int", "tokens in"),
+    Column("cached_tokens", "int", "of them, found in the node's prefix cache when it was first admitted"),
     Column("output_tokens", "int", "tokens out of all its completions, as made by the time it ended"),
     Column("preemptions", "int", "times its KV blocks were taken and recomputed"),
     Column("intended_ps", "stamp", "the caller meant to send"),

@@ -12,6 +12,14 @@ BATCH_PRIORITY = 100
 LEAST_PRIORITY = 1_000_000
 """The last to be served; the first has this with a minus."""
 
+Prefix = tuple[tuple[str, int], ...]
+"""What prompts have in common: the origins of a prompt's tokens from its first on, by name, each with the
+number of tokens up to its end; ends grow. Prompts whose origins begin alike have equal tokens there.
+
+The last end may lie in the answer or behind it, which then is of that origin too: a conversation's. Tokens
+behind all of them are nobody else's.
+"""
+
 
 @dataclass(slots=True)
 class Request:
@@ -58,6 +66,7 @@ class Request:
     """0 for the first try; a retry is a request of its own."""
     tier: str = ""
     """Of its project, where limits differ by it."""
+    prefix: Prefix = ()
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

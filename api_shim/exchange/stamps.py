@@ -58,29 +58,32 @@ def usage(call: Call, reasoning_tokens: int = 0) -> Json:
     ticket = call.ticket
     assert ticket is not None
     prompt, output = call.request.prompt_tokens, sum(s.generated for s in ticket.sequences)
+    cached = ticket.sequences[0].cached_tokens
     started, first, last = _span(ticket)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
         "total_tokens": prompt + output,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
-        "prefill_tokens": prompt,
+        "prefill_tokens": prompt - cached,
         "decode_tokens": output,
-        "prefill_rate": _rate(prompt, first - started),
+        "prefill_rate": _rate(prompt - cached, first - started),
         "decode_rate": _rate(output - len(ticket.sequences), last - first),
         "total_time": (last - ticket.departure.arrived_ps) / PS_PER_S,
     }
 
 
 def added_usage(parts: list[Json]) -> Json:
-    """Of several prompts in one request; rates and details are those of the first."""
+    """Of several prompts in one request; rates, and details but for the cache, are those of the first."""
     added = dict(parts[0])
+    cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
+    added["prompt_tokens_details"] = {**added["prompt_tokens_details"], "cached_tokens": cached}
     for name in ("prompt_tokens", "completion_tokens", "total_tokens", "prefill_tokens", "decode_tokens"):
         added[name] = sum(part[name] for part in parts)
     added["total_time"] = max(part["total_time"] for part in parts)

@@ -21,6 +21,7 @@ from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_t
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.whole_batches import WholeBatches
 from sim.node.work import Work
+from traffic.request import Prefix
 
 _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")
@@ -55,6 +56,7 @@ class FastForward:
     - A histogram of the steps in which they take KV blocks (`sim.node.kv_demand`) tells when blocks run out.
     - Planning takes the blocks of a stretch's first step, its end those of the others: the pool sees the
       calls of a step engine in the order of one. Until then `pool.free` is what the other steps may use.
+      Only who asks what the pool holds has it take before then what steps under way have.
     - An arrival cuts a stretch only if it could enter: slots and tokens are left, or it may push somebody out
       (`_open`), and it precedes all who wait. Otherwise nobody enters before the stretch ends anyway, since
       the head of the queue, the same until then, lacks a slot, a token or blocks, and blocks only get fewer.
@@ -90,6 +92,7 @@ class FastForward:
         "_slope_ps",
         "_started_ps",
         "_stretch",
+        "_supplied",
         "_tickets",
         "_waiting",
         "busy_ps",
@@ -152,6 +155,7 @@ class FastForward:
         self._next_ps: int | None = None
         self._started_ps = 0
         self._stretch = 0  # steps planned, 0 while idle
+        self._supplied = 1  # of those, how many have their blocks
         self._first_ps = 0  # duration of the first of them
         self._slope_ps = 0  # by which each is longer than the one before
         self._open = False  # slots and tokens are left after the first step, and no arrival has cut it yet
@@ -171,7 +175,7 @@ class FastForward:
 
     @property
     def free_blocks(self) -> int:
-        return self._pool.free
+        return self._pool.free + self._further_blocks(self._supplied - 1)
 
     def add(
         self,
@@ -272,14 +276,24 @@ class FastForward:
     def forget(self, before_ps: int) -> None:
         self._log.forget(before_ps)
 
+    def cached_tokens(
+        self, now_ps: int, prefix: Prefix, prompt_tokens: int, *, after_boundary: bool = False
+    ) -> int:
+        if self._stretch > 1:
+            steps = 1 + self._ended_before(now_ps + after_boundary)
+            if steps > self._supplied:
+                self._supply(steps)
+        return self._pool.cached_tokens(prefix, prompt_tokens)
+
     def blocks_in_use(self, at_ps: int) -> int:
+        used = self._pool.blocks - self.free_blocks
+        return used if self._stretch <= 1 else used + self._further_blocks(self._ended_before(at_ps))
+
+    def _ended_before(self, at_ps: int) -> int:
+        """Steps of the stretch that did, but for its last: so many behind the first have begun."""
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
-        used = self._pool.blocks - self._pool.free
-        if self._stretch <= 1:
-            return used
-        # Further steps of the stretch: those that ended before but for the first, and the one under way.
-        further = steps_within(max(0, at_ps - 1 - self._started_ps), self._first_ps, self._slope_ps)
-        return used + self._further_blocks(min(further, self._stretch - 1))
+        steps = steps_within(max(0, at_ps - 1 - self._started_ps), self._first_ps, self._slope_ps)
+        return min(steps, self._stretch - 1)
 
     def _steps_by(self, at_ps: int) -> int:
         assert self._next_ps is None or at_ps <= self._next_ps, (at_ps, self._next_ps)
@@ -321,13 +335,11 @@ class FastForward:
         self.sequence_ps += lasted_ps * (decodes + len(prefilling))
         self.output_tokens_done += decodes * steps
         self._kv_tokens += decodes * steps
-        if steps > 1:
-            # Planning saw to it that they are free. The step engine took them before those who end with the
-            # last of these steps give theirs back, so here too: a pool that evicts could tell.
-            self._pool.take(blocks_in(self._demand, self._clock + 1, steps - 1, decodes))
-            for work in prefilling:
-                held = work.cached + work.new
-                self._pool.grow(work, held, held + work.new * (steps - 1))
+        if steps > self._supplied:
+            # The step engine took them before those who end with the last of these steps give theirs back, so
+            # here too: a pool that evicts could tell.
+            self._supply(steps)
+        self._supplied = 1
         self._clock = now_step = self._clock + steps
         # Those who finish together come in admission order, in which tickets grow.
         while finishes and finishes[0][0] <= now_step:
@@ -341,6 +353,15 @@ class FastForward:
         if prefilling:
             self._end_chunks(now_ps, firsts, ended)
         self._stretch = 0
+
+    def _supply(self, steps: int) -> None:
+        """Take the blocks of the first `steps` of the stretch. Planning saw to it that they are free."""
+        supplied, further = self._supplied, steps - self._supplied
+        self._pool.take(blocks_in(self._demand, self._clock + supplied, further, self._decodes))
+        for work in self._prefilling:
+            held = work.cached + work.new * supplied
+            self._pool.grow(work, held, held + work.new * further)
+        self._supplied = steps
 
     def _end_chunks(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         steps = self._stretch
@@ -427,6 +448,7 @@ class FastForward:
         self._partial = None
         self._demand = [0] * self._block_size
         self._decodes = self._kv_tokens = 0
+        self._supplied = 1
         self._pool.reset()
 
     def _break_off(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:

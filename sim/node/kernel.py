@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hwmodels.step_time import StepTime
+from traffic.request import Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Sequence:
     """One prompt and its completion inside one kernel. The kernel stamps it; the owner reads it."""
 
     __slots__ = (
+        "cached_tokens",
         "first_ps",
         "generated",
         "key",
@@ -51,6 +53,7 @@ class Sequence:
         "output_tokens",
         "owner",
         "preemptions",
+        "prefix",
         "priority",
         "prompt_tokens",
         "scratch",
@@ -67,8 +70,9 @@ class Sequence:
         shared_prompt: SharedPrompt | None = None,
         priority: int = 0,
         key: str = "",
+        prefix: Prefix = (),
     ) -> None:
-        """`priority` and `key`, whose work it is, matter to the queue alone."""
+        """`priority` and `key`, whose work it is, matter to the queue alone, and `prefix` to the KV pool."""
         assert prompt_tokens >= 1, prompt_tokens
         assert output_tokens >= 1, output_tokens
         self.number = number
@@ -78,6 +82,8 @@ class Sequence:
         self.shared_prompt = shared_prompt
         self.priority = priority
         self.key = key
+        self.prefix = prefix
+        self.cached_tokens = 0  # of the prompt, found in the prefix cache when it was first admitted
         self.started_ps = -1  # start of the first step that holds a part of it
         self.first_ps = (
             -1
@@ -189,6 +195,12 @@ class NodeKernel(Protocol):
         At the instant at which a step ends it still counts, also after its boundary where that was inside a
         stretch of steps.
         """
+        ...
+
+    def cached_tokens(
+        self, now_ps: int, prefix: Prefix, prompt_tokens: int, *, after_boundary: bool = False
+    ) -> int:
+        """Tokens of such a prompt that its KV cache holds in the step that is under way."""
         ...
 
     @property

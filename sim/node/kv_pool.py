@@ -8,6 +8,7 @@ So a pool sees the same calls from either, but for steps in a row that are taken
 from typing import Protocol
 
 from sim.node.work import Work
+from traffic.request import Prefix
 
 
 class KvPool(Protocol):
@@ -27,6 +28,14 @@ class KvPool(Protocol):
 
     def fits(self, work: Work, left: int, free: int) -> bool:
         """Whether `admit` would take it if so many blocks were free."""
+        ...
+
+    def in_cache(self, work: Work) -> int:
+        """Tokens of `work`, which waits, that would need no work."""
+        ...
+
+    def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
+        """Tokens of such a prompt that would be found, whoever left them."""
         ...
 
     def more(self, work: Work, held: int, tokens: int) -> int:
@@ -86,6 +95,14 @@ class CountingPool:
         past, found = self._found(work)
         tokens = past + min(work.goal - past, left)
         return -(-tokens // self._size) - found <= free
+
+    def in_cache(self, work: Work) -> int:
+        past, _ = self._found(work)
+        return past
+
+    def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
+        del prefix, prompt_tokens
+        return 0
 
     def _found(self, work: Work) -> tuple[int, int]:
         """Tokens that need no work, and the blocks of them that are held already."""

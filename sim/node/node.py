@@ -109,6 +109,17 @@ class Node(Generic[J]):
             if self._slots is not None:
                 self._let_in(self._slots)
 
+    def cached_tokens(self, request: Request) -> int:
+        """Prompt tokens of `request` that its KV cache holds: what a router by prefix compares."""
+        if not request.prefix:
+            return 0
+        return self.kernel.cached_tokens(
+            self.env.now,
+            request.prefix,
+            request.prompt_tokens,
+            after_boundary=self._after_boundary(),
+        )
+
     def _after_boundary(self) -> bool:
         """Whether the step that ended at this instant, if one did, is over."""
         return self.env.reached >= self._order
@@ -141,6 +152,7 @@ class Node(Generic[J]):
                 prompt,
                 request.priority,
                 request.key,
+                request.prefix,
             )
             ticket.sequences.append(sequence)
             self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))

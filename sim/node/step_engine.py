@@ -15,6 +15,7 @@ from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.whole_batches import WholeBatches
 from sim.node.work import Work
+from traffic.request import Prefix
 
 _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")
@@ -173,6 +174,13 @@ class StepEngine:
             past = bisect_right(work.token_ps, before_ps)
             work.earlier_tokens += past
             del work.token_ps[:past]
+
+    def cached_tokens(
+        self, now_ps: int, prefix: Prefix, prompt_tokens: int, *, after_boundary: bool = False
+    ) -> int:
+        del after_boundary  # had one been due, it would have been called
+        self._due(now_ps)
+        return self._pool.cached_tokens(prefix, prompt_tokens)
 
     def blocks_in_use(self, at_ps: int) -> int:
         self._due(at_ps)  # no later than the end of the step

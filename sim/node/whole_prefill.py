@@ -40,7 +40,7 @@ class WholePrefillStepEngine(StepEngine):
 
     def _first_chunk(self, work: SteppedWork, left: int) -> int:
         """The whole prompt or nothing; and each who runs needs a token of the budget when all decode."""
-        whole = work.goal - work.computed <= left
+        whole = work.goal - self._pool.in_cache(work) <= left
         slots = len(self._running) < self._limits.max_num_batched_tokens
         return super()._first_chunk(work, left) if whole and slots else 0
 
@@ -75,7 +75,7 @@ class WholePrefillFastForward(FastForward):
         return boundary
 
     def _whole_prompt(self, work: ForwardedWork, left: int) -> int:
-        return self._pool.admit(work, left) if work.goal - work.computed <= left else 0
+        return self._pool.admit(work, left) if work.goal - self._pool.in_cache(work) <= left else 0
 
     def _present(self) -> Stretch:
         steps = 0 if self._stalled else self._stretch

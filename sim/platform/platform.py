@@ -180,7 +180,7 @@ class Platform:
         del self.inside[request.number]
         if len(sequences) == 1:
             (sequence,) = sequences
-            work = sequence.generated, sequence.preemptions
+            work = sequence.cached_tokens, sequence.generated, sequence.preemptions
             stamps = sequence.started_ps, sequence.first_ps, sequence.last_ps
             sequence.owner = None  # no cycle, so nothing waits for the garbage collector
         else:
@@ -230,14 +230,18 @@ def _forget_unseen(ticket: Ticket) -> None:
         ticket.first_seen_ps = -1
 
 
-def _together(sequences: list[Sequence]) -> tuple[tuple[int, int], tuple[int, int, int]]:
+def _together(sequences: list[Sequence]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Work and stamps of all completions of one prompt; none of them where it never reached a kernel."""
     if not sequences:
-        return (0, 0), (-1, -1, -1)
+        return (0, 0, 0), (-1, -1, -1)
     for sequence in sequences:
         sequence.owner = None
     return (
-        (sum(s.generated for s in sequences), sum(s.preemptions for s in sequences)),
+        (
+            sequences[0].cached_tokens,
+            sum(s.generated for s in sequences),
+            sum(s.preemptions for s in sequences),
+        ),
         (
             min((s.started_ps for s in sequences if s.started_ps >= 0), default=-1),
             min((s.first_ps for s in sequences if s.first_ps >= 0), default=-1),

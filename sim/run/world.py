@@ -15,6 +15,7 @@ from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
 from sim.node.prefills import PREFILLS
+from sim.node.prefix_pool import kv_pool
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.gateway import Admission
@@ -147,6 +148,7 @@ class World:
             keep_schedule=keep_schedule,
             gaps=gaps,
             queue=order(),
+            pool=kv_pool(limits, enable_prefix_caching=batching.enable_prefix_caching),
             preempt=batching.preempt,
             batches=ADMISSIONS[batching.admission](
                 hardware.max_num_seqs,

@@ -87,6 +87,11 @@ class Batching(Section):
     max_queue_delay_ms: float | None = Field(
         None, ge=0, le=MAX_MS, description="of `dynamic` admission, which needs it"
     )
+    enable_prefix_caching: bool = Field(
+        False,
+        description="what prompts have in common is computed once and kept in KV blocks that nobody uses, "
+        "the least recently used given up first",
+    )
     preempt: bool = Field(
         False,
         description="with `queue: priority`: who cannot enter pushes out running ones of a higher "

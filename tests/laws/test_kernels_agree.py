@@ -25,8 +25,14 @@ from tests.support.kernel_driver import (
     Event,
     Workload,
 )
-from tests.support.kernel_workload import random_workload
-from tests.support.queues_and_pools import QUEUES, LoggingPool
+from tests.support.kernel_workload import random_workload, with_prefixes
+from tests.support.queues_and_pools import (
+    QUEUES,
+    Log,
+    LoggingNaivePool,
+    LoggingPool,
+    LoggingPrefixPool,
+)
 
 SOAK_WORKLOADS = int(os.environ.get("E80SIM_SOAK_WORKLOADS", "5000"))
 
@@ -39,10 +45,12 @@ def assert_kernels_agree(
     admission: str = "continuous",
     max_delay_ps: int = 0,
     prefill: str = "chunked",
+    pools: tuple[type[Log], type[Log]] = (LoggingPool, LoggingPool),
 ) -> Course:
+    """`pools` of the plain one and of the fast one."""
     limits, law = workload.limits, workload.law
     gaps, fast_gaps = GapCounts(), GapCounts()
-    pool, fast_pool = (LoggingPool(limits.kv_blocks, limits.block_size) for _ in range(2))
+    pool, fast_pool = (make(limits.kv_blocks, limits.block_size) for make in pools)
 
     def batches() -> WholeBatches | None:
         return ADMISSIONS[admission](limits.max_num_seqs, max_delay_ps)
@@ -76,6 +84,7 @@ def assert_kernels_agree(
     assert fast.stamps() == plain.stamps()
     assert fast.counters == plain.counters
     assert fast.answers == plain.answers
+    assert fast.cached == plain.cached
     assert [column.tolist() for column in fast_gaps.bins()] == [column.tolist() for column in gaps.bins()]
     assert fast.blocks == plain.blocks
     assert fast.occupancy == plain.occupancy
@@ -172,11 +181,8 @@ def test_both_kernels_agree_whatever_the_order_of_the_queue(order: str, seed: in
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), order)
 
 
-@settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    workload, order = random_workload(rng, most=50), str(rng.choice(sorted(QUEUES)))
+def with_budget_for_all(workload: Workload) -> Workload:
+    """A step takes the longest prompt, with its answer so far."""
     longest = max(
         one.prompt_tokens + one.output_tokens
         for event in workload.events
@@ -186,7 +192,15 @@ def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
         for one in (first, *first.siblings)
     )
     budget = max(workload.limits.max_num_batched_tokens, longest)
-    workload = replace(workload, limits=replace(workload.limits, max_num_batched_tokens=budget))
+    return replace(workload, limits=replace(workload.limits, max_num_batched_tokens=budget))
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    workload, order = random_workload(rng, most=50), str(rng.choice(sorted(QUEUES)))
+    workload = with_budget_for_all(workload)
     admission = str(rng.choice(["continuous", "continuous", "dynamic", "static"]))
     preempt = QUEUES[order]().ranked and admission == "continuous"
     assert_kernels_agree(workload, order, preempt=preempt, admission=admission, prefill="whole")
@@ -208,6 +222,40 @@ def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_the_urgent_push_others_out(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), "priority", preempt=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_whatever_prompts_have_in_common(seed: int) -> None:
+    assert_caches_agree(seed)
+
+
+def assert_caches_agree(seed: int, most: int = 50) -> Course:
+    """The plain kernel with a pool of single blocks, the fast one with one of runs."""
+    rng = np.random.default_rng([12, seed])
+    workload, order = with_prefixes(rng, random_workload(rng, most)), str(rng.choice(sorted(QUEUES)))
+    preempt = bool(QUEUES[order]().ranked and rng.random() < 0.5)
+    prefill = "whole" if rng.random() < 0.3 else "chunked"
+    if prefill == "whole":
+        workload = with_budget_for_all(workload)
+    pools = (LoggingNaivePool, LoggingPrefixPool)
+    return assert_kernels_agree(workload, order, preempt=preempt, prefill=prefill, pools=pools)
+
+
+def test_the_random_workloads_hold_what_could_make_caches_differ() -> None:
+    courses = [assert_caches_agree(seed) for seed in range(60)]
+    sequences = [s for course in courses for s in course.sequences.values()]
+    assert sum(s.cached_tokens for s in sequences) > 50_000
+    assert sum(s.cached_tokens > 0 for s in sequences) > 300
+    assert sum(course.counters[1] for course in courses) > 300, "preemptions"
+    assert sum(tokens > 0 for course in courses for *_, tokens in course.cached) > 200
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)  # its length is what it is for
+def test_both_kernels_agree_on_thousands_of_random_caches() -> None:
+    for seed in range(SOAK_WORKLOADS):
+        assert_caches_agree(seed, most=80)
 
 
 def test_an_order_changes_who_is_served() -> None:

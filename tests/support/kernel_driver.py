@@ -5,6 +5,7 @@ from heapq import heapify, heappop, heappush
 
 from hwmodels.step_time import AffineStepTime
 from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
+from traffic.request import Prefix
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Arrive:
     """Other completions of its prompt, added with it."""
     priority: int = 0
     key: str = ""
+    prefix: Prefix = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class Course:
     answers: list[tuple[int, int, int]] = field(default_factory=list)  # (time, number, tokens)
     occupancy: list[tuple[int, int]] = field(default_factory=list)  # (waiting, running) at every event
     blocks: list[tuple[int, int]] = field(default_factory=list)  # (time, blocks in use) whenever asked
+    cached: list[tuple[int, int, int]] = field(
+        default_factory=list
+    )  # (time, number, tokens of its prompt in the cache) whenever asked
     free_blocks: dict[int, int] = field(default_factory=dict)  # after each boundary, by time
     counters: tuple[int, ...] = ()
 
@@ -91,7 +96,7 @@ class Course:
 
     def stamps(self) -> list[tuple[int, ...]]:
         return [
-            (s.number, s.started_ps, s.first_ps, s.last_ps, s.preemptions, s.generated)
+            (s.number, s.started_ps, s.first_ps, s.last_ps, s.preemptions, s.generated, s.cached_tokens)
             for s in self.sequences.values()
         ]
 
@@ -161,7 +166,14 @@ class Driver:
         prompt = SharedPrompt() if arrive.siblings else None
         for one in (arrive, *arrive.siblings):
             sequence = Sequence(
-                one.number, one.prompt_tokens, one.output_tokens, one, prompt, one.priority, one.key
+                one.number,
+                one.prompt_tokens,
+                one.output_tokens,
+                one,
+                prompt,
+                one.priority,
+                one.key,
+                one.prefix,
             )
             self.course.sequences[one.number] = sequence
             self._inside[one.number] = one
@@ -187,6 +199,12 @@ class Driver:
         assert ask.next_ps is not None
         if not after:  # a step that ends now still counts
             self.course.blocks.append((now_ps, self.kernel.blocks_in_use(now_ps)))
+        for number, sequence in self.course.sequences.items():
+            if sequence.prefix:
+                tokens = self.kernel.cached_tokens(
+                    now_ps, sequence.prefix, sequence.prompt_tokens, after_boundary=after
+                )
+                self.course.cached.append((now_ps, number, tokens))
         times = [int(fraction * now_ps) for fraction in ask.fractions]
         for at_ps in (*times, now_ps, ask.next_ps):
             for number, sequence in self.course.sequences.items():

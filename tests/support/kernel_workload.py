@@ -119,3 +119,28 @@ def _random_disturbances(
         for kind, n in number_of.items()
         for _ in range(n)
     ]
+
+
+def with_prefixes(rng: np.random.Generator, workload: Workload) -> Workload:
+    """Prompts that begin alike: of few origins, left early, within a block and across many, with answers."""
+    groups = int(rng.choice([1, 2, 8]))
+    depth = int(rng.integers(1, 4))
+
+    def prefixed(arrive: Arrive) -> Arrive:
+        tokens = arrive.prompt_tokens
+        whole = arrive.output_tokens if rng.random() < 0.3 else 0  # the answer belongs to it too
+        ends = sorted({int(rng.integers(1, tokens + 1)) for _ in range(int(rng.integers(0, depth + 1)))})
+        if rng.random() < 0.3:  # prompts that are whole multiples of each other's
+            ends = sorted({tokens * (i + 1) // depth for i in range(depth)} - {0})
+        if ends and ends[-1] == tokens:
+            ends[-1] += whole
+        prefix = tuple((f"{rng.integers(groups)}", end) for end in ends)
+        follower = None if arrive.follower is None else prefixed(arrive.follower)
+        siblings = tuple(replace(one, prefix=prefix) for one in arrive.siblings)
+        return replace(arrive, prefix=prefix, siblings=siblings, follower=follower)
+
+    events = [
+        replace(event, action=prefixed(event.action)) if isinstance(event.action, Arrive) else event
+        for event in workload.events
+    ]
+    return replace(workload, events=events)

@@ -1,12 +1,14 @@
 """Every queue order, and a pool that writes down its calls: the seams of a kernel at work."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.node.kv_pool import CountingPool
+from sim.node.prefix_pool import PrefixPool
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.waiting_queue import WaitingQueue
 from sim.node.work import Work
+from tests.support.naive_prefix_pool import NaivePrefixPool
 
 
 class LastComeFirstServed:
@@ -42,7 +44,13 @@ QUEUES: dict[str, Callable[[], WaitingQueue[Any]]] = {
 }
 
 
-class LoggingPool(CountingPool):
+if TYPE_CHECKING:
+    AnyPool = CountingPool
+else:
+    AnyPool = object
+
+
+class Log(AnyPool):
     """What comes in one go under one engine and step by step under the other is added up.
 
     So that both logs must be equal: who was admitted and who gave back, in order, and how many blocks those
@@ -54,15 +62,23 @@ class LoggingPool(CountingPool):
         self.log: list[tuple[object, ...]] = []
         self._taken = 0
 
+    def contents(self) -> tuple[int, ...]:
+        """What else a pool holds, in numbers."""
+        return ()
+
     def admit(self, work: Work, left: int) -> int:
+        taken, free = self._taken, self.free
         new = super().admit(work, left)
+        self._taken = taken  # whether or not it has called `take`
         if new:
+            self._taken += free - self.free
             self._note("admit", work.sequence.number, work.cached, new)
         return new
 
     def grow(self, work: Work, held: int, tokens: int) -> None:
-        self._taken += self.more(work, held, tokens)
+        taken = self._taken + self.more(work, held, tokens)
         super().grow(work, held, tokens)
+        self._taken = taken  # whether or not it has called `take`
         assert self.free >= 0
 
     def take(self, blocks: int) -> None:
@@ -76,9 +92,25 @@ class LoggingPool(CountingPool):
 
     def reset(self) -> None:
         self._taken = 0  # what the lost step had taken is not comparable: it may lie inside a stretch
-        self._note("reset")
         super().reset()
+        self._note("reset")
 
     def _note(self, *what: object) -> None:
-        self.log.append((self._taken, *what))
+        self.log.append((self._taken, *what, *self.contents()))
         self._taken = 0
+
+
+class LoggingPool(Log, CountingPool):
+    pass
+
+
+class LoggingPrefixPool(Log, PrefixPool):
+    def contents(self) -> tuple[int, ...]:
+        runs = self._present()
+        return runs.present, runs.unused
+
+
+class LoggingNaivePool(Log, NaivePrefixPool):
+    def contents(self) -> tuple[int, ...]:
+        assert self.free == self.blank + len(self.unused)
+        return len(self.holders), len(self.unused)

@@ -1,0 +1,138 @@
+"""A KV pool with vLLM's prefix caching: full blocks keep their contents until their place is needed.
+
+Nothing here grows with the number of blocks: see `sim.node.cached_runs`.
+"""
+
+from sim.node.cached_runs import CachedRuns, Holding, Path
+from sim.node.kernel import BatchLimits
+from sim.node.kv_pool import CountingPool, KvPool
+from sim.node.work import Work
+from traffic.request import Prefix
+
+ENDLESS = 1 << 62
+"""More tokens than any sequence has."""
+
+
+class PrefixPool:
+    """By the rules of vLLM V1 (read in `KVCacheManager` and `BlockPool`, 0.33), but for the last two.
+
+    - Full blocks are found, at most those before the last token: its logits start the answer. So where all is
+      found, the last block is computed anew.
+    - Blocks of a prompt have a name from the step that computes them: a second one admitted in it finds them.
+    - A preempted sequence leaves its blocks like any other, and finds on its return what is left of them.
+    - A block is taken from those without contents, else it is the one least recently used, whoever's it was.
+    - Blocks of an answer get their name when their sequence leaves, not as soon as they are full.
+    - Who computes what somebody else has added meanwhile keeps a copy without a name, which loses its
+      contents when given back. vLLM keeps both until evicted.
+
+    While steps are planned ahead nobody comes or leaves, so blocks are only evicted then. Each eviction takes
+    at most one block from what the head of the queue would find, and one of those that are free. So whoever
+    lacks blocks lacks them until then.
+    """
+
+    def __init__(self, blocks: int, block_size: int) -> None:
+        self.blocks = blocks
+        self.free = blocks
+        """Those without contents, and those that can be evicted."""
+        self._size = block_size
+        self._runs = CachedRuns(block_size)
+        self._holdings: dict[Work, Holding] = {}
+
+    def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
+        found, _ = self._present().find(prefix, (prompt_tokens - 1) // self._size)
+        return found * self._size
+
+    def in_cache(self, work: Work) -> int:
+        found, _ = self._find(work)
+        return max(work.computed, found * self._size)
+
+    def admit(self, work: Work, left: int) -> int:
+        size, path, runs = self._size, _path(work), self._present()
+        found, held = runs.find(path, (work.goal - 1) // size)
+        past = max(work.computed, found * size)
+        new = min(work.goal - past, left)
+        tokens = past + new
+        blocks = -(-tokens // size)
+        if blocks - held > self.free:
+            return 0
+        holding = self._holdings[work] = Holding(path, _common(path, work.goal) // size)
+        runs.hold(holding, found)
+        self.free -= blocks - held
+        self._name(holding, tokens)
+        work.cached = past
+        if work.sequence.started_ps < 0:
+            work.sequence.cached_tokens = found * size
+        return new
+
+    def fits(self, work: Work, left: int, free: int) -> bool:
+        found, held = self._find(work)
+        past = max(work.computed, found * self._size)
+        tokens = past + min(work.goal - past, left)
+        return -(-tokens // self._size) - held <= free
+
+    def _find(self, work: Work) -> tuple[int, int]:
+        return self._present().find(_path(work), (work.goal - 1) // self._size)
+
+    def more(self, work: Work, held: int, tokens: int) -> int:
+        del work
+        return -(-tokens // self._size) + -held // self._size
+
+    def grow(self, work: Work, held: int, tokens: int) -> None:
+        self.free -= -(-tokens // self._size) + -held // self._size
+        if held < work.goal:
+            self._name(self._holdings[work], tokens)
+
+    def _name(self, holding: Holding, tokens: int) -> None:
+        """Those of a prompt that others can ask for. The rest is early enough when it leaves."""
+        if holding.common > holding.blocks:
+            self._present().add(holding, min(tokens // self._size, holding.common))
+
+    def take(self, blocks: int) -> None:
+        self.free -= blocks
+
+    def _present(self) -> CachedRuns:
+        """What has not been taken yet. Which blocks that were, nobody knows until somebody looks."""
+        runs = self._runs
+        taken = runs.unused - self.free
+        if taken > 0:
+            runs.evict(taken)
+        return runs
+
+    def give_back(self, work: Work, tokens: int) -> None:
+        runs, holding = self._present(), self._holdings.pop(work)
+        nameless = -(-tokens // self._size) - holding.blocks
+        before = runs.present - runs.unused
+        runs.hold(holding, tokens // self._size)
+        runs.release(holding)
+        # What nobody holds by name any more is free, and so is what had no name and got none.
+        self.free += nameless + before - (runs.present - runs.unused)
+
+    def reset(self) -> None:
+        """Nothing is found again: who knows what the step that was lost has evicted."""
+        self.free = self.blocks
+        self._runs = CachedRuns(self._size)
+        self._holdings.clear()
+
+
+def _path(work: Work) -> Path:
+    """The prompt as its request names it, then what is nobody else's, for when it comes back itself.
+
+    Completions of one prompt share the whole of it, and each has an answer of its own.
+    """
+    sequence = work.sequence
+    prefix, prompt_tokens = sequence.prefix, sequence.prompt_tokens
+    shared = sequence.shared_prompt
+    if shared is not None:
+        within = tuple((name, min(end, prompt_tokens)) for name, end in prefix)
+        return (*within, (shared, prompt_tokens), (work, ENDLESS))
+    return (*prefix, (work, ENDLESS))
+
+
+def _common(path: Path, prompt_tokens: int) -> int:
+    """Tokens of the prompt that are not its own alone."""
+    return min(path[-2][1], prompt_tokens) if len(path) > 1 else 0
+
+
+def kv_pool(limits: BatchLimits, *, enable_prefix_caching: bool) -> KvPool:
+    make = PrefixPool if enable_prefix_caching else CountingPool
+    return make(limits.kv_blocks, limits.block_size)
