@@ -286,3 +286,19 @@ def test_the_urgent_who_came_when_blocks_ran_out_pushes_out_one_step_later() -> 
     course = assert_kernels_agree(workload, "priority", preempt=True)
     assert [(s.number, s.preemptions) for s in course.sequences.values()] == [(1, 1), (2, 1), (3, 0)]
     assert course.sequences[3].started_ps == 80
+
+
+def test_the_urgent_counts_what_all_who_stay_will_take() -> None:
+    # At 100 number 1 has a token and takes a block a step, number 2 lacks 6 of its 15 prompt tokens, and
+    # 10 blocks are held: of 19 two would be left for number 3, which needs three.
+    arrivals = [
+        (0, Arrive(1, 1, 3, priority=5)),
+        (0, Arrive(2, 15, 4, priority=5)),
+        (50, Arrive(3, 3, 1, priority=0)),
+    ]
+    for blocks, pushed_out in (19, 1), (20, 0):
+        events = [Event(at_ps, arrival) for at_ps, arrival in arrivals]
+        workload = Workload(BatchLimits(4, 10, 1, blocks), AffineStepTime(dense_ps=(100,)), events)
+        course = assert_kernels_agree(workload, "priority", preempt=True)
+        assert course.sequences[3].started_ps == 100
+        assert course.sequences[2].preemptions == pushed_out

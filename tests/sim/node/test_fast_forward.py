@@ -9,6 +9,7 @@ from sim.node.fast_forward import FastForward
 from sim.node.kernel import BatchLimits, Sequence
 from sim.node.kv_demand import blocks_in, steps_with
 from sim.node.progression import StretchLog, lasting, steps_to_reach, steps_within
+from sim.node.whole_batches import WholeBatches
 
 FLAT = AffineStepTime(dense_ps=(100,))
 # A decode step of one sequence lasts 100 ps and 1 for every token in its cache.
@@ -61,6 +62,15 @@ def test_an_arrival_that_cannot_enter_cuts_nothing(limits: BatchLimits) -> None:
     assert kernel.waiting == 1
 
 
+def test_an_arrival_that_may_not_join_the_batch_cuts_nothing() -> None:
+    batch = WholeBatches(1, None, together=False)
+    kernel = FastForward(BatchLimits(8, 1000), FLAT, batches=batch)
+    kernel.add(0, Sequence(0, 1, 500))
+    kernel.boundary(0)
+    assert kernel.boundary(100).next_ps == 50_000  # seven slots are left
+    assert kernel.add(350, Sequence(1, 1, 1)) == 50_000
+
+
 def test_arrivals_behind_one_that_lacks_blocks_cut_nothing() -> None:
     kernel = FastForward(BatchLimits(8, 1000, block_size=1, kv_blocks=700), FLAT)
     kernel.add(0, Sequence(0, 1, 500))
@@ -77,6 +87,16 @@ def test_a_long_prompt_is_one_stretch_of_full_chunks_and_a_rest() -> None:
     next_ps = kernel.add(0, Sequence(0, 35, 1))
     # chunks of 10 over 0, 10, 20 cached tokens: 100 + 50 * past + 55 pairs; then 5 over 30: 100 + 1500 + 15
     assert boundaries(kernel, next_ps) == [0, 155 + 655 + 1155, 1965 + 1615]
+
+
+@pytest.mark.parametrize(("blocks", "steps"), [(45, 4), (44, 2)])
+def test_full_chunks_are_one_stretch_for_as_long_as_blocks_last(blocks: int, steps: int) -> None:
+    """After four steps one holds 5 blocks and the other 40; where that is one too many, two are planned."""
+    kernel = FastForward(BatchLimits(8, 11, block_size=1, kv_blocks=blocks), FLAT)
+    kernel.add(0, Sequence(0, 1, 9))
+    kernel.boundary(0)
+    kernel.add(50, Sequence(1, 40, 1))
+    assert kernel.boundary(100).next_ps == 100 + steps * 100
 
 
 def test_blocks_that_run_out_end_a_stretch() -> None:
