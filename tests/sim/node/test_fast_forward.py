@@ -99,6 +99,11 @@ def test_full_chunks_are_one_stretch_for_as_long_as_blocks_last(blocks: int, ste
     assert kernel.boundary(100).next_ps == 100 + steps * 100
 
 
+def test_two_full_chunks_are_a_stretch_already() -> None:
+    kernel = FastForward(BatchLimits(8, 10), FLAT)
+    assert boundaries(kernel, kernel.add(0, Sequence(0, 20, 1))) == [0, 200]
+
+
 def test_blocks_that_run_out_end_a_stretch() -> None:
     kernel = FastForward(BatchLimits(8, 1000, block_size=4, kv_blocks=8), FLAT)
     kernel.add(0, Sequence(0, 4, 28))
