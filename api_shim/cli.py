@@ -221,7 +221,7 @@ def serve(
     journal = None if recorder is None else recorder.begin(world)
 
     def ready(shim: "Shim") -> None:
-        shim.edge.on_change = lambda application: say(application.told())
+        shim.edge.listeners.append(lambda application: say(application.told()))
         for line in (
             *_greeting(shim, f"http://{host}", ports, directory, exporting),
             *_addresses(applications, host, ports[0]),

@@ -15,6 +15,7 @@ from api_shim.app import create_app
 from api_shim.batches.runner import BatchRunner
 from api_shim.clocks.pacer import Pacer
 from api_shim.content.plan import Content
+from api_shim.edge.deployed import DeployedApps
 from api_shim.edge.manifest import AppFolder
 from api_shim.edge.plan import EdgePlan
 from api_shim.routes.responses.background import Background
@@ -132,7 +133,7 @@ async def serve(
         await batches.resume()
         background: Background = app.state.background
         await background.resume()
-        await shim.deployments.resume()
+        deployed = shim.deployments.runner = DeployedApps(shim.edge, shim.deployments, pacer)
         plans = [shim.edge.plan_of(app, partial(_secret, shim)) for app in apps]
         server = _Server(config)
         announcing = asyncio.create_task(_announce(server, shim, ready, plans))
@@ -142,6 +143,7 @@ async def serve(
         await background.stop()
         await shim.tracer.close()
         shim.edge.close()
+        deployed.close()
         shim.sandboxes.close()
     finally:
         pacer.close()
@@ -157,6 +159,7 @@ async def _announce(
         ready(shim)
     for plan in apps:  # they may ask the server as soon as they start
         await shim.edge.run(plan)
+    await shim.deployments.resume()
 
 
 def _secret(shim: Shim, project: str, name: str) -> str | None:

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time  # noqa: TID251 -- applications really run
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from api_shim.edge.app_log import AppLog
 from api_shim.edge.health import answers
+from api_shim.edge.isolation import Opened, isolated
 from api_shim.edge.plan import EdgePlan
 from api_shim.edge.visits import Visits
 from api_shim.edge.watchdog import AppWatchdog
@@ -153,16 +154,18 @@ class EdgeApp:
     async def _launch(self, socket: Path) -> AppLife:
         plan = self.plan
         space_bytes = plan.limits.address_space_bytes
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(GUARD), str(socket.parent), str(space_bytes)),
-            *plan.command(socket),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=plan.variables(),
-            cwd=plan.folder,
-            start_new_session=True,  # Ctrl-C is for the server, which lets its applications end
-        )
+        with isolated(plan, socket) if plan.isolated else nullcontext(Opened(plan.command(socket))) as opened:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(GUARD), str(socket.parent), str(space_bytes)),
+                *opened.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=plan.variables(),
+                cwd=plan.folder,
+                pass_fds=opened.fds,
+                start_new_session=True,  # Ctrl-C is for the server, which lets its applications end
+            )
         return AppLife(process, socket, AppWatchdog(process.pid, plan.limits), time.monotonic())
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:

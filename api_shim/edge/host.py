@@ -18,25 +18,41 @@ class EdgeHost:
         self.thread = LoopThread("applications")
         self._told = told
         self._backoff_s = backoff_s
+        self._stopping: set[asyncio.Task[None]] = set()
         self._apps: dict[str, EdgeApp] = {}
+        self._successors: dict[str, EdgeApp] = {}
+        """Those that take the place of another one as soon as they run."""
 
     def find(self, slug: str) -> EdgeApp | None:
-        return self._apps.get(slug)
+        return self._apps.get(slug) or self._successors.get(slug)
 
     @property
     def apps(self) -> list[EdgeApp]:
-        return list(self._apps.values())
+        return [*self._apps.values(), *self._successors.values()]
 
     async def start(self, plan: EdgePlan) -> EdgeApp:
-        """In place of the one with that slug, if there is one, which ends first."""
-        await self.stop(plan.slug)
-        app = self._apps[plan.slug] = EdgeApp(plan, self._told, self._backoff_s)
+        """Beside the one of that slug, if there is one, until this one runs."""
+        before = self._successors.pop(plan.slug, None)
+        if before is not None:
+            await before.stop()
+        app = self._successors[plan.slug] = EdgeApp(plan, self._hear, self._backoff_s)
         return app
 
-    async def stop(self, slug: str) -> None:
-        app = self._apps.pop(slug, None)
-        if app is not None:
-            await app.stop()
+    async def stop(self, app: EdgeApp) -> None:
+        for apps in (self._apps, self._successors):
+            if apps.get(app.plan.slug) is app:
+                del apps[app.plan.slug]
+        await app.stop()
+
+    def _hear(self, app: EdgeApp) -> None:
+        slug = app.plan.slug
+        if app.state.name == "running" and self._successors.get(slug) is app:
+            before = self._apps.get(slug)
+            self._apps[slug] = self._successors.pop(slug)
+            if before is not None:
+                self._stopping.add(task := asyncio.create_task(before.stop()))
+                task.add_done_callback(self._stopping.discard)
+        self._told(app)
 
     def close(self) -> None:
         """End them all, and the thread. May be called again."""
@@ -46,4 +62,4 @@ class EdgeHost:
         self.thread.close()
 
     async def _stop_all(self) -> None:
-        await asyncio.gather(*map(self.stop, list(self._apps)))
+        await asyncio.gather(*map(self.stop, self.apps), *self._stopping)

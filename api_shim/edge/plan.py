@@ -54,11 +54,13 @@ class EdgePlan:
     """Folders that it may import from, beside its own."""
     python: str | None = None
     """The interpreter; None: its own virtual environment's, or else the server's."""
+    isolated: bool = False
+    """Others have written it: it sees nothing of the machine but its folders and the network."""
 
     def command(self, socket: Path) -> list[str]:
         """With the uvicorn of its interpreter, as its other dependencies are."""
         return [
-            self._interpreter(),
+            self.interpreter(),
             *("-m", "uvicorn", self.entrypoint, "--uds", str(socket), "--no-access-log"),
             *("--app-dir", str(self.folder), "--timeout-keep-alive", "75", "--log-level", "info"),
         ]
@@ -74,6 +76,6 @@ class EdgePlan:
         """With further variables, of which `secret` is a value."""
         return replace(self, environment={**self.environment, **variables}, secrets=(*self.secrets, secret))
 
-    def _interpreter(self) -> str:
+    def interpreter(self) -> str:
         own = self.folder / ".venv" / "bin" / "python"
         return self.python or (str(own) if own.exists() else sys.executable)

@@ -34,12 +34,12 @@ class EdgeService:
         """`api_url` is where applications find the platform; `python` their interpreter, None: their own."""
         self.section = world.scenario.edge
         self.api_url = api_url
-        self.on_change: Callable[[EdgeApp], object] = lambda _app: None
+        self.listeners: list[Callable[[EdgeApp], object]] = []
         """Called in another thread, whenever the state of an application has changed."""
         self._world = world
         self._clock = clock
         self._callers = callers
-        self._python = python
+        self.python = python
         self._host: EdgeHost | None = None
         self._legs: UserLegs | None = None
         self._keys: dict[str, str] = {}
@@ -71,11 +71,11 @@ class EdgeService:
             limits=self.limits(manifest.cpu_mhz, manifest.memory_size_mb),
             environment={"_8080_ORGANIZATION_SLUG": manifest.organization_slug, **environment},
             secrets=tuple(hidden),
-            python=self._python,
+            python=self.python,
         )
 
     async def run(self, plan: EdgePlan) -> EdgeApp:
-        """In place of the one with that slug. Raises UserError where the scenario has no Edge."""
+        """In place of the one with that slug, when it runs. Raises UserError without a place for it."""
         host, edge = self._opened()
         key = self._keys[plan.slug] = self._keys.get(plan.slug) or KEY_PREFIX + token_urlsafe(KEY_BYTES)
         connections = caller_named("key", f"app {plan.slug}")
@@ -91,12 +91,12 @@ class EdgeService:
         whole = plan.given(told, key)
         return await self._clock.elsewhere(host.thread.submit(host.start(whole)))
 
-    async def stop(self, slug: str) -> None:
-        if self._host is not None:
-            await self._clock.elsewhere(self._host.thread.submit(self._host.stop(slug)))
-        key = self._keys.pop(slug, None)
-        if key is not None:
-            self._callers.take_back(key)
+    async def stop(self, app: EdgeApp) -> None:
+        assert self._host is not None
+        slug = app.plan.slug
+        await self._clock.elsewhere(self._host.thread.submit(self._host.stop(app)))
+        if self._host.find(slug) is None:
+            self._callers.take_back(self._keys.pop(slug))
 
     def close(self) -> None:
         if self._host is not None:
@@ -158,7 +158,8 @@ class EdgeService:
         return self._host, self._legs.edge
 
     def _changed(self, app: EdgeApp) -> None:
-        self.on_change(app)
+        for listener in self.listeners:
+            listener(app)
 
 
 def edge_of(world: World) -> str:

@@ -107,10 +107,10 @@ class Bubblewrap:
             with ExitStack() as opened:
                 opened.callback(theirs.close)
                 source = opened.enter_context(
-                    _memory_file(files(__package__).joinpath("inside.py").read_bytes())
+                    memory_file(files(__package__).joinpath("inside.py").read_bytes())
                 )
-                bpf = opened.enter_context(_memory_file(seccomp_filter()))
-                command = [*_as_user(uid), self._bwrap, *self._arguments(wish, source, bpf)]
+                bpf = opened.enter_context(memory_file(seccomp_filter()))
+                command = [*as_user(uid), self._bwrap, *self._arguments(wish, source, bpf)]
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=theirs.fileno(),
@@ -134,14 +134,10 @@ class Bubblewrap:
 
     def _take_uid(self) -> int:
         """One for each sandbox, as limits and signals are a user's. Who is not root has but one."""
-        if os.geteuid() != 0:
-            return os.geteuid()
-        first, count = _mapped_uids(Path("/proc/self/uid_map").read_text())
-        while True:
-            uid = first + randbelow(count)
-            if uid not in self._uids:
-                self._uids.add(uid)
-                return uid
+        while (uid := some_uid()) in self._uids and os.geteuid() == 0:
+            pass
+        self._uids.add(uid)
+        return uid
 
     def _arguments(self, wish: Wish, source: int, bpf: int) -> Iterator[str]:
         limits = wish.limits
@@ -209,14 +205,22 @@ def _environment() -> Iterator[tuple[str, str]]:
     yield "PYTHONPATH", f"{HOME}/.deps"
 
 
-def _as_user(uid: int) -> list[str]:
+def some_uid() -> int:
+    """Of nobody else; who is not root has but its own. Raises NoIsolationError."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    first, count = mapped_uids(Path("/proc/self/uid_map").read_text())
+    return first + randbelow(count)
+
+
+def as_user(uid: int) -> list[str]:
     """By a program of its own: Python would have to copy this process's tables to do it itself, for 10 ms."""
     if os.geteuid() != 0:
         return []
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--bounding-set=-all", "--"]
 
 
-def _mapped_uids(uid_map: str) -> tuple[int, int]:
+def mapped_uids(uid_map: str) -> tuple[int, int]:
     """(first, how many) that may be given to sandboxes; root of a container has but some.
 
     Raises NoIsolationError.
@@ -234,7 +238,7 @@ def _mapped_uids(uid_map: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _memory_file(content: bytes) -> Iterator[int]:
+def memory_file(content: bytes) -> Iterator[int]:
     """Its descriptor, from which a process that cannot read our files can read."""
     fd = os.memfd_create("sandbox")
     try:

@@ -55,6 +55,12 @@ async def app(scope, receive, send):
     elif path == "/environ":
         import json
         answer = json.dumps({**os.environ, "cwd": os.getcwd()}).encode()
+    elif path == "/open":
+        try:
+            with open(body.decode(), "ab" if scope["query_string"] == b"write" else "rb"):
+                answer = b"opened"
+        except OSError as error:
+            answer = type(error).__name__.encode()
     elif path == "/model":
         answer = await asyncio.to_thread(ask_model, dict(scope["headers"]))
     elif path == "/echo":

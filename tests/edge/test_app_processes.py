@@ -120,7 +120,7 @@ def test_what_cannot_be_imported_says_so(
 ) -> None:
     app = start(source, entrypoint)
     wait_until(host, lambda: told(app, f"crashed: {reason}"))
-    host.thread.submit(host.stop(app.plan.slug)).result()
+    host.thread.submit(host.stop(app)).result()
     assert str(app.state) == "stopped"
 
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_imported_says_so(
 def test_what_never_answers_at_first_is_hung_too(start: Start, host: EdgeHost) -> None:
     app = start("import time; time.sleep(600)", start_s=0.3)
     wait_until(host, lambda: told(app, "hung: no answer within 0.3 s of its start"))
-    host.thread.submit(host.stop(app.plan.slug)).result()
+    host.thread.submit(host.stop(app)).result()
 
 
 def test_nothing_is_left_when_the_server_is_killed(app: EdgeApp, host: EdgeHost) -> None:

@@ -1,19 +1,26 @@
 """`e80sim serve --app`: a real server with a real application, asked over real sockets."""
 
+import json
 import re
+import time  # noqa: TID251 -- a real server takes real time
 from collections.abc import Iterator
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import pytest
 
 from tests.edge.apps import SOURCE
+from tests.support.cli import e80sim
 from tests.support.live import MS
 from tests.support.served import Served, serve
 from tests.support.websocket import WebSocketClient
 
 KEYS = {"sk-one": {"project": "my_chat"}, "sk-two": {"project": "other"}}
+KEY_TWO = {"authorization": "Bearer sk-two"}
 MANIFEST = """\
 project: My Chat
 organization_slug: us
@@ -142,8 +149,64 @@ def test_an_answer_that_breaks_off_does_not_look_like_a_whole_one(client: httpx.
         client.get("/break")
 
 
+def deploy(url: str, source: str, **config: Any) -> str:
+    """Of the project of `sk-two`; answers the deployment's id."""
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("project/main.py", source)
+        archive.writestr("dependencies/greeting.py", "WORDS = 'from a dependency'")
+    stated = {
+        "artifact_metadata": {"python_version": "3.11"},
+        "entrypoint": "main:app",
+        **dict.fromkeys(("cpu_count", "gpu_count", "memory_size_mb", "env_vars", "env_secrets")),
+    }
+    made = httpx.post(
+        f"{url}/v1/artifacts",
+        headers=KEY_TWO,
+        data={"config": json.dumps(stated | config)},
+        files={"artifact.zip": ("upload", packed.getvalue(), "application/octet-stream")},
+    )
+    job = httpx.post(f"{url}/v1/jobs", headers=KEY_TWO, json={"artifact_id": made.json()["artifact_id"]})
+    return str(job.json()["deployment_id"])
+
+
+def until(url: str, deployment: str, *statuses: str) -> dict[str, Any]:
+    deadline_s = time.monotonic() + 20
+    while time.monotonic() < deadline_s:
+        jobs = httpx.get(f"{url}/v1/jobs", headers=KEY_TWO).json()["jobs"]
+        found: dict[str, Any] = next(job for job in jobs if job["id"] == deployment)
+        if found["status"] in statuses:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(found)
+
+
+def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Served, tmp_path: Path) -> None:
+    [url] = served.urls
+    first = deploy(url, "import greeting\n" + SOURCE, env_vars={"GREETING": "hello"})
+    assert until(url, first, "running", "dead")["status"] == "running", served.lines
+    with httpx.Client(base_url=f"{url}/hosted/other", headers=KEY_TWO) as client:
+        environ = client.get("/environ").json()
+        assert environ["GREETING"] == "hello"
+        (tmp_path / "secret").write_text("of the host")
+        for path in (tmp_path / "secret", "/etc/shadow", Path(__file__)):
+            assert client.post("/open", content=str(path)).text == "FileNotFoundError", path
+        assert client.post("/open?write", content="main.py").text in {"OSError", "PermissionError"}
+        assert client.post("/open?write", content="/tmp/mine").text == "opened"
+        answer = client.get("/model")
+        assert answer.json()["x-sim-place"] == "edge"
+    assert httpx.get(f"{url}/hosted/other/", headers={"authorization": "Bearer sk-one"}).status_code == 404
+    second = deploy(url, "raise RuntimeError('no')")
+    dead = until(url, second, "dead")
+    assert dead["reason"] == "Crashed: ended with status 1 while starting: RuntimeError: no."
+    assert httpx.get(f"{url}/hosted/other/", headers=KEY_TWO).text == "hello", "the first goes on"
+    third = deploy(url, SOURCE)
+    until(url, third, "running")
+    assert until(url, first, "dead")["reason"] == f"Replaced by {third}."
+
+
 def test_a_broken_manifest_keeps_the_server_from_starting(tmp_path: Path) -> None:
     (tmp_path / "8080.yaml").write_text(MANIFEST + "cpu_mhz: none\n")
-    served = serve(tmp_path, "--app", str(tmp_path))
-    assert served.end() == 2
-    assert served.lines == [f"e80sim: {tmp_path}/8080.yaml:5: `cpu_mhz` is 'none': it must be a number"]
+    done = e80sim("serve", ["--app", str(tmp_path), "--port", "0"])
+    assert done.exit_code == 2
+    assert done.stderr == f"e80sim: {tmp_path}/8080.yaml:5: `cpu_mhz` is 'none': it must be a number\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api_shim.sandboxes.backend import NoIsolationError, SandboxRefusedError, Wish
-from api_shim.sandboxes.bubblewrap import Bubblewrap, _mapped_uids
+from api_shim.sandboxes.bubblewrap import Bubblewrap, mapped_uids
 from api_shim.sandboxes.docker import Docker
 from api_shim.sandboxes.keeper import Ending, Keeper
 from api_shim.sandboxes.limits import SandboxLimits
@@ -89,10 +89,10 @@ def test_the_filter_is_small_and_made_of_whole_instructions() -> None:
 
 
 def test_users_come_from_what_a_container_may_give() -> None:
-    assert _mapped_uids("0 0 4294967295\n") == (1_000_000_000, 500_000_000)
-    assert _mapped_uids("0 1000 1\n1 100000 65536\n") == (32_769, 32_768)
+    assert mapped_uids("0 0 4294967295\n") == (1_000_000_000, 500_000_000)
+    assert mapped_uids("0 1000 1\n1 100000 65536\n") == (32_769, 32_768)
     with pytest.raises(NoIsolationError, match="--uidmap"):
-        _mapped_uids("0 1000 1\n")
+        mapped_uids("0 1000 1\n")
 
 
 @pytest.mark.usefixtures("isolation")

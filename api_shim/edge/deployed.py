@@ -1,0 +1,141 @@
+"""Runs what was deployed: artifacts of people who have a login or a key, hence isolated."""
+
+import asyncio
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Coroutine
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from api_shim.accounts.deployments import (
+    DEPENDENCIES_FOLDER,
+    PROJECT_FOLDER,
+    AppConfigError,
+    DeployedApp,
+    DeploymentService,
+)
+from api_shim.clocks.clock import Clock
+from api_shim.edge.edge_app import AppState, EdgeApp
+from api_shim.edge.isolation import check_isolation
+from api_shim.edge.manifest import slug_of
+from api_shim.edge.plan import EdgePlan
+from api_shim.edge.service import EdgeService
+from api_shim.sandboxes.backend import NoIsolationError
+from api_shim.sandboxes.bubblewrap import PYTHON
+from api_shim.store.archives import BadArchiveError, unpack
+from api_shim.store.deployments import Deployment, DeploymentStatus
+from api_shim.store.full_disk import StorageFullError
+from e80sim.mistakes import UserError
+
+STARTS = "It starts."
+STATUS: dict[str, DeploymentStatus] = {"starting": "in_progress", "running": "running"}
+"""Of a state; any other one is the end of a deployment that has never run, and a pause of one that has."""
+
+
+class DeployedApps:
+    """A project has one application, at its slug: the last that was deployed."""
+
+    def __init__(self, edge: EdgeService, deployments: DeploymentService, clock: Clock) -> None:
+        self._edge = edge
+        self._deployments = deployments
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._folder = Path(tempfile.mkdtemp(prefix="e80sim-deployed-"))
+        self._folder.chmod(0o711)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        edge.listeners.append(self._hear)
+
+    def deployed(self, deployment: Deployment) -> None:
+        self._soon(self._start(deployment))
+
+    def close(self) -> None:
+        """When the applications have ended."""
+        for task in self._tasks:
+            task.cancel()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, deployment: Deployment) -> None:
+        """One at a time, in the order in which they came."""
+        async with self._turn:
+            try:
+                if not await self._deployments.note(deployment.id, "in_progress", STARTS):
+                    return
+                await self._run(deployment)
+            except (AppConfigError, BadArchiveError, NoIsolationError, UserError, OSError) as error:
+                await self._deployments.note(deployment.id, "dead", f"It cannot be started: {error}")
+
+    async def _run(self, deployment: Deployment) -> None:
+        app = await self._deployments.plan(deployment)
+        slug = slug_of(deployment.project)
+        if app.gpu_count:
+            raise UserError(f"it wants {app.gpu_count} GPUs, and applications have none here.")
+        if any(one.plan.slug == slug and not one.plan.isolated for one in self._edge.apps):
+            raise UserError(f"this server runs a folder of its own at {slug!r}.")
+        folder = self._folder / deployment.id
+        folder.mkdir(mode=0o755)
+        await self._clock.aside(partial(unpack, app.archive, folder))
+        plan = self._plan(slug, app, folder)
+        await self._clock.aside(partial(check_isolation, plan))
+        await self._clock.aside(partial(_check_python, plan, app.python_version))
+        await self._edge.run(plan)
+
+    def _plan(self, slug: str, app: DeployedApp, folder: Path) -> EdgePlan:
+        project, dependencies = folder / PROJECT_FOLDER, folder / DEPENDENCIES_FOLDER
+        project.mkdir(exist_ok=True)
+        dependencies.mkdir(exist_ok=True)
+        return EdgePlan(
+            slug=slug,
+            project=app.deployment.project,
+            entrypoint=app.entrypoint,
+            folder=project,
+            limits=self._edge.limits(app.cpu_mhz, app.memory_size_mb),
+            environment=app.environment,
+            secrets=app.secrets,
+            libraries=(dependencies,),
+            python=self._edge.python or PYTHON,
+            isolated=True,
+        )
+
+    def _hear(self, app: EdgeApp) -> None:
+        """In the applications' thread."""
+        state, ran = app.state, app.started_in_s is not None
+        self._loop.call_soon_threadsafe(lambda: self._soon(self._note(app, state, ran=ran)))
+
+    async def _note(self, app: EdgeApp, state: AppState, *, ran: bool) -> None:
+        if not app.plan.isolated:
+            return
+        folder = app.plan.folder.parent
+        if state.name == "stopped":  # it was replaced, or the server ends, and the next one runs it again
+            await self._clock.aside(partial(shutil.rmtree, folder, ignore_errors=True))
+            return
+        status = STATUS.get(state.name, "in_progress" if ran else "dead")
+        words = str(state)
+        with suppress(StorageFullError):
+            await self._deployments.note(folder.name, status, f"{words[0].upper()}{words[1:]}.")
+        if status == "dead":
+            await self._edge.stop(app)
+
+
+def _check_python(plan: EdgePlan, built_for: str) -> None:
+    """Compiled libraries fit one version of Python alone. Raises UserError."""
+    compiled = next(plan.libraries[0].rglob("*.so"), None)
+    if compiled is None:
+        return
+    tell = "import sys; print('%d.%d' % sys.version_info[:2])"
+    found = subprocess.run(  # noqa: S603 -- the operator's interpreter, and our own words
+        [plan.interpreter(), "-I", "-c", tell], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    if found != ".".join(built_for.split(".")[:2]):
+        raise UserError(
+            f"it was built for Python {built_for}, with compiled libraries ({compiled.name}), and runs with "
+            f"{found or 'none'} here: serve with --app-python FILE."
+        )
