@@ -15,6 +15,8 @@ OUTCOMES = (
     "rejected_output_tokens_limit",
     "rejected_uncached_tokens_limit",
     "rejected_context",
+    "rejected_max_num_queued_reqs",
+    "rejected_max_num_queued_tokens",
     "cancelled",
     "timeout",
     "node_lost",

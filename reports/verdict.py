@@ -60,6 +60,8 @@ CAUSES = {
     "rejected_output_tokens_limit": "were rejected by the output tokens limit",
     "rejected_uncached_tokens_limit": "were rejected by the uncached tokens limit",
     "rejected_context": "were rejected because they exceed the context",
+    "rejected_max_num_queued_reqs": "were rejected by a node with too many requests",
+    "rejected_max_num_queued_tokens": "were rejected by a node with too many prompt tokens before them",
     "cancelled": "were cancelled by the caller",
     "timeout": "timed out",
     "node_lost": "were lost with a node",

@@ -16,13 +16,27 @@ TEXT = {
 }
 
 
+BUSY = {
+    "max_num_queued_reqs": "requests that wait or run:",
+    "max_num_queued_tokens": "prompt tokens before a first answer:",
+}
+REASON_HEADER = "x-sim-refused-by"
+"""On each refusal: the limit that did it, as in the record's outcome."""
+
+
 def refusal_of(call: Call, model: str, param: str, lateness_ps: int) -> ApiError:
     """`param` is where the prompt stands in the body."""
     refusal = call.refusal
     if refusal is None:
         return _lost(call, lateness_ps)
-    error = _context(call, refusal, param) if refusal.cause == "context" else _limit(call, refusal, model)
+    if refusal.cause == "context":
+        error = _context(call, refusal, param)
+    elif refusal.cause in TEXT:
+        error = _limit(call, refusal, model)
+    else:
+        error = _no_place(refusal, model)
     error.headers |= limit_headers(call.headroom, call.clock.speed) | stamp_headers(call, lateness_ps)
+    error.headers[REASON_HEADER] = refusal.cause
     return error
 
 
@@ -56,6 +70,17 @@ def _limit(call: Call, refusal: Refusal, model: str) -> ApiError:
         type=type_,
         code="rate_limit_exceeded",
         headers=retry_headers(refusal.retry_after_ps, call.clock.speed),
+    )
+
+
+def _no_place(refusal: Refusal, model: str) -> ApiError:
+    """As vLLM says it, and with its status: another try may find the queue shorter."""
+    return ApiError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"A node of {model} is too busy: {BUSY[refusal.cause]} {refusal.used}, and {refusal.cause} is "
+        f"{refusal.limit}. Please try again later.",
+        type=SERVER,
+        code="server_overloaded",
     )
 
 

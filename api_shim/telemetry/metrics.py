@@ -22,6 +22,8 @@ from sim.run.world import World
 from sim.time.units import PS_PER_S, s_of_ps
 
 MODEL = ("model_name",)
+QUEUE_LIMITS = ("max_num_queued_reqs", "max_num_queued_tokens")
+"""Why a node refuses, by vLLM's names."""
 
 
 class Named(Protocol):
@@ -152,6 +154,9 @@ class Metrics(Collector):
         refused = CounterMetricFamily(
             "e80sim:requests_refused", "Requests not answered.", labels=(*MODEL, "reason")
         )
+        by_nodes = CounterMetricFamily(
+            "vllm:admission_rejections", "Requests that nodes refused.", labels=(*MODEL, "reason")
+        )
         for model_id, tally in self.tallies.items():
             prompt.add_metric([model_id], tally.histograms["request_prompt_tokens"].sum)
             output.add_metric([model_id], tally.histograms["request_generation_tokens"].sum)
@@ -159,7 +164,9 @@ class Metrics(Collector):
                 success.add_metric([model_id, reason], count)
             for reason, count in tally.refused.items():
                 refused.add_metric([model_id, reason], count)
-        yield from (prompt, output, success, refused)
+                if reason in QUEUE_LIMITS:
+                    by_nodes.add_metric([model_id, reason], count)
+        yield from (prompt, output, success, refused, by_nodes)
 
     def _nodes(self) -> Iterator[Metric]:
         world, now_ps = self._shim.world, self._shim.clock.reach()

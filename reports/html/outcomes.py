@@ -21,6 +21,8 @@ CAUSES = {
     "rejected_output_tokens_limit": "Rejected: output tokens per minute",
     "rejected_uncached_tokens_limit": "Rejected: uncached tokens per minute",
     "rejected_context": "Rejected: longer than the context",
+    "rejected_max_num_queued_reqs": "Rejected: requests in the node",
+    "rejected_max_num_queued_tokens": "Rejected: prompt tokens in the node's queue",
     "cancelled": "Cancelled by the caller",
     "timeout": "Timed out",
     "node_lost": "Node lost",

@@ -93,8 +93,10 @@ class FastForward:
         "_started_ps",
         "_stretch",
         "_supplied",
+        "_take",
         "_tickets",
         "_waiting",
+        "_watermark",
         "busy_ps",
         "output_tokens_done",
         "preemptions",
@@ -126,7 +128,11 @@ class FastForward:
         self._budget = limits.max_num_batched_tokens
         self._block_size = limits.block_size
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
-        self._first_chunk: Callable[[ForwardedWork, int], int] = self._pool.admit
+        self._watermark = limits.watermark_blocks
+        self._take: Callable[[ForwardedWork, int], int] = (
+            self._take_above_watermark if self._watermark else self._pool.admit
+        )
+        self._first_chunk = self._take
         self._queue: WaitingQueue[ForwardedWork] = queue or FirstComeFirstServed()
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
@@ -579,7 +585,7 @@ class FastForward:
                 if not left:
                     victim = partial  # it would get the tokens of anybody else
             slots = self._max_num_seqs - len(self._running)
-            if left and slots and self._pool.fits(head, left, self._pool.free - wanted):
+            if left and slots and self._pool.fits(head, left, self._pool.free - wanted - self._watermark):
                 break
             if victim.sequence.priority <= head.sequence.priority:
                 break
@@ -634,6 +640,13 @@ class FastForward:
             slots -= 1
         if self._batches is not None:
             self._batches.places += slots
+
+    def _take_above_watermark(self, work: ForwardedWork, left: int) -> int:
+        """As the pool's `admit`, but beside others some blocks stay free."""
+        pool = self._pool
+        if self._running and not pool.fits(work, left, pool.free - self._watermark):
+            return 0
+        return pool.admit(work, left)
 
     def _plan_decode(self, preempted: bool) -> None:
         """Decoding alone goes on until somebody has his last token or a block lacks.

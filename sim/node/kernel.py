@@ -19,6 +19,8 @@ class BatchLimits:
     max_num_batched_tokens: int
     block_size: int = 16
     kv_blocks: int = 1 << 40
+    watermark_blocks: int = 0
+    """Kept free when somebody enters beside others, for those who run to grow into."""
 
     def __post_init__(self) -> None:
         assert min(self.max_num_seqs, self.max_num_batched_tokens, self.block_size, self.kv_blocks) >= 1, self

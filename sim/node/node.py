@@ -3,6 +3,7 @@
 from typing import Any, Generic, Protocol, TypeVar
 
 from sim.node.kernel import NodeKernel, Sequence, SharedPrompt
+from sim.node.queue_limits import QueueFull, QueueLimits
 from sim.node.waiting_queue import FirstComeFirstServed, Waiting, WaitingQueue
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
@@ -29,6 +30,10 @@ Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
 class NodeListener(Protocol[Told_contra]):
     """Whom a node tells what its requests reached."""
 
+    def refused(self, ticket: Told_contra, full: QueueFull, /) -> None:
+        """The node did not take `ticket`."""
+        ...
+
     def first_token(self, ticket: Told_contra, /) -> None: ...
 
     def left_node(self, ticket: Told_contra, /) -> None:
@@ -47,6 +52,7 @@ class Node(Generic[J]):
 
     __slots__ = (
         "_alarm",
+        "_limits",
         "_order",
         "_slots",
         "_slots_free",
@@ -71,6 +77,7 @@ class Node(Generic[J]):
         slots: int | None = None,
         queue: WaitingQueue[J] | None = None,
         order: int | None = None,
+        limits: QueueLimits | None = None,
     ) -> None:
         """`queue` is only for `slots`. `order` is one of `env.boundary_orders`, by default the next."""
         self.env = env
@@ -84,18 +91,27 @@ class Node(Generic[J]):
         if slots is not None:  # else nobody waits here, and there may be thousands of nodes
             self._waiting = queue or FirstComeFirstServed()
         self._order = env.boundary_orders(1) if order is None else order
+        self._limits = limits
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
         """When the step in progress ends, None while the node is idle."""
 
-    def submit(self, ticket: J) -> None:
-        self.outstanding += 1
+    def submit(self, ticket: J) -> bool:
+        """Whether the node takes it; else `refused` has been told."""
         ticket.node = self
+        if self._limits is not None:
+            full = self._limits.full(ticket.request)
+            if full is not None:
+                self.progress.refused(ticket, full)
+                return False
+            self._limits.entered(ticket.request)
+        self.outstanding += 1
         if self._slots is None:
             self._prepare(ticket)
         else:
             self._waiting.push(ticket)
             self._let_in(self._slots)
+        return True
 
     def cancel(self, ticket: J) -> None:
         """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
@@ -171,6 +187,8 @@ class Node(Generic[J]):
         self.due_ps = self._alarm = None
         boundary = self.kernel.boundary(self.env.now)
         self._arm(boundary.next_ps)
+        if self._limits is not None:
+            self._limits.passed(boundary)
         for sequence in boundary.firsts:
             ticket: Any = sequence.owner
             if ticket.first_seen_ps < 0:
@@ -199,4 +217,6 @@ class Node(Generic[J]):
 
     def _leave(self, ticket: J) -> None:
         self.outstanding -= 1
+        if self._limits is not None and not ticket.sequences:
+            self._limits.never_started(ticket.request)
         self.progress.left_node(ticket)

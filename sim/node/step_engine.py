@@ -345,6 +345,7 @@ class StepEngine:
             victim = partial  # it would get the tokens of anybody else
         free = self._pool.free - self._blocks_for(wants)
         slots = self._limits.max_num_seqs - len(self._running)
+        free -= self._limits.watermark_blocks
         enters = left > 0 and slots > 0 and self._pool.fits(head, left, free)
         return victim if not enters and victim.sequence.priority > head.sequence.priority else None
 
@@ -396,8 +397,14 @@ class StepEngine:
                 work.sequence.started_ps = now_ps
 
     def _first_chunk(self, work: SteppedWork, left: int) -> int:
-        """Tokens that `work` computes in its first step, 0 where it cannot enter."""
-        return self._pool.admit(work, left)
+        """Tokens that `work` computes in its first step, 0 where it cannot enter.
+
+        Whoever would run alone may have all blocks, or a prompt beyond the watermark would wait for ever.
+        """
+        watermark, pool = self._limits.watermark_blocks, self._pool
+        if watermark and self._running and not pool.fits(work, left, pool.free - watermark):
+            return 0
+        return pool.admit(work, left)
 
 
 def _leave(work: SteppedWork, now_ps: int, ended: list[Sequence]) -> None:

@@ -31,7 +31,8 @@ class WholePrefillStepEngine(StepEngine):
         while self._preempts and head is not None and self._running:
             victim = self._victim()
             places = len(self._running) < min(self._limits.max_num_seqs, self._limits.max_num_batched_tokens)
-            fits = self._pool.fits(head, self._limits.max_num_batched_tokens, self._pool.free)
+            free = self._pool.free - self._limits.watermark_blocks
+            fits = self._pool.fits(head, self._limits.max_num_batched_tokens, free)
             if (places and fits) or victim.sequence.priority <= head.sequence.priority:
                 break
             limit = victim.sequence.priority
@@ -75,7 +76,7 @@ class WholePrefillFastForward(FastForward):
         return boundary
 
     def _whole_prompt(self, work: ForwardedWork, left: int) -> int:
-        return self._pool.admit(work, left) if work.goal - self._pool.in_cache(work) <= left else 0
+        return self._take(work, left) if work.goal - self._pool.in_cache(work) <= left else 0
 
     def _present(self) -> Stretch:
         steps = 0 if self._stalled else self._stretch
@@ -158,7 +159,7 @@ class WholePrefillFastForward(FastForward):
         while head is not None and self._running:
             victim = self._running.victim()
             places = len(self._running) < self._max_num_seqs
-            fits = self._pool.fits(head, self._budget, self._pool.free)
+            fits = self._pool.fits(head, self._budget, self._pool.free - self._watermark)
             if (places and fits) or victim.sequence.priority <= head.sequence.priority:
                 break
             limit = victim.sequence.priority

@@ -73,8 +73,9 @@ class Gateway:
             self._reject(ticket, Refusal("context", admission.context_tokens, 0, tokens, None))
             return
         budgets = admission.budgets
-        if budgets is not None:
-            grant = reserve(budgets.limiters(request, now), now, budgets.cost(request))
+        limiters = None if budgets is None else budgets.limiters(request, now)
+        if budgets is not None and limiters:
+            grant = reserve(limiters, now, budgets.cost(request))
             if isinstance(grant, Refusal):
                 self._reject(ticket, grant)
                 return

@@ -4,10 +4,11 @@ from functools import cache, lru_cache
 
 from reports.record import REQUEST_COLUMNS
 from sim.node.kernel import Sequence
+from sim.node.queue_limits import QueueFull
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Cost, Grant, Refusal
+from sim.platform.rate_limit import NOTHING, Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -68,6 +69,13 @@ class Platform:
             self._close(ticket, at_ps, REJECTED[refusal.cause])
             ticket.sink.rejected(at_ps, refusal)
         self._record(ticket)
+
+    def refused(self, ticket: Ticket, full: QueueFull) -> None:
+        """By the node that was chosen. The limits have let it in, and it pays for no token."""
+        if ticket.grant is not None:
+            ticket.grant.settle(self.env.now, NOTHING)
+            ticket.grant = None
+        self._reject(ticket, Refusal(*full, None))
 
     def first_token(self, ticket: Ticket) -> None:
         """Only a caller who streams sees it before the end."""

@@ -56,9 +56,9 @@ class Pool:
         if not members.indexes:
             self._waiting.append(ticket)
             return
-        self._choose(ticket.request).submit(ticket)
-        for load in members.loads:
-            load.entered(ticket)
+        if self._choose(ticket.request).submit(ticket):
+            for load in members.loads:
+                load.entered(ticket)
 
     def left(self, ticket: Ticket) -> None:
         """To be told when `ticket` is out of its node, which has counted it off already."""

@@ -18,6 +18,8 @@ REJECTED = {
     "output_tokens": "rejected_output_tokens_limit",
     "uncached_tokens": "rejected_uncached_tokens_limit",
     "context": "rejected_context",
+    "max_num_queued_reqs": "rejected_max_num_queued_reqs",
+    "max_num_queued_tokens": "rejected_max_num_queued_tokens",
 }
 """Outcomes in the record, by the cause of a refusal."""
 

@@ -16,6 +16,7 @@ from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
 from sim.node.prefills import PREFILLS
 from sim.node.prefix_pool import kv_pool
+from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.gateway import Admission
@@ -109,11 +110,13 @@ class World:
 
     def _add_pool(self, name: str, model: Model) -> None:
         hardware = model.build_hardware()
+        blocks = hardware.kv_pool_tokens // model.block_size
         limits = BatchLimits(
-            hardware.max_num_seqs,
+            model.batching.max_num_active_seqs or hardware.max_num_seqs,
             hardware.max_num_batched_tokens,
             model.block_size,
-            hardware.kv_pool_tokens // model.block_size,
+            blocks,
+            int(blocks * model.batching.watermark),
         )
         run = self.scenario.run
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
@@ -155,7 +158,7 @@ class World:
                 None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
             ),
         )
-        slots = hardware.max_num_seqs if hardware.overhead_holds_slot else None
+        slots = limits.max_num_seqs if hardware.overhead_holds_slot else None
         return Node(
             self.env,
             index,
@@ -165,6 +168,7 @@ class World:
             slots,
             None if slots is None else order(),
             boundary_order,
+            _queue_limits(batching),
         )
 
     # Connections
@@ -280,3 +284,8 @@ class World:
             for row in zip(*(column.tolist() for column in gaps.bins()), strict=True):
                 recorder.add((code, *row))
         return recorder
+
+
+def _queue_limits(batching: Batching) -> QueueLimits | None:
+    reqs, tokens = batching.max_num_queued_reqs, batching.max_num_queued_tokens
+    return None if reqs is None and tokens is None else QueueLimits(reqs, tokens)

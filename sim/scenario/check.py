@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sim.platform.rate_limit import QUANTITIES, Cost
 from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
-from sim.scenario.schema import Model, Scenario, Source
+from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.scenario.source_map import Location
 from sim.time.units import ps_of_s
 from traffic.traces import TraceError
@@ -79,6 +79,7 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
                 f"fit a step of {budget:,}: raise max_num_batched_tokens, lower context_tokens, or prefill "
                 f"in chunks",
             )
+        yield from _batch_sizes(at, model.batching, hardware.max_num_seqs)
         pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
         if model.context_tokens > pool_tokens:
             yield Problem(
@@ -86,6 +87,22 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
                 f"a context of {model.context_tokens:,} tokens does not fit the KV pool of `{name}`, "
                 f"{pool_tokens:,} tokens: lower context_tokens, or raise the pool if the hardware has it",
             )
+
+
+def _batch_sizes(at: Location, batching: Batching, max_num_seqs: int) -> Iterator[Problem]:
+    active, queued = batching.max_num_active_seqs, batching.max_num_queued_reqs
+    if active is not None and active > max_num_seqs:
+        yield Problem(
+            (*at, "batching", "max_num_active_seqs"),
+            f"max_num_active_seqs ({active:,}) is above max_num_seqs ({max_num_seqs:,}): lower the one, or "
+            f"raise the other",
+        )
+    if batching.admission == "static" and queued is not None and queued < max_num_seqs:
+        yield Problem(
+            (*at, "batching", "max_num_queued_reqs"),
+            f"a node that refuses more than {queued:,} requests never has the {max_num_seqs:,} of a `static` "
+            f"batch (max_num_seqs)",
+        )
 
 
 def _culprit(model: Model, sentence: str) -> Location:

@@ -92,6 +92,29 @@ class Batching(Section):
         description="what prompts have in common is computed once and kept in KV blocks that nobody uses, "
         "the least recently used given up first",
     )
+    max_num_active_seqs: int | None = Field(
+        None, ge=1, le=1_000_000, description="as many of `max_num_seqs` run at once; absent: all"
+    )
+    watermark: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="this share of the KV blocks stays free when a request enters beside others, for those "
+        "that run to grow into",
+    )
+    max_num_queued_reqs: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000_000,
+        description="a node with so many requests, waiting or running, refuses more (503); absent: none",
+    )
+    max_num_queued_tokens: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000_000_000,
+        description="a node refuses more (503) while the prompts of those without a first token have so many "
+        "tokens; absent: none",
+    )
     preempt: bool = Field(
         False,
         description="with `queue: priority`: who cannot enter pushes out running ones of a higher "
@@ -106,6 +129,15 @@ class Batching(Section):
             raise ValueError(
                 f"`max_queue_delay_ms` means nothing to `{self.admission}` admission: state "
                 f"`admission: dynamic`, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_fill(self) -> Self:
+        if self.admission == "static" and self.max_num_queued_tokens is not None:
+            raise ValueError(
+                "`max_num_queued_tokens` refuses those whom a `static` batch waits for, and it may never "
+                "start: leave one of the two out"
             )
         return self
 

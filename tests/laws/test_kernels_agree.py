@@ -145,6 +145,7 @@ def small_workloads(draw: st.DrawFn) -> Workload:
         max_num_batched_tokens=draw(st.integers(1, 30)),
         block_size=block_size,
         kv_blocks=-(-32 // block_size) + draw(st.integers(0, 20)),
+        watermark_blocks=draw(st.sampled_from([0, 0, 1, 8, 40])),
     )
     return Workload(limits, draw(laws), events)
 

@@ -19,6 +19,8 @@ OUTCOME_OF_CAUSE = {
     "requests": "rejected_requests_limit",
     "tokens": "rejected_tokens_limit",
     "context": "rejected_context",
+    "max_num_queued_reqs": "rejected_max_num_queued_reqs",
+    "max_num_queued_tokens": "rejected_max_num_queued_tokens",
 }
 WAY_IN = ("intended_ps", "sent_ps", "connected_ps", "arrived_ps", "admitted_ps", "started_ps", "first_ps")
 
@@ -71,6 +73,9 @@ settings_of_platform = st.fixed_dictionaries(
         "routing": st.sampled_from(["least_outstanding", "round_robin", "random"]),
         "batch_limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "kv_blocks": st.integers(CONTEXT, 3 * CONTEXT),
+        "watermark_blocks": st.sampled_from([0, 0, 10, CONTEXT]),
+        "max_num_queued_reqs": st.none() | st.integers(0, 6),
+        "max_num_queued_tokens": st.none() | st.integers(0, 60),
         "batching": st.one_of(
             st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
             st.just({"queue": "priority", "preempt": True}),
@@ -171,6 +176,8 @@ def assert_all_comes_back(bench: Bench, blocks: int) -> None:
         kernel = node.kernel
         assert (kernel.free_blocks, kernel.running, kernel.waiting) == (blocks, 0, 0)
         assert (node.outstanding, node.due_ps) == (0, None)
+        assert node._limits is not None
+        assert (node._limits.reqs, node._limits.tokens) == (0, 0)
 
 
 def assert_settled(bench: Bench, stories: list[Story], algorithm: str) -> None:

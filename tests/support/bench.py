@@ -9,6 +9,7 @@ from sim.network.connections import ANY_NUMBER
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
 from sim.node.prefills import PREFILLS
+from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget, Budgets
@@ -175,6 +176,9 @@ def make_bench(
     prefill: str = "chunked",
     max_queue_delay_ms: int = 0,
     budget: int = 1000,
+    watermark_blocks: int = 0,
+    max_num_queued_reqs: int | None = None,
+    max_num_queued_tokens: int | None = None,
 ) -> Bench:
     env = Timeline()
     back_ms = way_ms if last_ms is None else last_ms
@@ -182,7 +186,7 @@ def make_bench(
     platform = Platform(env, lambda _caller, _place: link, round(gateway_ms * MS), concurrency)  # type: ignore[arg-type,return-value]
     law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
     # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
-    batch = BatchLimits(seqs, budget, 1, kv_blocks)
+    batch = BatchLimits(seqs, budget, 1, kv_blocks, watermark_blocks)
     pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
     for index in range(nodes):
         order = QUEUE_ORDERS[queue]
@@ -194,7 +198,8 @@ def make_bench(
             preempt=preempt,
             batches=ADMISSIONS[admission](seqs, max_queue_delay_ms * MS),
         )
-        pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order()))
+        queued = QueueLimits(max_num_queued_reqs, max_num_queued_tokens)
+        pool.join(Node(env, index, kernel, platform, round(overhead_ms * MS), slots, order(), limits=queued))
     platform.gateway.admissions["m"] = Admission(
         context,
         Budgets(

@@ -38,7 +38,6 @@ def random_workload(rng: np.random.Generator, most: int = 80) -> Workload:
     slots = int(rng.choice([1, 2, 3, 8, 32, 64]))
     budget = int(rng.choice([max(1, slots - 1), slots, slots + 1, slots // 2 + 1, 64, 128, 512, 2048]))
     blocks = int(-(-(prompts + outputs).max() // block_size) * rng.choice([1.0, 1.2, 1.5, 4.0, 1000.0]))
-    limits = BatchLimits(slots, budget, block_size, blocks)
     mean_gap_ps = float(rng.choice([1e5, 1e6, 1e7, 1e8, 1e9]))
     times = np.cumsum(rng.exponential(mean_gap_ps, count)).astype(np.int64)
     if rng.random() < 0.1:
@@ -62,7 +61,9 @@ def random_workload(rng: np.random.Generator, most: int = 80) -> Workload:
             arrival = replace(arrival, siblings=tuple(_sibling(rng, arrival, count, i) for i in others))
         events.append(Event(int(at_ps), arrival, bool(rng.random() < tie), bool(rng.random() < late)))
     events += _random_disturbances(rng, times, count, tie, late)
-    return Workload(limits, random_law(rng), events)
+    law = random_law(rng)
+    watermark = int(blocks * rng.choice([0.0, 0.0, 0.0, 0.01, 0.1, 0.5]))
+    return Workload(BatchLimits(slots, budget, block_size, blocks, watermark), law, events)
 
 
 def _sibling(rng: np.random.Generator, arrival: Arrive, count: int, index: int) -> Arrive:

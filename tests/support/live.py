@@ -22,7 +22,7 @@ GPT_OSS = "8080/llm_server/gpt-oss-20b"
 
 
 def scenario(**sections: Any) -> Scenario:
-    """`limits` goes to the Llama model; everything else is a section of the scenario."""
+    """`limits`, and what `llama` holds, go to the Llama model; all else is a section of the scenario."""
     asic = {
         "kind": "hardwired_asic",
         "decode_step_ms": 10.0,
@@ -30,11 +30,12 @@ def scenario(**sections: Any) -> Scenario:
         "kv_pool_tokens": 2000,
     }
     model = {"hardware": asic, "nodes": 2, "context_tokens": 2000}
-    limits = sections.pop("limits", None)
+    limits, llama = sections.pop("limits", None), sections.pop("llama", {})
     data = {
         "name": "served",
         "models": {
-            "llama": {"id": LLAMA, "llm": "llama3.1-8b", **model} | ({"limits": limits} if limits else {}),
+            "llama": {"id": LLAMA, "llm": "llama3.1-8b", **model, **llama}
+            | ({"limits": limits} if limits else {}),
             "oss": {"id": GPT_OSS, "llm": "gpt-oss-20b", **model},
         },
         "network": {
