@@ -6,9 +6,10 @@ from itertools import count
 from typing import Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from traffic.arrivals import Arrivals
+from traffic.prefixes import Beginning, Prefixes
 from traffic.sizes import Lengths, SizeSource
 from traffic.spec import Spec
 from traffic.units import BLOCK, IntArray
@@ -22,6 +23,9 @@ FEWEST_ARRIVALS = 64
 class Workload(Spec):
     arrivals: Arrivals
     lengths: Lengths
+    prefix: Prefixes | None = Field(
+        default=None, description="how prompts begin alike; absent: they have nothing in common"
+    )
 
     @model_validator(mode="after")
     def _a_trace_has_a_path(self) -> Self:
@@ -32,10 +36,24 @@ class Workload(Spec):
             )
         return self
 
+    @model_validator(mode="after")
+    def _prefixes_follow_what_lengths_follow(self) -> Self:
+        if self.prefix is None or not self.prefix.follows_arrivals:
+            return self
+        if self.arrivals.replayed is None:
+            raise ValueError(
+                f"prefix of kind 'trace' needs a trace to follow, and the arrivals are {self.arrivals.kind!r}"
+            )
+        if not self.lengths.follows_arrivals:
+            raise ValueError("prefix of kind 'trace' needs lengths of kind 'trace': those of the same rows")
+        return self
+
     def load(self) -> None:
         """Read the trace files, so that a malformed row is told before a run starts (TraceError)."""
         self.arrivals.load()
         _ = self.size_source
+        if self.prefix is not None and self.prefix.follows_arrivals:
+            self.beginnings("", np.random.default_rng(0))
 
     def notes(self, horizon_ps: int) -> Iterator[str]:
         """What was done to the rows of its trace files, and what a run so long does to them."""
@@ -65,6 +83,17 @@ class Workload(Spec):
         for rows in self._rows_of_arrivals(arrivals_per_block, arrivals_rng):
             by_call = [self._pairs(rows, *of_call) for of_call in generators]
             yield from map(list, zip(*by_call, strict=True))
+
+    def beginnings(
+        self,
+        source: str,
+        rng: np.random.Generator,
+        arrivals_rng: np.random.Generator | None = None,
+    ) -> Iterator[Beginning]:
+        """For arrival 0, 1, 2 ... without end: how its prompts begin. `arrivals_rng` as for `call_sizes`."""
+        assert self.prefix is not None, "asked only where prompts begin alike"
+        trace = self.size_source.trace if self.prefix.follows_arrivals else None
+        return self.prefix.beginnings(source, rng, trace, self._rows_of_arrivals(BLOCK, arrivals_rng))
 
     def _pairs(
         self, rows: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator

@@ -3,6 +3,7 @@
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from sim.time.units import ps_of_s
+from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.request import Request, caller_named
 from traffic.workload import SizePair
 
@@ -23,9 +24,18 @@ class Origin:
         self._place = source.place if app is None else app.place
         self._caller = caller_named("source", name) if source.app is None else caller_named("app", source.app)
 
-    def request(self, number: int, sizes: SizePair, intended_ps: int, project: str, parent: int) -> Request:
+    def request(
+        self,
+        number: int,
+        sizes: SizePair,
+        intended_ps: int,
+        project: str,
+        parent: int,
+        beginning: Beginning = NOTHING_IN_COMMON,
+    ) -> Request:
         """The cap of the source cuts what the sizes ask for. A project has one key."""
         prompt_tokens, output_tokens = sizes
+        prompt_tokens += beginning.tokens
         if self._cap is not None and output_tokens > self._cap:
             output_tokens = self._cap
         return Request(
@@ -48,4 +58,5 @@ class Origin:
             self._batch,
             parent,
             tier=self._tier,
+            prefix=beginning.prefix,
         )

@@ -78,10 +78,12 @@ def run(
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
+    from sim.scenario.prefix_caches import require_something_in_common
 
     began = time.perf_counter()
     overrides = {"seed": seed, "replications": replications, "horizon": horizon}
     plan = load(scenario, [*settings, *_stated(overrides)])
+    require_something_in_common(plan.variants.values())
     directory = _new_directory(plan, out)
     jobs = jobs or os.cpu_count() or 1
     expected = estimate(plan, jobs)
@@ -209,6 +211,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     from reports.words import plural
     from sim.run.estimate import estimate, require_fitting
     from sim.scenario.check import limit_notes, trace_notes
+    from sim.scenario.prefix_caches import prefix_cache_notes
 
     plan = load(scenario, settings)
     base = plan.base
@@ -221,7 +224,9 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     )
     typer.echo(f"{expected.sentence()}.")
     for note in dict.fromkeys(
-        note for variant in plan.variants.values() for note in (*trace_notes(variant), *limit_notes(variant))
+        note
+        for variant in plan.variants.values()
+        for note in (*trace_notes(variant), *limit_notes(variant), *prefix_cache_notes(variant))
     ):
         typer.echo(f"Note: {note}")
 

@@ -15,6 +15,7 @@ from sim.run.replications import Results
 from sim.run.report_context import facts
 from sim.scenario.check import trace_notes
 from sim.scenario.load import Plan
+from sim.scenario.prefix_caches import prefix_cache_notes
 from sim.time.units import PS_PER_S, ps_of_s
 
 LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
@@ -65,6 +66,7 @@ def notes(plan: Plan, results: Results) -> list[str]:
         for model in scenario.models.values():
             found.update(dict.fromkeys(model.build_hardware().notes))
         found.update(dict.fromkeys(trace_notes(scenario)))
+        found.update(dict.fromkeys(prefix_cache_notes(scenario)))
     return list(found)
 
 

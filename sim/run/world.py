@@ -7,6 +7,7 @@ from hwmodels.node_hardware import NodeHardware
 from reports.record import GAP_COLUMNS, NODE_COLUMNS
 from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
 from sim.callers.apps import App, User, Visits
+from sim.callers.conversation import Conversation
 from sim.callers.origin import Origin
 from sim.callers.session import Session
 from sim.callers.sources import Numbers, OpenSource
@@ -29,6 +30,7 @@ from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
+from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.request import is_key
 from traffic.workload import SizePair
 
@@ -211,20 +213,46 @@ class World:
         origin, projects = Origin(self.scenario, name, source), self._projects(name, source)
         env, platform, next_number, request = self.env, self.platform, self.numbers.next, origin.request
 
-        def send(pair: SizePair, project: str, sink: Sink = IGNORE, parent: int = -1) -> Ticket:
-            return platform.submit(request(next_number(), pair, env.now, project, parent), sink)
+        def send(
+            pair: SizePair,
+            project: str,
+            sink: Sink = IGNORE,
+            parent: int = -1,
+            beginning: Beginning = NOTHING_IN_COMMON,
+        ) -> Ticket:
+            return platform.submit(request(next_number(), pair, env.now, project, parent, beginning), sink)
 
-        if source.app is None:
+        beginnings = self._beginnings(name, source)
+        if source.app is None and beginnings is None:
             OpenSource(env, arrivals, lambda: send(next(sizes)[0], next(projects)))
             return
-        user = self._user(name, source, source.app)
+        beginnings = beginnings or repeat(NOTHING_IN_COMMON)
+        if source.app is None:
+            OpenSource(
+                env,
+                arrivals,
+                lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings)),
+            )
+            return
+        user, history = self._user(name, source, source.app), self.scenario.apps[source.app].history
 
         def visit() -> None:
-            number, project = next_number(), next(projects)
-            session = Session(env, lambda pair, sink: send(pair, project, sink, number))
-            self.visits.begin(user, number, session, next(sizes))
+            number, project, beginning = next_number(), next(projects), next(beginnings)
+            conversation = Conversation(f"{name}/visit {number}", beginning, source.max_output_tokens)
+
+            def ask(pair: SizePair, sink: Sink) -> Ticket:
+                whole, begins = conversation.turn(pair) if history else (pair, beginning)
+                return send(whole, project, sink, number, begins)
+
+            self.visits.begin(user, number, Session(env, ask), next(sizes))
 
         OpenSource(env, arrivals, visit)
+
+    def _beginnings(self, name: str, source: Source) -> Iterator[Beginning] | None:
+        if source.prefix is None:
+            return None
+        stream = self.streams.stream
+        return source.beginnings(name, stream(f"traffic/{name}/prefix"), stream(f"traffic/{name}/arrivals"))
 
     def _projects(self, name: str, source: Source) -> Iterator[str]:
         """Whose limits count for each arrival: the tenant's, or those of its clients."""

@@ -230,10 +230,24 @@ class AppSection(Section):
     mode: Literal["sequential", "fan_out"] = Field(
         "sequential", description="one after the other, or all at once"
     )
+    history: bool = Field(
+        False,
+        description="each call of a user request begins with all before it, prompts and answers; `lengths` "
+        "says what is new in it",
+    )
     cpu_ms: float = Field(0.0, ge=0, le=MAX_MS, description="work before the first call")
     cpu_per_call_ms: float = Field(
         0.0, ge=0, le=MAX_MS, description="work after each answer; once when fanned out"
     )
+
+    @model_validator(mode="after")
+    def _history_needs_an_order(self) -> Self:
+        if self.history and self.mode == "fan_out":
+            raise ValueError(
+                "calls that are made all at once have no history: state `mode: sequential`, or leave "
+                "`history` out"
+            )
+        return self
 
 
 class Source(Workload):

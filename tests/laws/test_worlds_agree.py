@@ -90,7 +90,13 @@ class Caller:
 
 
 def model(
-    nodes: int, seqs: int, pool: int, hardware: dict[str, Any], batching: dict[str, Any] | None = None
+    nodes: int,
+    seqs: int,
+    pool: int,
+    hardware: dict[str, Any],
+    batching: dict[str, Any] | None = None,
+    *,
+    caches: bool = False,
 ) -> dict[str, Any]:
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
     return {
@@ -100,7 +106,7 @@ def model(
         "nodes": nodes,
         "context_tokens": 20,
         "routing": "round_robin",
-        "batching": {"block_size": 2, **(batching or {})},
+        "batching": {"block_size": 2, "enable_prefix_caching": caches, **(batching or {})},
     }
 
 
@@ -116,6 +122,7 @@ models = st.builds(
             "decode_ms_per_kv_token": st.sampled_from([0, 0, 1]),
         }
     ),
+    caches=st.booleans(),
     batching=st.one_of(
         st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
         st.just({"queue": "priority", "preempt": True}),
@@ -155,15 +162,23 @@ sources = st.builds(
     stream=st.booleans(),
     timeout_s=st.none() | st.sampled_from([0.01, 0.02, 0.03]),
     batch=st.booleans(),
+    prefix=st.none()
+    | st.builds(
+        lambda groups, tokens: {"kind": "groups", "groups": groups, "tokens": fixed(tokens)},
+        st.integers(1, 3),
+        st.integers(1, 6),
+    ),
 )
 
 
 def app(model: str, calls: int, mode: str) -> dict[str, Any]:
-    return {"place": "here", "model": model, "calls": calls, "mode": mode}
+    history = mode == "history"
+    mode = "sequential" if history else mode
+    return {"place": "here", "model": model, "calls": calls, "mode": mode, "history": history}
 
 
 apps = st.builds(
-    app, st.sampled_from(["a", "b"]), st.integers(1, 4), st.sampled_from(["sequential", "fan_out"])
+    app, st.sampled_from(["a", "b"]), st.integers(1, 4), st.sampled_from(["sequential", "history", "fan_out"])
 )
 asks = st.builds(
     Ask,

@@ -1,0 +1,25 @@
+"""A conversation whose every prompt begins with all that was said before."""
+
+from traffic.prefixes import Beginning
+from traffic.workload import SizePair
+
+
+class Conversation:
+    """`beginning` is what comes before it; the rest is named as its own, answers too."""
+
+    def __init__(self, name: str, beginning: Beginning, most_output_tokens: int | None) -> None:
+        self._name = name
+        self._beginning = beginning
+        self._most_output_tokens = most_output_tokens
+        self._said = 0
+
+    def turn(self, sizes: SizePair) -> tuple[SizePair, Beginning]:
+        """Of the next request, whose `sizes` are what is new in it."""
+        prompt_tokens, output_tokens = sizes
+        if self._most_output_tokens is not None:
+            output_tokens = min(output_tokens, self._most_output_tokens)
+        whole = self._said + prompt_tokens
+        self._said = whole + output_tokens
+        before = self._beginning
+        prefix = (*before.prefix, (self._name, before.tokens + self._said))
+        return (whole, output_tokens), Beginning(prefix, before.tokens)

@@ -1,0 +1,97 @@
+"""What the prompts of one source have in common, so that a node with a prefix cache computes it once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import chain
+from typing import Annotated, Literal, NamedTuple
+
+from numpy.random import Generator
+from pydantic import Field
+
+from e80sim.choices import OneOf, by_kind
+from traffic.clients import Clients
+from traffic.lengths import Length
+from traffic.request import Prefix
+from traffic.run_names import RunNames
+from traffic.spec import Spec
+from traffic.traces import Trace, TraceError
+from traffic.units import IntArray
+
+
+class Beginning(NamedTuple):
+    """How the prompt of one request begins."""
+
+    prefix: Prefix = ()
+    tokens: int = 0
+    """Which come before the tokens that `lengths` says."""
+
+
+class PromptPrefixes(Spec, ABC):
+    """How prompts begin, as a scenario says it."""
+
+    @property
+    def follows_arrivals(self) -> bool:
+        """They are those of the rows that the arrivals replay."""
+        return False
+
+    @abstractmethod
+    def beginnings(
+        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+    ) -> Iterator[Beginning]:
+        """For arrival 0, 1, 2 ... without end. `rows` of `trace` are what is replayed, if anything is.
+
+        Raises TraceError where the trace does not say how its prompts begin.
+        """
+
+
+class PrefixGroups(PromptPrefixes):
+    """System prompts: each request belongs to a group, and all prompts of a group begin with its own."""
+
+    kind: Literal["groups"] = "groups"
+    groups: int = Field(ge=1, le=1_000_000, description="how many there are")
+    tokens: Length = Field(description="of each group's beginning, before the tokens that `lengths` says")
+    busiest_half: int | None = Field(
+        default=None,
+        ge=1,
+        le=500_000,
+        description="so many of them have half of the requests, as of `clients`; absent: all have alike",
+    )
+
+    def beginnings(
+        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+    ) -> Iterator[Beginning]:
+        del trace, rows
+        tokens = self.tokens.sample(rng, self.groups).tolist()
+        found = [Beginning(((f"{source}/{i}", each),), each) for i, each in enumerate(tokens)]
+        groups = Clients(count=self.groups, busiest_half=self.busiest_half).draw(rng)
+        return (found[group] for group in groups)
+
+
+class TracePrefixes(PromptPrefixes):
+    """As the `hash_ids` of the trace say that the arrivals replay."""
+
+    kind: Literal["trace"] = "trace"
+
+    @property
+    def follows_arrivals(self) -> bool:
+        return True
+
+    def beginnings(
+        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+    ) -> Iterator[Beginning]:
+        del rng
+        assert trace is not None, "validated"
+        blocks = trace.blocks
+        if blocks is None:
+            raise TraceError(f"{trace.name} has no `hash_ids`: it does not say how its prompts begin")
+        names, tokens = RunNames(), trace.prompt_tokens.tolist()
+        found = [
+            Beginning(names.prefix(blocks.of_row(row), blocks.block_tokens, tokens[row], f"{source}/{row}"))
+            for row in range(trace.rows)
+        ]
+        return (found[row] for row in chain.from_iterable(block.tolist() for block in rows))
+
+
+PREFIXES: dict[str, type[PromptPrefixes]] = by_kind(PrefixGroups, TracePrefixes)
+Prefixes = Annotated[PromptPrefixes, OneOf(PREFIXES)]
+NOTHING_IN_COMMON = Beginning()
