@@ -39,6 +39,7 @@ from api_shim.routes import (
     sandbox_terminals,
     sandboxes,
     secrets,
+    telemetry,
     traces,
 )
 from api_shim.routes.responses import conversations, create, stored
@@ -58,7 +59,7 @@ DESCRIPTION = (
 )
 SANDBOXES = [sandboxes, sandbox_agent, sandbox_terminals, older_sandboxes]
 RESPONSES = [create, stored, conversations]
-PLATFORM = [organisations, secrets, artifacts, jobs, older_platform]
+PLATFORM = [organisations, secrets, artifacts, jobs, telemetry, older_platform]
 EDGE = [hosted]
 GROUPS = [
     chat,

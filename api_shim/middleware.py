@@ -14,8 +14,8 @@ from api_shim.shim import Shim
 from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
 
-GUARDED = ("/v1", "/api", HOSTED)
-"""The API, the older one of the platform, and applications."""
+GUARDED = ("/v1", "/api", "/otlp", HOSTED)
+"""The API, the older one of the platform, the collector of applications, and they themselves."""
 FOR_LOGINS = ("/api/org", "/api/project")
 """What of it is asked before there is a project: with a login's token alone."""
 OLDER_PATH = re.compile(r"/api/(?:secrets|(?:sandbox|endpoint)/[^/]+)/(?P<project>[^/]+)(?:/.*)?")

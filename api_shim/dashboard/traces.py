@@ -17,6 +17,7 @@ from api_shim.dashboard.pages import ROOT, SignedIn, page, page_router
 from api_shim.dashboard.waterfall import MOST_BARS, bars, ticks
 from api_shim.middleware import GUARDED
 from api_shim.routes.described import TheShim
+from api_shim.routes.traces import app_spans_of
 from api_shim.store.traces import NS_PER_S, TracesWanted
 
 PER_PAGE = 50
@@ -139,6 +140,7 @@ async def show_trace(request: Request, shim: TheShim, session: SignedIn, trace_i
         bars=drawn,
         bars_left_out=max(0, len(trace.spans) - MOST_BARS),
         ticks=ticks(trace),
+        app_spans=await app_spans_of(shim, trace),
         bodies={"Request": trace.request, "Response": trace.response},
         most_shown=MOST_PAYLOAD_SHOWN,
         model_known=trace.row.model in shim.models,

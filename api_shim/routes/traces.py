@@ -6,6 +6,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 
 from api_shim.routes.described import TheShim, api_router, checked_query, query_parameters
+from api_shim.shim import Shim
+from api_shim.store.app_spans import AppSpan
+from api_shim.store.traces import Trace
 from api_shim.wire.errors import LONGEST_ECHO, ApiError
 from api_shim.wire.trace_objects import TraceList, TraceObject, TracesQuery
 
@@ -30,4 +33,12 @@ async def retrieve_trace(request: Request, shim: TheShim, trace_id: str) -> Trac
     if trace is None:
         message = f"No such Trace object: {trace_id[:LONGEST_ECHO]}"
         raise ApiError(HTTPStatus.NOT_FOUND, message, param="id", code="trace_not_found")
-    return TraceObject.of_trace(trace)
+    return TraceObject.of_trace(trace, await app_spans_of(shim, trace))
+
+
+async def app_spans_of(shim: Shim, trace: Trace) -> list[AppSpan]:
+    """What apps of its project reported under the trace that the request was part of."""
+    if not trace.traceparent:
+        return []
+    w3c_id = trace.traceparent.split("-")[1]
+    return await shim.clock.aside(partial(shim.store.app_spans.of_trace, trace.row.project, w3c_id))

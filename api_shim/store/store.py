@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 from typing import IO
 from weakref import finalize
 
+from api_shim.store.app_spans import AppSpans
 from api_shim.store.artifacts import Artifacts
 from api_shim.store.batches import Batches
 from api_shim.store.contents import Contents
@@ -55,6 +56,7 @@ class Store:
         self.secrets = Secrets(self.database, Seal(directory))
         self.artifacts = Artifacts(self.database, lambda: self._artifact_contents)
         self.deployments = Deployments(self.database)
+        self.app_spans = AppSpans(self.database)
         self.keys = None if directory is None else Keys(Database(directory / DATABASE))
         """Read where requests come in, not aside. None: nobody could make one."""
         self.projects = Projects(self.database)

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api_shim.store.app_spans import AppSpan
 from api_shim.store.traces import KeptText, Trace, TracePage, TraceRow, TraceSpan, TracesWanted
 from api_shim.wire.body import Body
 
 MOST_TRACES_LISTED = 100
-NS_PER_S = 10**9
+NS_PER_S, NS_PER_MS = 10**9, 10**6
 PS_PER_MS = 10**9
 LATEST_S = 2**32
 
@@ -108,6 +109,33 @@ class SpanObject(BaseModel):
         )
 
 
+class AppSpanObject(BaseModel):
+    """What an app has reported of itself under the same trace."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    service: str
+    kind: str
+    failed: bool
+    began_at: float = Field(description="seconds since 1970, by the app's own clock")
+    duration_ms: float = Field(description="by the app's own clock")
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of_app(cls, span: AppSpan) -> Self:
+        return cls(
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            parent_id=span.parent_id,
+            name=span.name,
+            began_at=span.began_ns / NS_PER_S,
+            duration_ms=(span.ended_ns - span.began_ns) / NS_PER_MS,
+            **span.detail,
+        )
+
+
 class PromptMessage(BaseModel):
     role: str
     content: str
@@ -138,9 +166,10 @@ class TraceObject(TraceSummary):
     request: KeptBody | None
     response: KeptBody | None
     traceparent: str | None = Field(description="W3C's, of the client's own trace")
+    app_spans: list[AppSpanObject] = Field(description="of the same trace, from `/otlp/v1/traces`")
 
     @classmethod
-    def of_trace(cls, trace: Trace) -> Self:
+    def of_trace(cls, trace: Trace, app_spans: list[AppSpan]) -> Self:
         return cls(
             **summary(trace.row),
             began_ps=trace.began_ps,
@@ -155,6 +184,7 @@ class TraceObject(TraceSummary):
             request=KeptBody.of(trace.request),
             response=KeptBody.of(trace.response),
             traceparent=trace.traceparent or None,
+            app_spans=[AppSpanObject.of_app(span) for span in app_spans],
         )
 
 

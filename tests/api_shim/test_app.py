@@ -81,7 +81,7 @@ def test_what_stands_under_v1_takes_a_key_and_all_of_it_is_described(wire: Wire)
     document = wire.ask("/openapi.json").json
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            assert ("security" in operation) == path.startswith(("/v1/", "/api/")), path
+            assert ("security" in operation) == path.startswith(("/v1/", "/api/", "/otlp/")), path
             assert operation["summary"]
             assert operation["tags"]
             assert "422" not in operation["responses"]

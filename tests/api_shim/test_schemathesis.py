@@ -100,6 +100,8 @@ OF_THE_PLATFORM = {
     "POST /api/endpoint/{organisation}/{slug}/artifact/multipart/{artifact_id}",
     "POST /api/endpoint/{organisation}/{slug}/deploy",
 }
+OF_APPS = {f"POST /otlp/v1/{signal}" for signal in ("traces", "metrics", "logs")}
+"""It writes no protobuf: `tests/api_shim/platform/test_app_telemetry.py` does."""
 OF_WHAT_IS_KEPT = OF_FILES | OF_BATCHES | OF_TRACES | OF_SANDBOXES | OF_RESPONSES | OF_THE_PLATFORM
 ANSWERED_OF_THEM = {"POST /v1/responses", "POST /v1/conversations"}
 TAKES_INPUT = sorted(
@@ -198,7 +200,7 @@ def statuses(wire: Wire, label: str, mode: Any, examples: int | None = None) -> 
 
 
 def test_schemathesis_can_read_every_operation() -> None:
-    assert set(operations()) == OPERATIONS | OF_WHAT_IS_KEPT
+    assert set(operations()) == OPERATIONS | OF_WHAT_IS_KEPT | OF_APPS
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS | ANSWERED_OF_THEM))

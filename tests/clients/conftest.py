@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def settings_of() -> Iterator[Callable[[str], dict[str, str]]]:
     """Where the server is and whose key is sent, by the names that all clients look for."""
-    server = Served(HERE / "served.yaml", "--speed", "10", "--state", ":memory:")
+    server = Served(HERE / "served.yaml", "--speed", "10", "--state", ":memory:", "--trace-sample", "1")
 
     def settings(key: str) -> dict[str, str]:
         return os.environ | {"OPENAI_BASE_URL": f"{server.urls[0]}/v1", "OPENAI_API_KEY": f"sk-{key}"}

@@ -379,3 +379,51 @@ def test_agents_call_their_tools_and_come_to_an_end(person: Person) -> None:
         seen = asyncio.run(events())
     assert (seen[:2], seen[-1], len(asked)) == (["tools_called", "tool_result"], "turn_finished", 3)
     assert "llm_delta" in seen
+
+
+REPORTING = """
+from e80_sdk import Eighty80, eighty80_app
+from fastapi.testclient import TestClient
+from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider
+
+app, api = eighty80_app(), Eighty80().api()
+
+
+@app.get("/")
+def ask() -> str:
+    answer = api.v1.chat.completions.create(model="MODEL", messages=[{"role": "user", "content": "hello"}])
+    return answer.choices[0].message.content
+
+
+print(TestClient(app).get("/").json())
+for provider in (trace.get_tracer_provider(), metrics.get_meter_provider(), get_logger_provider()):
+    assert provider.force_flush()
+"""
+
+
+@ONLY_NEWER
+def test_an_apps_spans_and_its_request_are_one_trace(person: Person) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORTING.replace("MODEL", MODEL)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=person.folder,
+        env=person.environment
+        | {
+            "8080_OTEL_COLLECTOR_URL": f"{API}/otlp",
+            "8080_PROJECT_SLUG": "reporting",
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{KEY}",
+            "_8080_API_KEY": KEY,
+        },
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Failed to export" not in done.stderr
+    headers = {"authorization": f"Bearer {KEY}"}
+    listed = httpx.get(f"{API}/v1/traces?limit=100", headers=headers).json()["data"]
+    traces = [httpx.get(f"{API}/v1/traces/{one['id']}", headers=headers).json() for one in listed]
+    (spans,) = [trace["app_spans"] for trace in traces if trace["app_spans"]]
+    assert {span["service"] for span in spans} == {"reporting"}
+    assert {"GET /", "POST"} <= {span["name"] for span in spans}
