@@ -224,6 +224,13 @@ NODES = (
     Definition(
         "preemptions", "Preemptions", "per replication", "sum over nodes", "KV blocks taken and recomputed."
     ),
+    Definition(
+        "busiest",
+        "Busiest node",
+        "times the mean",
+        "most requests of a node / requests per node",
+        "Requests meant in the window that got to a node: 1 where routing spreads them evenly.",
+    ),
 )
 SERIES = (
     Definition(

@@ -136,7 +136,18 @@ def _model_json(
         "utilisation": _over(busy_share(requests, mine, count, window, replications)).as_json(),
         "batch": _batch(sequence_ps, busy).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
+        "busiest": _busiest(requests.take(mine & window.offered(requests)), count, replications).as_json(),
     }
+
+
+def _busiest(requests: Columns, nodes: int, replications: Sequence[int]) -> Answer:
+    """The most that any node got, against what it had got if all had got as many: totals of replications."""
+    routed = requests.take(requests["node"] >= 0)
+    if not len(routed["node"]):
+        return Refused("No request got to a node.")
+    place = np.searchsorted(replications, routed["replication"]) * nodes + routed["node"]
+    counts = np.bincount(place, minlength=len(replications) * nodes).reshape(len(replications), nodes)
+    return ratio_of(counts.max(axis=1).astype(np.float64), counts.mean(axis=1))
 
 
 def _batch(sequence_ps: Floats, busy_ps: Floats) -> Answer:

@@ -9,7 +9,7 @@ from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.words import PERCENT, PLAIN, count, duration, number, share
 
-COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN}
+COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN, "busiest": PLAIN}
 
 
 def nodes(summary: Summary, definitions: Definitions) -> Html:
@@ -24,7 +24,8 @@ def nodes(summary: Summary, definitions: Definitions) -> Html:
             lines.append(row(label, hardware, number_cell(count(pool["nodes"])), *cells))
     columns: list[Node] = ["", "Hardware", "Nodes", term("utilisation", "Utilisation", definitions)]
     columns += [term("batch", "Mean batch", definitions), term("preemptions", "Preemptions", definitions)]
-    caption = "Nodes: utilisation, requests in a step, preemptions per replication"
+    columns.append(term("busiest", "Busiest node, times the mean", definitions))
+    caption = "Nodes: utilisation, requests in a step, preemptions per replication, how even routing was"
     whole = table(caption, columns, [body(lines)], after=notes.html())
     return join(whole, _readings(summary), _little(summary, definitions))
 

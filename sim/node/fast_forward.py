@@ -279,6 +279,15 @@ class FastForward:
             tokens = tokens_before
         return tokens
 
+    def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
+        assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
+        if self._stretch <= 1 or not self._decodes:
+            return self.output_tokens_done
+        # A step that ends at this instant counts once its boundary is over, as it does in a step engine.
+        elapsed_ps = now_ps - self._started_ps - (not after_boundary)
+        steps = steps_within(max(0, elapsed_ps), self._first_ps, self._slope_ps)
+        return self.output_tokens_done + self._decodes * min(steps, self._stretch)
+
     def forget(self, before_ps: int) -> None:
         self._log.forget(before_ps)
 

@@ -187,6 +187,10 @@ class NodeKernel(Protocol):
         """
         ...
 
+    def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
+        """As `output_tokens_done`, also in the middle of a stretch of steps, for any time up to its end."""
+        ...
+
     def forget(self, before_ps: int) -> None:
         """Drop what only `tokens_by` at times before `before_ps` would need."""
         ...

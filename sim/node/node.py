@@ -136,6 +136,10 @@ class Node(Generic[J]):
             after_boundary=self._after_boundary(),
         )
 
+    def output_tokens(self) -> int:
+        """Made here by now."""
+        return self.kernel.output_tokens_by(self.env.now, after_boundary=self._after_boundary())
+
     def _after_boundary(self) -> bool:
         """Whether the step that ended at this instant, if one did, is over."""
         return self.env.reached >= self._order

@@ -169,6 +169,11 @@ class StepEngine:
         due_now = at_ps == self._due(at_ps) and any(w is work and w.lacking == new for w, new in self._shares)
         return work.earlier_tokens + bisect_right(work.token_ps, at_ps) + due_now
 
+    def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
+        del after_boundary
+        self._due(now_ps)  # no later than the end of the step
+        return self.output_tokens_done
+
     def forget(self, before_ps: int) -> None:
         for work in [*self._running, *self._queue]:
             past = bisect_right(work.token_ps, before_ps)

@@ -5,7 +5,7 @@ request for about the price of a pool of 8.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from sim.node.node import Node
@@ -16,7 +16,7 @@ MakeNode = Callable[[int], Node[Ticket]]
 
 
 class Load(Protocol):
-    """A figure of each node that a routing policy goes by: see `sim.platform.loads`."""
+    """A figure of each node that a routing policy goes by; `sim.platform.loads` has those that there are."""
 
     def join(self, index: int) -> None:
         """Node `index` takes requests from now on, and may have some from before."""
@@ -35,13 +35,39 @@ class Load(Protocol):
         ...
 
 
+class Signal(Load, Protocol):
+    """A load that nodes report, and that routers can therefore know late."""
+
+    grows_by_itself: bool
+    """Whether it changes while nothing comes and nothing leaves."""
+
+    def __getitem__(self, index: int) -> int: ...
+
+    def least(self) -> int:
+        """The index of the member that has least; the first of equals."""
+        ...
+
+
 L = TypeVar("L", bound=Load)
 
 
 class Members:
     """In order of their index, which is what "the first of equals" refers to."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        weights: Mapping[int, float] | None = None,
+        places: int = 1,
+        as_seen: Callable[[Signal], Signal] | None = None,
+    ) -> None:
+        """`weights` by index, 1 where none is stated; `places` for sequences in each node.
+
+        `as_seen` makes of a signal what reaches the router; by default that is the signal itself.
+        """
+        self.weights = weights or {}
+        self.places = places
+        self._as_seen = as_seen
         self.indexes: list[int] = []
         """Of those that take requests, ascending."""
         self.made: dict[int, Node[Ticket]] = {}
@@ -77,6 +103,10 @@ class Members:
         for index in self.indexes:
             load.join(index)
         return load
+
+    def signal(self, signal: Signal) -> Signal:
+        """As `watch`, of a load that may be known late."""
+        return self.watch(signal if self._as_seen is None else self._as_seen(signal))
 
     def open(self, count: int, make: MakeNode) -> None:
         """The first members, with the indexes below `count`; `make` is asked for each when it is chosen."""

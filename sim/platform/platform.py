@@ -132,6 +132,8 @@ class Platform:
             return
         if ticket.node is None:
             self._end_early(ticket, self.env.now, outcome)
+            if ticket.admitted_ps >= 0:
+                self.pools[ticket.request.model].abandoned(ticket)
             if ticket.grant is not None:
                 self._settle(ticket, ticket.grant)
             self._record(ticket)

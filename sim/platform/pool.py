@@ -1,22 +1,30 @@
 """The nodes of one model, which may come and go while they serve."""
 
-from collections import deque
-
 from numpy.random import Generator
 
 from sim.node.node import Node
+from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
 from sim.platform.members import MakeNode, Members
 from sim.platform.routing import Routing
 from sim.platform.ticket import Ticket
 
 
 class Pool:
-    """Requests that come while no node takes any wait here, in order, for the next that joins."""
+    """Requests that no node takes yet wait here, in the order of the pool's own queue."""
 
-    def __init__(self, routing: Routing, rng: Generator) -> None:
-        self._members = members = Members()
+    def __init__(
+        self,
+        routing: Routing,
+        rng: Generator,
+        members: Members | None = None,
+        queue: WaitingQueue[Ticket] | None = None,
+    ) -> None:
+        """`members` and `queue` are empty; by default plain ones, and first come first served."""
+        self._members = members = Members() if members is None else members
         self._choose = routing(members, rng)
-        self._waiting: deque[Ticket] = deque()
+        self._queue: WaitingQueue[Ticket] = queue or FirstComeFirstServed()
+        self._held = False
+        """Whether somebody may be in the queue: to ask it costs more."""
 
     @property
     def size(self) -> int:
@@ -41,26 +49,45 @@ class Pool:
     def join(self, node: Node[Ticket]) -> None:
         """From now on `node` takes requests; its index must be new in this pool, unless it comes back."""
         self._members.add(node)
-        while self._waiting:
-            ticket = self._waiting.popleft()
-            if not ticket.outcome:  # else the caller left meanwhile
-                self.serve(ticket)
+        self._let_in()
 
     def drain(self, node: Node[Ticket]) -> None:
         """`node` finishes what it has and takes nothing new. It may join again."""
         self._members.remove(node)
 
     def serve(self, ticket: Ticket) -> None:
-        """`ticket` enters the node that the routing policy chooses."""
-        members = self._members
-        if not members.indexes:
-            self._waiting.append(ticket)
-            return
-        if self._choose(ticket.request).submit(ticket):
-            for load in members.loads:
-                load.entered(ticket)
+        """`ticket` enters the node that the routing policy chooses, or waits for one."""
+        if not self._held and self._members.indexes:
+            node = self._choose(ticket.request)
+            if node is not None:
+                self._enter(ticket, node)
+                return
+        self._queue.push(ticket)
+        self._held = True
+        self._let_in()
 
     def left(self, ticket: Ticket) -> None:
         """To be told when `ticket` is out of its node, which has counted it off already."""
         for load in self._members.loads:
             load.left(ticket)
+        if self._held:
+            self._let_in()
+
+    def abandoned(self, ticket: Ticket) -> None:
+        """The caller of `ticket`, which waits here and is marked as gone, has left."""
+        self._queue.drop(ticket)
+        self._let_in()  # whoever comes behind may want less room
+
+    def _enter(self, ticket: Ticket, node: Node[Ticket]) -> None:
+        if node.submit(ticket):
+            for load in self._members.loads:
+                load.entered(ticket)
+
+    def _let_in(self) -> None:
+        """As long as the head of the queue finds a node. Nobody passes it."""
+        while (head := self._queue.head()) is not None:
+            node = self._choose(head.request) if self._members.indexes else None
+            if node is None:
+                return
+            self._enter(self._queue.pop(), node)
+        self._held = False

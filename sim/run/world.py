@@ -1,6 +1,6 @@
 """A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 
 from hwmodels.node_hardware import NodeHardware
@@ -21,12 +21,14 @@ from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.gateway import Admission
+from sim.platform.loads import Late
+from sim.platform.members import Members, Signal
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
-from sim.scenario.schema import Batching, Model, Scenario, Source
+from sim.scenario.schema import Batching, LoadSignals, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
@@ -124,7 +126,16 @@ class World:
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
         self.kv_blocks[name] = limits.kv_blocks
-        pool = Pool(ROUTING[model.routing], self.streams.stream(f"routing/{name}"))
+        pool = Pool(
+            ROUTING[model.routing],
+            self.streams.stream(f"routing/{name}"),
+            Members(
+                weights=model.node_weights,
+                places=hardware.max_num_seqs,
+                as_seen=None if model.load_signals is None else self._late(model.load_signals),
+            ),
+            QUEUE_ORDERS[model.batching.queue](),
+        )
         first_order = self.env.boundary_orders(model.nodes)
         pool.open(
             model.nodes,
@@ -135,6 +146,10 @@ class World:
             context_tokens=model.context_tokens,
             budgets=None if model.limits is None else model.limits.budgets(),
         )
+
+    def _late(self, signals: LoadSignals) -> Callable[[Signal], Signal]:
+        interval_ps = 0 if signals.interval_ms is None else ps_of_ms(signals.interval_ms)
+        return lambda signal: Late(self.env, signal, interval_ps, ps_of_ms(signals.delay_ms))
 
     def _make_node(
         self,

@@ -22,6 +22,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     """Everything wrong with a valid scenario, the first to be mended first."""
     yield from _names(scenario)
     yield from _sizes(scenario)
+    yield from _weights(scenario)
     yield from _lengths(scenario)
     yield from _impossible_limits(scenario)
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
@@ -103,6 +104,20 @@ def _batch_sizes(at: Location, batching: Batching, max_num_seqs: int) -> Iterato
             f"a node that refuses more than {queued:,} requests never has the {max_num_seqs:,} of a `static` "
             f"batch (max_num_seqs)",
         )
+
+
+def _weights(scenario: Scenario) -> Iterator[Problem]:
+    for name, model in scenario.models.items():
+        weights = model.node_weights or {}
+        at: Location = ("models", name, "node_weights")
+        unknown_nodes = sorted(index for index in weights if index >= model.nodes)
+        if unknown_nodes:
+            yield Problem(
+                at,
+                f"`{name}` has no node {unknown_nodes[0]}: its {model.nodes:,} are numbered from 0",
+            )
+        elif weights and len(weights) == model.nodes and not any(weights.values()):
+            yield Problem(at, f"every node of `{name}` has the weight 0: who should take its requests?")
 
 
 def _culprit(model: Model, sentence: str) -> Location:

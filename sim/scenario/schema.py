@@ -31,6 +31,9 @@ from traffic.workload import Workload
 
 PS_IN_MS = 1e-9
 """A picosecond: no time of a record is shorter, but 0."""
+MIN_INTERVAL_MS = 0.1
+"""Each reading is an event: ten thousand in a second are enough."""
+MOST_NODES = 10_000
 MAX_MS = 86_400_000
 """A day: longer than anybody computes on one request, or waits for it."""
 
@@ -166,15 +169,75 @@ def _routing_policies() -> Mapping[str, object]:
     return ROUTING
 
 
+def _check_routing(policy: str, weights: Mapping[int, float] | None, signals: "LoadSignals | None") -> None:
+    from sim.platform.routing import goes_by_weights, signals_of  # noqa: PLC0415 -- as _routing_policies
+
+    if goes_by_weights(policy):
+        if not weights:
+            raise ValueError(f"routing `{policy}` needs `node_weights`: what share each node gets")
+    elif weights is not None:
+        raise ValueError(
+            f"`node_weights` mean nothing to routing `{policy}`: state `routing: weighted`, or leave them out"
+        )
+    if signals is None:
+        return
+    found = signals_of(policy)
+    if not found:
+        raise ValueError(
+            f"routing `{policy}` looks at no load, so `load_signals` mean nothing to it: leave them out"
+        )
+    if signals.interval_ms is None and any(signal.grows_by_itself for signal in found):
+        raise ValueError(
+            f"what routing `{policy}` goes by changes with every step, so it is read from time to time: "
+            f"`load_signals` needs `interval_ms`"
+        )
+
+
+class LoadSignals(Section):
+    """How old what routers know of the load of nodes is."""
+
+    interval_ms: float | None = Field(
+        None,
+        ge=MIN_INTERVAL_MS,
+        le=MAX_MS,
+        description="nodes are read at the multiples of it, such as 50 for routers that poll `/metrics`; "
+        "absent: whenever a request enters or leaves one",
+    )
+    delay_ms: float = Field(0.0, ge=0, le=MAX_MS, description="until a reading has reached the router")
+
+
+NodeIndex = Annotated[
+    int,
+    BeforeValidator(lambda key: int(key) if isinstance(key, str) and key.isdecimal() else key),
+    Field(ge=0, lt=MOST_NODES),
+]
+
+
 class Model(Section):
     id: str = Field(min_length=1, max_length=200, description="the model's name on the wire")
     llm: str = Field(description="the catalogue's facts of the LLM, such as llama3.1-8b")
     hardware: Hardware
-    nodes: int = Field(1, ge=1, le=10_000)
+    nodes: int = Field(1, ge=1, le=MOST_NODES)
     context_tokens: int = Field(ge=2, le=MAX_TOKENS, description="prompt and output of one request at most")
     batching: Batching = Batching()
-    routing: Annotated[str, KeyOf(_routing_policies)] = "least_outstanding"
+    routing: Annotated[str, KeyOf(_routing_policies)] = Field(
+        "least_outstanding", description="which node takes a request: docs/routing.md"
+    )
+    node_weights: dict[NodeIndex, Annotated[float, Field(ge=0, le=1_000_000)]] | None = Field(
+        None,
+        min_length=1,
+        description="by the node's number, from 0 on, for `routing: weighted`; 1 of nodes that are not named",
+    )
+    load_signals: LoadSignals | None = Field(
+        None, description="for routing by load; absent: routers see it as it is at that moment"
+    )
     limits: Limits | None = Field(None, description="absent: no limits")
+
+    @model_validator(mode="after")
+    def _routed_by_what_is_stated(self) -> Self:
+        if self.node_weights is not None or self.load_signals is not None or self.routing == "weighted":
+            _check_routing(self.routing, self.node_weights, self.load_signals)
+        return self
 
     @property
     def block_size(self) -> int:

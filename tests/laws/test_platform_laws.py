@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.rate_limit import ALGORITHMS
+from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
 from tests.support.bench import MS, Bench, Diary, make_bench
 
@@ -70,7 +71,7 @@ settings_of_platform = st.fixed_dictionaries(
         "slots": st.none() | st.integers(1, 4),
         "limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "algorithm": st.sampled_from(sorted(ALGORITHMS)),
-        "routing": st.sampled_from(["least_outstanding", "round_robin", "random"]),
+        "routing": st.sampled_from(sorted(ROUTING)),
         "batch_limits": st.none() | st.tuples(st.integers(1, 12), st.integers(20, 300)),
         "kv_blocks": st.integers(CONTEXT, 3 * CONTEXT),
         "watermark_blocks": st.sampled_from([0, 0, 10, CONTEXT]),

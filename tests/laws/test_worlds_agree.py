@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reports.tables import RunTables
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.rate_limit import Headroom, Refusal
+from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
 from sim.run.world import World
 from sim.scenario.schema import Scenario
@@ -97,6 +98,7 @@ def model(
     batching: dict[str, Any] | None = None,
     *,
     caches: bool = False,
+    routing: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
     return {
@@ -105,11 +107,25 @@ def model(
         "hardware": chip | {"max_concurrent_sequences": seqs} | hardware,
         "nodes": nodes,
         "context_tokens": 20,
-        "routing": "round_robin",
         "batching": {"block_size": 2, "enable_prefix_caching": caches, **(batching or {})},
+        **(routing or {"routing": "round_robin"}),
     }
 
 
+LATE = st.fixed_dictionaries(
+    {"interval_ms": st.sampled_from([1.0, 2.0, 5.0]), "delay_ms": st.sampled_from([0.0, 2.0, 3.0])}
+)
+routings = st.one_of(
+    st.just({"routing": "round_robin"}),
+    st.sampled_from(sorted(set(ROUTING) - {"weighted"})).map(lambda policy: {"routing": policy}),
+    st.just({"routing": "weighted", "node_weights": {0: 2.0}}),
+    st.builds(
+        lambda policy, late: {"routing": policy, "load_signals": late},
+        st.sampled_from(["least_outstanding", "least_kv", "power_of_two"]),
+        LATE,
+    ),
+    st.just({"routing": "least_outstanding", "load_signals": {"delay_ms": 2.0}}),
+)
 models = st.builds(
     model,
     nodes=st.integers(1, 3),
@@ -137,6 +153,7 @@ models = st.builds(
             lambda delay: {"admission": "dynamic", "max_queue_delay_ms": delay}, st.sampled_from([0, 2, 9])
         ),
     ),
+    routing=routings,
 )
 
 

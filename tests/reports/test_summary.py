@@ -154,6 +154,14 @@ def test_nodes_worked_by_hand() -> None:
     (row,) = found["variants"]["edge"]["nodes"]
     assert (row["model"], row["nodes"]) == ("llama", 2)
     assert [row[name]["value"] for name in ("utilisation", "batch", "preemptions")] == [0.55, 3.0, 3.0]
+    assert row["busiest"]["value"] == 1.0  # two requests each
+
+
+def test_the_busiest_node_is_told_against_the_mean_worked_by_hand() -> None:
+    rows = [request(node=0), request(node=0), request(node=0), request(node=1)]
+    run = tables({("edge", 0): rows}, nodes=[node(), node(node=1), node(node=2), node(node=3)])
+    (row,) = summarise(run, manifest(replications=1))["variants"]["edge"]["nodes"]
+    assert row["busiest"]["value"] == 3.0  # 3 requests, where 4 over 4 nodes are one each
 
 
 def test_differences_are_the_variant_less_the_baseline() -> None:

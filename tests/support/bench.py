@@ -1,6 +1,6 @@
 """A platform small enough to work out by hand: fixed delays on the way, one or two nodes, round numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget, Budgets
 from sim.platform.gateway import Admission
+from sim.platform.loads import Late
+from sim.platform.members import Members, Signal
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.rate_limit import Headroom, Refusal
@@ -179,7 +181,10 @@ def make_bench(
     watermark_blocks: int = 0,
     max_num_queued_reqs: int | None = None,
     max_num_queued_tokens: int | None = None,
+    weights: Mapping[int, float] | None = None,
+    late_ms: tuple[int, int] | None = None,
 ) -> Bench:
+    """`late_ms` are interval and delay of load signals."""
     env = Timeline()
     back_ms = way_ms if last_ms is None else last_ms
     link = FixedLink(round(set_up_ms * MS), round(way_ms * MS), round(back_ms * MS))
@@ -187,7 +192,12 @@ def make_bench(
     law = AffineStepTime(dense_ps=(0,) + (10 * MS,) * seqs, token_ps=MS)
     # A lone prompt of n tokens: 10 ms for the dense part and 1 ms a token.
     batch = BatchLimits(seqs, budget, 1, kv_blocks, watermark_blocks)
-    pool = platform.pools["m"] = Pool(ROUTING[routing], stream(1, 0, "routing"))
+    pool = platform.pools["m"] = Pool(
+        ROUTING[routing],
+        stream(1, 0, "routing"),
+        Members(weights=weights, places=seqs, as_seen=None if late_ms is None else late(env, *late_ms)),
+        QUEUE_ORDERS[queue](),
+    )
     for index in range(nodes):
         order = QUEUE_ORDERS[queue]
         kernel = PREFILLS[prefill][engine](
@@ -209,6 +219,10 @@ def make_bench(
         ),
     )
     return Bench(env, platform, link)
+
+
+def late(env: Timeline, interval_ms: int, delay_ms: int) -> Callable[[Signal], Signal]:
+    return lambda signal: Late(env, signal, interval_ms * MS, delay_ms * MS)
 
 
 def _budget(algorithm: str, limits: tuple[int, int] | None) -> tuple[Budget, ...]:
