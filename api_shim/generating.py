@@ -7,6 +7,7 @@ from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from api_shim.content.plan import ContentAsk
+from api_shim.content.prompt_tokens import MakeTokens
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.exchange import Exchange
 from api_shim.shim import ServedModel, Shim
@@ -63,6 +64,8 @@ class CountedPrompt(NamedTuple):
 
     ask: ContentAsk
     tokens: int
+    written: MakeTokens
+    """The same, one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Generating(Generic[AnyUnderstood]):
                 prompt.ask,
                 prompt.tokens,
                 stream=bool(understood.body.stream),
+                written=prompt.written,
                 priority=understood.body.stated_priority if asker.priority is None else asker.priority,
             )
             exchanges.append(exchange)

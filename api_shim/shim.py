@@ -11,7 +11,9 @@ from api_shim.accounts.login import LoginFlow
 from api_shim.clocks.clock import Clock
 from api_shim.clocks.pacing import Pacing
 from api_shim.content.lengths import Lengths
+from api_shim.content.live_prefixes import LivePrefixes
 from api_shim.content.plan import Content, ContentAsk
+from api_shim.content.prompt_tokens import MakeTokens
 from api_shim.edge.service import EdgeService
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.call import Call
@@ -92,6 +94,11 @@ class Shim:
             settings.archive_limits,
         )
         self.models = {spec.id: ServedModel(name, spec.id, spec) for name, spec in scenario.models.items()}
+        self.prefixes = {
+            name: LivePrefixes(spec.block_size, vocabulary_of(spec.llm))
+            for name, spec in scenario.models.items()
+            if spec.batching.enable_prefix_caching
+        }
         self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)
         self.metrics = Metrics(self)
@@ -141,16 +148,19 @@ class Shim:
         prompt_tokens: int,
         *,
         stream: bool,
+        written: MakeTokens,
         priority: int | None = None,
     ) -> Exchange:
         """Plan the words, then send the request into the model. Whoever opens an exchange closes it.
 
-        `priority` is what the body states; where it states none, that of the key counts.
+        `written` are the prompt's tokens one by one, for models that keep them. `priority` is what the body
+        states; where it states none, that of the key counts.
         """
         caller = asker.caller
         plan = await self.content.plan(ask)
+        number, prefixes = self.world.numbers.next(), self.prefixes.get(model.name)
         request = Request(
-            number=self.world.numbers.next(),
+            number=number,
             model=model.name,
             prompt_tokens=prompt_tokens,
             output_tokens=plan.output_tokens,
@@ -166,6 +176,7 @@ class Shim:
             samples=ask.samples,
             priority=caller.priority if priority is None else priority,
             batch=caller.batch,
+            prefix=() if prefixes is None else prefixes.prefix(number, written(), plan),
             tier=caller.tier,
         )
         if asker.until_room is not None:

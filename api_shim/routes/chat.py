@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api_shim.content.chat_template import template_of
 from api_shim.content.plan import CallableTool, ContentAsk
+from api_shim.content.prompt_tokens import TokenIds, chat_tokens
 from api_shim.content.reasoning import length_factor, reasoning_ratio
 from api_shim.content.schemas.graph import UnmetSchemaError
 from api_shim.content.schemas.schema import Schema, any_object, arguments_of, schema_of
@@ -78,7 +79,12 @@ def chat_prompts(shim: Shim, asker: Asker, understood: Understood) -> Iterator[C
     body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
     factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
     ask = ask_of(shim, asker, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
-    yield CountedPrompt(with_tools(ask, understood), prompt_tokens)
+    yield CountedPrompt(with_tools(ask, understood), prompt_tokens, partial(_written, model, body))
+
+
+def _written(model: ServedModel, body: ChatBody) -> TokenIds:
+    messages = ((message.role, message.written()) for message in body.messages)
+    return chat_tokens(model.vocabulary, template_of(model.spec.llm), body.tool_texts(), messages)
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:

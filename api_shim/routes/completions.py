@@ -1,12 +1,14 @@
 """`POST /v1/completions`."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api_shim.content.prompt_tokens import TokenIds
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
 from api_shim.exchange.exchange import Exchange
@@ -54,9 +56,14 @@ def _understood(shim: Shim, raw: bytes) -> UnderstoodCompletions:
 
 def _prompts(shim: Shim, asker: Asker, understood: UnderstoodCompletions) -> Iterator[CountedPrompt]:
     body = understood.body
-    for text, tokens in zip(understood.texts, understood.tokens, strict=True):
-        ask = ask_of(shim, asker, body, understood.model, (("user", text),), tokens, body.cap)
-        yield CountedPrompt(ask, tokens)
+    model = understood.model
+    for prompt, text, tokens in zip(body.prompt, understood.texts, understood.tokens, strict=True):
+        ask = ask_of(shim, asker, body, model, (("user", text),), tokens, body.cap)
+        yield CountedPrompt(ask, tokens, partial(_written, model, prompt))
+
+
+def _written(model: ServedModel, prompt: Prompt) -> TokenIds:
+    return model.vocabulary.encode(prompt) if isinstance(prompt, str) else list(prompt)
 
 
 def _text(model: ServedModel, prompt: Prompt) -> str:

@@ -72,7 +72,8 @@ class TraceSpan:
     began_ps: int
     ended_ps: int
     attributes: dict[str, str | int]
-    """`request`: its number in a run's records; `sample`: which of n completions; `node`; `tokens`."""
+    """`request`: its number in a run's records; `sample`: which of n completions; `node`; `tokens`, of
+    which a prefill found `cached_tokens`, if any."""
 
 
 @dataclass(frozen=True, slots=True)

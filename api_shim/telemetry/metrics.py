@@ -86,6 +86,8 @@ class Tally:
         self.answered: Counter[str] = Counter()
         """By finish reason."""
         self.refused: Counter[str] = Counter()
+        self.cached_tokens = 0
+        """Of the prompts of answered requests."""
 
     def observe(self, exchange: Exchange) -> None:
         """Once for each request, at its end."""
@@ -114,6 +116,7 @@ class Tally:
         of["request_params_n"].observe(samples)
         if call.request.max_output_tokens is not None:
             of["request_params_max_tokens"].observe(call.request.max_output_tokens)
+        self.cached_tokens += sequences[0].cached_tokens
         self.answered[exchange.plan.finish_reason] += 1
         exchange.shim.pacing.ttft.observe(first - arrived)
 
@@ -154,11 +157,24 @@ class Metrics(Collector):
         refused = CounterMetricFamily(
             "e80sim:requests_refused", "Requests not answered.", labels=(*MODEL, "reason")
         )
+        cached = CounterMetricFamily(
+            "vllm:prompt_tokens_cached", "Of the prompt tokens, found in a cache.", labels=MODEL
+        )
+        queries = CounterMetricFamily(
+            "vllm:prefix_cache_queries", "Prompt tokens looked for in prefix caches.", labels=MODEL
+        )
+        hits = CounterMetricFamily("vllm:prefix_cache_hits", "Those found.", labels=MODEL)
         by_nodes = CounterMetricFamily(
             "vllm:admission_rejections", "Requests that nodes refused.", labels=(*MODEL, "reason")
         )
         for model_id, tally in self.tallies.items():
-            prompt.add_metric([model_id], tally.histograms["request_prompt_tokens"].sum)
+            asked = tally.histograms["request_prompt_tokens"].sum
+            prompt.add_metric([model_id], asked)
+            model = self._shim.world.scenario.models[self._shim.models[model_id].name]
+            caches = model.batching.enable_prefix_caching
+            queries.add_metric([model_id], asked if caches else 0)
+            for found in (cached, hits):
+                found.add_metric([model_id], tally.cached_tokens)
             output.add_metric([model_id], tally.histograms["request_generation_tokens"].sum)
             for reason, count in tally.answered.items():
                 success.add_metric([model_id, reason], count)
@@ -166,7 +182,7 @@ class Metrics(Collector):
                 refused.add_metric([model_id, reason], count)
                 if reason in QUEUE_LIMITS:
                     by_nodes.add_metric([model_id, reason], count)
-        yield from (prompt, output, success, refused, by_nodes)
+        yield from (prompt, output, cached, queries, hits, success, refused, by_nodes)
 
     def _nodes(self) -> Iterator[Metric]:
         world, now_ps = self._shim.world, self._shim.clock.reach()

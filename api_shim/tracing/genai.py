@@ -52,6 +52,7 @@ def of_request(trace: Trace) -> dict[str, Attribute]:
             row.first_seen_ps / PS_PER_S if row.streamed and row.first_seen_ps is not None else None
         ),
         "gen_ai.usage.input_tokens": row.prompt_tokens or None,
+        "gen_ai.usage.cache_read.input_tokens": _cached(trace) or None,
         "gen_ai.usage.output_tokens": row.output_tokens or None,
         "error.type": error_type(trace),
         "http.request.method": "POST",
@@ -67,6 +68,12 @@ def of_request(trace: Trace) -> dict[str, Attribute]:
         "sim.duration_ps": row.duration_ps,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _cached(trace: Trace) -> int:
+    """As `usage` tells it: of each prompt what its first completion found."""
+    first = (span.attributes for span in trace.spans if span.attributes.get("sample") == 0)
+    return sum(int(attributes.get("cached_tokens", 0)) for attributes in first)
 
 
 def of_stage(span: TraceSpan) -> dict[str, Attribute]:

@@ -49,6 +49,8 @@ def _completion(
     for span in _chain(beginnings, ended_ps, {**of, "sample": sample}):
         if span.name in tokens:
             span.attributes["tokens"] = tokens[span.name]
+        if span.name == "prefill" and sequence.cached_tokens:
+            span.attributes["cached_tokens"] = sequence.cached_tokens
         yield span
 
 

@@ -468,6 +468,9 @@ class ChatBody(Sampling):
         """Messages and tools, as far as they are text; the template comes on top."""
         for message in self.messages:
             yield from message.written()
+        yield from self.tool_texts()
+
+    def tool_texts(self) -> Iterator[str]:
         for tool in self.callable_tools:
             yield json.dumps(tool.described.model_dump(exclude_none=True))
 

@@ -165,7 +165,10 @@ def _is_departure(line: dict[str, Any]) -> bool:
 
 def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[JournalEntry]:
     if not _is_departure(line):
-        request = Request(**{name: line[name] for name in DEFAULTS if name in line})
+        members = {name: line[name] for name in DEFAULTS if name in line}
+        if "prefix" in members:
+            members["prefix"] = tuple((name, end) for name, end in members["prefix"])
+        request = Request(**members)
         yield JournalEntry(*_moment(line, "arrival_ps"), request.number, request)
     if "left" in line and line["number"] not in gone:
         gone.add(line["number"])

@@ -102,6 +102,7 @@ class Job:
             prompt.ask,
             prompt.tokens,
             stream=bool(understood.body.stream),
+            written=prompt.written,
             priority=understood.body.stated_priority,
         )
         self.opened.set()
