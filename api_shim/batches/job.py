@@ -26,7 +26,7 @@ from api_shim.shim import Shim
 from api_shim.store.batches import UNFINISHED, BatchStatus, LineResult, StoredBatch
 from api_shim.store.database import Value, Write
 from api_shim.store.full_disk import StorageFullError
-from api_shim.tracing.open_trace import WhoAsks
+from api_shim.tracing.kept import WhoAsks
 from api_shim.wire.batch_objects import ERRORS, BatchError
 from api_shim.wire.errors import ApiError, bad_value
 from sim.time.units import PS_PER_S

@@ -15,6 +15,8 @@ from api_shim.edge.host import EdgeHost
 from api_shim.edge.manifest import AppFolder
 from api_shim.edge.plan import AppLimits, EdgePlan
 from api_shim.edge.user_leg import UserLegs
+from api_shim.tracing.app_trace import AppTrace
+from api_shim.tracing.span_ids import trace_of
 from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError
 from e80sim.mistakes import UserError
 from sim.network.places import EdgePlace
@@ -23,6 +25,8 @@ from traffic.request import caller_named
 
 KEY_PREFIX = "sk-app-"
 KEY_BYTES = 24
+KEY_NAME = "app "
+"""With the slug behind it, which no name of another key begins with."""
 STARTING_S = 30.0
 """A request waits so long for an application that is starting, in real time."""
 
@@ -78,10 +82,9 @@ class EdgeService:
         """In place of the one with that slug, when it runs. Raises UserError without a place for it."""
         host, edge = self._opened()
         key = self._keys[plan.slug] = self._keys.get(plan.slug) or KEY_PREFIX + token_urlsafe(KEY_BYTES)
-        connections = caller_named("key", f"app {plan.slug}")
-        self._callers.lend(
-            key, Caller(f"app {plan.slug}", plan.project, plan.project, LIVE_SOURCE, connections, edge)
-        )
+        name = KEY_NAME + plan.slug
+        connections = caller_named("key", name)
+        self._callers.lend(key, Caller(name, plan.project, plan.project, LIVE_SOURCE, connections, edge))
         told = {
             "_8080_PROJECT_SLUG": plan.slug,
             "_8080_API_URL": self.api_url,
@@ -133,6 +136,18 @@ class EdgeService:
                 headers={"retry-after": "1"},
             )
         return life
+
+    def around(self, caller: Caller, traceparent: str) -> AppTrace | None:
+        """The user's request that an application asks the model for, if that can be told."""
+        slug = caller.key.removeprefix(KEY_NAME)
+        app = None if slug == caller.key or self._host is None else self._host.find(slug)
+        if app is None:
+            return None
+        traces = app.visits.traces
+        passed_on = [trace for trace in traces if traceparent and trace.traceparent[:-2] == traceparent[:-2]]
+        of_it = [trace for trace in traces if traceparent and trace.trace == trace_of(traceparent)]
+        alone = traces if app.visits.in_flight == 1 else []
+        return next((found[0] for found in (passed_on, of_it, alone) if len(found) == 1), None)
 
     def began(self, app: EdgeApp, life: AppLife) -> None:
         """It is given a request."""

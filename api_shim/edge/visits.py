@@ -1,6 +1,7 @@
 """What users' requests to an application came to, and what serving them cost beside it."""
 
 from api_shim.clocks.histogram import Histogram
+from api_shim.tracing.app_trace import AppTrace
 
 
 class Visits:
@@ -8,6 +9,8 @@ class Visits:
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.traces: list[AppTrace] = []
+        """Of those requests."""
         self.answered = 0
         self.failed = 0
         """It was not there, or went away before it had answered."""

@@ -19,7 +19,9 @@ from api_shim.exchange.request_trace import RequestTrace
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
 from api_shim.generating import AnyUnderstood, BodyOrigin, Generating, close
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
-from api_shim.tracing.open_trace import OpenTrace, WhoAsks, valid_traceparent
+from api_shim.tracing.kept import WhoAsks
+from api_shim.tracing.open_trace import OpenTrace
+from api_shim.tracing.span_ids import valid_traceparent
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
 from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value
@@ -81,13 +83,16 @@ def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
 
 def who_asks(request: Request) -> WhoAsks:
     state, headers = request.state, request.headers
+    traceparent = valid_traceparent(headers.get("traceparent"))
+    within = shim_of(request).edge.around(state.caller, traceparent)
     return WhoAsks(
         endpoint=request.scope["path"],
         request_id=state.request_id,
         project=state.caller.project,
         key=state.caller.key,
         secret=headers.get("authorization", "").partition(" ")[2].strip(),
-        traceparent=valid_traceparent(headers.get("traceparent")),
+        traceparent=traceparent or ("" if within is None else within.traceparent),
+        within=within,
     )
 
 

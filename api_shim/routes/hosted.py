@@ -25,7 +25,11 @@ from api_shim.edge.app_socket import GONE, AppSocket, Closing, RefusedHandshakeE
 from api_shim.edge.delay_line import DelayLine
 from api_shim.edge.edge_app import AppLife, EdgeApp
 from api_shim.edge.user_leg import UserLeg
+from api_shim.routes.common import CLIENT_CLOSED_REQUEST
 from api_shim.shim import Shim
+from api_shim.tracing.app_trace import AppTrace
+from api_shim.tracing.kept import WhoAsks
+from api_shim.tracing.span_ids import valid_traceparent
 from api_shim.wire.errors import SERVER, ApiError
 from sim.time.units import PS_PER_MS
 
@@ -52,6 +56,7 @@ class HostedRequest:
     scope: Scope
     place: str
     leg: UserLeg
+    trace: AppTrace
     stamps: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -69,7 +74,17 @@ class HostedRequest:
         leg = shim.edge.legs.begin(caller.connections, place, shim.clock.reach(), size_bytes)
         departure = leg.departure
         stamps = {"sent": departure.sent_ps, "connected": departure.connected_ps, "arrived": leg.arrived_ps}
-        return cls(shim, app, scope, place, leg, stamps)
+        headers = connection.headers
+        who = WhoAsks(
+            endpoint=scope["path"],
+            request_id=scope.get("state", {}).get("request_id", ""),
+            project=app.plan.project,
+            key=caller.key,
+            secret=headers.get("authorization", "").partition(" ")[2].strip(),
+            traceparent=valid_traceparent(headers.get("traceparent")),
+        )
+        trace = shim.tracer.around(who, place=place, app=app.plan.slug)
+        return cls(shim, app, scope, place, leg, trace, stamps)
 
     @property
     def by_path(self) -> bool:
@@ -84,7 +99,7 @@ class HostedRequest:
 
     def headers(self) -> list[Header]:
         """Of the user, with what the application should know of the way."""
-        left_out = OURS | (COOKIES if self.by_path else set())
+        left_out = OURS | {b"traceparent"} | (COOKIES if self.by_path else set())
         passed = [header for header in self.scope["headers"] if header[0] not in left_out]
         host = next((value for name, value in passed if name == b"host"), b"localhost")
         passed.append((b"x-forwarded-host", host))
@@ -92,6 +107,7 @@ class HostedRequest:
         if self.by_path:
             passed.append((b"x-forwarded-prefix", f"{HOSTED}/{self.app.plan.slug}".encode()))
         request_id = self.scope.get("state", {}).get("request_id")
+        passed.append((b"traceparent", self.trace.traceparent.encode()))
         if request_id is not None:
             passed.append((b"x-request-id", request_id.encode()))
         return passed
@@ -124,23 +140,33 @@ class HostedAnswer(Response):
         self._asked = asked
         self._shim = asked.shim
         self._overhead_ps = 0
+        self._status = 0
+        self._streamed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError as long as nothing was sent, and ClientDisconnect."""
-        visits, life = self._asked.app.visits, None
+        asked, visits, life = self._asked, self._asked.app.visits, None
+        visits.traces.append(asked.trace)
+        outcome = "cancelled"
         try:
-            life = await self._asked.arrive()
+            life = await asked.arrive()
             await self._visit(life, scope["method"], receive, send)
             visits.answered += 1
-        except ApiError:
+            outcome = "stop"
+        except ApiError as error:
             visits.failed += 1
+            self._status, outcome = error.status, "refused"
             raise
         except AppLostError:
             visits.failed += 1  # in the middle: the connection is closed without an end, which would be one
+            outcome = "node_lost"
         finally:
             if life is not None:
-                self._shim.edge.over(self._asked.app, life)
-            self._asked.leg.drop()
+                self._shim.edge.over(asked.app, life)
+            asked.leg.drop()
+            visits.traces.remove(asked.trace)
+            status = self._status or CLIENT_CLOSED_REQUEST
+            self._shim.tracer.end_around(asked.trace, asked.stamps, status, outcome, streamed=self._streamed)
 
     async def _visit(self, life: AppLife, method: str, receive: Receive, send: Send) -> None:
         asked, clock = self._asked, self._shim.clock
@@ -150,8 +176,7 @@ class HostedAnswer(Response):
         except AppLostError as error:
             raise asked.lost(error) from None
         try:
-            await connection.ask(method, asked.target, asked.headers())
-            passing = asyncio.create_task(_pass_body(receive, connection))
+            passing = asyncio.create_task(_pass_request(asked, method, receive, connection))
             answering = asyncio.create_task(self._answer(connection, given_ps, send))
             try:
                 await asyncio.wait({passing, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -180,19 +205,22 @@ class HostedAnswer(Response):
                 body = b"".join([piece async for piece in connection.body()])
             except AppLostError as error:
                 raise asked.lost(error) from None
-            ended_ps = asked.stamps["ended"] = asked.leg.whole_ps(clock.reach(), length)
+            done_ps = asked.stamps["done"] = clock.reach()
+            ended_ps = asked.stamps["ended"] = asked.leg.whole_ps(done_ps, length)
             await until(clock, ended_ps)
             self._note_lateness(ended_ps)
             await self._begin(head, send)
+            asked.trace.wrote(body)
             await send({"type": "http.response.body", "body": body})
             return
+        self._streamed = True
         await self._pass_stream(connection, head, left_ps, send)
 
     async def _pass_stream(
         self, connection: AppConnection, head: h11.Response, left_ps: int, send: Send
     ) -> None:
         clock, leg = self._shim.clock, self._asked.leg
-        first_ps = leg.first_ps(left_ps)
+        first_ps = self._asked.stamps["first-seen"] = leg.first_ps(left_ps)
         line: DelayLine[bytes] = DelayLine(clock, first_ps - left_ps)
         reading = asyncio.create_task(self._read_stream(connection, line))
         try:
@@ -203,6 +231,7 @@ class HostedAnswer(Response):
                 piece = await line.get()
                 if piece is LAST:
                     break
+                self._asked.trace.wrote(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await reading  # raises where the answer broke off: it must not look like its end
             await send({"type": "http.response.body", "body": b""})
@@ -217,9 +246,12 @@ class HostedAnswer(Response):
                     size_bytes += len(piece)
                     await line.put(piece)
         finally:
-            await line.put(LAST, self._asked.leg.last_ps(self._shim.clock.reach(), size_bytes))
+            done_ps = self._asked.stamps["done"] = self._shim.clock.reach()
+            ended_ps = self._asked.stamps["ended"] = self._asked.leg.last_ps(done_ps, size_bytes)
+            await line.put(LAST, ended_ps)
 
     async def _begin(self, head: h11.Response, send: Send) -> None:
+        self._status = head.status_code
         headers = [*_passed_back(head.headers, by_path=self._asked.by_path), *self._stamps()]
         await send({"type": "http.response.start", "status": head.status_code, "headers": headers})
 
@@ -240,19 +272,30 @@ class HostedAnswer(Response):
         return round(span_ps / self._shim.clock.speed)
 
 
-async def _pass_body(receive: Receive, connection: AppConnection) -> None:
-    """To its end, and then on until the user leaves."""
+async def _pass_request(
+    asked: HostedRequest, method: str, receive: Receive, connection: AppConnection
+) -> None:
+    """To its end, and then on until the user leaves. The trace hears of it first."""
+    message = await receive()
+    asked.trace.heard(message.get("body", b""))
+    more: bool = message.get("more_body", False)
+    if not more:
+        asked.trace.heard_all()  # whether it is kept is part of what the application is told
     with suppress(AppLostError):  # it may answer without having heard all, and else its answer says so
-        while (message := await receive())["type"] == "http.request":
+        await connection.ask(method, asked.target, asked.headers())
+        while message["type"] == "http.request":
             if message.get("body"):
                 await connection.write(message["body"])
-            if not message.get("more_body"):
+            if not more:
                 await connection.end()
                 break
-        else:
-            return
-    while (await receive())["type"] != "http.disconnect":
-        pass
+            message = await receive()
+            asked.trace.heard(message.get("body", b""))
+            more = message.get("more_body", False)
+            if not more:
+                asked.trace.heard_all()
+    while message["type"] != "http.disconnect":
+        message = await receive()
 
 
 def _length(head: h11.Response) -> int | None:
@@ -278,15 +321,17 @@ def _passed_back(headers: Iterable[Header], *, by_path: bool) -> Iterable[Header
 async def ask_hosted_socket(websocket: WebSocket) -> None:
     try:
         asked = HostedRequest.of(websocket)
-        life = await asked.arrive()
+        try:
+            life = await asked.arrive()
+            try:
+                await _talk(asked, life, websocket)
+            finally:
+                asked.shim.edge.over(asked.app, life)
+        finally:
+            asked.leg.drop()
+            asked.shim.tracer.forget_around()
     except ApiError as error:
         await websocket.send_denial_response(error.response())
-        return
-    try:
-        await _talk(asked, life, websocket)
-    finally:
-        asked.shim.edge.over(asked.app, life)
-        asked.leg.drop()
 
 
 async def _talk(asked: HostedRequest, life: AppLife, websocket: WebSocket) -> None:

@@ -12,6 +12,7 @@ from api_shim.exchange.exchange import ANSWERED
 from api_shim.store.traces import Trace, TraceSpan
 
 OPERATIONS = {"/v1/completions": "text_completion"}
+HOSTED, INVOKE = "/hosted/", "invoke_agent"
 """Of an endpoint; all others have conversations."""
 CHAT = "chat"
 PROVIDER = "e80sim"
@@ -35,7 +36,8 @@ Attribute = str | bool | int | float | list[str]
 
 
 def operation(trace: Trace) -> str:
-    return OPERATIONS.get(trace.row.endpoint, CHAT)
+    endpoint = trace.row.endpoint
+    return INVOKE if endpoint.startswith(HOSTED) else OPERATIONS.get(endpoint, CHAT)
 
 
 def of_request(trace: Trace) -> dict[str, Attribute]:

@@ -4,7 +4,6 @@ What needs time, such as to look for secrets, is left to who makes the `Trace`, 
 """
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,16 +14,11 @@ from api_shim.clocks.clock import Clock
 from api_shim.content.plan import ContentAsk, ContentPlan
 from api_shim.exchange.call import Call
 from api_shim.exchange.exchange import ANSWERED
-from api_shim.store.traces import KeptText, Trace, TraceRow, TraceSpan
+from api_shim.store.traces import Trace, TraceRow, TraceSpan
+from api_shim.tracing.kept import BODY_BYTES, MARGIN_BYTES, PARSED_BYTES, WhoAsks, kept_text, parsed
 from api_shim.tracing.redaction import Redaction
 from api_shim.tracing.stages import stages
 
-BODY_BYTES = 64 * 1024
-"""As much of a body is kept, and of the messages."""
-MARGIN_BYTES = 1024
-"""Read beyond that, so that a secret at the end is known for one."""
-PARSED_BYTES = 256 * 1024
-"""Of a longer body no settings are noted."""
 SETTINGS = (
     "n",
     "max_tokens",
@@ -43,23 +37,6 @@ LONGEST_SETTING = 200
 LONGEST_MODEL = 200
 MOST_MESSAGES = 1000
 REFUSED, CANCELLED = "refused", "cancelled"
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-"""https://www.w3.org/TR/trace-context/"""
-
-
-class WhoAsks(NamedTuple):
-    """A request that may be traced, before its body is understood."""
-
-    endpoint: str
-    """Its path."""
-    request_id: str
-    project: str
-    key: str
-    """The name of its key."""
-    secret: str
-    """The key itself; empty where nobody sent one along, as with a batch."""
-    traceparent: str
-    """W3C's, valid or empty."""
 
 
 class TracedCall(NamedTuple):
@@ -146,6 +123,8 @@ class OpenTrace:
             streamed=bool(self._calls) and self._calls[0].call.request.stream,
             logged=self._logged,
         )
+        if self._who.within is not None:
+            self._who.within.made(row, [replace(span, attributes=dict(span.attributes)) for span in spans])
         self._add(partial(self._trace, row, began_ps, spans))
 
     def _trace(self, row: TraceRow, began_ps: int, spans: list[TraceSpan]) -> Trace:
@@ -170,19 +149,14 @@ class OpenTrace:
             settings=_settings(body, redaction),
             messages=kept,
             messages_cut=messages_cut,
-            request=_kept_text([self._raw], self._raw_bytes, redaction.text, redaction)
+            request=kept_text([self._raw], self._raw_bytes, redaction.text, redaction)
             if self._logged
             else None,
             response=(
-                _kept_text(self._answer, self._answer_bytes, of_answer, redaction) if self._logged else None
+                kept_text(self._answer, self._answer_bytes, of_answer, redaction) if self._logged else None
             ),
             traceparent=who.traceparent,
         )
-
-
-def valid_traceparent(header: str | None) -> str:
-    """Empty where it is none, which is ignored."""
-    return header if header is not None and TRACEPARENT.fullmatch(header) else ""
 
 
 def _is_settled(call: Call, now_ps: int) -> bool:
@@ -205,31 +179,12 @@ def _made(call: Call, now_ps: int) -> int:
     )
 
 
-def parsed(raw: bytes) -> dict[str, Any]:
-    """Empty where it is no object, or a long one."""
-    try:
-        body = json.loads(raw) if len(raw) <= PARSED_BYTES else None
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _settings(body: dict[str, Any], redaction: Redaction) -> dict[str, Any]:
     """Those that are short, as all sensible ones are."""
     texts = {name: json.dumps(body[name]) for name in SETTINGS if body.get(name) is not None}
     return {
         name: json.loads(redaction.text(text)) for name, text in texts.items() if len(text) <= LONGEST_SETTING
     }
-
-
-def _kept_text(
-    pieces: list[bytes], size_bytes: int, clean: Callable[[str], str], redaction: Redaction
-) -> KeptText:
-    """Searched for secrets first, then cut: half of one would not look like it."""
-    begun = b"".join(pieces)[: BODY_BYTES + MARGIN_BYTES]
-    text = clean(begun.decode(errors="replace"))
-    cut = size_bytes > BODY_BYTES
-    return KeptText(redaction.cut(text, BODY_BYTES) if cut else text, size_bytes, cut)
 
 
 def _kept_messages(

@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import blake2b
 from importlib.metadata import version
 from queue import Empty, Full, Queue
 
@@ -20,6 +19,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from api_shim.store.traces import Trace
 from api_shim.tracing import genai
+from api_shim.tracing.span_ids import span_number, trace_number
 
 PRODUCT = "e80sim"
 SCOPE = InstrumentationScope(PRODUCT)
@@ -94,8 +94,8 @@ class Exporting:
 def spans_of(trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
     """One for the request, and one in it for each of its stages. Its ids are the same whenever it is made."""
     parent = _context_of(trace.traceparent)
-    trace_id = parent.trace_id if parent is not None else _number(trace, "trace", 16)
-    around = SpanContext(trace_id, _number(trace, "request", 8), is_remote=False, trace_flags=SAMPLED)
+    trace_id = parent.trace_id if parent is not None else trace_number(trace.row.id)
+    around = SpanContext(trace_id, span_number(trace.row.id), is_remote=False, trace_flags=SAMPLED)
     row = trace.row
     yield ReadableSpan(
         " ".join(filter(None, [genai.operation(trace), row.model])),
@@ -113,7 +113,7 @@ def spans_of(trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
         yield ReadableSpan(
             span.name,
             context=SpanContext(
-                trace_id, _number(trace, str(number), 8), is_remote=False, trace_flags=SAMPLED
+                trace_id, span_number(trace.row.id, str(number)), is_remote=False, trace_flags=SAMPLED
             ),
             parent=around,
             resource=resource,
@@ -131,8 +131,3 @@ def _context_of(traceparent: str) -> SpanContext | None:
     return SpanContext(
         int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
     )
-
-
-def _number(trace: Trace, name: str, size_bytes: int) -> int:
-    digest = blake2b(f"{trace.row.id} {name}".encode(), digest_size=size_bytes).digest()
-    return int.from_bytes(digest, "big") or 1

@@ -6,14 +6,15 @@ from functools import partial
 
 from api_shim.clocks.clock import Clock
 from api_shim.store.traces import Trace, Traces
-from api_shim.tracing.open_trace import OpenTrace, WhoAsks, parsed
+from api_shim.tracing.app_trace import AppTrace
+from api_shim.tracing.kept import LOG, WhoAsks, parsed
+from api_shim.tracing.open_trace import OpenTrace
 from api_shim.wire.errors import ApiError
 
 GROUP = 64
 GROUP_S = 1.0
 """Traces are written when there are so many, or when the first has waited so long."""
 SAMPLED = 1
-LOG = b'"log"'
 GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: its multiples are spread evenly, so that few requests meet a share closely."""
 
@@ -38,18 +39,41 @@ class Tracer:
         self._export = export
         self._threshold = round(share * 2**64)
         self._watching = bool(self._threshold) or export is not None
+        self.open_around = 0
+        """User requests to applications that are under way: calls to the model may belong to one."""
         self._asked = 0
         self._timer: asyncio.TimerHandle | None = None
         self._writing: set[asyncio.Task[None]] = set()
 
     def begin(self, who: Callable[[], WhoAsks], raw: bytes, *, log: bool | None) -> OpenTrace | None:
         """None for a request that is not traced, as most: that must cost nothing."""
-        if not log and not self._watching:
+        if not log and not self._watching and not self.open_around:
             return None
         asks = who()
-        if not log and not self._sampled(asks.traceparent):
+        if asks.within is not None:
+            log = log or asks.within.logged
+            if not log and not asks.within.is_kept:
+                return None
+        elif not log and not self._sampled(asks.traceparent):
             return None
         return OpenTrace(asks, raw, self._clock, self._new_id("trace_"), self.add, logged=bool(log))
+
+    def around(self, who: WhoAsks, *, place: str, app: str) -> AppTrace:
+        """Of a user's request to an application. It may turn out that it is not kept."""
+        sampled = self._watching and self._sampled(who.traceparent)
+        trace_id = self._new_id("trace_")
+        self.open_around += 1
+        return AppTrace(who, self._clock, trace_id, self.add, place=place, app=app, sampled=sampled)
+
+    def end_around(
+        self, trace: AppTrace, stamps: dict[str, int], status: int, outcome: str, *, streamed: bool
+    ) -> None:
+        self.forget_around()
+        trace.end(stamps, status, outcome, streamed=streamed)
+
+    def forget_around(self) -> None:
+        """One of them is over, and nothing is kept of it."""
+        self.open_around -= 1
 
     def refused(
         self, trace: OpenTrace | None, who: Callable[[], WhoAsks], raw: bytes, error: ApiError

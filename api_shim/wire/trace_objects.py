@@ -90,11 +90,11 @@ class TraceList(BaseModel):
 class SpanObject(BaseModel):
     """A stage of the request's way. Those of several prompts or completions lie side by side."""
 
-    name: Literal["set_up", "network", "admission", "queue", "prefill", "decode", "return"]
+    name: Literal["set_up", "network", "admission", "queue", "prefill", "decode", "return", "app"]
     began_ps: int = Field(description="simulated picoseconds, as in the records of a run")
     ended_ps: int
     attributes: dict[str, str | int] = Field(
-        description="request: its number in the records; sample: which completion; node; tokens"
+        description="request: its number in the records; sample: which completion; node; tokens; call"
     )
 
     @classmethod

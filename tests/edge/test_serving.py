@@ -72,6 +72,7 @@ def test_all_of_a_request_goes_to_the_application(client: httpx.Client) -> None:
     method, query, headers, body = eval(client.patch("/echo?a=%20b", content=b"raw").text)
     assert (method, query, body) == ("PATCH", b"a=%20b", b"raw")
     told = dict(headers)
+    assert re.fullmatch(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-00", told[b"traceparent"])
     assert told[b"authorization"] == b"Bearer sk-one"
     assert told[b"x-forwarded-prefix"] == b"/hosted/my-chat"
     assert client.get("/nowhere").status_code == HTTPStatus.NOT_FOUND
@@ -97,6 +98,28 @@ def test_the_applications_own_calls_leave_from_the_edge_whoever_asked_it(client:
     assert its_call["x-sim-place"] == "edge"
     way_ps = int(its_call["x-sim-arrived-ps"]) - int(its_call["x-sim-sent-ps"])
     assert 0 < way_ps < MS  # the fabric's, with its connection set up; from `away` it would be 30
+
+
+def test_one_trace_has_the_users_way_the_application_and_its_calls(
+    client: httpx.Client, served: Served
+) -> None:
+    """The application tells nobody which request it calls for: it answers no other one at the time."""
+    [url] = served.urls
+    body = {"log": True, "secret": "sk-one"}
+    answer = client.post("/model", json=body, headers={"x-sim-place": "away", "x-request-id": "joined"})
+    assert answer.status_code == HTTPStatus.OK
+    listed = httpx.get(f"{url}/v1/traces?request_id=joined", headers=client.headers).json()["data"]
+    [trace] = [httpx.get(f"{url}/v1/traces/{row['id']}", headers=client.headers).json() for row in listed]
+    spans = [(span["name"], span["attributes"].get("call")) for span in trace["spans"]]
+    stood = [span for span in spans if span[0] != "set_up"]  # both connections, or none of them
+    its_call = [(name, 1) for name in ("network", "admission", "queue", "prefill", "decode", "return")]
+    assert stood == [("network", None), ("app", None), *its_call, ("return", None)]
+    assert trace["endpoint"] == "/hosted/my-chat/model"
+    assert trace["completion_tokens"] == 2
+    assert "sk-one" not in json.dumps(trace)
+    assert trace["request"]["text"].startswith('{"log":true')
+    both = httpx.get(f"{url}/v1/traces", headers=client.headers).json()["data"]
+    assert {row["endpoint"] for row in both} == {"/hosted/my-chat/model", "/v1/chat/completions"}
 
 
 def test_a_stream_comes_as_it_is_made(client: httpx.Client) -> None:
