@@ -6,10 +6,12 @@ request for about the price of a pool of 8.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sim.node.node import Node
 from sim.platform.ticket import Ticket
+from traffic.request import Request
 
 MakeNode = Callable[[int], Node[Ticket]]
 """From its index."""
@@ -51,6 +53,18 @@ class Signal(Load, Protocol):
 L = TypeVar("L", bound=Load)
 
 
+@dataclass(frozen=True, slots=True)
+class AffinityLimit:
+    """When a node with a cached prefix is too busy to be worth it."""
+
+    ahead: int = 64
+    ratio: float = 1.5
+    """Both as in SGLang's router (`balance_abs_threshold`, `balance_rel_threshold`; from memory)."""
+
+    def too_far(self, requests: int, least: int) -> bool:
+        return requests - least > self.ahead and requests > self.ratio * least
+
+
 class Members:
     """In order of their index, which is what "the first of equals" refers to."""
 
@@ -59,6 +73,7 @@ class Members:
         *,
         weights: Mapping[int, float] | None = None,
         places: int = 1,
+        affinity: AffinityLimit | None = None,
         as_seen: Callable[[Signal], Signal] | None = None,
     ) -> None:
         """`weights` by index, 1 where none is stated; `places` for sequences in each node.
@@ -67,6 +82,7 @@ class Members:
         """
         self.weights = weights or {}
         self.places = places
+        self.affinity = affinity or AffinityLimit()
         self._as_seen = as_seen
         self.indexes: list[int] = []
         """Of those that take requests, ascending."""
@@ -96,6 +112,11 @@ class Members:
         """Requests inside node `index`, queued ones included."""
         node = self.made.get(index)
         return 0 if node is None else node.outstanding
+
+    def cached_tokens(self, index: int, request: Request) -> int:
+        """Of its prompt, in the KV cache of node `index`."""
+        node = self.made.get(index)
+        return 0 if node is None else node.cached_tokens(request)
 
     def watch(self, load: L) -> L:
         """Keep `load` up to date from now on."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from numpy.random import Generator, default_rng
 
 from sim.node.node import Node
+from sim.platform.holders import Holders
 from sim.platform.loads import KvTokens, Outstanding, Places, Shares
 from sim.platform.members import Members, Signal
 from sim.platform.ticket import Ticket
@@ -74,6 +75,29 @@ def central_queue(members: Members, _rng: Generator) -> Chooser:
     return choose
 
 
+def prefix_affinity(members: Members, _rng: Generator) -> Chooser:
+    """The node whose KV cache holds most of the prompt; without any, or too far ahead, the least loaded one.
+
+    Of nodes that hold as much, the one with the fewest requests inside.
+    """
+    load, holders, limit = members.signal(Outstanding(members)), members.watch(Holders()), members.affinity
+
+    def choose(request: Request) -> Node[Ticket]:
+        least = load.least()
+        if not request.prefix:
+            return members.node(least)
+        best, most = least, (members.cached_tokens(least, request), -load[least])
+        for index in holders.of(request.prefix):
+            if limit.too_far(load[index], load[least]):
+                continue
+            found = members.cached_tokens(index, request), -load[index]
+            if found > most:
+                best, most = index, found
+        return members.node(best)
+
+    return choose
+
+
 def _uniform(rng: Generator) -> Iterator[float]:
     """From 0 on, below 1."""
     while True:
@@ -88,6 +112,7 @@ ROUTING: dict[str, Routing] = {
     "power_of_two": power_of_two,
     "weighted": weighted,
     "central_queue": central_queue,
+    "prefix_affinity": prefix_affinity,
 }
 """A new one is a function and a line here: docs/extending.md."""
 
@@ -104,7 +129,7 @@ def signals_of(policy: str) -> list[Signal]:
     return found
 
 
-def goes_by_weights(policy: str) -> bool:
+def goes_by(policy: str, kind: type[Shares] | type[Holders]) -> bool:
     members = Members()
     ROUTING[policy](members, default_rng(0))
-    return any(isinstance(load, Shares) for load in members.loads)
+    return any(isinstance(load, kind) for load in members.loads)

@@ -22,7 +22,7 @@ from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.gateway import Admission
 from sim.platform.loads import Late
-from sim.platform.members import Members, Signal
+from sim.platform.members import AffinityLimit, Members, Signal
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, Recorder
@@ -126,12 +126,16 @@ class World:
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
         self.kv_blocks[name] = limits.kv_blocks
+        affinity = model.affinity
         pool = Pool(
             ROUTING[model.routing],
             self.streams.stream(f"routing/{name}"),
             Members(
                 weights=model.node_weights,
                 places=hardware.max_num_seqs,
+                affinity=None
+                if affinity is None
+                else AffinityLimit(affinity.most_ahead, affinity.most_ratio),
                 as_seen=None if model.load_signals is None else self._late(model.load_signals),
             ),
             QUEUE_ORDERS[model.batching.queue](),

@@ -169,15 +169,29 @@ def _routing_policies() -> Mapping[str, object]:
     return ROUTING
 
 
-def _check_routing(policy: str, weights: Mapping[int, float] | None, signals: "LoadSignals | None") -> None:
-    from sim.platform.routing import goes_by_weights, signals_of  # noqa: PLC0415 -- as _routing_policies
+def _check_routing(model: "Model") -> None:
+    from sim.platform.holders import Holders  # noqa: PLC0415 -- as _routing_policies
+    from sim.platform.loads import Shares  # noqa: PLC0415
+    from sim.platform.routing import goes_by, signals_of  # noqa: PLC0415
 
-    if goes_by_weights(policy):
-        if not weights:
+    policy, signals = model.routing, model.load_signals
+    if goes_by(policy, Shares):
+        if not model.node_weights:
             raise ValueError(f"routing `{policy}` needs `node_weights`: what share each node gets")
-    elif weights is not None:
+    elif model.node_weights is not None:
         raise ValueError(
             f"`node_weights` mean nothing to routing `{policy}`: state `routing: weighted`, or leave them out"
+        )
+    if goes_by(policy, Holders):
+        if not model.batching.enable_prefix_caching:
+            raise ValueError(
+                f"routing `{policy}` looks for what nodes have cached, and they cache no prefixes: state "
+                f"`batching.enable_prefix_caching: true`"
+            )
+    elif model.affinity is not None:
+        raise ValueError(
+            f"`affinity` means nothing to routing `{policy}`: state `routing: prefix_affinity`, or leave it "
+            f"out"
         )
     if signals is None:
         return
@@ -191,6 +205,15 @@ def _check_routing(policy: str, weights: Mapping[int, float] | None, signals: "L
             f"what routing `{policy}` goes by changes with every step, so it is read from time to time: "
             f"`load_signals` needs `interval_ms`"
         )
+
+
+class Affinity(Section):
+    """When a node is too busy for the prefix that it has cached: where both are exceeded."""
+
+    most_ahead: int = Field(
+        64, ge=0, le=1_000_000, description="requests inside it more than inside the least loaded node"
+    )
+    most_ratio: float = Field(1.5, ge=1, le=1_000_000, description="times as many as inside that one")
 
 
 class LoadSignals(Section):
@@ -231,12 +254,16 @@ class Model(Section):
     load_signals: LoadSignals | None = Field(
         None, description="for routing by load; absent: routers see it as it is at that moment"
     )
+    affinity: Affinity | None = Field(
+        None, description="of `routing: prefix_affinity`; absent: the defaults of `Affinity`"
+    )
     limits: Limits | None = Field(None, description="absent: no limits")
 
     @model_validator(mode="after")
     def _routed_by_what_is_stated(self) -> Self:
-        if self.node_weights is not None or self.load_signals is not None or self.routing == "weighted":
-            _check_routing(self.routing, self.node_weights, self.load_signals)
+        plain = self.node_weights is None and self.load_signals is None and self.affinity is None
+        if not plain or self.routing in {"weighted", "prefix_affinity"}:
+            _check_routing(self)
         return self
 
     @property

@@ -100,6 +100,7 @@ def model(
     caches: bool = False,
     routing: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
+    caches = caches or (routing or {}).get("routing") == "prefix_affinity"
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
     return {
         "id": "m",
@@ -117,8 +118,13 @@ LATE = st.fixed_dictionaries(
 )
 routings = st.one_of(
     st.just({"routing": "round_robin"}),
-    st.sampled_from(sorted(set(ROUTING) - {"weighted"})).map(lambda policy: {"routing": policy}),
+    st.sampled_from(sorted(set(ROUTING) - {"weighted", "prefix_affinity"})).map(
+        lambda policy: {"routing": policy}
+    ),
     st.just({"routing": "weighted", "node_weights": {0: 2.0}}),
+    st.builds(
+        lambda ahead: {"routing": "prefix_affinity", "affinity": {"most_ahead": ahead}}, st.integers(0, 3)
+    ),
     st.builds(
         lambda policy, late: {"routing": policy, "load_signals": late},
         st.sampled_from(["least_outstanding", "least_kv", "power_of_two"]),

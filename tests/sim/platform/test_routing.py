@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sim.platform.holders import MOST_HOLDERS, Holders
 from sim.platform.loads import KvTokens, Late, Outstanding
-from sim.platform.members import Members, Signal
+from sim.platform.members import AffinityLimit, Members, Signal
 from sim.platform.routing import ROUTING
 from sim.scenario.check import problems
 from sim.scenario.schema import Scenario
@@ -184,6 +185,8 @@ def scenario(**changes: Any) -> Scenario:
         ({"routing": "round_robin", "load_signals": {"delay_ms": 1}}, "looks at no load"),
         ({"routing": "central_queue", "load_signals": {"interval_ms": 1}}, "looks at no load"),
         ({"routing": "least_kv", "load_signals": {"delay_ms": 1}}, "`load_signals` needs `interval_ms`"),
+        ({"routing": "prefix_affinity"}, "they cache no prefixes"),
+        ({"routing": "random", "affinity": {}}, "`affinity` means nothing to routing `random`"),
         ({"routing": "least_queue"}, "least_outstanding"),
     ],
 )
@@ -219,3 +222,80 @@ def test_as_seen_is_asked_once_for_each_signal() -> None:
 
     ROUTING["power_of_two"](Members(as_seen=note), stream(1, 0, "x"))
     assert len(asked) == 1
+
+
+class CachingNode(FakeNode):
+    """Keeps whatever it had."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.held: dict[str, int] = {}
+
+    def cached_tokens(self, request: Any) -> int:
+        return max((self.held.get(name, 0) for name, _ in request.prefix), default=0)
+
+
+class Asking:
+    def __init__(self, *prefix: tuple[str, int]) -> None:
+        self.prefix = prefix
+        self.request = self
+        self.node: Any = None
+
+
+class AffinityRouter:
+    def __init__(self, nodes: int, limit: AffinityLimit | None = None) -> None:
+        self.members = Members(affinity=limit)
+        self._choose = ROUTING["prefix_affinity"](self.members, stream(1, 0, "x"))
+        self.members.open(nodes, CachingNode)  # type: ignore[arg-type]
+
+    def ask(self, *prefix: tuple[str, int]) -> int:
+        """It stays inside; the node caches it."""
+        asking: Any = Asking(*prefix)
+        node: Any = self._choose(asking)
+        asking.node = node
+        node.outstanding += 1
+        node.held.update(dict(prefix))
+        for load in self.members.loads:
+            load.entered(asking)
+        return int(node.index)
+
+
+def test_prompts_that_begin_alike_go_to_one_node_and_the_others_to_the_least_loaded() -> None:
+    router = AffinityRouter(3)
+    assert [router.ask(("a", 100)) for _ in range(3)] == [0, 0, 0]
+    assert router.ask(("b", 100)) == 1
+    assert router.ask() == 2
+    assert router.ask(("a", 100), ("talk", 300)) == 0
+
+
+def test_a_node_too_far_ahead_gives_way_and_the_next_becomes_a_holder_too() -> None:
+    router = AffinityRouter(2, AffinityLimit(ahead=2, ratio=1.0))
+    # The fourth finds 3 requests ahead on node 0, which is too far. Then both hold it, and the less loaded of
+    # the two goes first.
+    assert [router.ask(("a", 100)) for _ in range(8)] == [0, 0, 0, 1, 1, 1, 0, 1]
+
+
+def test_what_a_cache_gave_up_is_no_reason_to_go_there() -> None:
+    router = AffinityRouter(2)
+    router.ask(("a", 100))
+    node: Any = router.members.node(0)
+    node.held.clear()
+    assert router.ask(("a", 100)) == 1  # the least loaded: nobody holds anything
+
+
+def test_holders_are_few_and_the_oldest_are_forgotten() -> None:
+    holders = Holders(most_origins=2)
+    for index in range(MOST_HOLDERS + 2):
+        holders.join(index)
+        asking: Any = Asking(("a", 1))
+        asking.node = FakeNode(index)
+        holders.entered(asking)
+    assert holders.of((("a", 1),)) == [2, 3, 4, 5]
+    for name in ("b", "c"):
+        asking = Asking((name, 1))
+        asking.node = FakeNode(0)
+        holders.entered(asking)
+    assert holders.of((("a", 1),)) == []
+    assert holders.of((("b", 1), ("unknown", 2))) == [0]
+    holders.leave(0)
+    assert holders.of((("b", 1),)) == []
