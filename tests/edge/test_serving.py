@@ -157,6 +157,20 @@ def test_only_keys_of_its_project_reach_an_application(
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_whoever_runs_the_server_sees_how_its_applications_do(served: Served, client: httpx.Client) -> None:
+    client.get("/")
+    [url] = served.urls
+    token = re.search(r"#token=(\S+)", "\n".join(served.lines))
+    assert token is not None
+    with httpx.Client(base_url=url, headers={"origin": url}) as operator:
+        operator.post("/dashboard/sign-in", data={"token": token[1]})
+        page = operator.get("/dashboard/apps").text
+    assert '<th scope="row">my-chat<' in page
+    assert 'class="badge good">running<' in page
+    assert "of 256\N{NO-BREAK SPACE}MiB" in page
+    assert "it begins with None" in page, "its log"
+
+
 def test_what_goes_away_before_it_has_answered_is_told_and_comes_again(client: httpx.Client) -> None:
     lost = client.get("/crash")
     assert (lost.status_code, lost.json()["error"]["code"]) == (502, "app_lost")

@@ -17,6 +17,8 @@ PAGES = (
     "/traces",
     f"/traces/{1:032x}",
     "/batches",
+    "/apps",
+    "/apps/live",
     "/batches/live",
     "/files",
     "/keys",
