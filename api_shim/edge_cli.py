@@ -23,6 +23,7 @@ app.add_typer(edge, name="edge")
 
 PLACES = ("edge", "aws:us-east-1", "internet")
 REQUESTS = ("requests.jsonl", "requests.http")
+ANSWERS = "answers.jsonl"
 MEASURED = "measured"
 STATED_CPU_MS = 1.0
 """For each request or answer that the application reads, on a core of reference speed. Assumed: a FastAPI
@@ -92,8 +93,13 @@ def compare(
         ),
     ] = f"{STATED_CPU_MS:g}",
     content: Annotated[
-        str, typer.Option(help="the words of the models: synthetic, echo or replay:FILE")
-    ] = "synthetic",
+        str | None,
+        typer.Option(
+            metavar="WORDS",
+            help="the words of the models: synthetic, echo or replay:FILE; default: answers.jsonl of the "
+            "folder, if it has one, else synthetic",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="default: the scenario's")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write a page with waterfalls, too")
@@ -133,7 +139,7 @@ def compare(
         pause_s=pause_s,
         patience_s=patience_s,
         app_cpu_ms=_app_cpu(app_cpu),
-        content=content,
+        content=content or _content_of(app_folder.folder),
         seed=seed,
     )
     measured = rehearse([Part(**{**asdict(part), "place": place}) for place in wanted])
@@ -153,6 +159,11 @@ def _requests_of(folder: Path) -> Path:
     if found is None:
         raise UserError(f"{folder} has no {' or '.join(REQUESTS)}: name the file with --requests")
     return found
+
+
+def _content_of(folder: Path) -> str:
+    answers = folder / ANSWERS
+    return f"replay:{answers}" if answers.is_file() else "synthetic"
 
 
 def _places(stated: list[str]) -> list[str]:

@@ -31,6 +31,15 @@ class Blocking:
         self.loop = loop
         self._thread = threading.get_ident()
 
+    @property
+    def holds_here(self) -> bool:
+        """Whether this is the loop's thread, or one of the application's.
+
+        Others, such as those that hold sandboxes, which really run, keep real time and the real network.
+        """
+        machine = MACHINE.get()
+        return threading.get_ident() == self._thread or (machine is not None and machine.kind == "app")
+
     def until(self, begin: Callable[[Wake], object]) -> None:
         """`begin` is called in the loop, with what is to be called there when the wait is over.
 
@@ -123,7 +132,7 @@ class VirtualSocket(socket.socket):
     _end: End
 
     def connect(self, address: Any) -> None:  # noqa: ANN401 -- the base's
-        if not isinstance(address, tuple):
+        if not (isinstance(address, tuple) and self.blocking.holds_here):
             super().connect(address)
             return
         loop, inbox, machine = self.blocking.loop, _Inbox(), MACHINE.get()
@@ -185,7 +194,9 @@ class VirtualSocket(socket.socket):
         return len(data)
 
     def setsockopt(self, *args: Any) -> None:  # noqa: ANN401 -- the base's
-        """There is no network beneath it, and so nothing to set."""
+        """Nothing, where there is no network beneath it."""
+        if self._inbox is None:
+            super().setsockopt(*args)
 
     def getpeername(self) -> Any:  # noqa: ANN401 -- the base's
         return super().getpeername() if self._inbox is None else self._end.get_extra_info("peername")
@@ -239,7 +250,7 @@ def carry_blocking_calls(blocking: Blocking) -> None:
     """For good: the process exists for one rehearsal."""
     VirtualSocket.blocking = blocking
     network = blocking.loop.network
-    wrap_socket = ssl.SSLContext.wrap_socket
+    wrap_socket, real_getaddrinfo = ssl.SSLContext.wrap_socket, socket.getaddrinfo
 
     def wrapped(context: ssl.SSLContext, sock: socket.socket, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """TLS takes its round trips in the model, and no bytes."""
@@ -247,7 +258,9 @@ def carry_blocking_calls(blocking: Blocking) -> None:
             return sock
         return wrap_socket(context, sock, *args, **options)
 
-    def getaddrinfo(host: Any, port: Any, *_args: Any, **_options: Any) -> list[Any]:  # noqa: ANN401
+    def getaddrinfo(host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:  # noqa: ANN401
+        if not blocking.holds_here:
+            return real_getaddrinfo(host, port, *args, **options)
         name = host.decode() if isinstance(host, bytes) else host or "localhost"
         address = (network.address(name), int(port or 0))
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]

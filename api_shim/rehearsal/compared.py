@@ -75,6 +75,7 @@ def _row(place: MeasuredPlace, first: MeasuredPlace) -> Json:
         "first_byte_p50_ms": quantile([visit.first_byte_ms for visit in good], 0.5),
         "model_calls_mean": _mean([visit.model_calls for visit in good]),
         "connections": place.connections,
+        "connections_mean": place.connections / max(1, len(place.visits)),
         "refused_calls": place.refused_calls,
         "where_ms": {group.name: _mean([_of(visit, group) for visit in good]) for group in GROUPS},
         "more_than_first_p50_ms": None if place is first else _difference(place, first),

@@ -67,7 +67,7 @@ def _against(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> Html:
-    titles = ["Place", "p50", "p95", "First byte, p50", "Model calls", "Connections", "Failed"]
+    titles = ["Place", "p50", "p95", "First byte, p50", "Model calls", "New connections", "Failed"]
     lines = [
         row(
             join(each["place"], tag("small", f" {each['label']}")),
@@ -75,7 +75,7 @@ def _numbers(rows: Sequence[Mapping[str, Any]]) -> Html:
             number_cell(_ms(each["felt_p95_ms"])),
             number_cell(_ms(each["first_byte_p50_ms"])),
             number_cell(NONE if each["model_calls_mean"] is None else f"{each['model_calls_mean']:.3g}"),
-            number_cell(str(each["connections"])),
+            number_cell(f"{each['connections_mean']:.2g}"),
             number_cell(f"{each['requests'] - each['answered']} of {each['requests']}"),
         )
         for each in rows

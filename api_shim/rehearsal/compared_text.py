@@ -16,7 +16,7 @@ def compared_text(about: Sequence[str], places: Sequence[MeasuredPlace]) -> str:
     """`about` are sentences on what was rehearsed, and how."""
     rows = comparison(places)["places"]
     lines = [line for sentence in about for line in wrap(sentence, WIDTH)]
-    head = ["place", "p50", "p95", "first byte", "calls", "failed", f"vs {rows[0]['place']}"]
+    head = ["place", "p50", "p95", "first byte", "calls", "connects", "failed", f"vs {rows[0]['place']}"]
     felt = [
         [
             row["place"],
@@ -24,6 +24,7 @@ def compared_text(about: Sequence[str], places: Sequence[MeasuredPlace]) -> str:
             _ms(row["felt_p95_ms"]),
             _ms(row["first_byte_p50_ms"]),
             NONE if row["model_calls_mean"] is None else f"{row['model_calls_mean']:.3g}",
+            f"{row['connections_mean']:.2g}",
             str(row["requests"] - row["answered"]),
             _more(row["more_than_first_p50_ms"]),
         ]

@@ -127,8 +127,8 @@ def _written_out(text: str, scenario: Scenario) -> str:
 
 def _cpu(part: Part, app: AppFolder, scenario: Scenario) -> AppCpu:
     """As slow as the manifest's share of a reference core, in every place alike."""
-    reference_mhz = scenario.sandboxes.reference_mhz
-    slowdown = max(1.0, reference_mhz / (app.manifest.cpu_mhz or reference_mhz))
+    reference_mhz = scenario.edge.reference_mhz
+    slowdown = max(1.0, reference_mhz / (app.manifest.cpu_mhz or scenario.edge.cpu_mhz))
     if part.app_cpu_ms is None:
         return MeasuredCpu(slowdown)
     return StatedCpu(part.app_cpu_ms * slowdown)

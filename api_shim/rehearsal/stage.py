@@ -2,8 +2,9 @@
 
     python -m api_shim.rehearsal.stage
 
-Each part gets a process of its own, forked off when all of e80sim is loaded, which takes longer than most
-rehearsals; the application is imported in that one, and what it prints is part of the result.
+Each part gets a process of its own, forked off when e80sim and what most applications use are loaded, which
+takes longer than most rehearsals; the application is imported in that one, and what it prints is part of the
+result.
 """
 
 import json
@@ -11,15 +12,21 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from api_shim.rehearsal import measured, performance
 from api_shim.rehearsal.part import Part
 from e80sim.mistakes import UserError
+from sim.scenario.load import load
+from traffic.tokens import vocabulary_of
 
 AT_ONCE = 2
+USUAL = ("openai", "httpx")
+"""Packages of applications that are large, and notice nothing of having been imported before."""
 MOST_SAID = 4000
 """Characters at the end of what an application printed."""
 Json = dict[str, Any]
@@ -27,6 +34,7 @@ Json = dict[str, Any]
 
 def main() -> None:
     parts = [Part(**told) for told in json.load(sys.stdin)]
+    _load_what_all_need(parts)
     with tempfile.TemporaryDirectory() as folder:
         json.dump(_results(parts, Path(folder)), sys.stdout, allow_nan=False)
 
@@ -41,6 +49,16 @@ def _results(parts: Sequence[Part], folder: Path) -> list[Json]:
     while running:
         _wait_for_one(running, status)
     return [_result(folder, index, status[index]) for index in range(len(parts))]
+
+
+def _load_what_all_need(parts: Sequence[Part]) -> None:
+    """What is wrong with a scenario is told by the parts themselves."""
+    for package in USUAL:
+        with suppress(ImportError):
+            import_module(package)
+    with suppress(UserError, IndexError):
+        for model in load(Path(parts[0].scenario), parts[0].settings).base.models.values():
+            vocabulary_of(model.llm)
 
 
 def _wait_for_one(running: dict[int, int], status: dict[int, int]) -> None:

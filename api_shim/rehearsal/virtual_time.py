@@ -5,7 +5,8 @@ Only for a process that exists for one rehearsal: nothing here is ever put back.
 
 import random  # noqa: TID251 -- the application's, which clients draw their retries from
 import time  # noqa: TID251 -- the application's
-from typing import Any
+from collections.abc import Callable
+from typing import Any, SupportsIndex, TypeVar
 
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
@@ -15,12 +16,14 @@ from api_shim.rehearsal.blocking import Blocking, carry_blocking_calls
 from api_shim.rehearsal.connection import QuietSocket
 from sim.time.units import PS_PER_S
 
+T = TypeVar("T")
 PS_PER_NS = 1000
 REAL_CPU_NS = time.thread_time_ns
 
 
 def keep_to(blocking: Blocking, seed: int) -> None:
-    timeline = blocking.loop.timeline
+    """Where `blocking` holds."""
+    timeline, sleep = blocking.loop.timeline, time.sleep
 
     def seconds() -> float:
         return timeline.now / PS_PER_S
@@ -28,11 +31,22 @@ def keep_to(blocking: Blocking, seed: int) -> None:
     def nanoseconds() -> int:
         return timeline.now // PS_PER_NS
 
-    time.monotonic = time.perf_counter = seconds
-    time.monotonic_ns = time.perf_counter_ns = nanoseconds
-    time.time = lambda: EPOCH_UNIX_S + seconds()
-    time.time_ns = lambda: EPOCH_UNIX_S * 10**9 + nanoseconds()
-    time.sleep = lambda seconds, /: blocking.sleep(float(seconds))
+    def slept(secs: float | SupportsIndex, /) -> None:
+        if blocking.holds_here:
+            blocking.sleep(float(secs))
+        else:
+            sleep(secs)
+
+    def either(virtual: Callable[[], T], real: Callable[[], T]) -> Callable[[], T]:
+        return lambda: virtual() if blocking.holds_here else real()
+
+    time.monotonic = either(seconds, time.monotonic)
+    time.perf_counter = either(seconds, time.perf_counter)
+    time.time = either(lambda: EPOCH_UNIX_S + seconds(), time.time)
+    time.monotonic_ns = either(nanoseconds, time.monotonic_ns)
+    time.perf_counter_ns = either(nanoseconds, time.perf_counter_ns)
+    time.time_ns = either(lambda: EPOCH_UNIX_S * 10**9 + nanoseconds(), time.time_ns)
+    time.sleep = slept
     random.seed(seed)
     carry_blocking_calls(blocking)
     _without_tls_bytes()

@@ -72,11 +72,48 @@ def part(folder: Path, place: str = "here") -> Part:
     )
 
 
+BLOCKING = """
+    import time
+
+    from fastapi import FastAPI
+    from openai import OpenAI
+
+    app = FastAPI()
+    client = OpenAI()
+
+    def ask(say: str) -> None:
+        message = {"role": "user", "content": say}
+        client.chat.completions.create(
+            model="8080/taalas/llama3.1-8b-instruct", messages=[message], max_tokens=2
+        )
+        time.sleep(0.004)
+
+    @app.post("/blocking")
+    async def blocking(body: dict) -> None:
+        ask(body["say"])
+
+    @app.post("/threads")
+    def threads(body: dict) -> None:
+        ask(body["say"])
+"""
+
+
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> list[MeasuredPlace]:
-    """Beside the platform twice, and with its users, 20 ms away from it."""
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> list[MeasuredPlace]:
+    """Beside the platform twice, and with its users, 20 ms away from it; then what blocks, two ways."""
     one = part(app_folder(tmp_path_factory.mktemp("app"), TWO_CALLS))
-    return rehearse([one, one, replace(one, place="away")])
+    folder = app_folder(tmp_path_factory.mktemp("blocking"), BLOCKING)
+    parts = [one, one, replace(one, place="away")]
+    for path in ("/blocking", "/threads"):
+        file = folder / f"{path[1:]}.jsonl"
+        file.write_text(json.dumps({"path": path, "json": {"say": "hello"}}) + "\n")
+        parts.append(replace(part(folder), requests=str(file), concurrency=2, app_cpu_ms=0.0))
+    return rehearse(parts)
+
+
+@pytest.fixture
+def places(rehearsed: list[MeasuredPlace]) -> list[MeasuredPlace]:
+    return rehearsed[:3]
 
 
 def test_the_same_code_takes_at_each_place_what_one_works_out(places: list[MeasuredPlace]) -> None:
@@ -120,7 +157,7 @@ def test_the_comparison_says_what_moved(places: list[MeasuredPlace]) -> None:
     for row in (here, away):
         assert sum(row["where_ms"].values()) == pytest.approx(row["felt_p50_ms"])
     text = compared_text(["About it."], [places[0], places[2]])
-    assert "  away   95.0   104        95.0      2       0    +20.0" in text.splitlines()
+    assert "  away   95.0   104        95.0      2       0.5       0    +20.0" in text.splitlines()
     page = render_places("Two places", ["About it."], [places[0], places[2]])
     assert (
         "away: 20.0\u00a0ms later, request by request; most of the change is app to model, +50.0\u00a0ms"
@@ -157,45 +194,14 @@ def test_the_command_writes_json_and_a_page(tmp_path: Path) -> None:
     assert "here: 1 failed: 418: short and stout" in page.read_text()
 
 
-def test_a_client_that_blocks_stops_the_others_only_where_it_would_for_real(tmp_path: Path) -> None:
-    """Two users at once, 30 ms from their first request. A call is 21 ms, and nothing else costs anything.
+def test_a_client_that_blocks_stops_the_others_only_where_it_would_for_real(
+    rehearsed: list[MeasuredPlace],
+) -> None:
+    """Two users at once, 30 ms from their first request. A call is 21 ms and a sleep 4, nothing else costs.
 
     In an `async` endpoint the second waits for the first to be done, in a plain one they are in threads.
     """
-    folder = app_folder(
-        tmp_path,
-        """
-        import time
-
-        from fastapi import FastAPI
-        from openai import OpenAI
-
-        app = FastAPI()
-        client = OpenAI()
-
-        def ask(say: str) -> None:
-            message = {"role": "user", "content": say}
-            client.chat.completions.create(
-                model="8080/taalas/llama3.1-8b-instruct", messages=[message], max_tokens=2
-            )
-            time.sleep(0.004)
-
-        @app.post("/blocking")
-        async def blocking(body: dict) -> None:
-            ask(body["say"])
-
-        @app.post("/threads")
-        def threads(body: dict) -> None:
-            ask(body["say"])
-        """,
-    )
-    for path in ("/blocking", "/threads"):
-        (folder / f"{path[1:]}.jsonl").write_text(json.dumps({"path": path, "json": {"say": "hello"}}) + "\n")
-    parts = [
-        replace(part(folder), requests=f"{folder}/{name}.jsonl", concurrency=2, app_cpu_ms=0.0)
-        for name in ("blocking", "threads")
-    ]
-    felt = [sorted(visit.felt_ms for visit in place.visits) for place in rehearse(parts)]
+    felt = [sorted(visit.felt_ms for visit in place.visits) for place in rehearsed[3:]]
     assert felt == [[65, 90], [65, 65]]
 
 

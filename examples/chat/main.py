@@ -1,0 +1,33 @@
+"""A chat wrapper: OpenAI's endpoint, with a prompt of its own put before every conversation."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from openai import AsyncOpenAI, AsyncStream
+from openai.types.chat import ChatCompletionChunk
+
+app = FastAPI()
+client = AsyncOpenAI()  # OPENAI_BASE_URL and OPENAI_API_KEY say where to and as whom
+
+PROMPT = {
+    "role": "developer",
+    "content": "You help the customers of a bicycle shop. Answer in two sentences.",
+}
+
+
+@app.post("/v1/chat/completions")
+async def completions(request: Request) -> Any:
+    body = await request.json()
+    body["messages"].insert(0, PROMPT)
+    answer = await client.chat.completions.create(**body)
+    if isinstance(answer, AsyncStream):
+        return StreamingResponse(events(answer), media_type="text/event-stream")
+    return answer
+
+
+async def events(chunks: AsyncStream[ChatCompletionChunk]) -> AsyncIterator[str]:
+    async for chunk in chunks:
+        yield f"data: {chunk.model_dump_json(exclude_unset=True)}\n\n"
+    yield "data: [DONE]\n\n"
