@@ -192,6 +192,19 @@ def test_an_unknown_token_is_let_in_nowhere_though_any_key_is(wire: Wire, path: 
     assert wire.ask("/v1/models", key="sk-any").status == 200
 
 
+def test_a_key_of_a_project_sees_what_a_login_does_in_it(
+    make: MakeWire, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire = make(store=Store(tmp_path))
+    assert main(["key", "create", "--state", str(tmp_path), "--project", "my-cafe"]) == 0
+    key, token = capsys.readouterr().out.strip(), log_in(wire)
+    made = post(wire, "/api/project/local", {"project_name": "My Café"}, method="PUT", key=token).json
+    post(wire, "/v1/secrets", {"name": "db", "value": "v"}, key=key)
+    assert wire.ask("/v1/secrets/db", key=token, **as_(made["project_slug"])).json["value"] == "v"
+    assert wire.ask("/v1/secrets/db", key=key, **as_("another")).status == 200, "a key is of its project"
+    assert wire.ask("/v1/secrets/db", key=token, **as_("another")).status == 404
+
+
 def test_organisations_and_projects_are_for_those_who_have_logged_in(wire: Wire) -> None:
     token = log_in(wire)
     assert wire.ask("/api/org", key=token).json == {

@@ -7,6 +7,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from api_shim.settings import ServerSettings
@@ -15,7 +16,8 @@ from api_shim.store.secrets import MOST_SECRETS, Secret
 from api_shim.store.store import Store
 from e80sim.mistakes import UserError
 from tests.support.live import MakeWire, Wire, chat
-from tests.support.platform import deploy, post
+from tests.support.platform import CONFIG, app_zip, deploy, post
+from tests.support.served import serve
 
 FORMS = [
     {"type": "string", "value": "hunter2"},
@@ -167,3 +169,27 @@ def test_a_project_has_so_many_secrets(wire: Wire, monkeypatch: pytest.MonkeyPat
     assert MOST_SECRETS == 1000
     assert [make_secret(wire, name).status for name in "abc"] == [200, 200, 409]
     assert make_secret(wire, "c").error["code"] == "secret_limit"
+
+
+@pytest.mark.realtime
+def test_a_server_says_nothing_of_a_secret(tmp_path: Path) -> None:
+    """Not of one that it keeps, not of one that it refuses, not of one that an app is given."""
+    needle, state = "n33dle-in-no-log", tmp_path / "state"
+    server = serve(tmp_path, "--state", str(state), "--trace-sample", "1")
+    secret = {"name": "db", "is_local": False, "type": "string", "value": needle}
+    with httpx.Client(base_url=server.urls[0], headers={"authorization": "Bearer sk-me"}) as client:
+        assert client.post("/v1/secrets", json=secret).status_code == 200
+        for wrong in ({"type": "openai"}, {"name": "a/b"}, {"is_local": needle}, {"value": {"a": needle}}):
+            refused = client.post("/v1/secrets", json=secret | wrong)
+            assert (refused.status_code, needle in refused.text) == (400, False)
+        again = client.post("/v1/secrets", json=secret)
+        assert (again.status_code, needle in again.text) == (409, False)
+        files = {"artifact.zip": ("upload", app_zip())}
+        config = {"config": json.dumps(CONFIG | {"env_secrets": {"DB": "db"}})}
+        artifact = client.post("/v1/artifacts", data=config, files=files).json()["artifact_id"]
+        assert client.post("/v1/jobs", json={"artifact_id": artifact}).status_code == 200
+        page = client.get("/v1/jobs").text + client.get("/v1/traces").text + client.get("/metrics").text
+    server.end()
+    kept = b"".join(file.read_bytes() for file in state.rglob("*") if file.is_file())
+    assert needle not in page + "\n".join(server.lines)
+    assert needle.encode() not in kept

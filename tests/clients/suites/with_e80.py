@@ -12,6 +12,7 @@ import termios
 import time
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -23,13 +24,22 @@ NEWER = version("e80") == "0.1.0a14"
 PATIENCE_S = 60.0
 
 
+@pytest.fixture(scope="module")
+def token() -> str:
+    """Of a login, as `8080 login` gets it."""
+    page = httpx.get(f"{API}/accounts/login/oauth", params={"redirect_uri": "http://localhost:1"})
+    given = dict(parse_qsl(urlsplit(page.headers["location"]).query))
+    form = given | {"grant_type": "authorization_code"}
+    return str(httpx.post(f"{API}/accounts/login/oauth/token", data=form).json()["access_token"])
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, token: str) -> Path:
     """A folder that belongs to a project, beside the home of somebody who has logged in."""
     home = tmp_path / "home"
     (home / ".8080").mkdir(parents=True)
     (home / ".8080" / "user.yaml").write_text(
-        f"auth_info:\n  {API}:\n    auth_token: {KEY}\nproject_api_keys:\n  demo-app: {KEY}\n"
+        f"auth_info:\n  {API}:\n    auth_token: {token}\nproject_api_keys:\n  demo-app: {KEY}\n"
     )
     folder = tmp_path / "project"
     folder.mkdir()
@@ -82,21 +92,22 @@ def stop(project: Path, id_: str) -> None:
     run(project, *(["v1", "sandboxes", "delete"] if NEWER else ["sandbox", "stop"]), id_)
 
 
-def status_of(id_: str) -> str:
-    answer = httpx.get(f"{API}/v1/sandboxes/{id_}", headers={"authorization": f"Bearer {KEY}"})
+def status_of(id_: str, token: str = KEY) -> str:
+    headers = {"authorization": f"Bearer {token}", "x-8080-project-slug": "demo-app"}
+    answer = httpx.get(f"{API}/v1/sandboxes/{id_}", headers=headers)
     return str(answer.json()["status"])
 
 
-def test_a_sandbox_is_made_listed_and_stopped(project: Path) -> None:
+def test_a_sandbox_is_made_listed_and_stopped(project: Path, token: str) -> None:
     id_ = create(project)
     assert id_ in list_them(project)
     if NEWER:
         run(project, "v1", "sandboxes", "expose", id_, "--ports", "[8000]")
         assert '"as_port": 8000' in list_them(project)
         assert id_ in run(project, "v1", "sandboxes", "history", "list")
-    assert status_of(id_) == "active"
+    assert status_of(id_, token) == "active"
     stop(project, id_)
-    assert status_of(id_) == "finished"
+    assert status_of(id_, token) == "finished"
 
 
 def test_a_terminal_connects_shows_its_size_and_ends(project: Path) -> None:
