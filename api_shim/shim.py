@@ -28,7 +28,7 @@ from api_shim.wire.errors import unknown_model
 from sim.run.journal import Journal
 from sim.run.world import World
 from sim.scenario.schema import Model
-from sim.time.units import PS_PER_MS
+from sim.time.units import PS_PER_MS, ps_of_ms
 from traffic.request import Request
 from traffic.tokens import Vocabulary, vocabulary_of
 
@@ -111,6 +111,8 @@ class Shim:
         self.fingerprint = f"fp_{blake2b(scenario.model_dump_json().encode(), digest_size=5).hexdigest()}"
         """The same for the same platform, whichever server simulates it."""
         self._ids = 0
+        ttft_ms = scenario.slo.ttft_ms
+        self._ttft_objective_ps = None if ttft_ms is None else ps_of_ms(ttft_ms)
         self._until_forgetting = REQUESTS_PER_FORGETTING
 
     def new_id(self, prefix: str) -> str:
@@ -178,6 +180,11 @@ class Shim:
             batch=caller.batch,
             prefix=() if prefixes is None else prefixes.prefix(number, written(), plan),
             tier=caller.tier,
+            fairness_id=asker.fairness_id or caller.fairness_id,
+            ttft_objective_ps=next(
+                (one for one in (asker.ttft_objective_ps, caller.ttft_objective_ps) if one is not None),
+                self._ttft_objective_ps,
+            ),
         )
         if asker.until_room is not None:
             await asker.until_room(request)

@@ -66,6 +66,10 @@ class Request:
     """0 for the first try; a retry is a request of its own."""
     tier: str = ""
     """Of its project, where limits differ by it."""
+    fairness_id: str = ""
+    """Whose turn it takes where gateways queue fairly; empty: its project's."""
+    ttft_objective_ps: int | None = None
+    """How soon its first token is wanted, where gateways queue by that."""
     prefix: Prefix = ()
 
 

@@ -11,6 +11,7 @@ from api_shim.accounts.workloads import WORKLOAD_PREFIX, WorkloadTokens
 from api_shim.store.keys import Keys, key_name
 from api_shim.store.logins import Login, Logins
 from api_shim.wire.errors import ApiError, bad_value
+from sim.callers.origin import ttft_objective_ps
 from sim.scenario.schema import ApiKey, Scenario
 from traffic.request import INTERACTIVE_PRIORITY, caller_named
 
@@ -45,6 +46,8 @@ class Caller:
     """Whether it sends batch work, which has limits of its own."""
     tier: str = ""
     """Of its project."""
+    fairness_id: str = ""
+    ttft_objective_ps: int | None = None
 
 
 class Callers:
@@ -208,6 +211,8 @@ class Callers:
             priority=source.priority_of_requests,
             batch=source.batch,
             tier=holder.tier or source.tier or "",
+            fairness_id=source.fairness_id or "",
+            ttft_objective_ps=ttft_objective_ps(self._scenario, source),
         )
 
     def _stranger(self, name: str) -> Caller:

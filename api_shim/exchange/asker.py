@@ -21,5 +21,9 @@ class Asker(NamedTuple):
     """Ends when the asker has left, which takes its requests out of the model; None: it stays."""
     priority: int | None = None
     """Of all its requests; None: what a body states, or else the caller's."""
+    fairness_id: str = ""
+    """Whose turn it takes where gateways queue fairly; empty: its project's."""
+    ttft_objective_ps: int | None = None
+    """How soon it wants its first tokens."""
     until_room: Callable[[Request], Awaitable[None]] | None = None
     """Is waited for before a request is sent, by an asker who would rather wait than be refused."""

@@ -1,6 +1,7 @@
 """What becomes of a request that the model did not answer: the error that its client gets."""
 
 from http import HTTPStatus
+from typing import NamedTuple
 
 from api_shim.exchange.call import Call
 from api_shim.exchange.stamps import client_ms, duration, limit_headers, retry_headers, stamp_headers
@@ -16,10 +17,30 @@ TEXT = {
 }
 
 
+class Dropped(NamedTuple):
+    status: HTTPStatus
+    reason: str
+    text: str
+
+
 BUSY = {
     "max_num_queued_reqs": "requests that wait or run:",
     "max_num_queued_tokens": "prompt tokens before a first answer:",
 }
+DROPPED = {
+    "saturated": Dropped(
+        HTTPStatus.TOO_MANY_REQUESTS, "rejected-saturated", "is saturated, and so is its queue"
+    ),
+    "ttl_expired": Dropped(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "rejected-ttl-expired",
+        "was saturated for as long as a request may wait in its queue",
+    ),
+    "no_endpoints": Dropped(
+        HTTPStatus.SERVICE_UNAVAILABLE, "rejected-no-endpoints", "has no node that takes requests"
+    ),
+}
+DROPPED_HEADER = "x-llm-d-request-dropped-reason"
 REASON_HEADER = "x-sim-refused-by"
 """On each refusal: the limit that did it, as in the record's outcome."""
 
@@ -33,6 +54,8 @@ def refusal_of(call: Call, model: str, param: str, lateness_ps: int) -> ApiError
         error = _context(call, refusal, param)
     elif refusal.cause in TEXT:
         error = _limit(call, refusal, model)
+    elif refusal.cause in DROPPED:
+        error = _dropped(refusal, model)
     else:
         error = _no_place(refusal, model)
     error.headers |= limit_headers(call.headroom, call.clock.speed) | stamp_headers(call, lateness_ps)
@@ -70,6 +93,19 @@ def _limit(call: Call, refusal: Refusal, model: str) -> ApiError:
         type=type_,
         code="rate_limit_exceeded",
         headers=retry_headers(refusal.retry_after_ps, call.clock.speed),
+    )
+
+
+def _dropped(refusal: Refusal, model: str) -> ApiError:
+    """With the header of llm-d: 429 where others were served instead, 503 where nobody is."""
+    dropped = DROPPED[refusal.cause]
+    none = dropped.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return ApiError(
+        dropped.status,
+        f"{model} {dropped.text}.",
+        type=SERVER if none else "rate_limit_error",
+        code="server_overloaded" if none else dropped.reason,
+        headers={DROPPED_HEADER: dropped.reason},
     )
 
 

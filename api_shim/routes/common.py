@@ -1,6 +1,6 @@
 """What the endpoints that generate text share."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from json import JSONEncoder
@@ -25,6 +25,7 @@ from api_shim.tracing.span_ids import valid_traceparent
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
 from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value
+from sim.time.units import PS_PER_MS
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
@@ -63,6 +64,11 @@ ANSWER_HEADERS: Json = {
 """As OpenAPI describes them; those of stamps that are not known yet are left out, as on a stream."""
 IN_PIECES = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette writes JSON, so that an answer is the same either way."""
+FAIRNESS_HEADERS = ("x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id")
+"""llm-d's, and what the Gateway API Inference Extension calls it."""
+TTFT_HEADERS = ("x-llm-d-slo-ttft-ms", "x-slo-ttft-ms")
+LONGEST_FAIRNESS_ID = 200
+MOST_OBJECTIVE_MS = 86_400_000
 ON_OR_OFF = {"on": True, "off": False}
 CLIENT_CLOSED_REQUEST = 499
 """nginx's; nobody is left to see it."""
@@ -78,7 +84,39 @@ def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
     shim, state, headers = shim_of(request), request.state, request.headers
     stated, server = _stated_output(request), request.scope.get("server")
     place = shim.callers.place(state.caller, headers.get(PLACE_HEADER), server[1] if server else None)
-    return Asker(state.caller, place, state.request_id, stated, trace, partial(_until_disconnected, request))
+    return Asker(
+        state.caller,
+        place,
+        state.request_id,
+        stated,
+        trace,
+        partial(_until_disconnected, request),
+        fairness_id=_fairness_id(request),
+        ttft_objective_ps=_ttft_objective_ps(request),
+    )
+
+
+def _fairness_id(request: Request) -> str:
+    """Raises ApiError where it is no name."""
+    name, value = _one_of(request, FAIRNESS_HEADERS)
+    if len(value) > LONGEST_FAIRNESS_ID:
+        raise bad_value(name, f"{name} has at most {LONGEST_FAIRNESS_ID} characters")
+    return value
+
+
+def _ttft_objective_ps(request: Request) -> int | None:
+    """In milliseconds of the client's clock. Raises ApiError where it is no such number."""
+    name, value = _one_of(request, TTFT_HEADERS)
+    if not value:
+        return None
+    if not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_OBJECTIVE_MS:
+        raise bad_value(name, f"{name} is a whole number of milliseconds, 1 to {MOST_OBJECTIVE_MS}")
+    return round(int(value[:9]) * PS_PER_MS * shim_of(request).clock.speed)
+
+
+def _one_of(request: Request, names: Sequence[str]) -> tuple[str, str]:
+    """The first header of `names` that is there, and what it says; else an empty text."""
+    return next(((name, request.headers[name]) for name in names if name in request.headers), (names[0], ""))
 
 
 def who_asks(request: Request) -> WhoAsks:

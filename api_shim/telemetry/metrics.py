@@ -190,6 +190,10 @@ class Metrics(Collector):
         waiting = GaugeMetricFamily("vllm:num_requests_waiting", "Sequences that wait.", labels=MODEL)
         cache = GaugeMetricFamily("vllm:kv_cache_usage_perc", "Share of the KV blocks, 0 to 1.", labels=MODEL)
         preempted = CounterMetricFamily("vllm:num_preemptions", "Sequences preempted.", labels=MODEL)
+        queue = GaugeMetricFamily("e80sim:flow_control_queue_size", "Wait at the gateway.", labels=MODEL)
+        full = GaugeMetricFamily(
+            "e80sim:flow_control_pool_saturation", "Requests inside, of those that may be.", labels=MODEL
+        )
         for model in self._shim.models.values():
             pool = world.platform.pools[model.name]
             nodes = pool.nodes
@@ -200,7 +204,11 @@ class Metrics(Collector):
             waiting.add_metric([model.id], max(0, sum(node.outstanding for node in nodes) - batch))
             cache.add_metric([model.id], sum(kernel.blocks_in_use(now_ps) for kernel in kernels) / blocks)
             preempted.add_metric([model.id], sum(kernel.preemptions for kernel in kernels))
-        yield from (running, waiting, cache, preempted)
+            flow = world.platform.gateway.admissions[model.name].flow
+            if flow is not None:
+                queue.add_metric([model.id], flow.waiting)
+                full.add_metric([model.id], flow.inside / flow.capacity if flow.capacity else 1.0)
+        yield from (running, waiting, cache, preempted, queue, full)
 
     def _ours(self) -> Iterator[Metric]:
         shim = self._shim

@@ -2,7 +2,7 @@
 
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
-from sim.time.units import ps_of_s
+from sim.time.units import ps_of_ms, ps_of_s
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.request import Request, caller_named
 from traffic.workload import SizePair
@@ -18,7 +18,8 @@ class Origin:
         self._cap = source.max_output_tokens
         self._stream = source.stream
         self._priority, self._batch = source.priority_of_requests, source.batch
-        self._tier = source.tier or ""
+        self._tier, self._fairness_id = source.tier or "", source.fairness_id or ""
+        self._ttft_objective_ps = ttft_objective_ps(scenario, source)
         self._timeout_ps = None if source.timeout_s is None else ps_of_s(source.timeout_s)
         app = None if source.app is None else scenario.apps[source.app]
         self._place = source.place if app is None else app.place
@@ -59,4 +60,12 @@ class Origin:
             parent,
             tier=self._tier,
             prefix=beginning.prefix,
+            fairness_id=self._fairness_id,
+            ttft_objective_ps=self._ttft_objective_ps,
         )
+
+
+def ttft_objective_ps(scenario: Scenario, source: Source) -> int | None:
+    """How soon it wants its first tokens, as it says or as all do."""
+    objective_ms = scenario.slo.ttft_ms if source.ttft_objective_ms is None else source.ttft_objective_ms
+    return None if objective_ms is None else ps_of_ms(objective_ms)

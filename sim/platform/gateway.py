@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from heapq import heapreplace
 
 from sim.platform.budget import Budgets
+from sim.platform.flow_control import FlowControl
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import Headroom, Refusal, headroom, reserve
+from sim.platform.rate_limit import NOTHING, Headroom, Refusal, headroom, reserve
 from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
@@ -19,6 +20,8 @@ class Admission:
     context_tokens: int
     budgets: Budgets | None = None
     """None: no limits."""
+    flow: FlowControl | None = None
+    """None: whoever is let in goes to a node at once."""
 
     def headroom(self, request: Request, now_ps: int) -> Headroom | None:
         """What is left of the limits of whoever sent `request`; None where it has none."""
@@ -80,7 +83,35 @@ class Gateway:
                 self._reject(ticket, grant)
                 return
             ticket.grant = grant
-        ticket.admitted_ps = now
+        if admission.flow is None:
+            self.let_pass(ticket)
+        else:
+            admission.flow.enter(ticket)
+
+    def let_pass(self, ticket: Ticket) -> None:
+        """To the nodes."""
+        request = ticket.request
+        ticket.admitted_ps = now = self.env.now
         if ticket.sink is not IGNORE:
-            ticket.sink.admitted(now + ticket.departure.back_first_ps, admission.headroom(request, now))
+            headroom = self.admissions[request.model].headroom(request, now)
+            ticket.sink.admitted(now + ticket.departure.back_first_ps, headroom)
         self._pools[request.model].serve(ticket)
+
+    def refuse(self, ticket: Ticket, refusal: Refusal) -> None:
+        """There is no place for a request that the limits have let in: it pays for no token."""
+        if ticket.grant is not None:
+            ticket.grant.settle(self.env.now, NOTHING)
+            ticket.grant = None
+        self._reject(ticket, refusal)
+
+    def left(self, ticket: Ticket) -> None:
+        """`ticket`, which was let pass, is out of its node, or was not taken by it."""
+        flow = self.admissions[ticket.request.model].flow
+        if flow is not None:
+            flow.left()
+
+    def abandoned(self, ticket: Ticket) -> None:
+        """The caller of `ticket`, which is at no node, leaves."""
+        flow = self.admissions[ticket.request.model].flow
+        if flow is not None and not flow.forget(ticket) and ticket.admitted_ps >= 0:
+            flow.left()

@@ -8,7 +8,7 @@ from sim.node.queue_limits import QueueFull
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
 from sim.platform.pool import Pool
-from sim.platform.rate_limit import NOTHING, Cost, Grant, Refusal
+from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -71,11 +71,9 @@ class Platform:
         self._record(ticket)
 
     def refused(self, ticket: Ticket, full: QueueFull) -> None:
-        """By the node that was chosen. The limits have let it in, and it pays for no token."""
-        if ticket.grant is not None:
-            ticket.grant.settle(self.env.now, NOTHING)
-            ticket.grant = None
-        self._reject(ticket, Refusal(*full, None))
+        """By the node that was chosen."""
+        self.gateway.left(ticket)
+        self.gateway.refuse(ticket, Refusal(*full, None))
 
     def first_token(self, ticket: Ticket) -> None:
         """Only a caller who streams sees it before the end."""
@@ -88,6 +86,7 @@ class Platform:
     def left_node(self, ticket: Ticket) -> None:
         assert ticket.node is not None
         self.pools[ticket.request.model].left(ticket)
+        self.gateway.left(ticket)
         if not ticket.outcome:
             if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
                 self._end_early(ticket, self.env.now, ticket.leaving)
@@ -99,7 +98,8 @@ class Platform:
 
     def _settle(self, ticket: Ticket, grant: Grant) -> None:
         output = sum(sequence.generated for sequence in ticket.sequences)
-        grant.settle(self.env.now, Cost(ticket.request.prompt_tokens, output))
+        cached = ticket.sequences[0].cached_tokens if ticket.sequences else 0
+        grant.settle(self.env.now, Cost(ticket.request.prompt_tokens, output, cached))
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request
@@ -131,6 +131,7 @@ class Platform:
         if ticket.outcome or ticket.leaving:
             return
         if ticket.node is None:
+            self.gateway.abandoned(ticket)
             self._end_early(ticket, self.env.now, outcome)
             if ticket.admitted_ps >= 0:
                 self.pools[ticket.request.model].abandoned(ticket)

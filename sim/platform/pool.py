@@ -39,6 +39,11 @@ class Pool:
         """
         return list(self._members.made.values())
 
+    @property
+    def taking(self) -> int:
+        """How many nodes take requests."""
+        return len(self._members)
+
     def node(self, index: int) -> Node[Ticket]:
         return self._members.node(index)
 

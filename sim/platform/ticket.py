@@ -18,6 +18,9 @@ REJECTED = {
     "output_tokens": "rejected_output_tokens_limit",
     "uncached_tokens": "rejected_uncached_tokens_limit",
     "context": "rejected_context",
+    "saturated": "rejected_saturated",
+    "ttl_expired": "rejected_ttl_expired",
+    "no_endpoints": "rejected_no_endpoints",
     "max_num_queued_reqs": "rejected_max_num_queued_reqs",
     "max_num_queued_tokens": "rejected_max_num_queued_tokens",
 }

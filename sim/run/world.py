@@ -20,6 +20,7 @@ from sim.node.prefix_pool import kv_pool
 from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
+from sim.platform.flow_control import FlowControl
 from sim.platform.gateway import Admission
 from sim.platform.loads import Late
 from sim.platform.members import AffinityLimit, Members, Signal
@@ -28,6 +29,7 @@ from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.schema import Batching, LoadSignals, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
@@ -149,6 +151,13 @@ class World:
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
             budgets=None if model.limits is None else model.limits.budgets(),
+            flow=None if model.flow_control is None else self._flow(model.flow_control, pool),
+        )
+
+    def _flow(self, section: FlowControlSection, pool: Pool) -> FlowControl:
+        gateway = self.platform.gateway
+        return FlowControl(
+            self.env, section.settings(), gateway.let_pass, gateway.refuse, lambda: pool.taking
         )
 
     def _late(self, signals: LoadSignals) -> Callable[[Signal], Signal]:

@@ -81,6 +81,13 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
                 f"in chunks",
             )
         yield from _batch_sizes(at, model.batching, hardware.max_num_seqs)
+        flow, static = model.flow_control, model.batching.admission == "static"
+        if flow is not None and static and flow.max_concurrency < hardware.max_num_seqs:
+            yield Problem(
+                (*at, "flow_control", "max_concurrency"),
+                f"nodes that get {flow.max_concurrency:,} requests at a time never have the "
+                f"{hardware.max_num_seqs:,} of a `static` batch (max_num_seqs)",
+            )
         pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
         if model.context_tokens > pool_tokens:
             yield Problem(

@@ -21,6 +21,7 @@ from hwmodels.node_hardware import NodeHardware
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
+from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.section import Name, Section, Text
 from traffic.clients import Clients
@@ -258,6 +259,9 @@ class Model(Section):
         None, description="of `routing: prefix_affinity`; absent: the defaults of `Affinity`"
     )
     limits: Limits | None = Field(None, description="absent: no limits")
+    flow_control: FlowControlSection | None = Field(
+        None, description="a queue at the gateway; absent: requests wait at the nodes alone"
+    )
 
     @model_validator(mode="after")
     def _routed_by_what_is_stated(self) -> Self:
@@ -369,6 +373,15 @@ class Source(Workload):
     )
     tier: Name | None = Field(
         None, description="of its projects, where a model's `limits` have `tiers` or are shared by tier"
+    )
+    fairness_id: Name | None = Field(
+        None, description="whose turn it takes in a model's `flow_control`; absent: that of each project"
+    )
+    ttft_objective_ms: float | None = Field(
+        None,
+        ge=PS_IN_MS,
+        le=MAX_MS,
+        description="what `flow_control` in the order `slo_deadline` goes by; absent: `slo.ttft_ms`",
     )
     timeout_s: float | None = Field(
         None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"

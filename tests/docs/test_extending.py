@@ -134,6 +134,17 @@ def queue_orders(folder: Path) -> None:
         assert row == min(waiting, key=lambda one: (-one["prompt_tokens"], one["number"]))
 
 
+def orders_at_the_gateway(folder: Path) -> None:
+    """One at a time: whoever passes has the shortest prompt of those that are there."""
+    rows = sorted(run("Orders at the gateway", folder), key=lambda row: row["admitted_ps"] or 1 << 62)
+    assert len(rows) > 100
+    passed = [row for row in rows if row["admitted_ps"] is not None]
+    assert any(row["admitted_ps"] > row["arrived_ps"] for row in passed)
+    for index, row in enumerate(passed):
+        there = [other for other in rows[index:] if other["arrived_ps"] <= row["admitted_ps"]]
+        assert row == min(there, key=lambda one: (one["prompt_tokens"], one["number"]))
+
+
 def limits(folder: Path) -> None:
     outcomes = [row["outcome"] for row in run("Limits", folder)]
     assert outcomes == ["completed"] * 5 + ["rejected_requests_limit"] * 4
@@ -214,6 +225,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Lengths": lengths,
     "Routing": routing,
     "Queue orders": queue_orders,
+    "Orders at the gateway": orders_at_the_gateway,
     "Limits": limits,
     "Hardware": hardware,
     "Trace formats": trace_formats,

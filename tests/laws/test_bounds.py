@@ -120,6 +120,8 @@ WHERE: dict[str, tuple[str, Any]] = {
         },
     ),
     "SharedRates": ("models.m.limits", {"tokens_per_minute": 6000, "also": [{"requests_per_minute": 60}]}),
+    "FlowControlSection": ("models.m.flow_control", {"max_concurrency": 2}),
+    "PriorityBand": ("models.m.flow_control", {"max_concurrency": 2, "bands": [{"priority": 0}]}),
     "Model": ("models.m", None),
     "NetworkSection": ("network", None),
     "PrecisionSection": ("run.precision", {"max_replications": 3}),
@@ -133,6 +135,7 @@ WHERE: dict[str, tuple[str, Any]] = {
 INSIDE = {
     "Rates": "batch",
     "SharedRates": "also.0",
+    "PriorityBand": "bands.0",
     "Resample": "resample",
     "OnOffCurve": "rate",
     "RateSegment": "rate.segments.0",

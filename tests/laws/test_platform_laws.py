@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.node.queue_orders import QUEUE_ORDERS
+from sim.platform.flow_control import FAIRNESS, ORDERS, BandSettings, FlowSettings
 from sim.platform.rate_limit import ALGORITHMS
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
@@ -20,6 +21,8 @@ OUTCOME_OF_CAUSE = {
     "requests": "rejected_requests_limit",
     "tokens": "rejected_tokens_limit",
     "context": "rejected_context",
+    "saturated": "rejected_saturated",
+    "ttl_expired": "rejected_ttl_expired",
     "max_num_queued_reqs": "rejected_max_num_queued_reqs",
     "max_num_queued_tokens": "rejected_max_num_queued_tokens",
 }
@@ -77,6 +80,20 @@ settings_of_platform = st.fixed_dictionaries(
         "watermark_blocks": st.sampled_from([0, 0, 10, CONTEXT]),
         "max_num_queued_reqs": st.none() | st.integers(0, 6),
         "max_num_queued_tokens": st.none() | st.integers(0, 60),
+        "flow": st.none()
+        | st.builds(
+            lambda most, waiting, order, fairness, ttl_ms: FlowSettings(
+                most,
+                waiting,
+                BandSettings(ORDERS[order], FAIRNESS[fairness], None, ttl_ms and ttl_ms * MS),
+                {100: BandSettings(max_requests=1)},
+            ),
+            st.integers(1, 3),
+            st.integers(0, 5),
+            st.sampled_from(sorted(ORDERS)),
+            st.sampled_from(sorted(FAIRNESS)),
+            st.none() | st.integers(1, 80),
+        ),
         "batching": st.one_of(
             st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
             st.just({"queue": "priority", "preempt": True}),
@@ -179,6 +196,8 @@ def assert_all_comes_back(bench: Bench, blocks: int) -> None:
         assert (node.outstanding, node.due_ps) == (0, None)
         assert node._limits is not None
         assert (node._limits.reqs, node._limits.tokens) == (0, 0)
+    flow = bench.platform.gateway.admissions["m"].flow
+    assert flow is None or (flow.inside, flow.waiting, flow._held, flow._bands) == (0, 0, {}, {})
 
 
 def assert_settled(bench: Bench, stories: list[Story], algorithm: str) -> None:

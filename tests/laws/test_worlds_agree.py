@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reports.tables import RunTables
 from sim.node.queue_orders import QUEUE_ORDERS
+from sim.platform.flow_control import FAIRNESS, ORDERS
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
@@ -99,6 +100,7 @@ def model(
     *,
     caches: bool = False,
     routing: dict[str, Any] | None = None,
+    flow: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     caches = caches or (routing or {}).get("routing") == "prefix_affinity"
     chip = {"kind": "hardwired_asic", "decode_step_ms": 2, "prefill_ms_per_token": 1, "kv_pool_tokens": pool}
@@ -110,6 +112,7 @@ def model(
         "context_tokens": 20,
         "batching": {"block_size": 2, "enable_prefix_caching": caches, **(batching or {})},
         **(routing or {"routing": "round_robin"}),
+        "flow_control": flow,
     }
 
 
@@ -137,6 +140,20 @@ models = st.builds(
     nodes=st.integers(1, 3),
     seqs=st.integers(1, 4),
     pool=st.integers(20, 60),
+    flow=st.none()
+    | st.builds(
+        lambda most, order, fairness, ttl_s: {
+            "max_concurrency": most,
+            "max_requests": 5,
+            "order": order,
+            "fairness": fairness,
+            "ttl_s": ttl_s,
+        },
+        st.integers(4, 8),  # as many as a static batch may have to hold
+        st.sampled_from(sorted(ORDERS)),
+        st.sampled_from(sorted(FAIRNESS)),
+        st.none() | st.sampled_from([0.002, 0.01]),
+    ),
     hardware=st.fixed_dictionaries(
         {
             "request_overhead_ms": st.sampled_from([0, 0, 2]),

@@ -13,6 +13,7 @@ from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.budget import Budget, Budgets
+from sim.platform.flow_control import FlowControl, FlowSettings
 from sim.platform.gateway import Admission
 from sim.platform.loads import Late
 from sim.platform.members import Members, Signal
@@ -183,6 +184,7 @@ def make_bench(
     max_num_queued_tokens: int | None = None,
     weights: Mapping[int, float] | None = None,
     late_ms: tuple[int, int] | None = None,
+    flow: FlowSettings | None = None,
 ) -> Bench:
     """`late_ms` are interval and delay of load signals."""
     env = Timeline()
@@ -217,12 +219,18 @@ def make_bench(
             batch=_budget(algorithm, batch_limits),
             default_output_reservation_tokens=10,
         ),
+        None if flow is None else _flow(platform, flow),
     )
     return Bench(env, platform, link)
 
 
 def late(env: Timeline, interval_ms: int, delay_ms: int) -> Callable[[Signal], Signal]:
     return lambda signal: Late(env, signal, interval_ms * MS, delay_ms * MS)
+
+
+def _flow(platform: Platform, settings: FlowSettings) -> FlowControl:
+    gateway, pool = platform.gateway, platform.pools["m"]
+    return FlowControl(platform.env, settings, gateway.let_pass, gateway.refuse, lambda: pool.taking)
 
 
 def _budget(algorithm: str, limits: tuple[int, int] | None) -> tuple[Budget, ...]:
