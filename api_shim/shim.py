@@ -84,7 +84,9 @@ class Shim:
         self.sandboxes = SandboxService(
             settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id
         )
-        self.edge = EdgeService(world, clock, self.callers, settings.api_url, settings.app_python)
+        self.edge = EdgeService(
+            world, clock, self.callers, self.store.files, settings.api_url, settings.app_python
+        )
         self.deployments = DeploymentService(
             clock,
             self.store.artifacts,

@@ -5,16 +5,20 @@ from there. Its users are wherever they are.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from secrets import token_urlsafe
 
 from api_shim.accounts.callers import LIVE_SOURCE, Caller, Callers
 from api_shim.clocks.clock import Clock
+from api_shim.edge.app_files import place_files
 from api_shim.edge.edge_app import AppLife, EdgeApp
 from api_shim.edge.host import EdgeHost
 from api_shim.edge.manifest import AppFolder
 from api_shim.edge.plan import AppLimits, EdgePlan
 from api_shim.edge.user_leg import UserLegs
+from api_shim.store.files import Files
 from api_shim.tracing.app_trace import AppTrace
 from api_shim.tracing.span_ids import trace_of
 from api_shim.wire.errors import LONGEST_ECHO, SERVER, ApiError
@@ -33,7 +37,7 @@ STARTING_S = 30.0
 
 class EdgeService:
     def __init__(
-        self, world: World, clock: Clock, callers: Callers, api_url: str, python: str | None
+        self, world: World, clock: Clock, callers: Callers, files: Files, api_url: str, python: str | None
     ) -> None:
         """`api_url` is where applications find the platform; `python` their interpreter, None: their own."""
         self.section = world.scenario.edge
@@ -43,6 +47,9 @@ class EdgeService:
         self._world = world
         self._clock = clock
         self._callers = callers
+        self._files = files
+        self._placed: dict[str, int] = {}
+        """By slug: how many changes of files there had been when its own were last looked at."""
         self.python = python
         self._host: EdgeHost | None = None
         self._legs: UserLegs | None = None
@@ -91,6 +98,8 @@ class EdgeService:
             "_8080_PLATFORM_URL": self.api_url,
             "_8080_API_KEY": key,
         }
+        self._placed.pop(plan.slug, None)
+        await self._place_files(plan)
         whole = plan.given(told, key)
         return await self._clock.elsewhere(host.thread.submit(host.start(whole)))
 
@@ -125,6 +134,7 @@ class EdgeService:
         assert self._host is not None
         if app.state.name == "starting":
             await self._clock.elsewhere(self._host.thread.submit(app.until_settled(STARTING_S)))
+        await self._place_files(app.plan)
         life, state = app.life, app.state
         if life is None or state.name != "running":
             message = f"The application `{app.plan.slug}` is not running ({state})."
@@ -136,6 +146,17 @@ class EdgeService:
                 headers={"retry-after": "1"},
             )
         return life
+
+    async def _place_files(self, plan: EdgePlan) -> None:
+        """Those that its project has uploaded or deleted since the last time."""
+        changes = self._files.changes
+        if self._placed.get(plan.slug) == changes:
+            return
+        self._placed[plan.slug] = changes
+        project = None if self._callers.open_to_all else plan.project
+        now_s = self._clock.unix_s()
+        with suppress(OSError):  # a full disk keeps no application from answering
+            await self._clock.aside(partial(place_files, self._files, project, plan.folder, now_s))
 
     def around(self, caller: Caller, traceparent: str) -> AppTrace | None:
         """The user's request that an application asks the model for, if that can be told."""

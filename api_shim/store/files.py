@@ -59,6 +59,8 @@ class Files:
     def __init__(self, database: Database, contents: Callable[[], Contents]) -> None:
         self._database = database
         self._contents = contents
+        self.changes = 0
+        """Files that came or went, for whoever keeps copies."""
 
     def begin(self) -> Writing:
         """Raises StorageFullError."""
@@ -102,6 +104,7 @@ class Files:
             if number:
                 contents.remove(number)
             raise
+        self.changes += 1
         return file
 
     def get(self, project: str | None, file_id: str, now_s: float) -> StoredFile | None:
@@ -156,6 +159,7 @@ class Files:
         numbers = [row["number"] for row in rows]
         for number in numbers:
             self._contents().remove(number)
+        self.changes += len(numbers)
         return numbers
 
     def _rows(self, where: str, values: tuple[Value, ...]) -> list[sqlite3.Row]:

@@ -157,6 +157,27 @@ def test_only_keys_of_its_project_reach_an_application(
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_what_a_project_uploads_lies_in_its_applications_folder(served: Served, client: httpx.Client) -> None:
+    [url] = served.urls
+
+    def upload(name: str, content: bytes, purpose: str = "user_data", key: str = "sk-one") -> str:
+        form = {"file": (name, content)}
+        headers = {"authorization": f"Bearer {key}"}
+        made = httpx.post(f"{url}/v1/files", headers=headers, data={"purpose": purpose}, files=form)
+        return str(made.json()["id"])
+
+    def look(name: str) -> str:
+        return client.post("/open", content=f"files/{name}").text
+
+    first = upload("words.txt", b"one")
+    upload("lines.jsonl", b"{}", "batch")
+    upload("secret.txt", b"of others", key="sk-two")
+    assert look("words.txt") == "opened"
+    assert {look(name) for name in ("lines.jsonl", "secret.txt")} == {"FileNotFoundError"}
+    httpx.delete(f"{url}/v1/files/{first}", headers=client.headers)
+    assert look("words.txt") == "FileNotFoundError"
+
+
 def test_whoever_runs_the_server_sees_how_its_applications_do(served: Served, client: httpx.Client) -> None:
     client.get("/")
     [url] = served.urls
