@@ -1,13 +1,14 @@
-"""`e80sim edge compare`: an application's own code, measured where it may run."""
+"""`e80sim edge run` and `edge compare`: an application's own code, run beside the platform, or measured."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from e80sim.mistakes import UserError
+from e80sim.mistakes import UserError, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,10 @@ edge = typer.Typer(
 )
 app.add_typer(edge, name="edge")
 
+WORDS = (
+    "the words of the models: synthetic, echo or replay:FILE; default: answers.jsonl of the folder, if it "
+    "has one, else synthetic"
+)
 PLACES = ("edge", "aws:us-east-1", "internet")
 REQUESTS = ("requests.jsonl", "requests.http")
 ANSWERS = "answers.jsonl"
@@ -32,9 +37,63 @@ MOST_PLACES = 8
 MOST_REQUESTS = 100_000
 
 
-@edge.callback()
-def edge_commands() -> None:
-    """Keeps `compare` a subcommand."""
+@edge.command()
+def run(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="the application's folder, with its 8080.yaml")
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="of the platform and the application; 0: any free one")
+    ] = 8080,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="the platform; default: the documented one")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="a variant of the scenario; default: the first")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"
+        ),
+    ] = None,
+    content: Annotated[str | None, typer.Option(metavar="WORDS", help=WORDS)] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="its interpreter; default: that of DIR/.venv, or this one"),
+    ] = None,
+) -> None:
+    """Run DIR's application as a process of its own beside the platform, in real time. Ctrl-C ends it.
+
+    It is `e80sim serve --app DIR`, with the words of the folder's answers.jsonl, if it has one.
+    """
+    from api_shim.cli import serve
+    from api_shim.edge.manifest import read_app_folder
+    from api_shim.rehearsal.requests_file import read_requests
+
+    app_folder = read_app_folder(folder)
+    example = next(
+        (app_folder.folder / name for name in REQUESTS if (app_folder.folder / name).is_file()), None
+    )
+    if example is not None and port:
+        request = read_requests(example)[0]
+        address = f"http://{app_folder.manifest.slug}.hosted.localhost:{port}{request.path}"
+        say(f"when it runs: {_curl(request.method, address, request.payload().decode())}")
+    serve(
+        scenario,
+        port=port,
+        variant=variant,
+        settings=settings,
+        content=content or _content_of(app_folder.folder),
+        app_folders=[folder],
+        app_python=python,
+    )
+
+
+def _curl(method: str, address: str, body: str) -> str:
+    """To be typed into a shell."""
+    words = ["curl", "-s", "-X", method, address, "-H", "Authorization: Bearer sk-me"]
+    if body:
+        words += ["-H", "Content-Type: application/json", "-d", body]
+    return shlex.join(words)
 
 
 @edge.command()
@@ -94,11 +153,7 @@ def compare(
     ] = f"{STATED_CPU_MS:g}",
     content: Annotated[
         str | None,
-        typer.Option(
-            metavar="WORDS",
-            help="the words of the models: synthetic, echo or replay:FILE; default: answers.jsonl of the "
-            "folder, if it has one, else synthetic",
-        ),
+        typer.Option(metavar="WORDS", help=WORDS),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="default: the scenario's")] = None,
     report: Annotated[

@@ -27,7 +27,7 @@ COMMANDS = {
     "key": ("api_shim.accounts.key_cli", "make, list and revoke the API keys of a server's state directory"),
     "login": ("api_shim.accounts.login_cli", "list and revoke the logins of 8080's command line"),
     "replay": ("sim.run.replay_cli", "run a recorded live run again offline, and compare every stamp"),
-    "edge": ("api_shim.edge_cli", "measure an application's own code on the Edge and elsewhere"),
+    "edge": ("api_shim.edge_cli", "run an application, or measure its own code on the Edge and elsewhere"),
     "load": ("api_shim.load.cli", "serve a scenario, load it with locust and write the report of both"),
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }

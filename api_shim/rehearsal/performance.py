@@ -174,7 +174,7 @@ def _joined(make: Callable[[], Trace]) -> None:
 
 
 def _environment(app: AppFolder, scenario: Scenario) -> dict[str, str]:
-    """As on the platform; the variables that OpenAI's own clients read, too."""
+    """What the platform gives to an application, and nothing more: what works here works there."""
     key = next(iter(scenario.serve.keys), API_KEY)
     manifest = app.manifest
     secrets = {
@@ -187,8 +187,6 @@ def _environment(app: AppFolder, scenario: Scenario) -> dict[str, str]:
         "_8080_API_KEY": key,
         "_8080_PROJECT_SLUG": manifest.slug,
         "_8080_ORGANIZATION_SLUG": manifest.organization_slug,
-        "OPENAI_BASE_URL": f"https://{API_HOSTS[0]}/v1",
-        "OPENAI_API_KEY": key,
         **secrets,
         **(manifest.env_vars or {}),
     }

@@ -26,7 +26,7 @@ STOCK = {
 }
 
 app = FastAPI()
-client = AsyncOpenAI()
+client = AsyncOpenAI(base_url=f"{os.environ['_8080_API_URL']}/v1", api_key=os.environ["_8080_API_KEY"])
 platform = httpx.AsyncClient(
     base_url=os.environ["_8080_API_URL"],
     headers={"authorization": f"Bearer {os.environ['_8080_API_KEY']}"},

@@ -1,5 +1,6 @@
 """A chat wrapper: OpenAI's endpoint, with a prompt of its own put before every conversation."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
 app = FastAPI()
-client = AsyncOpenAI()  # OPENAI_BASE_URL and OPENAI_API_KEY say where to and as whom
+client = AsyncOpenAI(base_url=f"{os.environ['_8080_API_URL']}/v1", api_key=os.environ["_8080_API_KEY"])
 
 PROMPT = {
     "role": "developer",

@@ -5,6 +5,7 @@ answer, which is streamed.
 """
 
 import asyncio
+import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,7 +22,7 @@ NOTES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path("no
 WORDS = {name: Counter(re.findall(r"[a-z]{3,}", f"{name} {text}".lower())) for name, text in NOTES.items()}
 
 app = FastAPI()
-client = AsyncOpenAI()
+client = AsyncOpenAI(base_url=f"{os.environ['_8080_API_URL']}/v1", api_key=os.environ["_8080_API_KEY"])
 
 
 class Question(BaseModel):

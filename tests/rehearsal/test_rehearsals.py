@@ -22,13 +22,14 @@ from tests.support.cli import e80sim
 from tests.support.live import scenario
 
 TWO_CALLS = """
+    import os
     import time
 
     from fastapi import FastAPI
     from openai import AsyncOpenAI
 
     app = FastAPI()
-    client = AsyncOpenAI()
+    client = AsyncOpenAI(base_url=f"{os.environ['_8080_API_URL']}/v1", api_key=os.environ["_8080_API_KEY"])
 
 
     @app.post("/chat")
@@ -73,13 +74,14 @@ def part(folder: Path, place: str = "here") -> Part:
 
 
 BLOCKING = """
+    import os
     import time
 
     from fastapi import FastAPI
     from openai import OpenAI
 
     app = FastAPI()
-    client = OpenAI()
+    client = OpenAI(base_url=f"{os.environ['_8080_API_URL']}/v1", api_key=os.environ["_8080_API_KEY"])
 
     def ask(say: str) -> None:
         message = {"role": "user", "content": say}
