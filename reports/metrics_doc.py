@@ -4,7 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from reports import metrics
 from reports.metrics import Definition, Duration
-from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import (
+    GAP_COLUMNS,
+    NODE_COLUMNS,
+    PREFIX_COLUMNS,
+    REQUEST_COLUMNS,
+    USER_REQUEST_COLUMNS,
+    Column,
+)
 
 _HEAD = """\
 # Metrics
@@ -97,6 +104,7 @@ def render() -> str:
         _columns("user_requests.parquet", USER_REQUEST_COLUMNS),
         _columns("nodes.parquet", NODE_COLUMNS),
         _columns("gaps.parquet", GAP_COLUMNS),
+        _columns("prefixes.parquet", PREFIX_COLUMNS),
     ]
     return "\n".join(sections)
 

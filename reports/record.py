@@ -101,6 +101,18 @@ NODE_COLUMNS = (
     Column("kv_blocks", "int", "size of its KV pool"),
 )
 
+PREFIX_COLUMNS = (
+    Column("model", "label", "the model's short name"),
+    Column(
+        "prefix", "label", "what its prompts begin with, by name; empty: nothing in common, or few of many"
+    ),
+    Column("lookups", "int", "admissions to a node, those after a preemption included"),
+    Column("tokens", "int", "prompt tokens looked up by them"),
+    Column("found_tokens", "int", "those found in the node's prefix cache"),
+    Column("optimum_tokens", "int", "those that the best order of eviction would have found (Belady)"),
+    Column("ceiling_tokens", "int", "those that a cache without end would have found"),
+)
+
 GAP_COLUMNS = (
     Column("model", "label", "the model's short name"),
     Column("from_ps", "stamp", "a duration: gaps of the bin are at least this long"),

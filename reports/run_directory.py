@@ -1,8 +1,9 @@
 """What a run leaves on disk: written whole or not at all, and the same bytes for the same run.
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
-apps), uncertainty.parquet (with draws of uncertain values), summary.json, report.html; of live runs also
-arrivals.jsonl (what came in, for `e80sim replay`) and client.jsonl (what a load client saw).
+apps), prefixes.parquet (with prefix caches), uncertainty.parquet (with draws of uncertain values),
+summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
+client.jsonl (what a load client saw).
 """
 
 import json
@@ -17,7 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
-from reports.record import GAP_COLUMNS, NODE_COLUMNS, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import (
+    GAP_COLUMNS,
+    NODE_COLUMNS,
+    PREFIX_COLUMNS,
+    REQUEST_COLUMNS,
+    USER_REQUEST_COLUMNS,
+    Column,
+)
 from reports.tables import KEYS, RunTables
 
 FORMAT = 2
@@ -31,6 +39,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "nodes": NODE_COLUMNS,
     "user_requests": USER_REQUEST_COLUMNS,
     "gaps": GAP_COLUMNS,
+    "prefixes": PREFIX_COLUMNS,
 }
 
 
@@ -110,6 +119,7 @@ def read(path: Path) -> Run:
         nodes=_read_table(path, "nodes"),
         user_requests=_read_optional(path, "user_requests"),
         gaps=_read_optional(path, "gaps"),
+        prefixes=_read_optional(path, "prefixes"),
     )
     summary = path / "summary.json"
     return Run(

@@ -13,6 +13,7 @@ from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.metrics import Window
 from reports.objectives import stated
+from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
 from reports.statistics import LEVEL
@@ -46,6 +47,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "nodes": nodes_json(requests, records.nodes, window, replications),
             "costs": costs_json(requests, records.nodes, models.get(name, {}), window, replications),
             "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
+            "prefixes": [] if records.prefixes is None else prefixes_json(records.prefixes),
             "priorities": priorities_json(requests, window, replications),
             "series": series_json(requests, records.nodes, window.end_ps, replications),
             "groups": [group_json(group) for group in groups[name]],

@@ -11,7 +11,15 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from reports import arrow
-from reports.record import GAP_COLUMNS, NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.record import (
+    GAP_COLUMNS,
+    NODE_COLUMNS,
+    OUTCOMES,
+    PREFIX_COLUMNS,
+    REQUEST_COLUMNS,
+    USER_REQUEST_COLUMNS,
+    Column,
+)
 
 FINISH_REASONS = ("", "stop", "length")
 
@@ -33,6 +41,8 @@ class RunTables:
     """None when no source has an app."""
     gaps: pa.Table | None = None
     """None when nobody counted them."""
+    prefixes: pa.Table | None = None
+    """None when no model caches prefixes."""
 
 
 def request_table(
@@ -63,16 +73,24 @@ def gap_table(
     return _table(GAP_COLUMNS, variant, replication, columns, labels)
 
 
+def prefix_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(PREFIX_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
     users = [part.user_requests for part in parts if part.user_requests is not None]
     gaps = [part.gaps for part in parts if part.gaps is not None]
+    prefixes = [part.prefixes for part in parts if part.prefixes is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
         user_requests=_stack(users) if users else None,
         gaps=_stack(gaps) if gaps else None,
+        prefixes=_stack(prefixes) if prefixes else None,
     )
 
 

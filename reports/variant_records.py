@@ -21,6 +21,8 @@ class VariantRecords:
     """One per traffic source."""
     gaps: Columns | None
     """None when nobody counted them."""
+    prefixes: Columns | None
+    """None when no model caches prefixes."""
 
 
 def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window) -> dict[str, VariantRecords]:
@@ -29,13 +31,16 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_requests, all_nodes = by_variant(tables.requests, names), by_variant(tables.nodes, names)
     all_users = by_variant(tables.user_requests, names) if tables.user_requests is not None else {}
     all_gaps = by_variant(tables.gaps, names) if tables.gaps is not None else {}
+    all_prefixes = by_variant(tables.prefixes, names) if tables.prefixes is not None else {}
     found = {}
     for name in names:
         requests, nodes = all_requests[name], all_nodes[name]
         replications = _replications(requests, nodes)
         if replications:
             groups = _groups(requests, all_users.get(name), facts, name, window, replications)
-            found[name] = VariantRecords(requests, nodes, replications, groups, all_gaps.get(name))
+            found[name] = VariantRecords(
+                requests, nodes, replications, groups, all_gaps.get(name), all_prefixes.get(name)
+            )
     return found
 
 

@@ -9,6 +9,7 @@ from reports.html.forest import comparable, forest
 from reports.html.outcomes import attainment, not_served
 from reports.html.over_time import over_time
 from reports.html.phases import where_the_time_goes
+from reports.html.prefixes import prefix_figure
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 
 DrawFigure = Callable[[Summary, Sequence[Row]], Figure | None]
@@ -22,6 +23,7 @@ FIGURES: list[DrawFigure] = [
     attainment,
     lambda summary, rows: forest(comparable(summary, rows), _baseline(summary), {}),
     lambda summary, _rows: over_time(summary, {}),
+    lambda summary, _rows: prefix_figure(summary),
 ]
 """In the order of the page. Without definitions: who draws elsewhere has no page for terms to link to."""
 

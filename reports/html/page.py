@@ -27,6 +27,7 @@ from reports.html.outcomes import attainment, not_served, objectives_by_variant,
 from reports.html.over_time import over_time
 from reports.html.palette import css_variables, theme
 from reports.html.phases import where_the_time_goes
+from reports.html.prefixes import prefixes
 from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
@@ -216,6 +217,11 @@ SECTIONS: dict[str, SectionKind] = {
     "course": SectionKind("Over time", "How it went over time", _course),
     "uncertainty": SectionKind("Uncertainty", "What uncertain values do to it", _not_known),
     "nodes": SectionKind("Nodes", "The nodes", lambda report: nodes(report.summary, report.definitions)),
+    "prefixes": SectionKind(
+        "Prefixes",
+        "What prompts have in common",
+        lambda report: prefixes(report.summary, report.definitions),
+    ),
     "costs": SectionKind("Cost", "What it costs", lambda report: costs(report.summary, report.definitions)),
     "assumed": SectionKind("Assumed", heading, lambda report: assumed(report.summary)),
     "definitions": SectionKind(

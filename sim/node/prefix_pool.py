@@ -3,6 +3,7 @@
 Nothing here grows with the number of blocks: see `sim.node.cached_runs`.
 """
 
+from sim.node.cache_log import CacheLog
 from sim.node.cached_runs import CachedRuns, Holding, Path
 from sim.node.kernel import BatchLimits
 from sim.node.kv_pool import CountingPool, KvPool
@@ -30,13 +31,15 @@ class PrefixPool:
     lacks blocks lacks them until then.
     """
 
-    def __init__(self, blocks: int, block_size: int) -> None:
+    def __init__(self, blocks: int, block_size: int, log: CacheLog | None = None) -> None:
+        """`log` is where lookups are written down, if anywhere."""
         self.blocks = blocks
         self.free = blocks
         """Those without contents, and those that can be evicted."""
         self._size = block_size
         self._runs = CachedRuns(block_size)
         self._holdings: dict[Work, Holding] = {}
+        self._log = log
 
     def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
         found, _ = self._present().find(prefix, (prompt_tokens - 1) // self._size)
@@ -60,6 +63,8 @@ class PrefixPool:
         self.free -= blocks - held
         self._name(holding, tokens)
         work.cached = past
+        if self._log is not None:
+            self._log.add(path, work.goal, found * size)
         if work.sequence.started_ps < 0:
             work.sequence.cached_tokens = found * size
         return new
@@ -133,6 +138,7 @@ def _common(path: Path, prompt_tokens: int) -> int:
     return min(path[-2][1], prompt_tokens) if len(path) > 1 else 0
 
 
-def kv_pool(limits: BatchLimits, *, enable_prefix_caching: bool) -> KvPool:
-    make = PrefixPool if enable_prefix_caching else CountingPool
-    return make(limits.kv_blocks, limits.block_size)
+def kv_pool(limits: BatchLimits, *, enable_prefix_caching: bool, log: CacheLog | None = None) -> KvPool:
+    if enable_prefix_caching:
+        return PrefixPool(limits.kv_blocks, limits.block_size, log)
+    return CountingPool(limits.kv_blocks, limits.block_size)

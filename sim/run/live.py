@@ -68,7 +68,7 @@ def live_tables(world: World) -> RunTables:
     while world.env.next_ps is not None:
         world.env.step()
     tables = world.tables(VARIANT)
-    return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps)
+    return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps, tables.prefixes)
 
 
 def measured_plan(scenario: Scenario, first_ps: int, last_ps: int) -> Plan:

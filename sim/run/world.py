@@ -4,14 +4,22 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 
 from hwmodels.node_hardware import NodeHardware
-from reports.record import GAP_COLUMNS, NODE_COLUMNS
-from reports.tables import RunTables, gap_table, node_table, request_table, user_request_table
+from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
+from reports.tables import (
+    RunTables,
+    gap_table,
+    node_table,
+    prefix_table,
+    request_table,
+    user_request_table,
+)
 from sim.callers.apps import App, User, Visits
 from sim.callers.conversation import Conversation
 from sim.callers.origin import Origin
 from sim.callers.session import Session
 from sim.callers.sources import Numbers, OpenSource
 from sim.network import Link, Network
+from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
@@ -73,6 +81,8 @@ class World:
         self.kv_blocks: dict[str, int] = {}
         """Of each node, by model."""
         self._gaps: dict[str, GapCounts] = {}
+        self._cache_logs: dict[str, list[CacheLog]] | None = {} if sources or blocks is not None else None
+        """Of the nodes of models that cache prefixes; None where nobody will make a report of it."""
         gateway = scenario.gateway
         self.platform = Platform(
             self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency, blocks
@@ -97,7 +107,7 @@ class World:
         self.platform.record_unfinished()
         self.visits.record_unfinished()
         requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
-        gaps = self._gap_records()
+        gaps, prefixes = self._gap_records(), self._prefix_records()
         users = None
         if self.scenario.apps:
             users = user_request_table(
@@ -110,6 +120,11 @@ class World:
             nodes=node_table(variant, self._replication, nodes.arrays("node"), nodes.labels.vocabulary()),
             user_requests=users,
             gaps=gap_table(variant, self._replication, gaps.arrays("from_ps"), gaps.labels.vocabulary()),
+            prefixes=None
+            if prefixes is None
+            else prefix_table(
+                variant, self._replication, prefixes.arrays("prefix"), prefixes.labels.vocabulary()
+            ),
         )
 
     # Pools
@@ -145,7 +160,15 @@ class World:
         first_order = self.env.boundary_orders(model.nodes)
         pool.open(
             model.nodes,
-            lambda index: self._make_node(index, first_order + index, hardware, limits, gaps, model.batching),
+            lambda index: self._make_node(
+                index,
+                first_order + index,
+                hardware,
+                limits,
+                gaps,
+                model.batching,
+                self._cache_log(name, model.batching),
+            ),
         )
         self.platform.pools[name] = pool
         self.platform.gateway.admissions[name] = Admission(
@@ -172,6 +195,7 @@ class World:
         limits: BatchLimits,
         gaps: GapCounts,
         batching: Batching,
+        log: CacheLog | None,
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
@@ -181,7 +205,7 @@ class World:
             keep_schedule=keep_schedule,
             gaps=gaps,
             queue=order(),
-            pool=kv_pool(limits, enable_prefix_caching=batching.enable_prefix_caching),
+            pool=kv_pool(limits, enable_prefix_caching=batching.enable_prefix_caching, log=log),
             preempt=batching.preempt,
             batches=ADMISSIONS[batching.admission](
                 hardware.max_num_seqs,
@@ -331,6 +355,23 @@ class World:
                             blocks,
                         )
                     )
+        return recorder
+
+    def _cache_log(self, model: str, batching: Batching) -> CacheLog | None:
+        if self._cache_logs is None or not batching.enable_prefix_caching:
+            return None
+        log = CacheLog()
+        self._cache_logs.setdefault(model, []).append(log)
+        return log
+
+    def _prefix_records(self) -> Recorder | None:
+        if not self._cache_logs:
+            return None
+        recorder = Recorder(PREFIX_COLUMNS)
+        for model, logs in self._cache_logs.items():
+            block_size = self.scenario.models[model].block_size
+            for name, counts in found_by_prefix(logs, self.kv_blocks[model], block_size).items():
+                recorder.add((*recorder.labels.codes(model=model, prefix=name), *counts))
         return recorder
 
     def _gap_records(self) -> Recorder:

@@ -39,6 +39,8 @@ GATEWAY = "gateway={overhead_ms: 0.5, concurrency: 64}"
 LIMITS = "models.llama.limits={requests_per_minute: 100000, tokens_per_minute: 1000000000}"
 TIMEOUT = "traffic.chat.timeout_s=30"
 OVERHEAD = "models.llama.hardware.request_overhead_ms=3"
+CACHE = "models.llama.batching.enable_prefix_caching=true"
+PREFIXES = "traffic.chat.prefix={kind: groups, groups: 8, tokens: {kind: fixed, tokens: 256}}"
 
 PARTS = [
     # name, settings, events per request without the stale ones that arrivals leave behind
@@ -53,6 +55,7 @@ PARTS = [
     ("+ shortest first", ("models.llama.batching.queue=shortest_first",), 4.2),
     ("+ fair queue", ("models.llama.batching.queue=fair",), 4.2),
     ("+ whole prefill", ("models.llama.batching.prefill=whole",), 4.2),
+    ("+ prefix cache, with prefixes of 256 tokens", (CACHE, PREFIXES), 4.2),
     ("+ dynamic batches", ("models.llama.batching={admission: dynamic, max_queue_delay_ms: 0}",), 4.2),
     ("+ everything above", (OVERHEAD, NETWORK, GATEWAY, LIMITS, TIMEOUT), 8.2),
 ]

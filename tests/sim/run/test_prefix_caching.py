@@ -103,7 +103,16 @@ def test_both_engines_leave_the_same_rows_of_a_crowded_cache(tmp_path: Path) -> 
         "models.m.hardware.kv_pool_tokens=1200",
         "run.horizon_s=20",
     )
+    world = World(scenario, 1, 0)
+    world.run_to(60_000 * MS)
+    found = world.tables("base").prefixes
+    assert found is not None
+    groups = found.to_pylist()
+    assert {"s/0", "s/1", "s/5"} <= {group["prefix"] for group in groups}
+    group = max(groups, key=lambda group: group["tokens"])
+    assert group["found_tokens"] <= group["optimum_tokens"] <= group["ceiling_tokens"] < group["tokens"]
     plain = rows_of(scenario, "step")
+    assert sum(row["found_tokens"] for row in groups) == sum(row["cached_tokens"] for row in plain)
     assert rows_of(scenario) == plain
     assert 0.2 < sum(r["cached_tokens"] for r in plain) / sum(r["prompt_tokens"] for r in plain) < 0.8
 
