@@ -73,8 +73,8 @@ class EdgePlan:
         return {**inherited, **ours, **self.environment}
 
     def given(self, variables: Mapping[str, str], secret: str) -> "EdgePlan":
-        """With further variables, of which `secret` is a value."""
-        return replace(self, environment={**self.environment, **variables}, secrets=(*self.secrets, secret))
+        """With further variables below its own, of which `secret` is a value."""
+        return replace(self, environment={**variables, **self.environment}, secrets=(*self.secrets, secret))
 
     def interpreter(self) -> str:
         own = self.folder / ".venv" / "bin" / "python"

@@ -97,6 +97,8 @@ class EdgeService:
             "_8080_API_URL": self.api_url,
             "_8080_PLATFORM_URL": self.api_url,
             "_8080_API_KEY": key,
+            "OPENAI_BASE_URL": f"{self.api_url}/v1",
+            "OPENAI_API_KEY": key,
         }
         self._placed.pop(plan.slug, None)
         await self._place_files(plan)

@@ -34,6 +34,9 @@ from api_shim.wire.errors import SERVER, ApiError
 from sim.time.units import PS_PER_MS
 
 ANY_METHOD = [method for method in HTTPMethod if method not in {HTTPMethod.CONNECT, HTTPMethod.TRACE}]
+SEEN_OF_STREAM = ("sent", "connected", "arrived", "left", "first-seen")
+SEEN = ("sent", "connected", "arrived", "left", "done", "ended")
+"""Stamps that an answer has when it begins at its user."""
 WHOLE_BYTES = 2**20
 """A longer answer is passed on as it comes, like one of unknown length."""
 OURS = {b"x-request-id", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-proto"}
@@ -259,7 +262,8 @@ class HostedAnswer(Response):
         asked = self._asked
         yield b"x-sim-place", asked.place.encode()
         yield b"x-sim-app-place", self._shim.edge.legs.edge.encode()
-        for name, at_ps in asked.stamps.items():
+        for name in SEEN_OF_STREAM if self._streamed else SEEN:
+            at_ps = asked.stamps[name]
             yield f"x-sim-{name}-ps".encode(), str(at_ps).encode()
         yield b"x-sim-overhead-ms", f"{self._overhead_ps / PS_PER_MS:.3f}".encode()
 
