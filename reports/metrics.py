@@ -201,6 +201,14 @@ RATES = (
         "Tokens of requests that ended otherwise are left out.",
     ),
 )
+JAIN = Definition(
+    "jain",
+    "Jain's index",
+    "share",
+    "(sum of x)^2 / (n * sum of x^2), x the attainment of each of n tenants",
+    "How evenly tenants attain their objectives: 1 where all attain the same, 1/n where one alone attains "
+    "any. The mean of the replications. Shown where there are several tenants.",
+)
 LITTLE = Definition(
     "little",
     "Little's law",

@@ -83,7 +83,9 @@ def render() -> str:
             [*metrics.USER_PHASES, metrics.APP_CPU],
             "With the phases of the calls on its critical path they add up to the felt latency exactly.",
         ),
-        _section("Rates and shares", [*metrics.RATES, metrics.IN_SYSTEM_AT_END, metrics.LITTLE]),
+        _section(
+            "Rates and shares", [*metrics.RATES, metrics.IN_SYSTEM_AT_END, metrics.LITTLE, metrics.JAIN]
+        ),
         _section("Nodes", metrics.NODES),
         _section(
             "Over time",

@@ -18,6 +18,7 @@ from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
+from reports.tenants import tenants_json
 from reports.timeseries import edges_json, series_json
 from reports.variant_records import of_variant, variant_records
 from reports.verdict import verdict
@@ -49,6 +50,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
             "prefixes": [] if records.prefixes is None else prefixes_json(records.prefixes),
             "priorities": priorities_json(requests, window, replications),
+            "tenants": tenants_json(groups[name], replications),
             "series": series_json(requests, records.nodes, window.end_ps, replications),
             "groups": [group_json(group) for group in groups[name]],
         }

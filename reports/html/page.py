@@ -32,6 +32,7 @@ from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.tables import Definitions
+from reports.html.tenants import tenants
 from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
 from reports.words import count, plural
@@ -52,6 +53,7 @@ DEFINITIONS: Definitions = {
         *metrics.SERIES,
         *metrics.COSTS,
         metrics.LITTLE,
+        metrics.JAIN,
     )
 }
 
@@ -113,6 +115,7 @@ def _numbers(report: Report) -> Html:
         numbers(summary, report.rows, definitions),
         itl(summary, definitions),
         priorities(summary, definitions),
+        tenants(summary, definitions),
     )
 
 
