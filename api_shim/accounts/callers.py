@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from http import HTTPStatus
 
 from api_shim.accounts.login import LOGIN_PREFIX
-from api_shim.accounts.workloads import WORKLOAD_PREFIX, WorkloadTokens
 from api_shim.store.keys import Keys, key_name
 from api_shim.store.logins import Login, Logins
 from api_shim.wire.errors import ApiError, bad_value
@@ -69,7 +68,6 @@ class Callers:
         self._known = {key: self._holder(key, holder) for key, holder in scenario.serve.keys.items()}
         self._issued = issued
         self._logins = logins
-        self.workloads = WorkloadTokens()
         self._named: set[str] = set()
         """Projects that somebody who has logged in has named."""
         self._lent: dict[str, Caller] = {}
@@ -89,8 +87,6 @@ class Callers:
         key = _bearer(authorization)
         if key.startswith(LOGIN_PREFIX):
             return self._of_login(self.login(authorization), named())
-        if key.startswith(WORKLOAD_PREFIX):
-            return self._of_workload(key)
         if not key:
             if not self._need_key:
                 return self._stranger("anonymous")
@@ -143,13 +139,6 @@ class Callers:
         connections = caller_named("key", f"{login.name} {project}")
         tenant = project if known else OTHER_TENANTS
         return Caller(login.name, project, tenant, LIVE_SOURCE, connections, None)
-
-    def _of_workload(self, token: str) -> Caller:
-        project = self.workloads.project(token)
-        if project is None:
-            raise _unauthorized("This is no token of a program that runs here.", "invalid_token")
-        name = f"workload_{project}"
-        return Caller(name, project, project, LIVE_SOURCE, caller_named("key", name), None)
 
     @property
     def open_to_all(self) -> bool:

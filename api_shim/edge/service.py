@@ -99,6 +99,10 @@ class EdgeService:
             "_8080_API_KEY": key,
             "OPENAI_BASE_URL": f"{self.api_url}/v1",
             "OPENAI_API_KEY": key,
+            # 8080's SDK reports to the first; the exporters of OpenTelemetry read headers from the last.
+            "8080_OTEL_COLLECTOR_URL": f"{self.api_url}/otlp",
+            "8080_PROJECT_SLUG": plan.slug,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{key}",
         }
         self._placed.pop(plan.slug, None)
         await self._place_files(plan)

@@ -12,7 +12,7 @@ LOOKS_SECRET = re.compile(
     r"""
     (?:(?<![A-Za-z0-9]) | (?<=\\[bfnrt]) | (?<=\\u[0-9A-Fa-f]{4}))  # in JSON a new line ends in an n
         (?:sk|pk|ek)-[A-Za-z0-9_-]{4,}                                # keys of OpenAI, 8080 and many others
-    | (?<![A-Za-z0-9])e80[uw]_[A-Za-z0-9_-]{4,}                       # tokens of logins and of programs
+    | (?<![A-Za-z0-9])e80u_[A-Za-z0-9_-]{4,}                          # tokens of logins
     | (?i:Bearer)\s+[A-Za-z0-9._~+/=-]{4,}                            # RFC 6750
     | (?i:(?<=")(?:(?:proxy-)?authorization|(?:x-)?api[-_]?key)\\*"\s*:\s*\\*")[^"\\]+  # members of an object
     """,

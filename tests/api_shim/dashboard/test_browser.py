@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -325,3 +326,21 @@ def faults(page: Page) -> list[str]:
     if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
         wrong.append("wider than the screen")
     return wrong
+
+
+@pytest.mark.parametrize("choice", ["Allow", "Deny"])
+def test_the_page_of_a_login_leads_back_to_the_waiting_command_line(
+    site: Site, chromium: Browser, choice: str
+) -> None:
+    """Browsers hold what follows a form to the policy of its page."""
+    back = f"http://localhost:{site.url.rpartition(':')[2]}/health"  # somebody must answer there
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/accounts/login/oauth?{urlencode({'redirect_uri': back})}")
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run()")["violations"] == []
+    page.get_by_role("button", name=choice).click()
+    page.wait_for_url(f"{back}?*")
+    given = dict(parse_qsl(urlsplit(page.url).query))
+    assert sorted(given) == (["code", "state"] if choice == "Allow" else ["error", "state"])
+    context.close()

@@ -331,7 +331,9 @@ def sdk(person: Person) -> Iterator[Any]:
 
 
 @ONLY_NEWER
-def test_the_sdk_streams_and_waits_without_blocking(person: Person) -> None:
+def test_the_sdk_streams_waits_without_blocking_and_has_an_identity_of_its_own(person: Person) -> None:
+    from e80_sdk import Eighty80
+
     with sdk(person) as eighty80:
         completions = eighty80.api().v1.chat.completions
         chunks = list(completions.create(model=MODEL, messages=HELLO, stream=True))
@@ -347,6 +349,11 @@ def test_the_sdk_streams_and_waits_without_blocking(person: Person) -> None:
             ]
             return await asyncio.gather(*together)
 
+        token = person.folder / "token"
+        token.write_text(f"{KEY}\n")
+        del os.environ["_8080_API_KEY"]
+        os.environ["_8080_SERVICE_ACCOUNT_TOKEN_FILE"] = str(token)
+        assert Eighty80().api().v1.models.list().data
         chat, models, _secrets, response = asyncio.run(ask())
         assert chat.choices[0].message.content
         assert models.data[0].provider == "taalas"
