@@ -233,6 +233,22 @@ async def retries(client: Any, platform: VirtualPlatform) -> list[float]:
     return ends
 
 
+async def full_node(client: Any, platform: VirtualPlatform) -> dict[str, Any]:
+    """A call of 0.4 s is in the node; another one is refused, waits half a second at most, and is served."""
+    create = client.chat.completions.create
+    long = asyncio.ensure_future(
+        create(model=LLAMA, messages=HELLO, max_tokens=40, extra_body={"ignore_eos": True})
+    )
+    await asyncio.sleep(0.01)
+    refused = await failure(
+        client.with_options(max_retries=0).chat.completions.create(model=LLAMA, messages=HELLO, max_tokens=1)
+    )
+    await create(model=LLAMA, messages=HELLO, max_tokens=1)
+    served_s = platform.now_s
+    await long
+    return {"refused": refused, "after_s": served_s}
+
+
 async def abandoned(client: Any, platform: VirtualPlatform) -> int:
     """A user closes a stream after its first chunk."""
     stream = await client.chat.completions.create(
@@ -254,6 +270,9 @@ def main() -> dict[str, Any]:
     two_a_minute = {"requests_per_minute": 2, "tokens_per_minute": 100_000}
     with VirtualPlatform(scenario(limits=two_a_minute), settings=settings) as platform:
         seen["retries"] = platform.run(retries(platform.client(), platform))
+    full = {"nodes": 1, "batching": {"max_num_queued_reqs": 1}}
+    with VirtualPlatform(scenario(llama=full), settings=settings) as platform:
+        seen["full"] = platform.run(full_node(platform.client(), platform))
     with VirtualPlatform(scenario(), settings=settings) as platform:
         client = platform.client(_strict_response_validation=True)
         seen["structures"] = platform.run(structures(client))

@@ -110,6 +110,13 @@ def test_a_429_is_retried_after_exactly_the_time_that_it_told(major: int) -> Non
     assert story(major)["retries"] == [0.011, 0.022, 30.011]
 
 
+def test_a_503_of_a_full_node_is_retried_by_the_client_itself_at_the_same_address(major: int) -> None:
+    """Refused at 10 ms, tried again after 0.375 to 0.5 s: the node is free at 0.41 s."""
+    full = story(major)["full"]
+    assert full["refused"] == ["InternalServerError", 503, "server_overloaded"]
+    assert 0.385 <= full["after_s"] <= 1.6
+
+
 def test_a_stream_closed_early_leaves_nothing_in_the_model(major: int) -> None:
     assert story(major)["left_inside"] == 0
 

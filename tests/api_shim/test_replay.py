@@ -113,6 +113,24 @@ def test_two_hundred_requests_under_limits_replay_with_their_refusals(tmp_path: 
     assert first_difference(tables, live_tables(replayed(spec, entries))) is None
 
 
+@pytest.mark.parametrize(
+    ("order", "batching", "refused"),
+    [
+        ("slo_deadline", {"max_num_queued_reqs": 3, "watermark": 0.1}, "rejected_max_num_queued_reqs"),
+        ("edf", {"max_num_queued_tokens": 40, "max_num_active_seqs": 2}, "rejected_saturated"),
+    ],
+)
+def test_a_crowd_at_the_gateway_and_at_full_nodes_replays_with_its_refusals(
+    tmp_path: Path, order: str, batching: dict[str, Any], refused: str
+) -> None:
+    flow = {"max_concurrency": 4, "max_requests": 8, "ttl_s": 0.1, "order": order, "fairness": "round_robin"}
+    spec = scenario(run=ENDLESS, llama={"flow_control": flow, "batching": batching})
+    tables, entries = recorded(spec, crowd(), tmp_path / "arrivals.jsonl")
+    outcomes = set(tables.requests["outcome"].to_pylist())
+    assert {"completed", refused} <= outcomes
+    assert first_difference(tables, live_tables(replayed(spec, entries))) is None
+
+
 def test_one_picosecond_more_is_told_with_its_row_and_column(tmp_path: Path) -> None:
     spec = scenario(run=ENDLESS)
     tables, entries = recorded(spec, [[crowd()[0][0]]] * 3, tmp_path / "arrivals.jsonl")

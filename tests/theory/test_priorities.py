@@ -76,6 +76,16 @@ def test_who_holds_a_place_of_the_node_before_its_first_step_waits_alike(tmp_pat
     assert_agrees(found["batch"], 0.2619048, REPLICATIONS, precision=0.08)
 
 
+def test_bands_of_the_gateways_queue_wait_as_classes_of_the_node_do(tmp_path: Path) -> None:
+    # One at a time passes, so the wait is the gateway's: a phase of its own, before a node with nobody else.
+    settings = ("models.m.batching.queue=fcfs", "models.m.flow_control={max_concurrency: 1}")
+    groups = summary_of(CLASSES, tmp_path, settings)["variants"]["base"]["groups"]
+    interactive, batch = (group["phases"]["admission"] for group in groups)
+    assert_agrees(interactive, 0.0785714, REPLICATIONS, precision=0.035)
+    assert_agrees(batch, 0.2619048, REPLICATIONS, precision=0.08)
+    assert all(group["phases"]["queue"]["value"] == 0 for group in groups)
+
+
 def test_first_come_first_served_lets_both_wait_alike(tmp_path: Path) -> None:
     # Pollaczek and Khinchine: 0.055 / 0.3 = 0.1833333 s for everybody.
     found = waits(tmp_path, "models.m.batching.queue=fcfs")
