@@ -225,7 +225,7 @@ def test_both_kernels_agree_where_the_urgent_push_others_out(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), "priority", preempt=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_prompts_have_in_common(seed: int) -> None:
     assert_caches_agree(seed)
@@ -244,11 +244,11 @@ def assert_caches_agree(seed: int, most: int = 50) -> Course:
 
 
 def test_the_random_workloads_hold_what_could_make_caches_differ() -> None:
-    courses = [assert_caches_agree(seed) for seed in range(60)]
+    courses = [assert_caches_agree(seed) for seed in range(30)]
     sequences = [s for course in courses for s in course.sequences.values()]
     assert sum(s.cached_tokens for s in sequences) > 50_000
     assert sum(s.cached_tokens > 0 for s in sequences) > 300
-    assert sum(course.counters[1] for course in courses) > 300, "preemptions"
+    assert sum(course.counters[1] for course in courses) > 100, "preemptions"
     assert sum(tokens > 0 for course in courses for *_, tokens in course.cached) > 200
 
 
