@@ -9,6 +9,7 @@ from api_shim.routes.described import TheShim, api_router, checked_query, query_
 from api_shim.shim import Shim
 from api_shim.store.app_spans import AppSpan
 from api_shim.store.traces import Trace
+from api_shim.tracing.span_ids import trace_of, traceparent_within
 from api_shim.wire.errors import LONGEST_ECHO, ApiError
 from api_shim.wire.trace_objects import TraceList, TraceObject, TracesQuery
 
@@ -37,8 +38,6 @@ async def retrieve_trace(request: Request, shim: TheShim, trace_id: str) -> Trac
 
 
 async def app_spans_of(shim: Shim, trace: Trace) -> list[AppSpan]:
-    """What apps of its project reported under the trace that the request was part of."""
-    if not trace.traceparent:
-        return []
-    w3c_id = trace.traceparent.split("-")[1]
+    """What apps of its project reported under the trace that the request was part of, or began."""
+    w3c_id = trace_of(traceparent_within(trace.traceparent, trace.row.id, sampled=True))
     return await shim.clock.aside(partial(shim.store.app_spans.of_trace, trace.row.project, w3c_id))

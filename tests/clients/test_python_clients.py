@@ -4,12 +4,15 @@ The suites under `suites/` are run by the clients' own interpreters and know not
 """
 
 import subprocess
+import time  # noqa: TID251 -- the app reports in real time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.clients import python_of
+from tests.support.served import Served
 
 HERE = Path(__file__).parent
 SUITES = HERE / "suites"
@@ -25,6 +28,12 @@ CLIENTS = {
     "e80-14": ["with_e80.py", "with_e80_platform.py"],
 }
 """Environment -> its suites."""
+CHAT = "/v1/chat/completions"
+BODY = {
+    "model": "8080/taalas/llama3.1-8b-instruct",
+    "messages": [{"role": "user", "content": "hello"}],
+}
+PATIENCE_S = 60.0
 pytestmark = pytest.mark.timeout(1200)  # some environments are half a gigabyte
 
 
@@ -50,6 +59,33 @@ def test_the_suite_of_a_client_passes(client: str, suite: str, settings_of: Any)
         env=settings_of(client),
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_app_of_the_sdk_is_served_and_its_user_it_and_its_model_are_one_trace() -> None:
+    """On the server's own Edge, which tells it where the API and the collector are."""
+    python = python_of("e80-14", needed=True)
+    options = ("--state", ":memory:", "--trace-sample", "1", "--app-python", str(python))
+    server = Served(HERE / "served.yaml", *options, "--app", str(HERE / "app"))
+    try:
+        with httpx.Client(base_url=server.urls[0], headers={"authorization": "Bearer sk-e80-14"}) as user:
+            answer = user.post("/hosted/e80-14/v1/chat/completions", json=BODY, timeout=PATIENCE_S)
+            assert answer.json()["choices"][0]["message"]["content"]
+            until_s = time.monotonic() + PATIENCE_S  # it reports every five seconds
+            while not (spans := _spans(user)) and time.monotonic() < until_s:
+                time.sleep(0.2)
+    finally:
+        server.end()
+    (of_app, of_model) = spans
+    assert of_app == of_model
+    assert of_app == ["POST /v1/chat/completions", "POST"]
+
+
+def _spans(user: httpx.Client) -> list[list[str]]:
+    """What the app reported beside each of the two requests; nothing as long as it has not."""
+    listed = user.get("/v1/traces").json()["data"]
+    assert {one["endpoint"] for one in listed} == {"/hosted/e80-14" + CHAT, CHAT}
+    traces = [user.get(f"/v1/traces/{one['id']}").json()["app_spans"] for one in listed]
+    return [[span["name"] for span in spans] for spans in traces if len(spans) == 2]
 
 
 def test_each_list_of_packages_has_its_suite() -> None:

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from api_shim.settings import ServerSettings
 from api_shim.store import app_spans
 from api_shim.tracing import app_telemetry
+from api_shim.tracing.span_ids import trace_of, traceparent_within
 from tests.support.live import MakeWire, Reply, Wire, chat
 
 TRACE, SPAN, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "00f067aa0ba902b7"
@@ -82,6 +83,15 @@ def test_no_project_sees_anothers_spans_nor_those_of_another_trace(wire: Wire) -
     send(wire, message("theirs").SerializeToString(), key="sk-other")
     send(wire, message("mine", trace_id="f" * 32).SerializeToString())
     assert wire.ask(f"/v1/traces/{traced_chat(wire)}").json["app_spans"] == []
+
+
+def test_spans_that_follow_a_request_that_began_their_trace_stand_beside_it(wire: Wire) -> None:
+    """Such as a user's to an app, which is told of the trace that we began."""
+    wire.ask(body=chat("hello", log=True))
+    own_id = wire.ask("/v1/traces").json["data"][0]["id"]
+    begun = trace_of(traceparent_within("", own_id, sampled=True))
+    send(wire, message("GET /", trace_id=begun).SerializeToString())
+    assert [one["name"] for one in wire.ask(f"/v1/traces/{own_id}").json["app_spans"]] == ["GET /"]
 
 
 def test_metrics_and_logs_are_taken(wire: Wire) -> None:
