@@ -19,12 +19,11 @@ MOST_LOOKUPS = 100_000
 MOST_NAMED = 1000
 
 
-class Lookup(NamedTuple):
-    path: Path
-    tokens: int
-    """Of the prompt, and of the answer so far after a preemption."""
-    found: int
-    """Tokens of them."""
+Lookup = tuple[Path, int, int]
+"""The path, its tokens (after a preemption those of the answer so far too), and how many of them were found.
+
+Plain tuples of ints and texts, because the garbage collector leaves those alone and a log holds many.
+"""
 
 
 class CacheLog:
@@ -35,7 +34,7 @@ class CacheLog:
 
     def add(self, path: Path, tokens: int, found: int) -> None:
         if len(self.lookups) < MOST_LOOKUPS:
-            self.lookups.append(Lookup(path, tokens, found))
+            self.lookups.append((path, tokens, found))
 
 
 class Bound(NamedTuple):
@@ -136,10 +135,11 @@ def found_by_prefix(logs: Iterable[CacheLog], blocks: int, block_size: int) -> d
     """
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0] * len(Found._fields))
     for log in logs:
-        for lookup, bound in zip(log.lookups, bounds(log.lookups, blocks, block_size), strict=True):
-            first = lookup.path[0][0]
+        best = bounds(log.lookups, blocks, block_size)
+        for (path, tokens, found_tokens), bound in zip(log.lookups, best, strict=True):
+            first, _ = path[0]
             name = first if isinstance(first, str) else ""
-            for i, more in enumerate((1, lookup.tokens, lookup.found, *bound)):
+            for i, more in enumerate((1, tokens, found_tokens, *bound)):
                 sums[name][i] += more
     largest = sorted(sums, key=lambda name: -sums[name][1])[:MOST_NAMED]
     rest = [values for name, values in sums.items() if name not in largest or not name]

@@ -57,7 +57,7 @@ class Holding:
         self.run: Run | None = None
         """The last run that it has blocks of, and `limit` is the block at which the sequence leaves it."""
         self.limit = 0
-        self.earlier: list[tuple[Run, int]] = []
+        self.earlier: tuple[tuple[Run, int], ...] = ()
         """Those before, each with the block at which it was left."""
 
 
@@ -134,7 +134,7 @@ class CachedRuns:
                     _count_off(run.extents, holding.blocks)
                 else:
                     if holding.run is not None:
-                        holding.earlier.append((holding.run, holding.blocks))
+                        holding.earlier += ((holding.run, holding.blocks),)
                     holding.run, holding.limit = run, limit
                 self._reach(holding, run, last)
             if last == blocks:
@@ -169,8 +169,8 @@ class CachedRuns:
         """All that it holds. What nobody else does can be evicted, from the end of the sequence on."""
         if holding.run is not None:
             self._release(holding.run, holding.blocks)
-            for run, last in reversed(holding.earlier):
-                self._release(run, last)
+        for run, last in reversed(holding.earlier):
+            self._release(run, last)
 
     def _release(self, run: Run, last: int) -> None:
         extents = run.extents

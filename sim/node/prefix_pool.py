@@ -3,6 +3,8 @@
 Nothing here grows with the number of blocks: see `sim.node.cached_runs`.
 """
 
+from itertools import count
+
 from sim.node.cache_log import CacheLog
 from sim.node.cached_runs import CachedRuns, Holding, Path
 from sim.node.kernel import BatchLimits
@@ -40,6 +42,7 @@ class PrefixPool:
         self._runs = CachedRuns(block_size)
         self._holdings: dict[Work, Holding] = {}
         self._log = log
+        self._numbers = count()
 
     def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
         found, _ = self._present().find(prefix, (prompt_tokens - 1) // self._size)
@@ -50,7 +53,7 @@ class PrefixPool:
         return max(work.computed, found * self._size)
 
     def admit(self, work: Work, left: int) -> int:
-        size, path, runs = self._size, _path(work), self._present()
+        size, path, runs = self._size, self._path(work), self._present()
         found, held = runs.find(path, (work.goal - 1) // size)
         past = max(work.computed, found * size)
         new = min(work.goal - past, left)
@@ -58,9 +61,11 @@ class PrefixPool:
         blocks = -(-tokens // size)
         if blocks - held > self.free:
             return 0
-        holding = self._holdings[work] = Holding(path, _common(path, work.goal) // size)
-        runs.hold(holding, found)
+        common = min(path[-2][1], work.goal) // size if len(path) > 1 else 0
+        holding = self._holdings[work] = Holding(path, common)
         self.free -= blocks - held
+        if found:
+            runs.hold(holding, found)
         self._name(holding, tokens)
         work.cached = past
         if self._log is not None:
@@ -76,7 +81,7 @@ class PrefixPool:
         return -(-tokens // self._size) - held <= free
 
     def _find(self, work: Work) -> tuple[int, int]:
-        return self._present().find(_path(work), (work.goal - 1) // self._size)
+        return self._present().find(self._path(work), (work.goal - 1) // self._size)
 
     def more(self, work: Work, held: int, tokens: int) -> int:
         del work
@@ -112,30 +117,27 @@ class PrefixPool:
         # What nobody holds by name any more is free, and so is what had no name and got none.
         self.free += nameless + before - (runs.present - runs.unused)
 
+    def _path(self, work: Work) -> Path:
+        """The prompt as its request names it, then what is nobody else's, for when it comes back itself.
+
+        Completions of one prompt share the whole of it, and each has an answer of its own.
+        """
+        sequence = work.sequence
+        prefix, shared = sequence.prefix, sequence.shared_prompt
+        own = getattr(work, "own_blocks", None)
+        if own is None:
+            own = work.own_blocks = next(self._numbers)
+        if shared is None:
+            return (*prefix, (own, ENDLESS))
+        tokens = sequence.prompt_tokens
+        within = tuple((name, min(end, tokens)) for name, end in prefix)
+        return (*within, (shared, tokens), (own, ENDLESS))
+
     def reset(self) -> None:
         """Nothing is found again: who knows what the step that was lost has evicted."""
         self.free = self.blocks
         self._runs = CachedRuns(self._size)
         self._holdings.clear()
-
-
-def _path(work: Work) -> Path:
-    """The prompt as its request names it, then what is nobody else's, for when it comes back itself.
-
-    Completions of one prompt share the whole of it, and each has an answer of its own.
-    """
-    sequence = work.sequence
-    prefix, prompt_tokens = sequence.prefix, sequence.prompt_tokens
-    shared = sequence.shared_prompt
-    if shared is not None:
-        within = tuple((name, min(end, prompt_tokens)) for name, end in prefix)
-        return (*within, (shared, prompt_tokens), (work, ENDLESS))
-    return (*prefix, (work, ENDLESS))
-
-
-def _common(path: Path, prompt_tokens: int) -> int:
-    """Tokens of the prompt that are not its own alone."""
-    return min(path[-2][1], prompt_tokens) if len(path) > 1 else 0
 
 
 def kv_pool(limits: BatchLimits, *, enable_prefix_caching: bool, log: CacheLog | None = None) -> KvPool:

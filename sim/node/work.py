@@ -5,7 +5,10 @@ from sim.node.waiting_queue import Arrival
 
 
 class Work:
-    __slots__ = ("arrived", "cached", "computed", "goal", "gone", "sequence")
+    __slots__ = ("arrived", "cached", "computed", "goal", "gone", "own_blocks", "sequence")
+
+    own_blocks: int
+    """What a pool that names blocks calls those of it alone; not there until one has looked at it."""
 
     def __init__(self, sequence: Sequence, arrived: Arrival, computed: int) -> None:
         self.sequence = sequence

@@ -8,7 +8,9 @@ from sim.node.kv_pool import CountingPool
 from sim.node.work import Work
 from traffic.request import Prefix
 
-Key = tuple[tuple[Any, int], ...]
+Path = tuple[tuple[Any, int], ...]
+Key = int
+"""A number for the origins of all tokens of a prompt up to the end of a block."""
 
 
 class NaivePrefixPool(CountingPool):
@@ -18,24 +20,26 @@ class NaivePrefixPool(CountingPool):
         self.unused: OrderedDict[Key, None] = OrderedDict()
         self.blank = blocks
         self.evicted = 0
+        self._keys: dict[Path, list[Key]] = {}
+        self._numbers: dict[Path, Key] = {}
         self._named: dict[Work, int] = {}
 
-    def keys(self, path: tuple[tuple[Any, int], ...], blocks: int) -> list[Key]:
+    def keys(self, path: Path, blocks: int) -> list[Key]:
         """Of the first `blocks` blocks: the origins of all tokens up to their ends."""
-        found = []
-        for block in range(1, blocks + 1):
-            starts = (0, *(end for _, end in path[:-1]))
+        found = self._keys.setdefault(path, [])
+        starts = (0, *(end for _, end in path[:-1]))
+        for block in range(len(found) + 1, blocks + 1):
             origins = [
                 (name, min(end, block * self._size))
                 for (name, end), start in zip(path, starts, strict=True)
                 if start < min(end, block * self._size)
             ]
-            found.append(tuple(origins))
-        return found
+            found.append(self._numbers.setdefault(tuple(origins), len(self._numbers)))
+        return found[:blocks]
 
     def _of(self, work: Work, tokens: int) -> list[Key]:
         sequence = work.sequence
-        path: tuple[tuple[Any, int], ...] = sequence.prefix
+        path: Path = sequence.prefix
         if isinstance(sequence.shared_prompt, SharedPrompt):
             path = tuple((name, min(end, sequence.prompt_tokens)) for name, end in path)
             path += ((sequence.shared_prompt, sequence.prompt_tokens),)
