@@ -119,29 +119,27 @@ class Grant(NamedTuple):
     """What was taken of limits for a request, until it ends."""
 
     limiters: Sequence[Limiter]
-    reserved: Cost
-    parts: Sequence[tuple[Limit, Any]]
-    """Each with what its charge remembers."""
+    parts: Sequence[tuple[Limit, int, Any]]
+    """Each with what was reserved, and what its charge remembers."""
 
     def settle(self, now_ps: int, taken: Cost) -> None:
         """Once."""
-        for limit, remembered in self.parts:
-            amount = limit.amount
-            limit.charge.settle(limit.meter, now_ps, remembered, amount(self.reserved), amount(taken))
+        for limit, reserved, remembered in self.parts:
+            limit.charge.settle(limit.meter, now_ps, remembered, reserved, limit.amount(taken))
         for limiter in self.limiters:
             limiter.open -= 1
 
 
 def reserve(limiters: Sequence[Limiter], now_ps: int, cost: Cost) -> Grant | Refusal:
     """Take `cost` from all limits of all `limiters`, or nothing at all."""
-    limits = [limit for limiter in limiters for limit in limiter.limits]
-    refusing = [limit for limit in limits if limit.wait_ps(now_ps, cost) != 0]
-    if refusing:
-        return _refusal(refusing, now_ps, cost)
-    parts = [(limit, limit.charge.admit(limit.meter, now_ps, limit.amount(cost))) for limit in limits]
+    asked = [(limit, limit.amount(cost)) for limiter in limiters for limit in limiter.limits]
+    for limit, amount in asked:
+        if limit.meter.wait_ps(now_ps, limit.charge.needs(amount)) != 0:
+            return _refusal([limit for limit, _ in asked], now_ps, cost)
+    parts = [(limit, amount, limit.charge.admit(limit.meter, now_ps, amount)) for limit, amount in asked]
     for limiter in limiters:
         limiter.open += 1
-    return Grant(limiters, cost, parts)
+    return Grant(limiters, parts)
 
 
 def wait_ps(limiters: Sequence[Limiter], now_ps: int, cost: Cost) -> int | None:
@@ -167,11 +165,11 @@ def headroom(limiters: Sequence[Limiter], now_ps: int) -> Headroom | None:
     return found or None
 
 
-def _refusal(refusing: Sequence[Limit], now_ps: int, cost: Cost) -> Refusal:
-    """One that no waiting helps is the cause, else the first; the time to wait is the longest of all."""
-    waits_ps = [limit.wait_ps(now_ps, cost) for limit in refusing]
+def _refusal(limits: Sequence[Limit], now_ps: int, cost: Cost) -> Refusal:
+    """The cause is one that no waiting helps, else the first that refuses; the longest wait is told."""
+    waits_ps = [limit.wait_ps(now_ps, cost) for limit in limits]
     hopeless = None in waits_ps
-    limit = refusing[waits_ps.index(None) if hopeless else 0]
+    limit = limits[waits_ps.index(None) if hopeless else next(i for i, wait in enumerate(waits_ps) if wait)]
     return Refusal(
         limit.quantity,
         limit.meter.limit,

@@ -156,14 +156,30 @@ def test_a_place_that_a_node_refused_is_free_again() -> None:
 
 @pytest.mark.parametrize("engine", ["step", "fast"])
 def test_who_goes_next_meets_every_node_in_its_next_step(engine: str) -> None:
-    # Both nodes end a step at 35 ms. The one that waits could enter at once; it does when both have gone on.
-    b = make_bench(nodes=2, flow=alone(), engine=engine)
+    # In turns. Node 1 has the second request, whose prompt ends at 20 ms; a step ends there every 10 ms then.
+    # The third ends on node 0 at 70 ms, and the fourth goes to node 1, where a step ends at that instant too.
+    b = make_bench(nodes=2, routing="round_robin", flow=alone(), engine=engine)
     b.submit_at(0, b.request(), Diary())
-    b.submit_at(0, b.request(output=6), Diary())
-    b.submit_at(1, b.request(), Diary())
+    b.submit_at(0, b.request(prompt=10, output=20), Diary())
+    for at in (1, 2):
+        b.submit_at(at, b.request(), Diary())
     b.env.run()
-    assert b.rows()[2]["started_ps"] == TAKES_MS * MS
-    assert b.rows()[2]["node"] == 0
+    rows = b.rows()
+    assert (rows[2]["ended_ps"], rows[3]["admitted_ps"], rows[3]["node"]) == (70 * MS, 70 * MS, 1)
+    assert rows[3]["started_ps"] == 80 * MS
+
+
+def test_whoever_leaves_while_it_waits_for_a_node_behind_the_gateway_makes_room_too() -> None:
+    b = make_bench(seqs=1, routing="central_queue", flow=alone(max_concurrency=2))
+    b.submit_at(0, b.request(), Diary())
+    tickets = b.submit_at(1, b.request(), Diary())
+    b.submit_at(2, b.request(), Diary())
+    b.at(10, lambda: tickets[0].cancel())
+    b.env.run()
+    assert b.rows()[2]["admitted_ps"] == 10 * MS
+    flow = b.platform.gateway.admissions["m"].flow
+    assert flow is not None
+    assert (flow.inside, flow.waiting) == (0, 0)
 
 
 def test_a_queue_that_most_have_left_keeps_nothing_of_them() -> None:
@@ -178,3 +194,14 @@ def test_a_queue_that_most_have_left_keeps_nothing_of_them() -> None:
     assert (flow.waiting, len(flow._held)) == (1, 1)
     (band,) = flow._bands.values()
     assert len(band.flows[""]._heap) <= 3
+
+
+def test_a_gateway_where_nobody_has_to_wait_costs_no_event() -> None:
+    def events(flow: FlowSettings | None) -> int:
+        b = make_bench(flow=flow)
+        for at in range(20):
+            b.submit_at(20 * at, b.request(), Diary())
+        b.env.run()
+        return next(b.env._eid)
+
+    assert events(alone(max_concurrency=20)) == events(None)

@@ -1,11 +1,15 @@
 """What can be limited, for whom, in which windows and when it is charged: worked by hand."""
 
+from typing import Any
+
 import pytest
 
 from sim.platform.budget import Budgets
 from sim.platform.meter import Rate
 from sim.platform.rate_limit import Cost, Grant, Limit, Limiter, Refusal, headroom, reserve, wait_ps
+from sim.run.world import World
 from sim.scenario.limits import Limits
+from sim.scenario.schema import Scenario
 from tests.support.limiting import Let, Owner
 from traffic.request import Request
 
@@ -165,3 +169,66 @@ def test_the_headers_tell_of_the_limit_that_has_least_left() -> None:
     granted(ask(budgets, request()))
     assert headroom(budgets.limiters(request(), 0), 0) == {"requests": (3, 2, 20 * S)}
     assert headroom([], 0) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "used"),
+    [
+        ({"tokens_per_minute": 1000}, {"tokens": 52}),
+        ({"tokens_per_minute": 1000, "cached_tokens": "free"}, {"tokens": 32}),
+        (
+            {"tokens_per_minute": 1000, "uncached_tokens_per_minute": 999},
+            {"tokens": 52, "uncached_tokens": 32},
+        ),
+    ],
+)
+def test_what_the_prefix_cache_of_a_node_held_counts_as_the_limits_say(
+    limits: dict[str, Any], used: dict[str, int]
+) -> None:
+    """Two prompts of 25 tokens with an answer of 1: the second finds 20 of them, five blocks of 4."""
+    chip = {"kind": "hardwired_asic", "decode_step_ms": 1, "prefill_ms_per_token": 0.1, "kv_pool_tokens": 400}
+    model = {
+        "id": "m",
+        "llm": "llama3.1-8b",
+        "hardware": chip,
+        "context_tokens": 100,
+        "batching": {"block_size": 4, "enable_prefix_caching": True},
+        "limits": {**limits, "algorithm": "fixed_window"},
+    }
+    world = World(
+        Scenario.model_validate(
+            {
+                "name": "cached",
+                "models": {"m": model},
+                "network": {"places": {"here": {"kind": "custom", "rtt_ms": 0}}},
+                "traffic": {
+                    "s": {
+                        "place": "here",
+                        "model": "m",
+                        "arrivals": {"kind": "poisson", "rate_per_s": 1},
+                        "lengths": {
+                            "prompt": {"kind": "fixed", "tokens": 25},
+                            "output": {"kind": "fixed", "tokens": 1},
+                        },
+                    }
+                },
+                "run": {"horizon_s": 10, "replications": 1},
+            }
+        ),
+        1,
+        0,
+        engine="fast",
+        sources=False,
+    )
+    for number, at_s in enumerate((0, 1)):
+        world.run_to(at_s * S)
+        one = Request(
+            number, "m", 25, 1, None, at_s * S, "here", "key/k", "p", "k", "s", "t", prefix=(("common", 20),)
+        )
+        world.platform.submit(one)
+    world.run_to(5 * S)
+    budgets = world.platform.gateway.admissions["m"].budgets
+    assert budgets is not None
+    ((_, budget),) = budgets.named()
+    (limiter,) = budget.limiters.values()
+    assert {limit.quantity: limit.meter.used(5 * S) for limit in limiter.limits} == used
