@@ -40,7 +40,13 @@ class NodeWork:
 
     @classmethod
     def of(
-        cls, requests: Columns, model: str, nodes: int, window: Window, replications: Sequence[int]
+        cls,
+        requests: Columns,
+        visits: Columns,
+        model: str,
+        nodes: int,
+        window: Window,
+        replications: Sequence[int],
     ) -> "NodeWork":
         of_model = requests.labelled("model", model)
         ended = requests["ended_ps"]
@@ -55,7 +61,7 @@ class NodeWork:
         return cls(
             nodes,
             window.length_s,
-            busy_share(requests, of_model, nodes, window, replications),
+            busy_share(visits, visits.labelled("model", model), nodes, window, replications),
             total(),
             total(done["prompt_tokens"]),
             total(done["output_tokens"]),
@@ -68,6 +74,7 @@ class NodeWork:
 
 def costs_json(
     requests: Columns,
+    visits: Columns,
     nodes: Columns,
     models: Mapping[str, Mapping[str, Any]],
     window: Window,
@@ -78,7 +85,7 @@ def costs_json(
     for code, model in enumerate(nodes.names["model"]):
         count = len(np.unique(nodes["node"][nodes["model"] == code]))
         if count:
-            work = NodeWork.of(requests, model, count, window, replications)
+            work = NodeWork.of(requests, visits, model, count, window, replications)
             rows.append({"model": model, **cost_json(work, models.get(model, {}).get("costs", {}))})
     return rows
 

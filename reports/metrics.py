@@ -233,6 +233,15 @@ NODES = (
         "preemptions", "Preemptions", "per replication", "sum over nodes", "KV blocks taken and recomputed."
     ),
     Definition(
+        "stage",
+        "Stage",
+        "s",
+        "ended - began",
+        "Of a disaggregated model: `prefill` to the first token; `handover` until a decode node has room "
+        "and the line is free; `transfer` of the KV cache; `decode` from the first step there. Those that "
+        "ended in the window; utilisation is that of the nodes of the stage.",
+    ),
+    Definition(
         "busiest",
         "Busiest node",
         "times the mean",

@@ -9,6 +9,7 @@ from reports.record import (
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
 )
@@ -107,6 +108,7 @@ def render() -> str:
         _columns("nodes.parquet", NODE_COLUMNS),
         _columns("gaps.parquet", GAP_COLUMNS),
         _columns("prefixes.parquet", PREFIX_COLUMNS),
+        _columns("stages.parquet", STAGE_COLUMNS),
     ]
     return "\n".join(sections)
 

@@ -109,18 +109,23 @@ def pools(nodes: Columns) -> dict[str, int]:
 
 
 def nodes_json(
-    requests: Columns, nodes: Columns, window: Window, replications: Sequence[int]
+    requests: Columns, visits: Columns, nodes: Columns, window: Window, replications: Sequence[int]
 ) -> list[dict[str, Any]]:
     """A row per model; `n` counts replications."""
     return [
-        _model_json(model, requests, nodes.take(nodes.labelled("model", model)), window, replications)
+        _model_json(model, requests, visits, nodes.take(nodes.labelled("model", model)), window, replications)
         for code, model in enumerate(nodes.names["model"])
         if code in nodes["model"]
     ]
 
 
 def _model_json(
-    model: str, requests: Columns, nodes: Columns, window: Window, replications: Sequence[int]
+    model: str,
+    requests: Columns,
+    visits: Columns,
+    nodes: Columns,
+    window: Window,
+    replications: Sequence[int],
 ) -> dict[str, Any]:
     def total(column: str) -> Floats:
         row = np.searchsorted(replications, nodes["replication"])
@@ -133,7 +138,9 @@ def _model_json(
     return {
         "model": model,
         "nodes": count,
-        "utilisation": _over(busy_share(requests, mine, count, window, replications)).as_json(),
+        "utilisation": _over(
+            busy_share(visits, visits.labelled("model", model), count, window, replications)
+        ).as_json(),
         "batch": _batch(sequence_ps, busy).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
         "busiest": _busiest(requests.take(mine & window.offered(requests)), count, replications).as_json(),

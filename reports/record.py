@@ -113,6 +113,20 @@ PREFIX_COLUMNS = (
     Column("ceiling_tokens", "int", "those that a cache without end would have found"),
 )
 
+STAGES = ("prefill", "handover", "transfer", "decode")
+STAGE_COLUMNS = (
+    Column("number", "int", "of the request"),
+    Column("model", "label", "the model's short name"),
+    Column(
+        "stage",
+        "label",
+        "prefill, handover (it has its first token and waits for a decode node), transfer, or decode",
+    ),
+    Column("node", "int", "where it was, of a transfer where it went"),
+    Column("began_ps", "stamp", "prefill and decode: the first step that held a part of it"),
+    Column("ended_ps", "stamp", "the stage was over, or the request left"),
+)
+
 GAP_COLUMNS = (
     Column("model", "label", "the model's short name"),
     Column("from_ps", "stamp", "a duration: gaps of the bin are at least this long"),

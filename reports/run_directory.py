@@ -1,7 +1,8 @@
 """What a run leaves on disk: written whole or not at all, and the same bytes for the same run.
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
-apps), prefixes.parquet (with prefix caches), uncertainty.parquet (with draws of uncertain values),
+apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
+uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
 """
@@ -23,6 +24,7 @@ from reports.record import (
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
 )
@@ -40,6 +42,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "user_requests": USER_REQUEST_COLUMNS,
     "gaps": GAP_COLUMNS,
     "prefixes": PREFIX_COLUMNS,
+    "stages": STAGE_COLUMNS,
 }
 
 
@@ -120,6 +123,7 @@ def read(path: Path) -> Run:
         user_requests=_read_optional(path, "user_requests"),
         gaps=_read_optional(path, "gaps"),
         prefixes=_read_optional(path, "prefixes"),
+        stages=_read_optional(path, "stages"),
     )
     summary = path / "summary.json"
     return Run(

@@ -16,6 +16,7 @@ from reports.objectives import stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
+from reports.stages import stages_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
 from reports.tenants import tenants_json
@@ -40,18 +41,21 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
         groups[name] = records.groups
         variants[name] = {
             "verdict": verdict(
-                requests, pools(records.nodes), _arrivals(facts, name), window, replications
+                requests, records.visits, pools(records.nodes), _arrivals(facts, name), window, replications
             ).as_json(),
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
             "little": little_json(requests, window, len(replications)),
-            "nodes": nodes_json(requests, records.nodes, window, replications),
-            "costs": costs_json(requests, records.nodes, models.get(name, {}), window, replications),
+            "nodes": nodes_json(requests, records.visits, records.nodes, window, replications),
+            "costs": costs_json(
+                requests, records.visits, records.nodes, models.get(name, {}), window, replications
+            ),
             "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
             "prefixes": [] if records.prefixes is None else prefixes_json(records.prefixes),
             "priorities": priorities_json(requests, window, replications),
             "tenants": tenants_json(groups[name], replications),
-            "series": series_json(requests, records.nodes, window.end_ps, replications),
+            "series": series_json(requests, records.visits, records.nodes, window.end_ps, replications),
+            "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             "groups": [group_json(group) for group in groups[name]],
         }
     baseline = facts["variants"][0]["name"]

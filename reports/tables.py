@@ -17,6 +17,7 @@ from reports.record import (
     OUTCOMES,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
 )
@@ -43,6 +44,8 @@ class RunTables:
     """None when nobody counted them."""
     prefixes: pa.Table | None = None
     """None when no model caches prefixes."""
+    stages: pa.Table | None = None
+    """None when the nodes of no model divide the work."""
 
 
 def request_table(
@@ -79,18 +82,26 @@ def prefix_table(
     return _table(PREFIX_COLUMNS, variant, replication, columns, labels)
 
 
+def stage_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(STAGE_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
     users = [part.user_requests for part in parts if part.user_requests is not None]
     gaps = [part.gaps for part in parts if part.gaps is not None]
     prefixes = [part.prefixes for part in parts if part.prefixes is not None]
+    stages = [part.stages for part in parts if part.stages is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
         user_requests=_stack(users) if users else None,
         gaps=_stack(gaps) if gaps else None,
         prefixes=_stack(prefixes) if prefixes else None,
+        stages=_stack(stages) if stages else None,
     )
 
 

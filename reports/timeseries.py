@@ -23,7 +23,7 @@ def edges_json(horizon_ps: int) -> list[float]:
 
 
 def series_json(
-    requests: Columns, nodes: Columns, horizon_ps: int, replications: Sequence[int]
+    requests: Columns, visits: Columns, nodes: Columns, horizon_ps: int, replications: Sequence[int]
 ) -> dict[str, Any]:
     """Per bin the mean over the replications and, of several, the least and the most."""
     grid, replication = Grid.of(horizon_ps, replications), requests["replication"]
@@ -40,7 +40,7 @@ def series_json(
     for code, model in enumerate(nodes.names["model"]):
         pool = len(np.unique(nodes["node"][nodes["model"] == code]))
         if pool:
-            models[model] = _model_series(requests, requests.labelled("model", model), grid, pool)
+            models[model] = _model_series(requests, visits, model, grid, pool)
     return {
         "all": {name: _over_replications(values) for name, values in everyone.items()},
         "models": {
@@ -50,14 +50,16 @@ def series_json(
     }
 
 
-def _model_series(requests: Columns, of_model: Mask, grid: Grid, nodes: int) -> dict[str, Floats]:
-    horizon_ps = int(grid.edges_ps[-1])
+def _model_series(
+    requests: Columns, visits: Columns, model: str, grid: Grid, nodes: int
+) -> dict[str, Floats]:
+    horizon_ps, of_model = int(grid.edges_ps[-1]), requests.labelled("model", model)
     served = of_model & (requests["node"] >= 0)
     replication = requests["replication"][served]
     started, first = requests["started_ps"][served], requests["first_ps"][served]
     left = left_node(requests)[served]
     ready = requests["admitted_ps"][served] + requests["overhead_ps"][served].clip(0)
-    spans, of_span = busy_spans(requests, of_model, horizon_ps)
+    spans, of_span = busy_spans(visits, visits.labelled("model", model), horizon_ps)
     busy = Level(grid)
     busy.hold(spans, of_span, np.full(len(of_span), 1 / nodes))
     waited_until = np.where(started < 0, left, started)

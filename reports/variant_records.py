@@ -9,6 +9,7 @@ import numpy as np
 from reports.columns import Columns, by_variant
 from reports.group import Group
 from reports.metrics import Window
+from reports.stages import visits_of
 from reports.tables import RunTables
 
 
@@ -23,6 +24,10 @@ class VariantRecords:
     """None when nobody counted them."""
     prefixes: Columns | None
     """None when no model caches prefixes."""
+    stages: Columns | None
+    """None where the nodes of no model divide the work."""
+    visits: Columns
+    """When nodes worked on requests: see `reports.stages`."""
 
 
 def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window) -> dict[str, VariantRecords]:
@@ -32,14 +37,23 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_users = by_variant(tables.user_requests, names) if tables.user_requests is not None else {}
     all_gaps = by_variant(tables.gaps, names) if tables.gaps is not None else {}
     all_prefixes = by_variant(tables.prefixes, names) if tables.prefixes is not None else {}
+    all_stages = by_variant(tables.stages, names) if tables.stages is not None else {}
     found = {}
     for name in names:
         requests, nodes = all_requests[name], all_nodes[name]
         replications = _replications(requests, nodes)
         if replications:
             groups = _groups(requests, all_users.get(name), facts, name, window, replications)
+            stages = all_stages.get(name)
             found[name] = VariantRecords(
-                requests, nodes, replications, groups, all_gaps.get(name), all_prefixes.get(name)
+                requests,
+                nodes,
+                replications,
+                groups,
+                all_gaps.get(name),
+                all_prefixes.get(name),
+                stages,
+                visits_of(requests, stages),
             )
     return found
 

@@ -99,6 +99,7 @@ class Verdict:
 
 def verdict(
     requests: Columns,
+    visits: Columns,
     pools: Mapping[str, int],
     arrivals: Mapping[str, str],
     window: Window,
@@ -113,7 +114,8 @@ def verdict(
     asked = [model for model in pools if offered.labelled("model", model).any()]
     steady = all(arrivals.get(name) in STEADY for name in _sources(requests))
     opinions = {
-        model: _of_model(requests, model, pools[model], arrivals, window, replications) for model in asked
+        model: _of_model(requests, visits, model, pools[model], arrivals, window, replications)
+        for model in asked
     }
     gateway = _of_gateway(requests, window, replications, steady=steady)
     if gateway is not None:
@@ -165,6 +167,7 @@ def _of_gateway(
 
 def _of_model(
     requests: Columns,
+    visits: Columns,
     model: str,
     nodes: int,
     arrivals: Mapping[str, str],
@@ -183,7 +186,7 @@ def _of_model(
         signs.append(_Slowing(mine, judged, replications))
     found = max(signs, key=lambda sign: STATES.index(sign.state))
     half = Window(judged.start_ps + (judged.end_ps - judged.start_ps) // 2, judged.end_ps)
-    busy = busy_share(requests, requests.labelled("model", model), nodes, half, replications).mean()
+    busy = busy_share(visits, visits.labelled("model", model), nodes, half, replications).mean()
     sentences = [
         f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
         *found.sentences(),

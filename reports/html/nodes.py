@@ -7,8 +7,9 @@ from reports.html.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
-from reports.words import PERCENT, PLAIN, count, duration, number, share
+from reports.words import PERCENT, PLAIN, Scale, count, duration, number, share
 
+MILLISECONDS = Scale("ms", 1e3)
 COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN, "busiest": PLAIN}
 
 
@@ -27,7 +28,24 @@ def nodes(summary: Summary, definitions: Definitions) -> Html:
     columns.append(term("busiest", "Busiest node, times the mean", definitions))
     caption = "Nodes: utilisation, requests in a step, preemptions per replication, how even routing was"
     whole = table(caption, columns, [body(lines)], after=notes.html())
-    return join(whole, _readings(summary), _little(summary, definitions))
+    return join(whole, _stages(summary, definitions), _readings(summary), _little(summary, definitions))
+
+
+def _stages(summary: Summary, definitions: Definitions) -> Html | None:
+    """Where nodes divide the work: how long requests were at each stage."""
+    notes, titles, lines = Footnotes("stages"), variant_titles(summary), []
+    for name, variant in summary["variants"].items():
+        for stage in variant.get("stages", []):
+            label = " · ".join([titles.get(name, name)] * (len(titles) > 1) + [stage["model"]])
+            mean = notes.cell(read_estimate(stage["mean_s"]), MILLISECONDS)
+            busy = notes.cell(read_estimate(stage.get("utilisation")), PERCENT)
+            lines.append(row(label, stage["stage"], number_cell(count(stage["n"])), mean, busy))
+    if not lines:
+        return None
+    columns: list[Node] = ["", term("stage", "Stage", definitions), "Requests", "Mean time (ms)"]
+    columns.append(term("utilisation", "Utilisation", definitions))
+    caption = "Stages of requests whose prefill and decode are on nodes of their own"
+    return table(caption, columns, [body(lines)], after=notes.html())
 
 
 def _hardware(summary: Summary, variant: str, model: str) -> str:

@@ -51,6 +51,8 @@ class NetworkFacts:
     hops: Mapping[str, HopFacts]
     dns_lookup: Values
     transport: Values
+    kv_transfer: Values
+    """From a node to another one, beside it."""
     region_prediction: Values
 
     def with_stated(self, stated: Mapping[str, float]) -> "NetworkFacts":
@@ -74,12 +76,18 @@ class NetworkFacts:
             hops=hops,
             dns_lookup=_restated(self.dns_lookup, stated),
             transport=_restated(self.transport, stated),
+            kv_transfer=_restated(self.kv_transfer, stated),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all values that a scenario may state."""
-        groups = [*(hop.values for hop in self.hops.values()), self.dns_lookup, self.transport]
+        groups = [
+            *(hop.values for hop in self.hops.values()),
+            self.dns_lookup,
+            self.transport,
+            self.kv_transfer,
+        ]
         return tuple(value.name for values in groups for value in values.values())
 
 
@@ -93,6 +101,7 @@ def network_facts() -> NetworkFacts:
         },
         dns_lookup=_values("dns_lookup", raw["dns_lookup"]),
         transport=_values("transport", raw["transport"]),
+        kv_transfer=_values("kv_transfer", raw["kv_transfer"]),
         region_prediction=_values("region_prediction", raw["region_prediction"]),
     )
 

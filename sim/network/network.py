@@ -1,6 +1,6 @@
 """A scenario's network: its places, and the paths and links between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -8,13 +8,14 @@ from numpy.random import Generator
 
 from hwmodels.value import Value
 from sim.network.catalogue import network_facts
-from sim.network.connections import Link
+from sim.network.connections import Link, ps_per_byte
 from sim.network.hops import evidence_of
 from sim.network.keep_alive import Connections, KeepAlive, Tls
 from sim.network.path import Path
 from sim.network.places import GATEWAY, Place, PlaceSpec, path_between
 from sim.network.transport import transport_of
 from sim.network.variates import MESSAGE_BLOCK
+from sim.time.units import PS_PER_MS
 
 Leg = tuple[str, str | None]
 """Names of two places, None for the gateway."""
@@ -81,6 +82,19 @@ class Network:
     ) -> Link:
         """The connections of a caller at `a` to a server at `b`; None is the gateway."""
         return Link(self.path(a, b), rng, self.keep_alive(self._end(a), connections, users), self.wire, block)
+
+    def kv_transfer(self, bytes_per_token: int) -> Callable[[int], int]:
+        """How long the KV cache of so many tokens takes from node to node, in ps, with the line to itself."""
+        values = self._facts.kv_transfer
+        latency_ps = round(values["latency_ms"].value * PS_PER_MS)
+        ps_per_token = bytes_per_token * ps_per_byte(values["mbit_per_s"].value)
+        return lambda tokens: latency_ps + round(tokens * ps_per_token)
+
+    def transfer_assumptions(self) -> list[dict[str, Any]]:
+        """As `assumptions`, of what transfers between nodes rest on."""
+        return [
+            _row(value, {}) for value in self._facts.kv_transfer.values() if value.confidence == "assumed"
+        ]
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:
         """Every assumed value that results over these legs rest on, each once, by a readable name."""

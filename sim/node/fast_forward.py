@@ -73,9 +73,11 @@ class FastForward:
         "_finishes",
         "_first_chunk",
         "_first_ps",
+        "_freed",
         "_gaps",
         "_held",
         "_keep_schedule",
+        "_kept",
         "_kv_tokens",
         "_law",
         "_leaving",
@@ -138,6 +140,8 @@ class FastForward:
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
         self._batches = batches
+        self._kept: dict[Sequence, ForwardedWork] = {}  # handed over, with their blocks
+        self._freed: list[ForwardedWork] = []  # whose blocks come back at the next boundary
         self._held: list[ForwardedWork] = []  # complete, and to leave with the last of their batch
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
@@ -198,6 +202,8 @@ class FastForward:
         assert tokens <= self._pool.blocks * self._block_size, sequence
         sequence.generated = generated
         sequence.scratch = work = ForwardedWork(sequence, (now_ps, after_boundary, sequence.number), computed)
+        if generated == 1:
+            work.lost_ps = sequence.first_ps
         self._arrived.append(work)
         if self._open:
             # Those who came before in this stretch are not pushed yet. Had one of them been able to pass the
@@ -219,6 +225,14 @@ class FastForward:
             self._next_ps = now_ps
         return self._next_ps
 
+    def release(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
+        self._freed.append(self._kept.pop(sequence))
+        if self._stretch:
+            self._cut(now_ps, after_boundary)
+        else:
+            self._next_ps = now_ps
+        return self._next_ps
+
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
         self._law = _affine(law)  # the stretch in progress has its durations already
         self._cut(now_ps, after_boundary)
@@ -232,6 +246,8 @@ class FastForward:
             self._end_stretch(now_ps, firsts, ended)
         if self._arrived:
             self._take_in()
+        if self._freed:
+            self._free()
         if self._leaving:
             self._take_out(now_ps, ended)
         if self._batches is not None:
@@ -400,7 +416,9 @@ class FastForward:
             if sequence.generated == 1:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
-            if sequence.generated < sequence.output_tokens:
+            if sequence.hands_over:
+                self._keep(work, now_ps, ended)
+            elif sequence.generated < sequence.output_tokens:
                 self._start_decoding(work)
             else:
                 self._release(work)
@@ -409,6 +427,20 @@ class FastForward:
                 else:
                     self._complete(work, now_ps, ended, self._batches)
         self._prefilling = []
+
+    def _keep(self, work: ForwardedWork, now_ps: int, ended: list[Sequence]) -> None:
+        sequence = work.sequence
+        del self._running[work]
+        self._kept[sequence] = work
+        work.gone = True
+        sequence.last_ps = now_ps
+        ended.append(sequence)
+
+    def _free(self) -> None:
+        for work in self._freed:
+            self._pool.give_back(work, work.cached)
+            del work.sequence  # as of those who leave
+        self._freed.clear()
 
     def _complete(
         self, work: ForwardedWork, now_ps: int, ended: list[Sequence], batches: WholeBatches
@@ -464,6 +496,8 @@ class FastForward:
         self._demand = [0] * self._block_size
         self._decodes = self._kv_tokens = 0
         self._supplied = 1
+        self._kept.clear()
+        self._freed.clear()
         self._pool.reset()
 
     def _break_off(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
@@ -503,8 +537,13 @@ class FastForward:
             _leave(work, now_ps, ended)
         self._leaving.clear()
 
+    def _wait_for_blocks(self) -> None:
+        """Of those who have handed over: they leave no room for the first who waits, and nobody runs."""
+        assert self._kept, "the first running sequence, or else the first waiting one, always finds room"
+        self._fall_idle()
+
     def _fall_idle(self) -> None:
-        assert self._pool.free == self._pool.blocks, (self._pool.free, self._pool.blocks)
+        assert self._kept or self._pool.free == self._pool.blocks, (self._pool.free, self._pool.blocks)
         self._next_ps = None
         self._open = False
 
@@ -547,8 +586,11 @@ class FastForward:
         self._started_ps = now_ps
         if chunks:
             self._plan_prefill(chunks)
-        else:
+        elif self._decodes:
             self._plan_decode(preempted)
+        else:
+            self._wait_for_blocks()
+            return
         if self._preempts:
             self._stay_open(once=preempted or limit is not None)
         assert self._first_ps >= 1, (self._first_ps, chunks, self._decodes, self._kv_tokens)

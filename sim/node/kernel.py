@@ -49,6 +49,7 @@ class Sequence:
         "cached_tokens",
         "first_ps",
         "generated",
+        "hands_over",
         "key",
         "last_ps",
         "number",
@@ -97,6 +98,8 @@ class Sequence:
             0  # up to date whenever a Boundary hands the sequence out; `tokens_by` knows in between
         )
         self.preemptions = 0
+        self.hands_over = False
+        """It ends with its first token, and its KV blocks stay until `NodeKernel.release`."""
         self.scratch: object = None  # the kernel's own
 
     def __repr__(self) -> str:
@@ -161,6 +164,10 @@ class NodeKernel(Protocol):
 
         It comes back in that boundary's `ended`. Unknown or already ended sequences are the caller's bug.
         """
+        ...
+
+    def release(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
+        """The KV blocks of what `sequence` handed over come free at the first boundary at or after now."""
         ...
 
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:

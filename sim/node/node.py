@@ -59,6 +59,7 @@ class Node(Generic[J]):
         "_waiting",
         "due_ps",
         "env",
+        "hands_over",
         "index",
         "kernel",
         "outstanding",
@@ -78,8 +79,14 @@ class Node(Generic[J]):
         queue: WaitingQueue[J] | None = None,
         order: int | None = None,
         limits: QueueLimits | None = None,
+        *,
+        hands_over: bool = False,
     ) -> None:
-        """`queue` is only for `slots`. `order` is one of `env.boundary_orders`, by default the next."""
+        """`queue` is only for `slots`. `order` is one of `env.boundary_orders`, by default the next.
+
+        A node that `hands_over` makes first tokens alone, and keeps the KV blocks of each request until
+        `release`. A node takes over what comes with its sequences, without overhead or a place.
+        """
         self.env = env
         self.index = index
         self.kernel = kernel
@@ -92,6 +99,7 @@ class Node(Generic[J]):
             self._waiting = queue or FirstComeFirstServed()
         self._order = env.boundary_orders(1) if order is None else order
         self._limits = limits
+        self.hands_over = hands_over
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
         """When the step in progress ends, None while the node is idle."""
@@ -106,12 +114,21 @@ class Node(Generic[J]):
                 return False
             self._limits.entered(ticket.request)
         self.outstanding += 1
-        if self._slots is None:
+        if ticket.sequences:
+            self._take_over(ticket)
+        elif self._slots is None:
             self._prepare(ticket)
         else:
             self._waiting.push(ticket)
             self._let_in(self._slots)
         return True
+
+    def release(self, ticket: J) -> None:
+        """The KV blocks of what `ticket` has handed over come free at the next boundary."""
+        now, after_boundary = self.env.now, self._after_boundary()
+        for sequence in ticket.sequences:
+            if sequence.generated:
+                self._arm(self.kernel.release(now, sequence, after_boundary=after_boundary))
 
     def cancel(self, ticket: J) -> None:
         """Its sequences leave at the next boundary; before the kernel it only has to be forgotten."""
@@ -174,9 +191,22 @@ class Node(Generic[J]):
                 request.key,
                 request.prefix,
             )
+            sequence.hands_over = self.hands_over
             ticket.sequences.append(sequence)
             self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))
         ticket.unfinished = request.samples
+
+    def _take_over(self, ticket: J) -> None:
+        """Its prompt is in the cache of this node, and its first tokens exist."""
+        now, after_boundary = self.env.now, self._after_boundary()
+        for sequence in ticket.sequences:
+            sequence.started_ps = sequence.last_ps = -1
+            sequence.hands_over = False
+            due_ps = self.kernel.add(
+                now, sequence, sequence.prompt_tokens, sequence.generated, after_boundary=after_boundary
+            )
+            self._arm(due_ps)
+        ticket.unfinished = len(ticket.sequences)
 
     def _arm(self, due_ps: int | None) -> None:
         if due_ps != self.due_ps:

@@ -83,6 +83,8 @@ class StepEngine:
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
+        self._kept: dict[Sequence, SteppedWork] = {}  # handed over, with their blocks
+        self._freed: list[SteppedWork] = []  # whose blocks come back at the next boundary
         self._arrived: list[SteppedWork] = []  # since the last boundary
         self._waiting = 0  # sequences in the queue
         self._running: list[SteppedWork] = []  # in admission order
@@ -119,6 +121,8 @@ class StepEngine:
         ), sequence
         sequence.generated = generated
         sequence.scratch = work = SteppedWork(sequence, (now_ps, after_boundary, sequence.number), computed)
+        if generated == 1:
+            work.latest_ps = sequence.first_ps
         self._arrived.append(work)
         return self._soon(now_ps)
 
@@ -127,6 +131,11 @@ class StepEngine:
         work = _work_of(sequence)
         assert not work.gone, sequence
         self._leaving.append(work)
+        return self._soon(now_ps)
+
+    def release(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
+        assert not (after_boundary and self._shares and now_ps == self._next_ps), now_ps
+        self._freed.append(self._kept.pop(sequence))
         return self._soon(now_ps)
 
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
@@ -138,6 +147,9 @@ class StepEngine:
         assert now_ps == self._next_ps, (now_ps, self._next_ps)
         firsts, ended = self._end_step(now_ps)
         self._take_in()
+        for work in self._freed:
+            self._pool.give_back(work, work.cached)
+        self._freed.clear()
         for work in self._leaving:
             if not work.gone:  # a last token beats a removal
                 self._take_out(work, now_ps, ended)
@@ -154,6 +166,8 @@ class StepEngine:
             _leave(work, now_ps, ended)
         self._running.clear()
         self._held.clear()
+        self._kept.clear()
+        self._freed.clear()
         if self._batches is not None:
             self._batches.places = 0
         self._pool.reset()  # of the lost step, too, whose blocks are taken and whose tokens nobody has
@@ -239,7 +253,11 @@ class StepEngine:
             if sequence.generated == 1:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
-            if sequence.generated == sequence.output_tokens:
+            if sequence.hands_over:
+                self._running.remove(work)
+                self._kept[sequence] = work
+                _leave(work, now_ps, ended)
+            elif sequence.generated == sequence.output_tokens:
                 if self._batches is not None and self._batches.together:
                     self._hold(work)
                 else:
@@ -286,15 +304,17 @@ class StepEngine:
             self._queue.drop(work)
             self._waiting -= 1
 
-    def _start_step(self, now_ps: int) -> int:
+    def _start_step(self, now_ps: int) -> int | None:
         left, preempted, limit = self._serve_running()
         if not preempted:
             self._admit(now_ps, left, limit)
         return self._begin(now_ps)
 
-    def _begin(self, now_ps: int) -> int:
-        """When the step ends that `_shares` says."""
-        assert self._shares, "the first running sequence, or else the first waiting one, always finds room"
+    def _begin(self, now_ps: int) -> int | None:
+        """When the step ends that `_shares` says; None where blocks of those handed over leave no room."""
+        if not self._shares:
+            assert self._kept, "the first running sequence, or else the first waiting one, always finds room"
+            return None
         chunks = [(new, work.cached) for work, new in self._shares if not work.decoding]
         cached = [work.cached for work, _ in self._shares if work.decoding]
         duration_ps = self._law.step_ps(chunks, len(cached), sum(cached))

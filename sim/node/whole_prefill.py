@@ -19,7 +19,7 @@ NOT_STALLED = -1
 class WholePrefillStepEngine(StepEngine):
     """A step prefills, or it decodes."""
 
-    def _start_step(self, now_ps: int) -> int:
+    def _start_step(self, now_ps: int) -> int | None:
         limit = self._push_out()
         self._admit(now_ps, self._limits.max_num_batched_tokens, limit)
         if not self._shares:
@@ -147,6 +147,9 @@ class WholePrefillFastForward(FastForward):
             self._open = False
         else:
             preempted = self._make_room(now_ps)
+            if not self._decodes:
+                self._wait_for_blocks()
+                return
             self._pool.take(self._demand[self._clock % self._block_size])
             self._plan_decode(preempted)
         if self._preempts:

@@ -6,7 +6,7 @@ from heapq import heapreplace
 
 from sim.platform.budget import Budgets
 from sim.platform.flow_control import FlowControl
-from sim.platform.pool import Pool
+from sim.platform.pool import ModelPool
 from sim.platform.rate_limit import NOTHING, Headroom, Refusal, headroom, reserve
 from sim.platform.ticket import IGNORE, Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -38,7 +38,7 @@ class Gateway:
     def __init__(
         self,
         env: Timeline,
-        pools: dict[str, Pool],
+        pools: dict[str, ModelPool],
         reject: Callable[[Ticket, Refusal], None],
         overhead_ps: int = 0,
         concurrency: int | None = None,

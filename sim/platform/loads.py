@@ -55,7 +55,8 @@ class KvTokens:
 
     def entered(self, ticket: Ticket) -> None:
         index = index_of(ticket)
-        self._settled[index] = self._settled.get(index, 0) + ticket.request.prompt_tokens
+        elsewhere = sum(sequence.generated for sequence in ticket.sequences)
+        self._settled[index] = self._settled.get(index, 0) + ticket.request.prompt_tokens + elsewhere
 
     def left(self, ticket: Ticket) -> None:
         index, made = index_of(ticket), sum(sequence.generated for sequence in ticket.sequences)
@@ -157,8 +158,10 @@ class Places:
     def roomy(self, samples: int) -> int | None:
         """The node with the most free places, the first of equals, if it has room for all `samples`."""
         index = self._least.least()
-        room = self._most - self._taken.get(index, 0)
-        return index if min(samples, self._most) <= room else None
+        return index if self.has_room(index, samples) else None
+
+    def has_room(self, index: int, samples: int) -> bool:
+        return min(samples, self._most) <= self._most - self._taken.get(index, 0)
 
     def entered(self, ticket: Ticket) -> None:
         index = index_of(ticket)

@@ -129,11 +129,11 @@ class Members:
         """As `watch`, of a load that may be known late."""
         return self.watch(signal if self._as_seen is None else self._as_seen(signal))
 
-    def open(self, count: int, make: MakeNode) -> None:
-        """The first members, with the indexes below `count`; `make` is asked for each when it is chosen."""
+    def open(self, count: int, make: MakeNode, first: int = 0) -> None:
+        """The first members, with `count` indexes from `first` on; `make` makes each when it is chosen."""
         assert not self.ever
-        self._make, self._opened, self.ever = make, count, count
-        self.indexes = list(range(count))
+        self._make, self._opened, self.ever = make, first + count, count
+        self.indexes = list(range(first, first + count))
         for load in self.loads:
             for index in self.indexes:
                 load.join(index)

@@ -7,7 +7,7 @@ from sim.node.kernel import Sequence
 from sim.node.queue_limits import QueueFull
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
-from sim.platform.pool import Pool
+from sim.platform.pool import ModelPool
 from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
@@ -33,7 +33,7 @@ class Platform:
     ) -> None:
         """`blocks` is where the records go; by default into memory."""
         self.env = env
-        self.pools: dict[str, Pool] = {}
+        self.pools: dict[str, ModelPool] = {}
         self.gateway = Gateway(env, self.pools, self._reject, overhead_ps, concurrency)
         self.records = Recorder(REQUEST_COLUMNS, blocks)
         self.inside: dict[int, Ticket] = {}

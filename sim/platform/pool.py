@@ -1,5 +1,7 @@
 """The nodes of one model, which may come and go while they serve."""
 
+from typing import Protocol
+
 from numpy.random import Generator
 
 from sim.node.node import Node
@@ -7,6 +9,24 @@ from sim.node.waiting_queue import FirstComeFirstServed, WaitingQueue
 from sim.platform.members import MakeNode, Members
 from sim.platform.routing import Routing
 from sim.platform.ticket import Ticket
+
+
+class ModelPool(Protocol):
+    """The nodes of one model, as the platform sees them."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def nodes(self) -> list[Node[Ticket]]: ...
+
+    def node(self, index: int) -> Node[Ticket]: ...
+
+    def serve(self, ticket: Ticket) -> None: ...
+
+    def left(self, ticket: Ticket) -> None: ...
+
+    def abandoned(self, ticket: Ticket) -> None: ...
 
 
 class Pool:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sim.network import Departure, Link
-from sim.node.kernel import Sequence
-from sim.node.node import Node
+from sim.node.kernel import NodeKernel, Sequence
 from sim.node.waiting_queue import Arrival
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
@@ -46,6 +45,25 @@ class Sink(Protocol):
     def ended(self, at_ps: int, reason: str) -> None:
         """`stop`, `length`, `cancelled`, `timeout`, `node_lost` or `path_lost`."""
         ...
+
+
+class Whereabouts(Protocol):
+    """Where a request is: at a node, or between two of them."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def kernel(self) -> NodeKernel:
+        """That made its latest token."""
+        ...
+
+    @property
+    def due_ps(self) -> int | None:
+        """When it could leave at the earliest, None for not soon."""
+        ...
+
+    def cancel(self, ticket: "Ticket", /) -> None: ...
 
 
 class Ignore:
@@ -103,7 +121,7 @@ class Ticket:
         self.deadline: Alarm | None = None
         self.admitted_ps = -1
         self.grant: Grant | None = None
-        self.node: Node[Ticket] | None = None
+        self.node: Whereabouts | None = None
         self.overhead_ps = -1
         self.sequences: list[Sequence] = []
         self.unfinished = 0  # sequences still inside the kernel
@@ -126,7 +144,7 @@ class Ticket:
 
     @property
     def gone(self) -> bool:
-        return bool(self.outcome)
+        return bool(self.outcome or self.leaving)
 
     def cancel(self) -> None:
         """The caller is gone: slot and KV blocks are free from the node's next boundary on.

@@ -68,7 +68,9 @@ def live_tables(world: World) -> RunTables:
     while world.env.next_ps is not None:
         world.env.step()
     tables = world.tables(VARIANT)
-    return RunTables(_told_apart(tables.requests), tables.nodes, None, tables.gaps, tables.prefixes)
+    return RunTables(
+        _told_apart(tables.requests), tables.nodes, None, tables.gaps, tables.prefixes, tables.stages
+    )
 
 
 def measured_plan(scenario: Scenario, first_ps: int, last_ps: int) -> Plan:
@@ -137,7 +139,7 @@ def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], st
 
 def first_difference(recorded: RunTables, again: RunTables) -> str | None:
     """A sentence on the first cell that is not the same, None where all are."""
-    for name in ("requests", "nodes", "gaps"):
+    for name in ("requests", "nodes", "gaps", "stages"):
         one, other = getattr(recorded, name), getattr(again, name)
         found = None if one is None or other is None else _table_difference(one, other)
         if found is not None:

@@ -36,6 +36,7 @@ def _models(scenario: Scenario) -> dict[str, Json]:
             "id": model.id,
             "hardware": model.hardware.preset,
             "nodes": model.nodes,
+            "prefill_nodes": None if model.disaggregated is None else model.disaggregated.prefill_nodes,
             "context_tokens": model.context_tokens,
             "costs": {
                 value.name: {"value": value.value, "confidence": value.confidence, "source": value.source}

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from typing import Any
 
+import pyarrow as pa
+
+from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
 from reports.tables import (
@@ -11,6 +15,7 @@ from reports.tables import (
     node_table,
     prefix_table,
     request_table,
+    stage_table,
     user_request_table,
 )
 from sim.callers.apps import App, User, Visits
@@ -28,6 +33,7 @@ from sim.node.prefix_pool import kv_pool
 from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.node.whole_batches import ADMISSIONS
+from sim.platform.disaggregated import DisaggregatedPool
 from sim.platform.flow_control import FlowControl
 from sim.platform.gateway import Admission
 from sim.platform.loads import Late
@@ -38,7 +44,7 @@ from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import IGNORE, Sink, Ticket
 from sim.scenario.flow_control import FlowControlSection
-from sim.scenario.schema import Batching, LoadSignals, Model, Scenario, Source
+from sim.scenario.schema import Batching, Disaggregated, LoadSignals, Model, Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
@@ -104,6 +110,7 @@ class World:
 
     def tables(self, variant: str) -> RunTables:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
+        stages = self._stages(variant)
         self.platform.record_unfinished()
         self.visits.record_unfinished()
         requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
@@ -125,7 +132,24 @@ class World:
             else prefix_table(
                 variant, self._replication, prefixes.arrays("prefix"), prefixes.labels.vocabulary()
             ),
+            stages=stages,
         )
+
+    def _stages(self, variant: str) -> pa.Table | None:
+        """Where requests were, of the models whose nodes divide the work. None: there are none."""
+        pools = {n: p for n, p in self.platform.pools.items() if isinstance(p, DisaggregatedPool)}
+        if not pools:
+            return None
+        for ticket in self.platform.inside.values():
+            if ticket.request.model in pools:
+                pools[ticket.request.model].note_unfinished(ticket)
+        parts = [
+            stage_table(
+                variant, self._replication, pool.stages.arrays("number"), pool.stages.labels.vocabulary()
+            )
+            for pool in pools.values()
+        ]
+        return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
     # Pools
 
@@ -158,19 +182,25 @@ class World:
             QUEUE_ORDERS[model.batching.queue](),
         )
         first_order = self.env.boundary_orders(model.nodes)
-        pool.open(
-            model.nodes,
-            lambda index: self._make_node(
+
+        def make(index: int, batching: Batching = model.batching, *, decodes: bool = False) -> Node[Ticket]:
+            order = first_order + index
+            return self._make_node(
                 index,
-                first_order + index,
+                order,
                 hardware,
                 limits,
                 gaps,
-                model.batching,
-                self._cache_log(name, model.batching),
-            ),
-        )
-        self.platform.pools[name] = pool
+                batching,
+                self._cache_log(name, batching),
+                decodes=decodes,
+            )
+
+        if model.disaggregated is None:
+            pool.open(model.nodes, make)
+            self.platform.pools[name] = pool
+        else:
+            self.platform.pools[name] = self._split(model, model.disaggregated, pool, limits, make)
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
             budgets=None if model.limits is None else model.limits.budgets(),
@@ -182,6 +212,41 @@ class World:
         return FlowControl(
             self.env, section.settings(), gateway.let_pass, gateway.refuse, lambda: pool.taking
         )
+
+    def _split(
+        self, model: Model, split: Disaggregated, prefill: Pool, limits: BatchLimits, make: Callable[..., Any]
+    ) -> DisaggregatedPool:
+        """Nodes that decode compute no prompts, refuse nobody, and find no prefixes."""
+        batching = model.batching
+        decoding = batching.model_copy(
+            update={
+                "prefill": "chunked",
+                "enable_prefix_caching": False,
+                "max_num_queued_reqs": None,
+                "max_num_queued_tokens": None,
+            }
+        )
+        pool = DisaggregatedPool(
+            self.env,
+            prefill,
+            self.platform,
+            QUEUE_ORDERS[batching.queue](),
+            places=limits.max_num_seqs,
+            kv_tokens=limits.kv_blocks * limits.block_size,
+            transfer_ps=self.network.kv_transfer(load_llm(model.llm).kv_bytes_per_token),
+        )
+
+        def prefills(index: int) -> Node[Ticket]:
+            node: Node[Ticket] = make(index)
+            node.progress, node.hands_over = pool, True
+            return node
+
+        def decodes(index: int) -> Node[Ticket]:
+            node: Node[Ticket] = make(index, decoding, decodes=True)
+            return node
+
+        pool.open(split.prefill_nodes, prefills, model.nodes - split.prefill_nodes, decodes)
+        return pool
 
     def _late(self, signals: LoadSignals) -> Callable[[Signal], Signal]:
         interval_ps = 0 if signals.interval_ms is None else ps_of_ms(signals.interval_ms)
@@ -196,6 +261,8 @@ class World:
         gaps: GapCounts,
         batching: Batching,
         log: CacheLog | None,
+        *,
+        decodes: bool,
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
@@ -212,7 +279,7 @@ class World:
                 None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
             ),
         )
-        slots = limits.max_num_seqs if hardware.overhead_holds_slot else None
+        slots = limits.max_num_seqs if hardware.overhead_holds_slot and not decodes else None
         return Node(
             self.env,
             index,

@@ -230,6 +230,14 @@ class LoadSignals(Section):
     delay_ms: float = Field(0.0, ge=0, le=MAX_MS, description="until a reading has reached the router")
 
 
+class Disaggregated(Section):
+    """Some nodes make first tokens, the others what follows."""
+
+    prefill_nodes: int = Field(
+        ge=1, lt=MOST_NODES, description="so many of the model's `nodes`, the first ones; the others decode"
+    )
+
+
 NodeIndex = Annotated[
     int,
     BeforeValidator(lambda key: int(key) if isinstance(key, str) and key.isdecimal() else key),
@@ -255,6 +263,9 @@ class Model(Section):
     load_signals: LoadSignals | None = Field(
         None, description="for routing by load; absent: routers see it as it is at that moment"
     )
+    disaggregated: Disaggregated | None = Field(
+        None, description="prefill and decode on nodes of their own; absent: every node does both"
+    )
     affinity: Affinity | None = Field(
         None, description="of `routing: prefix_affinity`; absent: the defaults of `Affinity`"
     )
@@ -262,6 +273,22 @@ class Model(Section):
     flow_control: FlowControlSection | None = Field(
         None, description="a queue at the gateway; absent: requests wait at the nodes alone"
     )
+
+    @model_validator(mode="after")
+    def _both_kinds_of_node(self) -> Self:
+        if self.disaggregated is None:
+            return self
+        if self.disaggregated.prefill_nodes >= self.nodes:
+            raise ValueError(
+                f"disaggregated.prefill_nodes ({self.disaggregated.prefill_nodes}) of {self.nodes} nodes "
+                f"leave none to decode: raise `nodes`, or lower it"
+            )
+        if self.batching.admission != "continuous":
+            raise ValueError(
+                f"nodes that only decode take requests in at any step, and with `{self.batching.admission}` "
+                f"admission nobody joins a batch: leave `admission` or `disaggregated` out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _routed_by_what_is_stated(self) -> Self:

@@ -75,6 +75,7 @@ WHERE: dict[str, tuple[str, Any]] = {
     "Batching": ("models.m.batching", {}),
     "LoadSignals": ("models.m.load_signals", {}),
     "Affinity": ("models.m.affinity", {}),
+    "Disaggregated": ("models.m.disaggregated", {}),
     "Serve": ("serve", None),
     "Clients": ("traffic.s.clients", {"count": 4}),
     "ConstantArrivals": ("traffic.s.arrivals", {"kind": "constant", "rate_per_s": 20}),

@@ -64,7 +64,7 @@ def together(*parts: Columns) -> Columns:
 
 def judged(rows: Columns, arrivals: str = "poisson", pools: dict[str, int] | None = None) -> Verdict:
     replications = np.unique(rows["replication"]).tolist()
-    return verdict(rows, pools or {"llama": 1}, {"chat": arrivals}, WINDOW, replications)
+    return verdict(rows, rows, pools or {"llama": 1}, {"chat": arrivals}, WINDOW, replications)
 
 
 def at_rate(rng: np.random.Generator, per_second: float, until_s: float = 100) -> Floats:

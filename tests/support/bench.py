@@ -112,6 +112,12 @@ class Bench:
     link: FixedLink
     numbers: int = 0
 
+    @property
+    def pool(self) -> Pool:
+        pool = self.platform.pools["m"]
+        assert isinstance(pool, Pool)
+        return pool
+
     def request(self, prompt: int = 5, output: int = 3, **changes: Any) -> Request:
         self.numbers += 1
         plain = Request(
@@ -219,7 +225,7 @@ def make_bench(
             batch=_budget(algorithm, batch_limits),
             default_output_reservation_tokens=10,
         ),
-        None if flow is None else _flow(platform, flow),
+        None if flow is None else _flow(platform, pool, flow),
     )
     return Bench(env, platform, link)
 
@@ -228,8 +234,8 @@ def late(env: Timeline, interval_ms: int, delay_ms: int) -> Callable[[Signal], S
     return lambda signal: Late(env, signal, interval_ms * MS, delay_ms * MS)
 
 
-def _flow(platform: Platform, settings: FlowSettings) -> FlowControl:
-    gateway, pool = platform.gateway, platform.pools["m"]
+def _flow(platform: Platform, pool: Pool, settings: FlowSettings) -> FlowControl:
+    gateway = platform.gateway
     return FlowControl(platform.env, settings, gateway.let_pass, gateway.refuse, lambda: pool.taking)
 
 

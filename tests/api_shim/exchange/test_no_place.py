@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from sim.platform.pool import Pool
 from tests.support.live import LLAMA, MakeWire, Reply, Wire, chat, scenario
 
 FULL = {"nodes": 1, "batching": {"max_num_seqs": 1, "max_num_queued_reqs": 1}}
@@ -115,6 +116,7 @@ def test_who_has_waited_its_time_to_live_gets_429_then_and_nobody_waits_without_
         "rejected-ttl-expired",
     ]
     pool = wire.platform.world.platform.pools["llama"]
+    assert isinstance(pool, Pool)
     pool.drain(pool.nodes[0])
     gone = wire.ask(body=chat(max_tokens=5))
     assert (gone.status, gone.error["code"]) == (503, "server_overloaded")

@@ -478,7 +478,7 @@ def test_a_law_of_another_kind_may_not_stop_the_time() -> None:
 class WatchedEngine(StepEngine):
     """Checks its books at every boundary."""
 
-    def _start_step(self, now_ps: int) -> int:
+    def _start_step(self, now_ps: int) -> int | None:
         next_ps = super()._start_step(now_ps)
         held = sum(self._limits.blocks(work.cached + new) for work, new in self._shares)
         for work in {work.sequence.shared_prompt: work for work in self._running}.values():

@@ -122,7 +122,7 @@ def test_whoever_has_waited_its_time_to_live_is_refused() -> None:
 
 def test_without_a_node_nobody_waits() -> None:
     b = make_bench(flow=alone(BandSettings(ttl_ps=50 * MS)))
-    pool = b.platform.pools["m"]
+    pool = b.pool
     b.submit_at(0, b.request(), Diary())
     b.submit_at(1, b.request(), Diary())
     b.at(2, lambda: pool.drain(pool.nodes[0]))

@@ -72,7 +72,7 @@ def test_round_robin_goes_on_behind_the_latest_however_membership_changes(moves:
 @pytest.mark.parametrize("routing", ROUTING)
 def test_a_node_that_drains_finishes_what_it_has_and_gets_nothing_new(routing: str) -> None:
     b = make_bench(nodes=2, routing=routing)
-    pool = b.platform.pools["m"]
+    pool = b.pool
     first, second = Diary(), Diary()
     b.submit_at(0, b.request(), first)
     b.at(1, lambda: pool.drain(next(node for node in pool.nodes if node.outstanding)))
@@ -87,7 +87,7 @@ def test_a_node_that_drains_finishes_what_it_has_and_gets_nothing_new(routing: s
 def test_requests_wait_for_a_node_where_none_takes_any() -> None:
     """Prompt 5 ms and 10 ms, two more tokens 20 ms: a lone request takes 35 ms from when it enters."""
     b = make_bench(nodes=1)
-    pool = b.platform.pools["m"]
+    pool = b.pool
     (node,) = pool.nodes
     pool.drain(node)
     waiting, gone = Diary(), Diary()
@@ -103,7 +103,7 @@ def test_requests_wait_for_a_node_where_none_takes_any() -> None:
 
 def test_who_leaves_while_no_node_takes_him_pays_for_his_prompt_alone() -> None:
     b = make_bench(nodes=1, limits=(100, 100))
-    pool = b.platform.pools["m"]
+    pool = b.pool
     pool.drain(pool.nodes[0])
     tickets = b.submit_at(0, b.request(prompt=5), Diary())
     b.at(1, lambda: tickets[0].cancel())

@@ -45,7 +45,7 @@ def test_least_kv_counts_answers_as_they_grow(engine: str) -> None:
     b.submit_at(0, b.request(prompt=6, output=9), Diary())
     b.submit_at(0, b.request(prompt=5, output=9), Diary())
     tokens: list[tuple[int, int]] = []
-    load = b.platform.pools["m"]._members.loads[0]
+    load = b.pool._members.loads[0]
     assert isinstance(load, KvTokens)
     for at in (14.5, 15, 15.5, 25.5, 26, 26.5, 106.5):
         b.at(at, lambda: tokens.append((load[0], load[1])))
@@ -187,6 +187,11 @@ def scenario(**changes: Any) -> Scenario:
         ({"routing": "least_kv", "load_signals": {"delay_ms": 1}}, "`load_signals` needs `interval_ms`"),
         ({"routing": "prefix_affinity"}, "they cache no prefixes"),
         ({"routing": "random", "affinity": {}}, "`affinity` means nothing to routing `random`"),
+        ({"disaggregated": {"prefill_nodes": 2}}, "of 2 nodes leave none to decode"),
+        (
+            {"disaggregated": {"prefill_nodes": 1}, "batching": {"admission": "static"}},
+            "with `static` admission nobody joins a batch",
+        ),
         ({"routing": "least_queue"}, "least_outstanding"),
     ],
 )
