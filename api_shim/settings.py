@@ -51,6 +51,8 @@ class ServerSettings:
     app_python: str | None = None
     """The interpreter of applications; None: that of their virtual environment, or else the server's."""
     sandboxes: SandboxChoice = field(default_factory=SandboxChoice)
+    sandbox_run_ms: float | None = None
+    """What each program in a sandbox takes by the model's clock, however long it really ran; None: that."""
     instance: str = "00000000"
     """Goes into every id, so that two runs of a server do not share any."""
 

@@ -82,7 +82,12 @@ class Shim:
         self.login_flow = LoginFlow()
         self.tracer = Tracer(clock, self.store.traces, self.new_id, settings.trace_share, export)
         self.sandboxes = SandboxService(
-            settings.sandboxes, scenario.sandboxes, clock, self.store.sandboxes, self.new_id
+            settings.sandboxes,
+            scenario.sandboxes,
+            clock,
+            self.store.sandboxes,
+            self.new_id,
+            settings.sandbox_run_ms,
         )
         self.edge = EdgeService(
             world, clock, self.callers, self.store.files, settings.api_url, settings.app_python

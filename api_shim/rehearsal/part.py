@@ -23,6 +23,8 @@ class Part:
     patience_s: float
     app_cpu_ms: float | None
     """For each message; None: measured."""
+    sandbox_run_ms: float | None
+    """What a program in a sandbox takes, however long it really ran; None: that."""
     content: str
     seed: int | None
 

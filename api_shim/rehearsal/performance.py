@@ -55,7 +55,7 @@ def perform(part: Part) -> Performed:
         _behind_the_network(scenario),
         seed=seed,
         content=make_content(part.content, None),
-        settings=ServerSettings(flush_ms=BASE_FLUSH_MS, trace_share=1.0),
+        settings=ServerSettings(flush_ms=BASE_FLUSH_MS, trace_share=1.0, sandbox_run_ms=part.sandbox_run_ms),
         loop=loop,
         export=_joined,
     ) as platform:

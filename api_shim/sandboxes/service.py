@@ -23,7 +23,7 @@ from api_shim.sandboxes.limits import SandboxLimits
 from api_shim.sandboxes.sandbox import Program, Sandbox
 from api_shim.store.sandboxes import OpenPort, SandboxPage, SandboxRow, StoredSandboxes
 from sim.scenario.schema import SandboxSection
-from sim.time.units import PS_PER_MS, ps_of_s
+from sim.time.units import PS_PER_MS, ps_of_ms, ps_of_s
 
 T = TypeVar("T")
 MOST_PORTS = 32
@@ -69,12 +69,15 @@ class SandboxService:
         clock: Clock,
         stored: StoredSandboxes,
         new_id: Callable[[str], str],
+        stated_run_ms: float | None = None,
     ) -> None:
+        """`stated_run_ms`: what every program takes by the model's clock; None: what it really took."""
         self._choice = choice
         self.section = section
         self._clock = clock
         self._stored = stored
         self._new_id = new_id
+        self._stated_run_ms = stated_run_ms
         self._made_keeper: Keeper | None = None
         self._digests: dict[str, bytes] = {}
         """Of the tokens of the sandboxes made last, those that have ended included."""
@@ -188,8 +191,12 @@ class SandboxService:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> Took[T]:
         """Something that really runs, and takes as long by the model's clock. Raises what it raises."""
-        overhead_ps = round(self.section.exec_overhead_ms * PS_PER_MS)
-        return await self._really(work, lambda wall_s: ps_of_s(wall_s) + overhead_ps)
+        overhead_ps, stated_ms = ps_of_ms(self.section.exec_overhead_ms), self._stated_run_ms
+
+        def simulated_ps(wall_s: float) -> int:
+            return overhead_ps + (ps_of_s(wall_s) if stated_ms is None else ps_of_ms(stated_ms))
+
+        return await self._really(work, simulated_ps)
 
     async def live(self, work: Coroutine[Any, Any, T]) -> T:
         """For a terminal, whose user sits at a real clock."""

@@ -35,6 +35,7 @@ def part(name: str, place: str) -> Part:
         pause_s=0,
         patience_s=120,
         app_cpu_ms=1.0,
+        sandbox_run_ms=30.0,
         content=f"replay:{answers}" if answers.exists() else "synthetic",
         seed=None,
     )
@@ -94,7 +95,7 @@ def test_the_agents_code_really_ran(rehearsed: dict[tuple[str, str], MeasuredPla
 def test_the_numbers_in_the_readme_are_about_those_that_come_out(
     rehearsed: dict[tuple[str, str], MeasuredPlace], name: str
 ) -> None:
-    """Of fewer requests here, and an agent's sandboxes really run, so about."""
+    """Of fewer requests here, so about."""
     text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
     rows = comparison([rehearsed[name, place] for place in PLACES])["places"]
     for row in rows:

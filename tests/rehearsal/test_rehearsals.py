@@ -68,6 +68,7 @@ def part(folder: Path, place: str = "here") -> Part:
         pause_s=0,
         patience_s=60,
         app_cpu_ms=1.0,
+        sandbox_run_ms=30.0,
         content="synthetic",
         seed=None,
     )
