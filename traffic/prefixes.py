@@ -86,7 +86,9 @@ class TracePrefixes(PromptPrefixes):
             raise TraceError(f"{trace.name} has no `hash_ids`: it does not say how its prompts begin")
         names, tokens = RunNames(), trace.prompt_tokens.tolist()
         found = [
-            Beginning(names.prefix(blocks.of_row(row), blocks.block_tokens, tokens[row], f"{source}/{row}"))
+            Beginning(
+                names.prefix(blocks.of_row(row), blocks.block_tokens, tokens[row], f"{source}/row {row}")
+            )
             for row in range(trace.rows)
         ]
         return (found[row] for row in chain.from_iterable(block.tolist() for block in rows))

@@ -28,7 +28,7 @@ class LivePrefixes:
         size = self._block_tokens * 8
         blocks = [tokens[start : start + size] for start in range(0, len(tokens) - size + 1, size)]
         whole = len(blocks) * self._block_tokens
-        return self._names.prefix(blocks, self._block_tokens, whole, str(number))
+        return self._names.prefix(blocks, self._block_tokens, whole, f"request {number}")
 
     def _answer(self, plan: ContentPlan) -> TokenIds:
         if len(plan.choices) > 1 or any(part.kind != "text" for part in plan.parts):

@@ -10,9 +10,11 @@ import pytest
 
 from api_shim.content.chat_template import TEMPLATES
 from api_shim.content.prompt_tokens import chat_tokens
+from sim.platform.recorder import AllBlocks
 from sim.run.journal import Journal, read_journal
-from sim.run.live import LONGEST_S, first_difference, live_tables, replayed
+from sim.run.live import LONGEST_S, first_difference, live_tables, live_world, replayed
 from tests.support.live import LLAMA, MS, Reply, Wire, chat, make_wire, scenario
+from traffic.request import Prefix, Request
 from traffic.tokens import vocabulary
 
 SYSTEM = "You answer questions about the history of the steam engine in " + "very " * 40 + "few words."
@@ -112,6 +114,22 @@ def test_a_replay_finds_the_same(tmp_path: Path) -> None:
     again = live_tables(replayed(spec, read_journal(tmp_path / "arrivals.jsonl")))
     assert first_difference(tables, again) is None
     assert sum(row["cached_tokens"] for row in again.requests.to_pylist()) >= 112
+
+
+def test_a_server_that_records_tells_what_was_found_beside_what_could_be() -> None:
+    world = live_world(caching(), blocks=AllBlocks())
+    prompts: list[Prefix] = [(("request 0", 40),), (("request 0", 32), ("request 1", 48))]
+    for number, prefix in enumerate(prompts):
+        who = ("here", "key/me", "me", "me", "me", "me")
+        request = Request(number, "llama", 50, 2, None, world.env.now, *who, prefix=prefix)
+        world.platform.submit(request)
+        while world.env.next_ps is not None:
+            world.env.step()
+    found = live_tables(world).prefixes
+    assert found is not None
+    (row,) = found.to_pylist()
+    assert (row["prefix"], row["lookups"], row["tokens"], row["found_tokens"]) == ("request 0", 2, 100, 32)
+    assert row["optimum_tokens"] == row["ceiling_tokens"] == 32
 
 
 def test_the_tokens_of_a_chat_are_as_many_as_are_counted() -> None:

@@ -3,6 +3,9 @@
 Blocks have 4 tokens. Names of prefixes are letters: `("a", 8)` are 8 tokens of `a`.
 """
 
+import gc
+
+from sim.node.cached_runs import Run
 from sim.node.kernel import Sequence, SharedPrompt
 from sim.node.prefix_pool import PrefixPool
 from sim.node.work import Work
@@ -143,6 +146,21 @@ def test_a_copy_that_was_computed_twice_loses_its_contents_first() -> None:
     assert pool.free == 100
     pool.take(96)
     assert pool.cached_tokens((("a", 16),), 17) == 16, "one copy was left"
+
+
+def runs() -> int:
+    gc.collect()
+    return sum(isinstance(one, Run) for one in gc.get_objects())
+
+
+def test_what_was_evicted_leaves_nothing_behind() -> None:
+    before, pool = runs(), PrefixPool(20, 4)
+    for i in range(300):
+        served(pool, 30, ("a", 3), (f"b{i % 7}", 9), (f"c{i}", 25), output=7)
+    assert runs() - before < 20, "of 300 prompts with three runs each"
+    pool.take(20)
+    assert pool.cached_tokens((("a", 3), ("b1", 9)), 30) == 0
+    assert runs() - before == 1, "the root"
 
 
 def test_a_drained_node_finds_nothing_again() -> None:
