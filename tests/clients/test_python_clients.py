@@ -24,6 +24,7 @@ CLIENTS = {
     "openai-agents": ["with_agents.py"],
     "instructor": ["with_instructor.py"],
     "pydantic-ai": ["with_pydantic_ai.py"],
+    "e80-11": ["with_e80_platform.py"],
     "e80-13": ["with_e80.py", "with_e80_platform.py", "with_8080_guides.py"],
     "e80-14": ["with_e80.py", "with_e80_platform.py", "with_8080_guides.py"],
 }
