@@ -147,6 +147,8 @@ class DisaggregatedPool:
         self._note_prefill(ticket, node.index)
         self._prefill.left(ticket)
         ticket.node = Handover(self._env, node, self._cancelled)
+        for sequence in sequences:
+            sequence.last_ps = -1  # its last token is still to come
         self._queue.push(ticket)
         self._let_in()
 
@@ -198,6 +200,8 @@ class DisaggregatedPool:
         handover = ticket.node
         assert isinstance(handover, Handover)
         handover.from_node.release(ticket)
+        for sequence in ticket.sequences:
+            sequence.last_ps = self._env.now
         if handover.alarm is None:
             self._queue.drop(ticket)
         else:

@@ -106,7 +106,12 @@ def _assumed(scenarios: list[Scenario]) -> list[Json]:
                         "confidence": value.confidence,
                         "model": model_name,
                     }
-        for row in Network(scenario.network).assumptions(legs(scenario)):
+        network = Network(scenario.network)
+        transfers = any(model.disaggregated is not None for model in scenario.models.values())
+        for row in [
+            *network.assumptions(legs(scenario)),
+            *(network.transfer_assumptions() if transfers else []),
+        ]:
             rows[str(row["what"]), None] = {**row, "model": None}
     return list(rows.values())
 

@@ -184,3 +184,28 @@ def test_a_file_that_is_no_journal_is_told_by_its_line(tmp_path: Path) -> None:
     file.write_text('{"arrival_ps": 1, "prompt_tokens": 2, "output_tokens": 3}\n')
     with pytest.raises(JournalError, match=r"arrivals\.jsonl line 1 is not a recorded request"):
         read_journal(file)
+
+
+WAYS = [
+    {"routing": "power_of_two", "load_signals": {"interval_ms": 10.0, "delay_ms": 1.0}},
+    {"routing": "least_kv", "load_signals": {"interval_ms": 11.0}},
+    {"routing": "least_kv"},
+    {"routing": "central_queue"},
+    {"routing": "least_outstanding", "disaggregated": {"prefill_nodes": 1}},
+    {"routing": "central_queue", "disaggregated": {"prefill_nodes": 2}},
+]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    way=st.sampled_from(WAYS),
+    agents=st.lists(st.lists(STEPS, min_size=1, max_size=4), min_size=1, max_size=6),
+)
+def test_however_requests_get_to_nodes_they_replay_to_the_picosecond(
+    tmp_path_factory: pytest.TempPathFactory, way: dict[str, Any], agents: list[list[Step]]
+) -> None:
+    values = {"kv_transfer.latency_ms": 10.0, "kv_transfer.mbit_per_s": 1e9}
+    spec = scenario(run=ENDLESS, llama={"nodes": 3, **way})
+    spec = spec.model_copy(update={"network": spec.network.model_copy(update={"values": values})})
+    tables, entries = recorded(spec, agents, tmp_path_factory.mktemp("run") / "arrivals.jsonl")
+    assert first_difference(tables, live_tables(replayed(spec, entries))) is None

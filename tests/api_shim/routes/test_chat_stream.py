@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from api_shim.settings import ServerSettings, StreamChunks
-from tests.support.live import LLAMA, MS, MakeWire, Wire, chat
+from tests.support.live import LLAMA, MS, MakeWire, Wire, chat, scenario
 
 
 def test_frames_come_in_openais_order(wire: Wire) -> None:
@@ -73,6 +73,18 @@ def test_tokens_arrive_when_the_model_has_them(make: MakeWire) -> None:
     vocabulary = wire.platform.shim.model(LLAMA).vocabulary
     texts = [frame["choices"][0]["delta"].get("content") for frame in reply.frames]
     assert [vocabulary.count(text) for text in texts if text] == [1, 2, 3, 1]
+
+
+def test_a_stream_pauses_while_its_cache_goes_to_the_decode_node(make: MakeWire) -> None:
+    """11 ms of prefill; 2 + 11 ms on the way; the token that is not in the cache takes 1 ms, others 10."""
+    spec = scenario(llama={"disaggregated": {"prefill_nodes": 1}})
+    values = {"kv_transfer.latency_ms": 2.0, "kv_transfer.mbit_per_s": 1048.576}  # a token has 131,072 bytes
+    spec = spec.model_copy(update={"network": spec.network.model_copy(update={"values": values})})
+    wire = make(spec, settings=ServerSettings(flush_ms=1.0))
+    reply = wire.ask(body=chat(stream=True, max_tokens=4, ignore_eos=True))
+    assert [at_ps for at_ps, _ in reply.chunks] == [at_ms * MS for at_ms in (11, 25, 35, 45)]
+    assert reply.headers["x-sim-node"] == "1"
+    assert "x-sim-last-ps" not in reply.headers, "more is to come"
 
 
 def test_per_token_streams_have_a_frame_for_each_token(make: MakeWire) -> None:
