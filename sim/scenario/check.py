@@ -24,7 +24,6 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _sizes(scenario)
     yield from _weights(scenario)
     yield from _lengths(scenario)
-    yield from _impossible_limits(scenario)
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
     yield from _warm_up(scenario)
 
@@ -152,29 +151,24 @@ def _lengths(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _impossible_limits(scenario: Scenario) -> Iterator[Problem]:
-    """Limits that refuse all requests of a source for good."""
-    for name, source in scenario.traffic.items():
-        for fit in _fits(scenario, source):
-            least = fit.amount(source.lengths.least_prompt_tokens)
-            if least > fit.limit:
-                yield Problem(
-                    ("models", target_model(scenario, source), "limits"),
-                    f"no request of `{name}` ever fits {fit.words}: each counts as {least:,} or more; "
-                    f"raise the limit, or lower what is reserved (max_output_tokens, "
-                    f"default_output_reservation_tokens)",
-                )
-
-
 def limit_notes(scenario: Scenario) -> Iterator[str]:
-    """Which requests, of those that the context takes, a limit refuses for good."""
+    """Which requests, of those that the context takes, a limit refuses for good.
+
+    Nothing wrong: a server may have callers who ask for less than the sources that stand for them.
+    """
     for name, source in scenario.traffic.items():
-        model = target_model(scenario, source)
+        longest = scenario.models[target_model(scenario, source)].context_tokens - 1
         for fit in _fits(scenario, source):
-            longest = scenario.models[model].context_tokens - 1
-            if fit.amount(longest) > fit.limit:
-                most = longest - (fit.amount(longest) - fit.limit)
-                yield f"requests of `{name}` with more than {most:,} prompt tokens never fit {fit.words}."
+            least, most = fit.amount(source.lengths.least_prompt_tokens), fit.amount(longest)
+            if least > fit.limit:
+                yield (
+                    f"no request of `{name}` ever fits {fit.words}: each counts as {least:,} or more; raise "
+                    f"the limit, or lower what is reserved (max_output_tokens, "
+                    f"default_output_reservation_tokens)."
+                )
+            elif most > fit.limit:
+                fitting = longest - (most - fit.limit)
+                yield f"requests of `{name}` with more than {fitting:,} prompt tokens never fit {fit.words}."
 
 
 class _Fit(NamedTuple):

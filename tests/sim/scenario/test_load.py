@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.scenario.check import limit_notes
 from sim.scenario.load import Plan, load
 from sim.scenario.source_map import ScenarioError, parse_yaml
 
@@ -227,18 +228,6 @@ SLIPS = [
         "algorithm: quantised, quantum_s: 7, ",
         10,
         "`models.llama.limits`: a window of 60 s does not hold a whole number of quanta of 7 s",
-    ),
-    (
-        "tokens_per_minute: 100000",
-        "tokens_per_minute: 512",
-        10,
-        "no request of `chat` ever fits `tokens_per_minute` of `llama`, 512 in a window of 60 s: ",
-    ),
-    (
-        "tokens_per_minute: 100000",
-        "output_tokens_per_minute: 511",
-        10,
-        "no request of `chat` ever fits `output_tokens_per_minute` of `llama`, 511 in a window",
     ),
     ("    app: agent\n", "", 19, "`traffic.chat`: a source names either `model` or `app`"),
     (
@@ -626,3 +615,29 @@ variants:
     assert (plan.base.models["llama"].nodes, plan.base.run.seed) == (12, 10)
     assert plan.variants["a"].models["llama"].context_tokens == 250
     assert plan.variants["b"].models["llama"].nodes == 7
+
+
+@pytest.mark.parametrize(
+    ("limits", "note"),
+    [
+        ("tokens_per_minute: 100000", None),
+        (
+            "tokens_per_minute: 512",
+            "no request of `chat` ever fits `tokens_per_minute` of `llama`, 512 in a window of 60 s: each c",
+        ),
+        (
+            "tokens_per_minute: 600, window_s: 120",
+            "requests of `chat` with more than 688 prompt tokens never fit `tokens_per_minute` of `llama`, 1",
+        ),
+        ("charge: actual, tokens_per_minute: 1", None),
+        (
+            "also: [{output_tokens_per_minute: 511, scope: key}]",
+            "no request of `chat` ever fits `output_tokens_per_minute` of `llama`, 511 in a window of 60 s:",
+        ),
+    ],
+)
+def test_a_limit_that_requests_can_never_fit_is_told(tmp_path: Path, limits: str, note: str | None) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(GOOD.replace("tokens_per_minute: 100000", limits, 1), encoding="utf-8")
+    told = list(limit_notes(load(file).base))
+    assert [one[: len(note or "")] for one in told] == ([] if note is None else [note])
