@@ -3,10 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 from numpy.random import Generator
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from e80sim.choices import OneOf, by_kind
 from traffic.clients import Clients
@@ -48,14 +48,23 @@ class PrefixGroups(PromptPrefixes):
     """System prompts: each request belongs to a group, and all prompts of a group begin with its own."""
 
     kind: Literal["groups"] = "groups"
-    groups: int = Field(ge=1, le=1_000_000, description="how many there are")
+    groups: int = Field(ge=1, le=100_000, description="how many there are")
     tokens: Length = Field(description="of each group's beginning, before the tokens that `lengths` says")
     busiest_half: int | None = Field(
         default=None,
         ge=1,
-        le=500_000,
+        le=50_000,
         description="so many of them have half of the requests, as of `clients`; absent: all have alike",
     )
+
+    @model_validator(mode="after")
+    def _at_most_half(self) -> Self:
+        if self.busiest_half is not None and 2 * self.busiest_half > self.groups:
+            raise ValueError(
+                f"busiest_half is {self.busiest_half} of {self.groups} groups, but {self.groups // 2} of "
+                f"them already have half of the requests when all have alike"
+            )
+        return self
 
     def beginnings(
         self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]

@@ -17,13 +17,14 @@ ENDLESS = 1 << 62
 
 
 class PrefixPool:
-    """By the rules of vLLM V1 (read in `KVCacheManager` and `BlockPool`, 0.33), but for the last two.
+    """By the rules of vLLM V1 (its `KVCacheManager` and `BlockPool`), but for the last two.
 
     - Full blocks are found, at most those before the last token: its logits start the answer. So where all is
       found, the last block is computed anew.
     - Blocks of a prompt have a name from the step that computes them: a second one admitted in it finds them.
     - A preempted sequence leaves its blocks like any other, and finds on its return what is left of them.
-    - A block is taken from those without contents, else it is the one least recently used, whoever's it was.
+    - A block is taken from those without contents (they are first since 0.24), else it is the one least
+      recently used, whoever's it was.
     - Blocks of an answer get their name when their sequence leaves, not as soon as they are full.
     - Who computes what somebody else has added meanwhile keeps a copy without a name, which loses its
       contents when given back. vLLM keeps both until evicted.

@@ -78,6 +78,10 @@ WHERE: dict[str, tuple[str, Any]] = {
     "Disaggregated": ("models.m.disaggregated", {}),
     "Serve": ("serve", None),
     "Clients": ("traffic.s.clients", {"count": 4}),
+    "PrefixGroups": (
+        "traffic.s.prefix",
+        {"kind": "groups", "groups": 4, "tokens": {"kind": "fixed", "tokens": 5}},
+    ),
     "ConstantArrivals": ("traffic.s.arrivals", {"kind": "constant", "rate_per_s": 20}),
     "PoissonArrivals": ("traffic.s.arrivals", {"kind": "poisson", "rate_per_s": 20}),
     "GammaArrivals": ("traffic.s.arrivals", {"kind": "gamma", "rate_per_s": 20, "cv": 2}),
@@ -172,6 +176,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "Batching.max_queue_delay_ms most": {"models.m.batching.admission": "dynamic"},
     "Batching.max_num_seqs most": {"models.m.hardware.max_concurrent_sequences": 1_000_000},
     "Clients.busiest_half most": {"traffic.s.clients.count": 1_000_000},
+    "PrefixGroups.busiest_half most": {"traffic.s.prefix.groups": 100_000},
     "LognormalLength.low most": {"traffic.s.lengths.prompt.median": 10_000_000},
     "LognormalLength.high least": {"traffic.s.lengths.prompt.median": 1},
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},

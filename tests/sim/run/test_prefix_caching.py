@@ -139,6 +139,7 @@ def test_a_chip_is_told_apart_from_a_gpu(tmp_path: Path) -> None:
             "apps={a: {place: here, model: m, mode: fan_out, history: true}}",
             "made all at once have no history",
         ),
+        ("traffic.s.prefix.busiest_half=1", "busiest_half is 1 of 1 groups, but 0 of them"),
         ("traffic.s.prefix.kind=group", "`traffic.s.prefix.kind` is 'group'"),
     ],
 )
