@@ -159,6 +159,21 @@ def test_whoever_leaves_at_whatever_stage_leaves_nothing_behind(engine: str, lea
     assert_all_came_back(b, pool, 2000)
 
 
+def test_a_prompt_waits_for_kv_memory_where_places_are_free() -> None:
+    # 12 blocks hold one prompt of 8 tokens and its answer, and not a second one beside it: that is sent when
+    # the first has left, at 18 + 10 + 11 + 10 = 49 ms.
+    b, pool = split_bench(seqs=2, kv_blocks=12, prefill=2)
+    for _ in range(2):
+        b.submit_at(0, b.request(prompt=8), Diary())
+    b.env.run()
+    assert [row for row in stages(pool) if row[0] == 2][:3] == [
+        (2, "prefill", 1, 0, 18),
+        (2, "handover", 1, 18, 49),
+        (2, "transfer", 2, 49, 59),
+    ]
+    assert_all_came_back(b, pool, 12)
+
+
 asks = st.tuples(
     st.integers(0, 60),
     st.integers(1, 12),
