@@ -59,8 +59,9 @@ done
 class Person:
     """Somebody with a home, and a folder that is a project."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / f"project-{VERSION[-3:]}"  # the project's name, hence one of each suite
+    def __init__(self, folder: Path, project: str = "project") -> None:
+        """`project` is its name on the server, too."""
+        self.folder = folder / project
         programs = folder / "bin"
         for made in (folder / "home", self.folder, programs):
             made.mkdir()
@@ -130,7 +131,7 @@ class Person:
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
     """Logged in, with a project that was deployed once."""
-    person = Person(tmp_path_factory.mktemp("person"))
+    person = Person(tmp_path_factory.mktemp("person"), f"project-{VERSION[-3:]}")  # suites share a server
     assert "Login successful" in person.starts("login")
     person.starts("init", "--config-format", "yaml", "--cpu-mhz", "500")
     assert "/edge/deployment/dep_" in person.starts("deploy").replace("\n", "")
