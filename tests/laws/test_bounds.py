@@ -71,6 +71,7 @@ GPU |= {
 
 WHERE: dict[str, tuple[str, Any]] = {
     "SandboxSection": ("sandboxes", {}),
+    "EdgeSection": ("edge", {}),
     "AppSection": ("apps.a", None),
     "Batching": ("models.m.batching", {}),
     "LoadSignals": ("models.m.load_signals", {}),
