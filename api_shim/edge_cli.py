@@ -139,6 +139,15 @@ def compare(
     concurrency: Annotated[
         int, typer.Option(min=1, max=10_000, help="users at once, each with connections of its own")
     ] = 1,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=100_000,
+            metavar="PER_S",
+            help="requests come at this rate (Poisson), answered or not",
+        ),
+    ] = None,
     pause_s: Annotated[float, typer.Option(min=0, max=86_400, help="of a user after each answer")] = 0.0,
     patience_s: Annotated[
         float, typer.Option(min=0.001, max=86_400, help="after which a user gives an answer up")
@@ -200,6 +209,7 @@ def compare(
         repeat=repeat,
         pause_s=pause_s,
         patience_s=patience_s,
+        rate_per_s=rate,
         app_cpu_ms=_stated("--app-cpu", app_cpu),
         sandbox_run_ms=_stated("--sandbox-run", sandbox_run),
         content=content or _content_of(app_folder.folder),
@@ -261,6 +271,7 @@ def _about(app_folder: "AppFolder", part: "Part", platform: str, count: int, see
     )
     share = "" if manifest.cpu_mhz is None else f" at {manifest.cpu_mhz:g} MHz"
     users = "1 user" if part.concurrency == 1 else f"{part.concurrency} users"
+    users = users if part.rate_per_s is None else f"users who come {part.rate_per_s:g} times a second"
     what = f"{manifest.project} ({manifest.entrypoint}{share})"
     sent = f"{count} requests of {Path(part.requests).name} by {users} at {part.users_at}"
     return [f"{what}: {sent}; {cpu}.", f"Platform: {platform}; seed {seed}. All times are simulated, in ms."]

@@ -21,6 +21,7 @@ class Part:
     repeat: int
     pause_s: float
     patience_s: float
+    rate_per_s: float | None
     app_cpu_ms: float | None
     """For each message; None: measured."""
     sandbox_run_ms: float | None

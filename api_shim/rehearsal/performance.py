@@ -71,10 +71,11 @@ def perform(part: Part) -> Performed:
         users = Users(
             platform.shim.clock,
             requests,
-            Crowd(part.concurrency, part.repeat, part.pause_s, part.patience_s),
+            Crowd(part.concurrency, part.repeat, part.pause_s, part.patience_s, part.rate_per_s),
             users_place,
             host,
             {"authorization": f"Bearer {environment['_8080_API_KEY']}"},
+            seed,
         )
         served = context.run(import_app, app)
         keep_alive_s = scenario.network.idle_timeout_s

@@ -1,7 +1,7 @@
 """The users of an app: who sends which request when, each over connections of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import h11
@@ -10,6 +10,7 @@ from api_shim.clocks.clock import Clock, sleep_until
 from api_shim.rehearsal.machines import MACHINE, VISIT, Machine
 from api_shim.rehearsal.requests_file import UserRequest
 from sim.network.places import PlaceSpec
+from sim.time.streams import stream
 from sim.time.units import ps_of_s
 
 CHUNK_BYTES = 64 * 1024
@@ -46,6 +47,8 @@ class Crowd:
     """A user's, after each answer."""
     patience_s: float
     """Until a user gives an answer up."""
+    rate_per_s: float | None = None
+    """At which requests come, whether or not others are answered; None: as users are free, or at `at`."""
 
 
 class Users:
@@ -57,59 +60,77 @@ class Users:
         place: PlaceSpec,
         server: str,
         headers: dict[str, str],
+        seed: int,
     ) -> None:
         self.visits: list[Visit] = []
+        self._devices: list[Device] = []
         self._clock = clock
         self._requests = requests
         self._crowd = crowd
         self._place = place
         self._server = server
         self._headers = headers
+        self._seed = seed
 
     async def all_served(self) -> None:
-        timed = self._requests[0].at is not None
-        await (self._at_their_times() if timed else self._one_after_the_other())
+        if self._crowd.rate_per_s is not None:
+            await self._at_their_times(self._drawn(self._crowd.rate_per_s))
+        elif self._requests[0].at is not None:
+            await self._at_their_times(self._stated())
+        else:
+            await self._one_after_the_other()
+        for device in self._devices:
+            device.hang_up()
 
     async def _one_after_the_other(self) -> None:
         count = len(self._requests) * self._crowd.repeat
         numbers = iter(range(count))
 
-        async def user(index: int) -> None:
-            device = self._device(index)
+        async def user() -> None:
+            device = self._device()
             for number in numbers:
                 await self._visit(device, number, self._requests[number % len(self._requests)])
                 await asyncio.sleep(self._crowd.pause_s)
 
-        await asyncio.gather(*(user(index) for index in range(min(self._crowd.concurrency, count))))
+        await asyncio.gather(*(user() for _ in range(min(self._crowd.concurrency, count))))
 
-    async def _at_their_times(self) -> None:
-        """Whoever is free takes the next; where nobody is, another user comes."""
+    async def _at_their_times(self, times: Iterable[tuple[int, int]]) -> None:
+        """(when, row) in order. Whoever is free takes the next; where nobody is, another user comes."""
         free: list[Device] = []
-        devices = 0
-        rows = sorted(enumerate(self._requests), key=lambda row: row[1].at or 0.0)
-        lasts_s = max((request.at or 0.0) for request in self._requests) + self._crowd.pause_s
         visits = []
 
-        async def one(row: int, request: UserRequest, device: Device) -> None:
-            await self._visit(device, row, request)
+        async def one(row: int, device: Device) -> None:
+            await self._visit(device, row, self._requests[row])
             free.append(device)
 
-        for again in range(self._crowd.repeat):
-            for row, request in rows:
-                at_ps = ps_of_s(again * lasts_s + (request.at or 0.0))
-                if at_ps > self._clock.now_ps():
-                    await sleep_until(self._clock, at_ps)
-                if free:
-                    device = free.pop()
-                else:
-                    device, devices = self._device(devices), devices + 1
-                visits.append(asyncio.create_task(one(row, request, device)))
+        for at_ps, row in times:
+            if at_ps > self._clock.now_ps():
+                await sleep_until(self._clock, at_ps)
+            visits.append(asyncio.create_task(one(row, free.pop() if free else self._device())))
         await asyncio.gather(*visits)
 
-    def _device(self, index: int) -> "Device":
-        return Device(
-            Machine("user", f"user-{index}", self._place), self._server, self._headers, self._crowd.patience_s
-        )
+    def _stated(self) -> Iterator[tuple[int, int]]:
+        """Each repetition begins a pause after the last request of the one before it."""
+        rows = sorted((ps_of_s(request.at or 0.0), row) for row, request in enumerate(self._requests))
+        lasts_ps = rows[-1][0] + ps_of_s(self._crowd.pause_s)
+        for again in range(self._crowd.repeat):
+            for at_ps, row in rows:
+                yield again * lasts_ps + at_ps, row
+
+    def _drawn(self, rate_per_s: float) -> Iterator[tuple[int, int]]:
+        """A Poisson process, the same at every place."""
+        rng = stream(self._seed, 0, "rehearsal/arrivals")
+        at_ps = 0
+        for number in range(len(self._requests) * self._crowd.repeat):
+            at_ps += ps_of_s(rng.exponential(1 / rate_per_s))
+            yield at_ps, number % len(self._requests)
+
+    def _device(self) -> "Device":
+        """Of one user more."""
+        machine = Machine("user", f"user-{len(self._devices)}", self._place)
+        device = Device(machine, self._server, self._headers, self._crowd.patience_s)
+        self._devices.append(device)
+        return device
 
     async def _visit(self, device: "Device", row: int, request: UserRequest) -> None:
         visit = Visit(len(self.visits), row % len(self._requests), self._clock.now_ps())
@@ -140,7 +161,7 @@ class Device:
         except (OSError, EOFError, h11.RemoteProtocolError) as error:
             visit.status, visit.problem = 0, str(error) or type(error).__name__
         if visit.problem or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            self._hang_up()
+            self.hang_up()
         else:
             self._http.start_next_cycle()
 
@@ -152,12 +173,12 @@ class Device:
         except EOFError:
             if not kept or visit.status:
                 raise
-            self._hang_up()
+            self.hang_up()
             await self._ask(visit, request)
 
     async def _ask(self, visit: Visit, request: UserRequest) -> None:
         if self._streams is None or self._streams[0].at_eof():
-            self._hang_up()
+            self.hang_up()
             self._streams = await asyncio.open_connection(self._server, 443)
         reader, writer = self._streams
         payload, http = request.payload(), self._http
@@ -188,7 +209,7 @@ class Device:
             headers |= {"content-type": JSON, "content-length": str(len(payload))}
         return list((headers | {name.lower(): value for name, value in request.headers.items()}).items())
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         if self._streams is not None:
             self._streams[1].close()
         self._streams, self._http = None, h11.Connection(h11.CLIENT)

@@ -34,6 +34,7 @@ def part(name: str, place: str) -> Part:
         repeat=2,
         pause_s=0,
         patience_s=120,
+        rate_per_s=None,
         app_cpu_ms=1.0,
         sandbox_run_ms=30.0,
         content=f"replay:{answers}" if answers.exists() else "synthetic",

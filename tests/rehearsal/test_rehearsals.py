@@ -67,6 +67,7 @@ def part(folder: Path, place: str = "here") -> Part:
         repeat=2,
         pause_s=0,
         patience_s=60,
+        rate_per_s=None,
         app_cpu_ms=1.0,
         sandbox_run_ms=30.0,
         content="synthetic",

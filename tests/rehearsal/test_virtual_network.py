@@ -254,21 +254,48 @@ def test_a_blocking_socket_reaches_nothing_outside(blocking: Callable[[Rehearsal
 def test_measured_work_leaves_out_what_the_others_did_while_the_application_blocked(
     blocking: Callable[[RehearsalLoop], None],
 ) -> None:
-    """By a clock that is a millisecond further each time that it is read: from one wait to the next."""
-    readings = iter(range(0, 10**9, 10**6))
+    """By a clock that is a millisecond further each time that it is read, and 50 more by the server."""
+    reading_ns = 0
     cpu = MeasuredCpu(1.0)
+
+    def read() -> int:
+        nonlocal reading_ns
+        reading_ns += 10**6
+        return reading_ns
+
+    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal reading_ns
+        reading_ns += 50 * 10**6
+        await echo(scope, receive, send)
 
     async def story(loop: RehearsalLoop) -> None:
         blocking(loop)
         loop.network.app_cpu = cpu
-        loop.cpu_clock = lambda: next(readings)
+        loop.cpu_clock = read
         await asyncio.sleep(0)
         asked_by_a_blocking_socket(loop)
         loop.cpu_clock = None
 
-    run(story, client_at=away(40), kind="app")
+    run(story, client_at=away(40), kind="app", app=busy)
     waits = 4  # to connect, to send, for the answer, for its end
     assert cpu.worked_ps == waits * MS
+
+
+def test_what_comes_while_the_server_still_works_on_what_came_before_waits_for_its_turn() -> None:
+    """The head takes 8 ms of CPU, and the body follows it by 1 ms."""
+
+    async def story(loop: RehearsalLoop) -> tuple[bytes, int]:
+        reader, writer = await asyncio.open_connection(NAME, 80)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4\r\n\r\n")
+        await asyncio.sleep(0.001)
+        writer.write(b"body")
+        answer = await reader.read()
+        writer.close()
+        return answer, loop.timeline.now
+
+    (answer, ended_ps), _ = run(story, server_cpu=StatedCpu(8))
+    assert answer.endswith(b"4\r\nbody\r\n0\r\n\r\n")
+    assert ended_ps == 13 * MS
 
 
 def test_what_is_outside_cannot_be_reached_and_is_named() -> None:
