@@ -271,7 +271,8 @@ def test_the_scenario_is_shown_without_its_keys() -> None:
     text = scenario_yaml(spec)
     assert "sk-secret" not in text
     data, _ = parse_yaml(text, "shown")
-    assert list(data["serve"]["keys"].values()) == [{"project": "mine", "place": None, "source": None}]
+    held = {"project": "mine", "tier": None, "place": None, "source": None}
+    assert list(data["serve"]["keys"].values()) == [held]
     data["serve"]["keys"] = {"sk-secret-of-mine": {"project": "mine"}}
     assert scenario().model_validate(data) == spec
 
