@@ -29,8 +29,8 @@ REQUESTS = ("requests.jsonl", "requests.http")
 ANSWERS = "answers.jsonl"
 MEASURED = "measured"
 STATED_CPU_MS = 1.0
-"""For each request or answer that the application reads, on a core of reference speed. Assumed: a FastAPI
-endpoint with one call of the openai package took 0.7 to 1.5 ms for each on the machines that were tried."""
+"""For each request or answer that the application reads, on a core of reference speed: assumed, and
+`--app-cpu measured` says what an application takes on the machine at hand."""
 STATED_SANDBOX_RUN_MS = 30.0
 """A few lines of Python, from the start of their interpreter to its end; measured here at 20 to 45 ms."""
 MOST_PLACES = 8
