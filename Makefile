@@ -49,7 +49,7 @@ validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, wr
 	$(BIN)/python docs/validate.py
 
 docs: $(READY) ## rewrite the generated pages under docs/
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 setup: $(READY) ## the virtual environment only
 

@@ -19,14 +19,14 @@ NEVER_PS = 1 << 63
 
 Rank = Callable[[Ticket, int], int]
 """From a request and the end of its time to live: the lowest goes first, and of equals whoever came first."""
-ORDERS: Mapping[str, Rank] = {
+ORDERS: dict[str, Rank] = {
     "fcfs": lambda _ticket, _expires_ps: 0,
     "edf": lambda ticket, expires_ps: min(expires_ps, _or_never(ticket.request.deadline_ps)),
     "slo_deadline": lambda ticket, _expires_ps: _slo_deadline_ps(ticket),
 }
 """`edf`: whoever is given up first, by its caller or here. `slo_deadline`: whose first token is due first."""
 
-FAIRNESS: Mapping[str, Callable[[Request], str]] = {
+FAIRNESS: dict[str, Callable[[Request], str]] = {
     "global_strict": lambda _request: "",
     "round_robin": lambda request: request.fairness_id or request.project,
 }

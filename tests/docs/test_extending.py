@@ -21,6 +21,7 @@ from reports.html.page import SECTIONS, render
 from reports.metrics import REQUEST_METRICS
 from reports.summary import summarise
 from sim.node.queue_orders import QUEUE_ORDERS
+from sim.platform.flow_control import ORDERS
 from sim.platform.rate_limit import ALGORITHMS
 from sim.platform.routing import ROUTING
 from sim.run.manifest import manifest
@@ -32,7 +33,7 @@ from traffic.traces import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
-    *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
+    *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
     REQUEST_METRICS,
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
@@ -85,6 +86,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         table.update(before)
     for some, was in zip(LISTS, listed, strict=True):
         some[:] = was
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_the_table_of_an_example_is_put_back(title: str) -> None:
+    imports: dict[str, Any] = {}
+    exec("\n".join(re.findall(r"^from .* import .*$", EXAMPLES[title].python, re.MULTILINE)), imports)
+    tables = [value for name, value in imports.items() if name.isupper() and isinstance(value, dict | list)]
+    assert all(any(table is kept for kept in (*MAPPINGS, *LISTS)) for table in tables)
 
 
 def added(title: str, folder: Path) -> tuple[Example, dict[str, Any]]:
