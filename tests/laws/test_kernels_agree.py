@@ -156,7 +156,7 @@ def test_both_kernels_give_every_stamp_of_small_workloads_alike(workload: Worklo
     assert_kernels_agree(workload)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_both_kernels_give_every_stamp_of_random_workloads_alike(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed)))
@@ -196,7 +196,7 @@ def with_budget_for_all(workload: Workload) -> Workload:
     return replace(workload, limits=replace(workload.limits, max_num_batched_tokens=budget))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
     assert_kernels_agree(workload, order, preempt=preempt, admission=admission, prefill="whole")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -219,7 +219,7 @@ def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_the_urgent_push_others_out(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), "priority", preempt=True)

@@ -71,9 +71,9 @@ def answers(budget: Budget, steps: list[tuple[int, str, int, int, int]]) -> list
     return found
 
 
-def test_a_hundred_thousand_keys_that_ask_once_leave_few_limiters_behind() -> None:
+def test_twenty_thousand_keys_that_ask_once_leave_few_limiters_behind() -> None:
     budget, most = budget_of("token_bucket"), 0
-    for number in range(100_000):
+    for number in range(20_000):
         now_ps = number * S // 10  # ten a second, of which each counts for at most a minute
         limiter = asks(budget, f"key {number}", now_ps)
         grant = limiter.reserve(now_ps, 50)

@@ -28,17 +28,17 @@ def at_home() -> Scenario:
     return Scenario.model_validate(spec | {"network": HOME, "run": {"horizon_s": 4_000_000}})
 
 
-def test_twenty_thousand_keys_that_ask_once_leave_few_links_behind() -> None:
+def test_five_thousand_keys_that_ask_once_leave_few_links_behind() -> None:
     links = live_world(at_home()).platform.links
     source, most = links.link("source/chat", "home", 0), 0
-    for number in range(20_000):
+    for number in range(5_000):
         now_ps = number * S // 10  # ten a second, of which each has a connection for a minute
         link = links.link(f"key/{number}", "home", now_ps)
         departure = link.send(now_ps, 10)
         link.release(departure.connection, departure.arrived_ps)
         most = max(most, len(links))
     assert most <= max(FORGET_AT, 2 * 10 * (IDLE_S + 1)) + 2
-    assert links.forgotten > 18_000
+    assert links.forgotten > 3_500
     assert links.link("source/chat", "home", 10**18) is source, "the scenario's own are few, and stay"
 
 
