@@ -82,9 +82,13 @@ def test_an_app_of_the_sdk_is_served_and_its_user_it_and_its_model_are_one_trace
 
 
 def _spans(user: httpx.Client) -> list[list[str]]:
-    """What the app reported beside each of the two requests; nothing as long as it has not."""
+    """What the app reported beside each of the two requests; nothing as long as it or a trace is missing.
+
+    A trace is filed after the last byte of the answer, so who has just read that may come too early.
+    """
     listed = user.get("/v1/traces").json()["data"]
-    assert {one["endpoint"] for one in listed} == {"/hosted/e80-14" + CHAT, CHAT}
+    if {one["endpoint"] for one in listed} != {"/hosted/e80-14" + CHAT, CHAT}:
+        return []
     traces = [user.get(f"/v1/traces/{one['id']}").json()["app_spans"] for one in listed]
     return [[span["name"] for span in spans] for spans in traces if len(spans) == 2]
 
