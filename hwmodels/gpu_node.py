@@ -15,6 +15,7 @@ from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 
 class GpuSpec(HardwareSpec):
     no_values: ClassVar[frozenset[str]] = HardwareSpec.no_values | {"weights"}
+    runs_vllm: ClassVar[bool] = True
     weights: Annotated[str, KeyOf(PRECISIONS)] | None = Field(
         default=None, description="precision of the weights; absent: the LLM's usual one"
     )
@@ -57,11 +58,12 @@ def gpu_node(
     max_num_batched_tokens: int | None,
 ) -> NodeHardware:
     """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
-    seqs = int(sheet["max_num_seqs"]) if max_num_seqs is None else max_num_seqs
     budget = (
         int(sheet["max_num_batched_tokens"]) if max_num_batched_tokens is None else max_num_batched_tokens
     )
-    stated_pool = sheet.get("kv_pool_tokens")
+    # vLLM lowers a default that a stated budget cannot hold, and refuses a stated number: `start_up.py`.
+    seqs = min(int(sheet["max_num_seqs"]), budget) if max_num_seqs is None else max_num_seqs
+    stated_pool, longest = sheet.get("kv_pool_tokens"), sheet.get("max_model_len")
     return NodeHardware(
         step_time=step.law(llm, budget),
         request_overhead_ps=0,
@@ -75,6 +77,7 @@ def gpu_node(
         usd_per_1m_tokens=sheet.get("usd_per_1m_tokens"),
         values=sheet.read,
         notes=sheet.notes,
+        max_model_len=None if longest is None else int(longest),
     )
 
 

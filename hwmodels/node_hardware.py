@@ -30,3 +30,5 @@ class NodeHardware:
     """Every value that was read to make this, those the scenario stated included."""
     notes: tuple[str, ...]
     """What a report must say about it."""
+    max_model_len: int | None = None
+    """Prompt and output of one sequence at most, where the catalogue's entry says so."""

@@ -20,7 +20,7 @@ MOST_SEQUENCES = 1_000_000
 MOST = 1e9
 """Of watts, dollars, gigabytes and the like: far above anything, and safe to reckon with."""
 
-SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens"})
+SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens", "max_model_len"})
 """In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
 _PRESET_ITSELF = object()
 """Marks the validation of a preset's own values, which must not look up a preset again."""
@@ -37,6 +37,8 @@ class HardwareSpec(BaseModel, ABC):
     """Fields that are no single values, or choose them."""
     default_block_size: ClassVar[int] = 16
     """Tokens of a KV block where the scenario does not say: as in vLLM."""
+    runs_vllm: ClassVar[bool] = False
+    """Whether such a node starts an engine that refuses what vLLM refuses."""
 
     @abstractmethod
     def build(

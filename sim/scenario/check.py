@@ -9,6 +9,7 @@ from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.scenario.source_map import Location
+from sim.scenario.start_up import refusals
 from sim.time.units import ps_of_s
 from traffic.traces import TraceError
 
@@ -71,14 +72,7 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem((*at, *_culprit(model, str(error))), str(error))
             continue
-        budget = hardware.max_num_batched_tokens
-        if model.batching.prefill == "whole" and budget < model.context_tokens:
-            yield Problem(
-                (*at, "batching", "prefill"),
-                f"whole prompts of up to {model.context_tokens:,} tokens, the context of `{name}`, do not "
-                f"fit a step of {budget:,}: raise max_num_batched_tokens, lower context_tokens, or prefill "
-                f"in chunks",
-            )
+        yield from (Problem((*at, *place), why) for place, why in refusals(name, model, hardware))
         yield from _batch_sizes(at, model.batching, hardware.max_num_seqs)
         flow, static = model.flow_control, model.batching.admission == "static"
         if flow is not None and static and flow.max_concurrency < hardware.max_num_seqs:
@@ -86,13 +80,6 @@ def _sizes(scenario: Scenario) -> Iterator[Problem]:
                 (*at, "flow_control", "max_concurrency"),
                 f"nodes that get {flow.max_concurrency:,} requests at a time never have the "
                 f"{hardware.max_num_seqs:,} of a `static` batch (max_num_seqs)",
-            )
-        pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
-        if model.context_tokens > pool_tokens:
-            yield Problem(
-                (*at, "context_tokens"),
-                f"a context of {model.context_tokens:,} tokens does not fit the KV pool of `{name}`, "
-                f"{pool_tokens:,} tokens: lower context_tokens, or raise the pool if the hardware has it",
             )
 
 

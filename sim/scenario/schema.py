@@ -68,6 +68,13 @@ class Batching(Section):
     max_num_batched_tokens: int | None = Field(
         None, ge=1, le=1_048_576, description="tokens of one step at most, prompt chunks and decodes together"
     )
+    max_model_len: int | None = Field(
+        None,
+        ge=2,
+        le=MAX_TOKENS,
+        description="prompt and output of one sequence on a node at most, `context_tokens` or more; absent: "
+        "that of the catalogue's entry, else `context_tokens`",
+    )
     block_size: int | None = Field(
         None,
         ge=1,
@@ -301,13 +308,24 @@ class Model(Section):
     def block_size(self) -> int:
         return self.batching.block_size or self.hardware.default_block_size
 
+    def max_model_len(self, hardware: NodeHardware) -> int:
+        """Prompt and output of one sequence at most, as such a node starts."""
+        return self.batching.max_model_len or hardware.max_model_len or self.context_tokens
+
     def build_hardware(self) -> NodeHardware:
         """Raises ValueError where the LLM, the hardware and the batching do not go together."""
-        batching = self.batching
+        stated = self.batching.max_num_batched_tokens
+        hardware = self._built(stated)
+        longest = self.max_model_len(hardware)
+        raises = self.hardware.runs_vllm and self.batching.prefill == "whole" and stated is None
+        # Without chunks vLLM's default is the longest sequence, where that is more.
+        return self._built(longest) if raises and hardware.max_num_batched_tokens < longest else hardware
+
+    def _built(self, max_num_batched_tokens: int | None) -> NodeHardware:
         return self.hardware.build(
             load_llm(self.llm),
-            max_num_seqs=batching.max_num_seqs,
-            max_num_batched_tokens=batching.max_num_batched_tokens,
+            max_num_seqs=self.batching.max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
         )
 
 
