@@ -21,6 +21,7 @@ from api_shim.edge.isolation import Opened, isolated
 from api_shim.edge.plan import EdgePlan
 from api_shim.edge.visits import Visits
 from api_shim.edge.watchdog import AppWatchdog
+from api_shim.sandboxes.backend import NoIsolationError
 
 StateName = Literal["starting", "running", "crashed", "out_of_memory", "hung", "stopped"]
 GUARD = Path(__file__).with_name("guard.py")
@@ -123,7 +124,11 @@ class EdgeApp:
         directory = Path(tempfile.mkdtemp(prefix="e80sim-app-"))
         try:
             life = self.life = await self._launch(directory / "http")
-        except OSError as error:
+        except (
+            OSError,
+            ValueError,
+            NoIsolationError,
+        ) as error:  # a value may be none that a variable can have
             shutil.rmtree(directory, ignore_errors=True)
             return AppState("crashed", f"it cannot be started: {error}")
         reading = asyncio.create_task(self._read(life.process))
@@ -154,14 +159,15 @@ class EdgeApp:
     async def _launch(self, socket: Path) -> AppLife:
         plan = self.plan
         space_bytes = plan.limits.address_space_bytes
-        with isolated(plan, socket) if plan.isolated else nullcontext(Opened(plan.command(socket))) as opened:
+        unconfined = Opened(plan.command("--uds", str(socket)), plan.variables())
+        with isolated(plan, socket) if plan.isolated else nullcontext(unconfined) as opened:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(GUARD), str(socket.parent), str(space_bytes)),
                 *opened.command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=plan.variables(),
+                env=opened.environment,
                 cwd=plan.folder,
                 pass_fds=opened.fds,
                 start_new_session=True,  # Ctrl-C is for the server, which lets its applications end

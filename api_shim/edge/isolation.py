@@ -1,13 +1,16 @@
 """Applications of others: bubblewrap around them, as around sandboxes, but with the network.
 
 They see the system's programs, their interpreter, their own folders, which they cannot change, and a folder
-for temporary files. The kernel is shared, and so is what listens on this machine.
+for temporary files. The kernel is shared, and so is what listens on this machine. Their variables are theirs
+alone: `LD_PRELOAD` among them would run their code in every program that starts them.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,11 +37,25 @@ PROCESSES = 256
 OPEN_FILES = 1024
 
 
+LAUNCH = """
+import json, os, sys
+with open(int(sys.argv[1])) as given:
+    variables = json.load(given)
+try:
+    os.execve(sys.argv[2], sys.argv[2:], variables)
+except ValueError as error:
+    sys.exit(f"it cannot be given its variables: {error}")
+"""
+"""Inside, when its limits hold. Its variables come in a file, as everybody on a machine can read commands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A command, and the descriptors that it needs."""
+    """A command, and what it needs beside it."""
 
     command: list[str]
+    environment: Mapping[str, str]
+    """Of all the programs that start the application."""
     fds: tuple[int, ...] = ()
 
 
@@ -56,15 +73,31 @@ def check_isolation(plan: EdgePlan) -> None:
 
 
 @contextmanager
-def isolated(plan: EdgePlan, socket: Path) -> Iterator[Opened]:
-    """The command of an application in bubblewrap. Raises NoIsolationError."""
-    uid = some_uid()
-    os.chown(socket.parent, uid, -1)
-    with memory_file(seccomp_filter()) as bpf:
-        yield Opened([*as_user(uid), "bwrap", *_arguments(plan, socket, bpf), *plan.command(socket)], (bpf,))
+def isolated(plan: EdgePlan, address: Path) -> Iterator[Opened]:
+    """The command of an application in bubblewrap, which answers at `address`. Raises NoIsolationError.
+
+    It is given a socket that listens, and no way to the folder of its address: a link that it put in the
+    place of the socket would lead the server to sockets that only the server may use.
+    """
+    variables = json.dumps(_variables(plan)).encode()
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(str(address))
+        listening.listen()
+        bpf = opened.enter_context(memory_file(seccomp_filter()))
+        given = opened.enter_context(memory_file(variables))
+        launch = (plan.interpreter(), "-I", "-S", "-c", LAUNCH, str(given))
+        command = [*as_user(some_uid()), "bwrap", *_arguments(plan, bpf), *launch]
+        command += plan.command("--fd", str(listening.fileno()))
+        yield Opened(command, {"PATH": os.environ.get("PATH", os.defpath)}, (bpf, given, listening.fileno()))
 
 
-def _arguments(plan: EdgePlan, socket: Path, bpf: int) -> Iterator[str]:
+def _variables(plan: EdgePlan) -> dict[str, str]:
+    path = os.pathsep.join(map(str, (*plan.libraries, RUNTIME)))
+    return {**plan.variables(), "HOME": TEMPORARY, "PYTHONPATH": path}
+
+
+def _arguments(plan: EdgePlan, bpf: int) -> Iterator[str]:
     yield from ("--unshare-all", "--share-net", "--unshare-user", "--disable-userns")
     yield from ("--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000", "--hostname", "app")
     yield from ("--ro-bind", "/usr", "/usr")
@@ -76,14 +109,12 @@ def _arguments(plan: EdgePlan, socket: Path, bpf: int) -> Iterator[str]:
         yield from ("--ro-bind-try", path, path)
     # bubblewrap's own root and /dev are in memory, without a size: hence read-only in the end.
     yield from ("--dev", "/dev", "--remount-ro", "/dev")
-    yield from ("--size", str(TEMPORARY_MB * MIB), "--tmpfs", TEMPORARY, "--setenv", "HOME", TEMPORARY)
+    yield from ("--size", str(TEMPORARY_MB * MIB), "--tmpfs", TEMPORARY)
     for folder in (*_prefixes(plan), plan.folder, *plan.libraries):
         yield from ("--ro-bind", str(folder), str(folder))
     for name, folder in _runtime():
         yield from ("--ro-bind", str(folder), str(RUNTIME / name))
-    path = os.pathsep.join(map(str, (*plan.libraries, RUNTIME)))
-    yield from ("--setenv", "PYTHONPATH", path)
-    yield from ("--bind", str(socket.parent), str(socket.parent), "--chdir", str(plan.folder))
+    yield from ("--chdir", str(plan.folder))
     yield from ("--remount-ro", "/", "--seccomp", str(bpf), "--")
     yield from ("/usr/bin/prlimit", f"--nproc={PROCESSES}", f"--nofile={OPEN_FILES}", "--core=0", "--")
 

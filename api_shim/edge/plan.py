@@ -57,11 +57,11 @@ class EdgePlan:
     isolated: bool = False
     """Others have written it: it sees nothing of the machine but its folders and the network."""
 
-    def command(self, socket: Path) -> list[str]:
-        """With the uvicorn of its interpreter, as its other dependencies are."""
+    def command(self, *listen: str) -> list[str]:
+        """With the uvicorn of its interpreter, as its other dependencies are; `listen` is its option."""
         return [
             self.interpreter(),
-            *("-m", "uvicorn", self.entrypoint, "--uds", str(socket), "--no-access-log"),
+            *("-m", "uvicorn", self.entrypoint, *listen, "--no-access-log"),
             *("--app-dir", str(self.folder), "--timeout-keep-alive", "75", "--log-level", "info"),
         ]
 

@@ -55,6 +55,8 @@ async def app(scope, receive, send):
     elif path == "/environ":
         import json
         answer = json.dumps({**os.environ, "cwd": os.getcwd()}).encode()
+    elif path == "/list":
+        answer = repr(sorted(os.listdir(body))).encode()
     elif path == "/open":
         try:
             with open(body.decode(), "ab" if scope["query_string"] == b"write" else "rb"):

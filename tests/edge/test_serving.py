@@ -250,6 +250,7 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
         for path in (tmp_path / "secret", "/etc/shadow", Path(__file__)):
             assert client.post("/open", content=str(path)).text == "FileNotFoundError", path
         assert client.post("/open?write", content="main.py").text in {"OSError", "PermissionError"}
+        assert client.post("/list", content="/tmp").text == "[]", "its own, without the server's sockets"
         assert client.post("/open?write", content="/tmp/mine").text == "opened"
         answer = client.get("/model")
         assert answer.json()["x-sim-place"] == "edge"
@@ -261,6 +262,17 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
     third = deploy(url, SOURCE)
     until(url, third, "running")
     assert until(url, first, "dead")["reason"] == f"Replaced by {third}."
+
+
+def test_what_is_deployed_steers_no_program_outside(served: Served, tmp_path: Path) -> None:
+    """The loader of every program writes such a file: outside there is this folder, inside there is none."""
+    [url] = served.urls
+    marks = {"LD_DEBUG": "statistics", "LD_DEBUG_OUTPUT": f"{tmp_path}/loaded", "PATH": "/nowhere"}
+    deployed = deploy(url, SOURCE, env_vars=marks)
+    assert until(url, deployed, "running", "dead")["status"] == "running", served.lines
+    environ = httpx.get(f"{url}/hosted/other/environ", headers=KEY_TWO).json()
+    assert marks.items() <= environ.items()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_manifest_keeps_the_server_from_starting(tmp_path: Path) -> None:
