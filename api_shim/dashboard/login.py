@@ -1,7 +1,8 @@
 """`8080 login`: a page on which somebody lets the command line in, and where that turns a code into a token.
 
 Programs that are no browsers, such as curl, are let in at once where they are on this machine: they could as
-well read the server's files. A browser is asked, since any page may send it here.
+well read the server's files. Applications that others have deployed could not, so where one runs it has to be
+a program of the server's own user. A browser is asked, since any page may send it here.
 """
 
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from api_shim.accounts.login import (
     NotAskedError,
     check_redirect,
 )
+from api_shim.accounts.own_programs import is_own_program
 from api_shim.dashboard.pages import FORM_BYTES, HEADERS, MOST_FIELDS, POLICY, dashboard_of, form_of, render
 from api_shim.dashboard.sessions import TooManyGuessesError, WrongTokenError
 from api_shim.routes.described import TheShim, api_router
@@ -144,7 +146,15 @@ def _needs_token(request: Request, shim: Shim) -> bool:
     client = request.scope.get("client")
     address, host = client[0] if client else "", request.url.hostname
     here = address.removeprefix("::ffff:") in LOOPBACK and host in LOOPBACK
-    return shim.settings.login == "token" or not here
+    return shim.settings.login == "token" or not here or not _is_known_to_be_ours(request, shim)
+
+
+def _is_known_to_be_ours(request: Request, shim: Shim) -> bool:
+    """Applications of others are on this machine, too, and may read none of the server's files."""
+    if not any(app.plan.isolated for app in shim.edge.apps):
+        return True
+    client, server = request.scope["client"], request.scope["server"]
+    return is_own_program((client[0], client[1]), (server[0], server[1]))
 
 
 def _is_browser(request: Request) -> bool:

@@ -21,6 +21,14 @@ def ask_model(headers):
         return json.dumps(dict(answer.headers)).encode()
 
 
+def ask_platform(target):
+    import http.client
+    host = os.environ["_8080_PLATFORM_URL"].removeprefix("http://")
+    connection = http.client.HTTPConnection(host)
+    connection.request("GET", target)
+    return b"%d" % connection.getresponse().status
+
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return
@@ -65,6 +73,8 @@ async def app(scope, receive, send):
             answer = type(error).__name__.encode()
     elif path == "/model":
         answer = await asyncio.to_thread(ask_model, dict(scope["headers"]))
+    elif path == "/ask":
+        answer = await asyncio.to_thread(ask_platform, body.decode())
     elif path == "/echo":
         answer = repr([scope["method"], scope["query_string"], sorted(scope["headers"]), body]).encode()
     elif path == "/stream":

@@ -250,7 +250,7 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
         for path in (tmp_path / "secret", "/etc/shadow", Path(__file__)):
             assert client.post("/open", content=str(path)).text == "FileNotFoundError", path
         assert client.post("/open?write", content="main.py").text in {"OSError", "PermissionError"}
-        assert client.post("/list", content="/tmp").text == "[]", "its own, without the server's sockets"
+        assert re.fullmatch(r"\[b'e80sim-deployed-\w+'\]", client.post("/list", content="/tmp").text)
         assert client.post("/open?write", content="/tmp/mine").text == "opened"
         answer = client.get("/model")
         assert answer.json()["x-sim-place"] == "edge"
@@ -262,6 +262,16 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
     third = deploy(url, SOURCE)
     until(url, third, "running")
     assert until(url, first, "dead")["reason"] == f"Replaced by {third}."
+
+
+def test_what_is_deployed_is_not_let_in_as_a_program_of_this_machine(served: Served) -> None:
+    """By a login it would have the secrets of every project."""
+    [url] = served.urls
+    until(url, deploy(url, SOURCE), "running")
+    login = "/accounts/login/oauth?redirect_uri=http://localhost:9999"
+    its_answer = httpx.post(f"{url}/hosted/other/ask", headers=KEY_TWO, content=login)
+    assert its_answer.text == "200", "a page that wants the dashboard's token"
+    assert httpx.get(url + login).status_code == HTTPStatus.FOUND
 
 
 def test_what_is_deployed_steers_no_program_outside(served: Served, tmp_path: Path) -> None:
