@@ -109,6 +109,7 @@ class Shim:
         self.lengths = Lengths(scenario, scenario.run.seed)
         self.pacing = Pacing(content.paced)
         self.metrics = Metrics(self)
+        world.watch = self.metrics.watch
         self.streams = 0
         self.exchanges: set[Exchange] = set()
         self.served = 0

@@ -35,6 +35,28 @@ class Histogram:
         self.sum += value
         self.max = max(self.max, value)
 
+    def observe_steps(self, first: int, slope: int, steps: int, each: int = 1) -> None:
+        """`each` times `first`, `first + slope` and so on, `steps` values, for the price of the buckets hit."""
+        done = 0
+        while done < steps:
+            bucket = bisect_left(self.bounds, first + slope * done)
+            until = steps
+            if slope and bucket < len(self.bounds):
+                until = min(steps, (self.bounds[bucket] - first) // slope + 1)
+            self.counts[bucket] += (until - done) * each
+            done = until
+        self.total += steps * each
+        self.sum += (steps * first + slope * (steps * (steps - 1) // 2)) * each
+        self.max = max(self.max, first + slope * (steps - 1))
+
+    def merge(self, other: "Histogram") -> None:
+        """What `other`, of the same bounds, has seen counts here too."""
+        assert self.bounds == other.bounds
+        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+        self.sum += other.sum
+        self.max = max(self.max, other.max)
+
     def quantile(self, share: float) -> int | None:
         """The upper end of the bucket in which `share` of all values is reached, None without any."""
         if not self.total:

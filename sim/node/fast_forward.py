@@ -13,8 +13,16 @@ from typing import Any
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
 from sim.node.batch import Batch, RankedBatch
-from sim.node.gaps import GapCounts, stretch
-from sim.node.kernel import BatchLimits, Boundary, Sequence
+from sim.node.gaps import stretch
+from sim.node.kernel import (
+    NOTHING_UNDER_WAY,
+    BatchLimits,
+    Boundary,
+    GapSink,
+    Sequence,
+    Stepped,
+    UnderWay,
+)
 from sim.node.kv_demand import blocks_in, steps_with
 from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
@@ -93,6 +101,7 @@ class FastForward:
         "_running",
         "_slope_ps",
         "_started_ps",
+        "_stepped",
         "_stretch",
         "_supplied",
         "_take",
@@ -112,13 +121,14 @@ class FastForward:
         law: StepTime,
         *,
         keep_schedule: bool = False,
-        gaps: GapCounts | None = None,
+        gaps: GapSink | None = None,
+        stepped: Stepped | None = None,
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
         preempt: bool = False,
         batches: WholeBatches | None = None,
     ) -> None:
-        """`queue`, `pool`, `preempt` and `batches` as for `StepEngine`."""
+        """`queue`, `pool`, `preempt` and `batches` as for `StepEngine`; `stepped` hears of stretches."""
         self._clock = 0  # finished steps in which those who decode had a token: here all
         self.preemptions = 0
         self.busy_ps = 0
@@ -146,6 +156,7 @@ class FastForward:
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
+        self._stepped = stepped
         self._log = StretchLog()
 
         self._arrived: list[ForwardedWork] = []  # since the last boundary
@@ -296,13 +307,31 @@ class FastForward:
         return tokens
 
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
+        return self.output_tokens_done + self._decodes * self._steps_over(now_ps, after_boundary)
+
+    def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
+        steps = self._steps_over(now_ps, after_boundary)
+        return (
+            UnderWay(steps, self._tokens_of_a_step(), self._gap_rows(steps)) if steps else NOTHING_UNDER_WAY
+        )
+
+    def _steps_over(self, now_ps: int, after_boundary: bool) -> int:
+        """Of the stretch. One that ends at this instant is over with its boundary, as in a step engine."""
         assert self._next_ps is None or now_ps <= self._next_ps, (now_ps, self._next_ps)
-        if self._stretch <= 1 or not self._decodes:
-            return self.output_tokens_done
-        # A step that ends at this instant counts once its boundary is over, as it does in a step engine.
+        if self._stretch <= 1:
+            return 0
         elapsed_ps = now_ps - self._started_ps - (not after_boundary)
         steps = steps_within(max(0, elapsed_ps), self._first_ps, self._slope_ps)
-        return self.output_tokens_done + self._decodes * min(steps, self._stretch)
+        return min(steps, self._stretch)
+
+    def _tokens_of_a_step(self) -> int:
+        return self._decodes + sum(work.new for work in self._prefilling)
+
+    def _gap_rows(self, steps: int) -> tuple[bytes, ...]:
+        """What so many steps of the stretch end."""
+        slope_ps = self._slope_ps if steps > 1 else 0  # else nothing bounds it, and a row is of 64 bits
+        row = stretch(self._started_ps, steps, self._first_ps, slope_ps, self._decodes)
+        return (row,) if self._decodes else ()
 
     def forget(self, before_ps: int) -> None:
         self._log.forget(before_ps)
@@ -361,6 +390,8 @@ class FastForward:
         if decodes and self._gaps is not None:
             slope_ps = self._slope_ps if steps > 1 else 0  # else nothing bounds it, and a row is of 64 bits
             self._gaps.add(stretch(self._started_ps, steps, self._first_ps, slope_ps, decodes))
+        if self._stepped is not None:
+            self._stepped(steps, self._tokens_of_a_step())
         lasted_ps = now_ps - self._started_ps
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * (decodes + len(prefilling))

@@ -4,8 +4,9 @@ A kernel is a state machine over integers that never sees SimPy, a clock or a fl
 from `boundary`, never called back, so a caller that reacts at once cannot re-enter a half-updated kernel.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hwmodels.step_time import StepTime
 from traffic.request import Prefix
@@ -118,6 +119,34 @@ class Boundary:
     """Left now: complete where `generated == output_tokens`, taken out otherwise."""
 
 
+Stepped = Callable[[int, int], None]
+"""So many steps ended, each of which computed so many tokens, of prompts and of answers together."""
+
+
+class GapSink(Protocol):
+    """Whom a kernel tells the gaps between consecutive tokens of a sequence, as they end."""
+
+    @property
+    def add(self) -> Callable[[bytes], None]:
+        """Takes a row of `sim.node.gaps.stretch`."""
+        ...
+
+    def add_one(self, from_ps: int, to_ps: int) -> None: ...
+
+
+class UnderWay(NamedTuple):
+    """Steps that are over while a kernel has told nobody of them yet."""
+
+    steps: int
+    tokens: int
+    """Computed by each, of prompts and of answers."""
+    gaps: tuple[bytes, ...]
+    """Between consecutive tokens, as rows of `sim.node.gaps.stretch`."""
+
+
+NOTHING_UNDER_WAY = UnderWay(0, 0, ())
+
+
 class NodeKernel(Protocol):
     """At one instant: tokens of the ending step, removals, additions by number, planning.
 
@@ -196,6 +225,10 @@ class NodeKernel(Protocol):
 
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
         """As `output_tokens_done`, also in the middle of a stretch of steps, for any time up to its end."""
+        ...
+
+    def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
+        """What has been computed since the last `boundary`, for any time up to the next."""
         ...
 
     def forget(self, before_ps: int) -> None:

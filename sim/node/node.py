@@ -2,9 +2,10 @@
 
 from typing import Any, Generic, Protocol, TypeVar
 
-from sim.node.kernel import NodeKernel, Sequence, SharedPrompt
+from sim.node.kernel import NodeKernel, Sequence, SharedPrompt, UnderWay
 from sim.node.queue_limits import QueueFull, QueueLimits
 from sim.node.waiting_queue import FirstComeFirstServed, Waiting, WaitingQueue
+from sim.node.watch import NodeWatch
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
@@ -57,6 +58,7 @@ class Node(Generic[J]):
         "_slots",
         "_slots_free",
         "_waiting",
+        "_watch",
         "due_ps",
         "env",
         "hands_over",
@@ -79,6 +81,7 @@ class Node(Generic[J]):
         queue: WaitingQueue[J] | None = None,
         order: int | None = None,
         limits: QueueLimits | None = None,
+        watch: NodeWatch | None = None,
         *,
         hands_over: bool = False,
     ) -> None:
@@ -99,6 +102,7 @@ class Node(Generic[J]):
             self._waiting = queue or FirstComeFirstServed()
         self._order = env.boundary_orders(1) if order is None else order
         self._limits = limits
+        self._watch = watch
         self.hands_over = hands_over
         self._alarm: Alarm | None = None
         self.due_ps: int | None = None
@@ -110,6 +114,8 @@ class Node(Generic[J]):
         if self._limits is not None:
             full = self._limits.full(ticket.request)
             if full is not None:
+                if self._watch is not None:
+                    self._watch.refused(full)
                 self.progress.refused(ticket, full)
                 return False
             self._limits.entered(ticket.request)
@@ -156,6 +162,20 @@ class Node(Generic[J]):
     def output_tokens(self) -> int:
         """Made here by now."""
         return self.kernel.output_tokens_by(self.env.now, after_boundary=self._after_boundary())
+
+    def under_way(self) -> UnderWay:
+        """What its kernel has computed and told nobody of yet."""
+        return self.kernel.under_way(self.env.now, after_boundary=self._after_boundary())
+
+    def waiting(self) -> tuple[int, int]:
+        """Those that lack a place or room in the batch, and those whose fixed work is under way.
+
+        Completions; before the kernel those of a request count as one.
+        """
+        inside = self.kernel.waiting + self.kernel.running
+        before = max(0, self.outstanding - inside)
+        without_place = 0 if self._slots is None else sum(1 for _ in self._waiting)
+        return self.kernel.waiting + without_place, before - without_place
 
     def _after_boundary(self) -> bool:
         """Whether the step that ended at this instant, if one did, is over."""
@@ -223,6 +243,8 @@ class Node(Generic[J]):
         self._arm(boundary.next_ps)
         if self._limits is not None:
             self._limits.passed(boundary)
+        if self._watch is not None:
+            self._watch.passed(boundary)
         for sequence in boundary.firsts:
             ticket: Any = sequence.owner
             if ticket.first_seen_ps < 0:

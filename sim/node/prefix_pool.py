@@ -3,6 +3,7 @@
 Nothing here grows with the number of blocks: see `sim.node.cached_runs`.
 """
 
+from collections.abc import Callable
 from itertools import count
 
 from sim.node.cache_log import CacheLog
@@ -14,6 +15,10 @@ from traffic.request import Prefix
 
 ENDLESS = 1 << 62
 """More tokens than any sequence has."""
+
+
+LookedUp = Callable[[int, int], None]
+"""So many tokens of a prompt were looked up, and so many of them found."""
 
 
 class PrefixPool:
@@ -34,8 +39,14 @@ class PrefixPool:
     lacks blocks lacks them until then.
     """
 
-    def __init__(self, blocks: int, block_size: int, log: CacheLog | None = None) -> None:
-        """`log` is where lookups are written down, if anywhere."""
+    def __init__(
+        self,
+        blocks: int,
+        block_size: int,
+        log: CacheLog | None = None,
+        looked_up: LookedUp | None = None,
+    ) -> None:
+        """`log` is where lookups are written down, if anywhere; `looked_up` hears of the first of each."""
         self.blocks = blocks
         self.free = blocks
         """Those without contents, and those that can be evicted."""
@@ -43,6 +54,7 @@ class PrefixPool:
         self._runs = CachedRuns(block_size)
         self._holdings: dict[Work, Holding] = {}
         self._log = log
+        self._looked_up = looked_up
         self._numbers = count()
 
     def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
@@ -73,6 +85,8 @@ class PrefixPool:
             self._log.add(path, work.goal, found * size)
         if work.sequence.started_ps < 0:
             work.sequence.cached_tokens = found * size
+            if self._looked_up is not None:
+                self._looked_up(work.sequence.prompt_tokens, found * size)
         return new
 
     def fits(self, work: Work, left: int, free: int) -> bool:
@@ -141,7 +155,13 @@ class PrefixPool:
         self._holdings.clear()
 
 
-def kv_pool(limits: BatchLimits, *, enable_prefix_caching: bool, log: CacheLog | None = None) -> KvPool:
+def kv_pool(
+    limits: BatchLimits,
+    *,
+    enable_prefix_caching: bool,
+    log: CacheLog | None = None,
+    looked_up: LookedUp | None = None,
+) -> KvPool:
     if enable_prefix_caching:
-        return PrefixPool(limits.kv_blocks, limits.block_size, log)
+        return PrefixPool(limits.kv_blocks, limits.block_size, log, looked_up)
     return CountingPool(limits.kv_blocks, limits.block_size)

@@ -9,8 +9,16 @@ from operator import attrgetter
 from typing import Any
 
 from hwmodels.step_time import StepTime
-from sim.node.gaps import GapCounts, stretch
-from sim.node.kernel import BatchLimits, Boundary, Sequence
+from sim.node.gaps import stretch
+from sim.node.kernel import (
+    NOTHING_UNDER_WAY,
+    BatchLimits,
+    Boundary,
+    GapSink,
+    Sequence,
+    Stepped,
+    UnderWay,
+)
 from sim.node.kv_pool import CountingPool, KvPool
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.whole_batches import WholeBatches
@@ -54,7 +62,8 @@ class StepEngine:
         law: StepTime,
         *,
         keep_schedule: bool = False,
-        gaps: GapCounts | None = None,
+        gaps: GapSink | None = None,
+        stepped: Stepped | None = None,
         queue: WaitingQueue[Any] | None = None,
         pool: KvPool | None = None,
         preempt: bool = False,
@@ -83,6 +92,7 @@ class StepEngine:
         self._law = law
         self._keep_schedule = keep_schedule
         self._gaps = gaps
+        self._stepped = stepped
         self._kept: dict[Sequence, SteppedWork] = {}  # handed over, with their blocks
         self._freed: list[SteppedWork] = []  # whose blocks come back at the next boundary
         self._arrived: list[SteppedWork] = []  # since the last boundary
@@ -188,6 +198,11 @@ class StepEngine:
         self._due(now_ps)  # no later than the end of the step
         return self.output_tokens_done
 
+    def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
+        del after_boundary
+        self._due(now_ps)  # no later than the end of the step
+        return NOTHING_UNDER_WAY
+
     def forget(self, before_ps: int) -> None:
         for work in [*self._running, *self._queue]:
             past = bisect_right(work.token_ps, before_ps)
@@ -271,8 +286,10 @@ class StepEngine:
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * len(shares)
         self.prompt_tokens_done += sum(new for work, new in shares if not work.decoding)
+        if self._stepped is not None:
+            self._stepped(1, sum(new for _, new in shares))
 
-    def _count_gaps(self, now_ps: int, shares: list[tuple[SteppedWork, int]], gaps: GapCounts) -> None:
+    def _count_gaps(self, now_ps: int, shares: list[tuple[SteppedWork, int]], gaps: GapSink) -> None:
         """Before the new tokens are noted. Whoever was preempted waited longer than this step."""
         got_token = [work for work, new in shares if work.lacking == new and work.latest_ps >= 0]
         steady = sum(work.latest_ps == self._started_ps for work in got_token)

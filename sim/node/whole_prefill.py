@@ -8,7 +8,7 @@ from typing import Any
 
 from hwmodels.step_time import Chunk
 from sim.node.fast_forward import FastForward, ForwardedWork
-from sim.node.gaps import GapCounts, stretch
+from sim.node.gaps import stretch
 from sim.node.kernel import Boundary, Sequence
 from sim.node.progression import Stretch, lasting
 from sim.node.step_engine import StepEngine, SteppedWork
@@ -88,13 +88,16 @@ class WholePrefillFastForward(FastForward):
             return
         gaps, self._gaps = self._gaps, None
         if gaps is not None:
-            self._count_gaps(gaps)
+            for row in self._gap_rows(self._stretch):
+                gaps.add(row)
         self._clock_goes()
         super()._end_stretch(now_ps, firsts, ended)
         self._gaps = gaps
 
     def _end_prefill(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         prefilled = self._prefilling
+        if self._stepped is not None:
+            self._stepped(1, sum(work.new for work in prefilled))
         lasted_ps = now_ps - self._started_ps
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * len(prefilled)
@@ -105,21 +108,22 @@ class WholePrefillFastForward(FastForward):
                 self._fresh[work] = now_ps
         self._stretch = 0
 
-    def _count_gaps(self, gaps: GapCounts) -> None:
+    def _gap_rows(self, steps: int) -> tuple[bytes, ...]:
         """Of a stretch of decode steps, the first of which may end longer ones."""
-        steps, decodes = self._stretch, self._decodes
+        decodes = self._decodes
         if not decodes:
-            return
+            return ()
         first_end_ps = self._started_ps + self._first_ps
-        for began_ps in self._fresh.values():
-            gaps.add_one(began_ps, first_end_ps)
+        rows = [stretch(since_ps, 1, first_end_ps - since_ps, 0, 1) for since_ps in self._fresh.values()]
         others = decodes - len(self._fresh)
         if others:
             since_ps = self._latest_ps(self._started_ps)
-            gaps.add(stretch(since_ps, 1, first_end_ps - since_ps, 0, others))
+            rows.append(stretch(since_ps, 1, first_end_ps - since_ps, 0, others))
         if steps > 1:
             slope_ps = self._slope_ps if steps > 2 else 0
-            gaps.add(stretch(first_end_ps, steps - 1, self._first_ps + self._slope_ps, slope_ps, decodes))
+            second_ps = self._first_ps + self._slope_ps
+            rows.append(stretch(first_end_ps, steps - 1, second_ps, slope_ps, decodes))
+        return tuple(rows)
 
     def _latest_ps(self, boundary_ps: int) -> int:
         """Of those who are not fresh: this boundary, unless steps have prefilled since."""

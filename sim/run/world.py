@@ -32,6 +32,7 @@ from sim.node.prefills import PREFILLS
 from sim.node.prefix_pool import kv_pool
 from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
+from sim.node.watch import NodeWatch, WatchedGaps
 from sim.node.whole_batches import ADMISSIONS
 from sim.platform.disaggregated import DisaggregatedPool
 from sim.platform.flow_control import FlowControl
@@ -86,6 +87,8 @@ class World:
         self.network = Network(scenario.network)
         self.kv_blocks: dict[str, int] = {}
         """Of each node, by model."""
+        self.watch: Callable[[str, int], NodeWatch] | None = None
+        """Who watches a node, by model and index; asked when the node gets its first request, if at all."""
         self._gaps: dict[str, GapCounts] = {}
         self._cache_logs: dict[str, list[CacheLog]] | None = {} if sources or blocks is not None else None
         """Of the nodes of models that cache prefixes; None where nobody will make a report of it."""
@@ -193,6 +196,7 @@ class World:
                 gaps,
                 batching,
                 self._cache_log(name, batching),
+                None if self.watch is None else self.watch(name, index),
                 decodes=decodes,
             )
 
@@ -261,6 +265,7 @@ class World:
         gaps: GapCounts,
         batching: Batching,
         log: CacheLog | None,
+        watch: NodeWatch | None,
         *,
         decodes: bool,
     ) -> Node[Ticket]:
@@ -270,9 +275,15 @@ class World:
             limits,
             law,
             keep_schedule=keep_schedule,
-            gaps=gaps,
+            gaps=gaps if watch is None else WatchedGaps(gaps, watch.gaps),
+            stepped=None if watch is None else watch.stepped,
             queue=order(),
-            pool=kv_pool(limits, enable_prefix_caching=batching.enable_prefix_caching, log=log),
+            pool=kv_pool(
+                limits,
+                enable_prefix_caching=batching.enable_prefix_caching,
+                log=log,
+                looked_up=None if watch is None else watch.looked_up,
+            ),
             preempt=batching.preempt,
             batches=ADMISSIONS[batching.admission](
                 hardware.max_num_seqs,
@@ -290,6 +301,7 @@ class World:
             None if slots is None else order(),
             boundary_order,
             _queue_limits(batching),
+            watch,
         )
 
     # Connections

@@ -12,6 +12,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits
 from sim.node.prefills import PREFILLS
+from sim.node.watch import WatchedGaps
 from sim.node.whole_batches import ADMISSIONS, WholeBatches
 from tests.support.kernel_driver import (
     Action,
@@ -23,6 +24,7 @@ from tests.support.kernel_driver import (
     Drain,
     Driver,
     Event,
+    Told,
     Workload,
 )
 from tests.support.kernel_workload import random_workload, with_prefixes
@@ -50,6 +52,7 @@ def assert_kernels_agree(
     """`pools` of the plain one and of the fast one."""
     limits, law = workload.limits, workload.law
     gaps, fast_gaps = GapCounts(), GapCounts()
+    told, fast_told = Told(), Told()
     pool, fast_pool = (make(limits.kv_blocks, limits.block_size) for make in pools)
 
     def batches() -> WholeBatches | None:
@@ -60,24 +63,28 @@ def assert_kernels_agree(
         limits,
         law,
         keep_schedule=True,
-        gaps=gaps,
+        gaps=WatchedGaps(gaps, told.add),
+        stepped=told.stepped,
         queue=QUEUES[order](),
         pool=pool,
         preempt=preempt,
         batches=batches(),
     )
-    plain = Driver(engine, workload.events).run()
+    plain = Driver(engine, workload.events, told).run()
     kernel = engines["fast"](
         limits,
         law,
         keep_schedule=True,
-        gaps=fast_gaps,
+        gaps=WatchedGaps(fast_gaps, fast_told.add),
+        stepped=fast_told.stepped,
         queue=QUEUES[order](),
         pool=fast_pool,
         preempt=preempt,
         batches=batches(),
     )
-    fast = Driver(kernel, plain.events).run()  # with the times at which the plain one had its boundaries
+    fast = Driver(
+        kernel, plain.events, fast_told
+    ).run()  # with the times at which the plain one had its boundaries
     assert fast_pool.log == pool.log
     assert fast.firsts == plain.firsts
     assert fast.ended == plain.ended
@@ -86,6 +93,8 @@ def assert_kernels_agree(
     assert fast.answers == plain.answers
     assert fast.cached == plain.cached
     assert [column.tolist() for column in fast_gaps.bins()] == [column.tolist() for column in gaps.bins()]
+    assert (fast_told.steps, fast_told.gaps) == (told.steps, told.gaps)
+    assert fast.told == plain.told, "also in the middle of stretches"
     assert fast.blocks == plain.blocks
     assert fast.occupancy == plain.occupancy
     assert fast.free_blocks.items() <= plain.free_blocks.items()  # it has fewer boundaries, at the same times

@@ -1,10 +1,13 @@
 """Drives a node kernel through a script of events without SimPy, and notes what it does."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
+from struct import Struct
 
 from hwmodels.step_time import AffineStepTime
-from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt
+from sim.node.gaps import COLUMNS
+from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt, UnderWay
 from traffic.request import Prefix
 
 
@@ -72,6 +75,33 @@ class Workload:
     events: list[Event]
 
 
+class Told:
+    """What a kernel has told of its steps, and of the gaps that ended with them."""
+
+    def __init__(self) -> None:
+        self.steps = Counter[int]()
+        """By the tokens that each computed."""
+        self.gaps = Counter[int]()
+        """By their length."""
+
+    def stepped(self, steps: int, tokens: int) -> None:
+        self.steps[tokens] += steps
+
+    def add(self, row: bytes) -> None:
+        _, steps, first_ps, slope_ps, each = Struct(f"={COLUMNS}q").unpack(row)
+        for step in range(steps):
+            self.gaps[first_ps + slope_ps * step] += each
+
+    def with_what_is(self, under_way: UnderWay) -> tuple[Counter[int], Counter[int]]:
+        whole = Told()
+        whole.steps, whole.gaps = Counter(self.steps), Counter(self.gaps)
+        if under_way.steps:
+            whole.stepped(under_way.steps, under_way.tokens)
+        for row in under_way.gaps:
+            whole.add(row)
+        return whole.steps, whole.gaps
+
+
 @dataclass
 class Course:
     """What a kernel did with a workload."""
@@ -88,6 +118,7 @@ class Course:
     cached: list[tuple[int, int, int]] = field(
         default_factory=list
     )  # (time, number, tokens of its prompt in the cache) whenever asked
+    told: list[tuple[Counter[int], Counter[int]]] = field(default_factory=list)  # whenever asked
     free_blocks: dict[int, int] = field(default_factory=dict)  # after each boundary, by time
     counters: tuple[int, ...] = ()
 
@@ -104,8 +135,9 @@ class Course:
 class Driver:
     """Events first, then the boundary of the same instant and what its result provokes, then late events."""
 
-    def __init__(self, kernel: NodeKernel, events: list[Event]) -> None:
+    def __init__(self, kernel: NodeKernel, events: list[Event], told: Told | None = None) -> None:
         self.kernel = kernel
+        self._told = told
         self.course = Course()
         self._events = [(event.at_ps, event.after, order, event) for order, event in enumerate(events)]
         heapify(self._events)
@@ -199,6 +231,9 @@ class Driver:
         assert ask.next_ps is not None
         if not after:  # a step that ends now still counts
             self.course.blocks.append((now_ps, self.kernel.blocks_in_use(now_ps)))
+        if self._told is not None:
+            under_way = self.kernel.under_way(now_ps, after_boundary=after)
+            self.course.told.append(self._told.with_what_is(under_way))
         for number, sequence in self.course.sequences.items():
             if sequence.prefix:
                 tokens = self.kernel.cached_tokens(

@@ -50,7 +50,7 @@ def test_what_nodes_refuse_is_counted_by_vllms_name(make: MakeWire) -> None:
     assert [(one.name, one.labels, one.value) for one in samples] == [
         (
             "vllm:admission_rejections_total",
-            {"model_name": LLAMA, "reason": "max_num_queued_tokens"},
+            {"model_name": LLAMA, "engine": "0", "reason": "max_num_queued_tokens"},
             1.0,
         )
     ]

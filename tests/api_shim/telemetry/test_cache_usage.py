@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.live import LLAMA, Wire, chat
 
-GAUGE = f'vllm:kv_cache_usage_perc{{model_name="{LLAMA}"}} '
+GAUGE = f'vllm:kv_cache_usage_perc{{engine="0",model_name="{LLAMA}"}} '
 
 
 def test_cache_usage_moves_while_an_answer_is_decoded(wire: Wire) -> None:

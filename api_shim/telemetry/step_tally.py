@@ -1,0 +1,68 @@
+"""What vLLM counts of an engine's steps: of one node, or of all of a model's together."""
+
+from collections.abc import Iterable
+from struct import Struct
+
+from api_shim.clocks.histogram import Histogram
+from api_shim.telemetry.kinds import OF_STEPS
+from sim.node.gaps import COLUMNS
+from sim.node.kernel import Boundary, UnderWay
+from sim.node.queue_limits import QueueFull
+
+MOST_ROWS = 4096
+"""Of gaps, until they are counted: to do so at once would cost each stretch of steps twice as much."""
+_unpacked = Struct(f"={COLUMNS}q").iter_unpack
+
+
+class StepTally:
+    """A `sim.node.watch.NodeWatch`."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+        """Prompt tokens looked for in the prefix cache when a sequence was first admitted."""
+        self.hits = 0
+        """Those found."""
+        self._tokens = _histogram("iteration_tokens_total")
+        self._gaps = _histogram("inter_token_latency_seconds")
+        self._rows: list[bytes] = []
+
+    def stepped(self, steps: int, tokens: int) -> None:
+        self._tokens.observe_steps(tokens, 0, steps)
+
+    def gaps(self, row: bytes) -> None:
+        self._rows.append(row)
+        if len(self._rows) == MOST_ROWS:
+            self._count_rows()
+
+    def looked_up(self, tokens: int, found: int) -> None:
+        self.queries += tokens
+        self.hits += found
+
+    def refused(self, full: QueueFull) -> None: ...
+
+    def passed(self, boundary: Boundary) -> None: ...
+
+    def with_what_is(self, under_way: Iterable[UnderWay]) -> dict[str, Histogram]:
+        """Histograms at this moment, by vLLM's names: what its nodes have told, and what is `under_way`."""
+        self._count_rows()
+        tokens, gaps = _histogram("iteration_tokens_total"), _histogram("inter_token_latency_seconds")
+        tokens.merge(self._tokens)
+        gaps.merge(self._gaps)
+        for one in under_way:
+            if one.steps:
+                tokens.observe_steps(one.tokens, 0, one.steps)
+                _count(gaps, one.gaps)
+        return {"iteration_tokens_total": tokens, "inter_token_latency_seconds": gaps}
+
+    def _count_rows(self) -> None:
+        _count(self._gaps, self._rows)
+        self._rows.clear()
+
+
+def _histogram(name: str) -> Histogram:
+    return Histogram(OF_STEPS[name].bounds)
+
+
+def _count(gaps: Histogram, rows: Iterable[bytes]) -> None:
+    for _, steps, first_ps, slope_ps, each in _unpacked(b"".join(rows)):
+        gaps.observe_steps(first_ps, slope_ps, steps, each)
