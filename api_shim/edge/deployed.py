@@ -78,8 +78,11 @@ class DeployedApps:
         slug = slug_of(deployment.project)
         if app.gpu_count:
             raise UserError(f"it wants {app.gpu_count} GPUs, and applications have none here.")
-        if any(one.plan.slug == slug and not one.plan.isolated for one in self._edge.apps):
+        there = [one.plan for one in self._edge.apps if one.plan.slug == slug]
+        if any(not plan.isolated for plan in there):
             raise UserError(f"this server runs a folder of its own at {slug!r}.")
+        if any(plan.project != app.deployment.project for plan in there):
+            raise UserError(f"another project, whose name differs in - and _ alone, is at {slug!r}.")
         folder = self._folder / deployment.id
         folder.mkdir(mode=0o755)
         await self._clock.aside(partial(unpack, app.archive, folder))

@@ -130,7 +130,7 @@ class EdgeService:
     def find(self, slug: str, caller: Caller) -> EdgeApp:
         """Raises ApiError 404, as to other projects an application does not exist."""
         app = None if self._host is None else self._host.find(slug)
-        if app is None or not (self._callers.open_to_all or same_project(app.plan.project, caller.project)):
+        if app is None or not (self._callers.open_to_all or is_of_project(app.plan, caller.project)):
             message = f"There is no application `{slug[:LONGEST_ECHO]}` that this key may ask."
             raise ApiError(HTTPStatus.NOT_FOUND, message, code="app_not_found")
         return app
@@ -213,6 +213,11 @@ def edge_of(world: World) -> str:
     return found
 
 
-def same_project(one: str, other: str) -> bool:
-    """A scenario's names have no hyphens, and slugs no underscores."""
-    return one.replace("-", "_") == other.replace("-", "_")
+def is_of_project(plan: EdgePlan, project: str) -> bool:
+    """What was deployed is of the project that deployed it, to the letter.
+
+    A manifest names its project by a slug, which has no underscores.
+    """
+    if plan.isolated:
+        return plan.project == project
+    return plan.project.replace("_", "-") == project.replace("_", "-")

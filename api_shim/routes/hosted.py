@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api_shim.accounts.callers import PLACE_HEADER
+from api_shim.accounts.login import LOGIN_PREFIX
 from api_shim.clocks.clock import until
 from api_shim.edge.addresses import HOSTED
 from api_shim.edge.app_connection import HOP_BY_HOP, AppConnection, AppLostError, Header
@@ -103,7 +104,8 @@ class HostedRequest:
     def headers(self) -> list[Header]:
         """Of the user, with what the application should know of the way."""
         left_out = OURS | {b"traceparent"} | (COOKIES if self.by_path else set())
-        passed = [header for header in self.scope["headers"] if header[0] not in left_out]
+        theirs = self.scope["headers"]
+        passed = [header for header in theirs if header[0] not in left_out and not _is_login(header)]
         host = next((value for name, value in passed if name == b"host"), b"localhost")
         passed.append((b"x-forwarded-host", host))
         passed.append((b"x-forwarded-proto", b"http"))
@@ -129,6 +131,11 @@ class HostedRequest:
             type=SERVER,
             code="app_lost",
         )
+
+
+def _is_login(header: Header) -> bool:
+    """A token that opens every project, which is no business of an application of one of them."""
+    return header[0] == b"authorization" and LOGIN_PREFIX.encode() in header[1]
 
 
 async def ask_hosted(request: Request) -> Response:

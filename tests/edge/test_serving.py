@@ -19,8 +19,9 @@ from tests.support.live import MS
 from tests.support.served import Served, serve
 from tests.support.websocket import WebSocketClient
 
-KEYS = {"sk-one": {"project": "my_chat"}, "sk-two": {"project": "other"}}
+KEYS = {"sk-one": {"project": "my_chat"}, "sk-two": {"project": "other"}, "sk-alike": {"project": "other_"}}
 KEY_TWO = {"authorization": "Bearer sk-two"}
+ALIKE = {"authorization": "Bearer sk-alike"}
 MANIFEST = """\
 project: My Chat
 organization_slug: us
@@ -207,8 +208,8 @@ def test_an_answer_that_breaks_off_does_not_look_like_a_whole_one(client: httpx.
         client.get("/break")
 
 
-def deploy(url: str, source: str, **config: Any) -> str:
-    """Of the project of `sk-two`; answers the deployment's id."""
+def deploy(url: str, source: str, key: dict[str, str] = KEY_TWO, **config: Any) -> str:
+    """Answers the deployment's id."""
     packed = BytesIO()
     with ZipFile(packed, "w") as archive:
         archive.writestr("project/main.py", source)
@@ -220,18 +221,18 @@ def deploy(url: str, source: str, **config: Any) -> str:
     }
     made = httpx.post(
         f"{url}/v1/artifacts",
-        headers=KEY_TWO,
+        headers=key,
         data={"config": json.dumps(stated | config)},
         files={"artifact.zip": ("upload", packed.getvalue(), "application/octet-stream")},
     )
-    job = httpx.post(f"{url}/v1/jobs", headers=KEY_TWO, json={"artifact_id": made.json()["artifact_id"]})
+    job = httpx.post(f"{url}/v1/jobs", headers=key, json={"artifact_id": made.json()["artifact_id"]})
     return str(job.json()["deployment_id"])
 
 
-def until(url: str, deployment: str, *statuses: str) -> dict[str, Any]:
+def until(url: str, deployment: str, *statuses: str, key: dict[str, str] = KEY_TWO) -> dict[str, Any]:
     deadline_s = time.monotonic() + 20
     while time.monotonic() < deadline_s:
-        jobs = httpx.get(f"{url}/v1/jobs", headers=KEY_TWO).json()["jobs"]
+        jobs = httpx.get(f"{url}/v1/jobs", headers=key).json()["jobs"]
         found: dict[str, Any] = next(job for job in jobs if job["id"] == deployment)
         if found["status"] in statuses:
             return found
@@ -272,6 +273,30 @@ def test_what_is_deployed_is_not_let_in_as_a_program_of_this_machine(served: Ser
     its_answer = httpx.post(f"{url}/hosted/other/ask", headers=KEY_TWO, content=login)
     assert its_answer.text == "200", "a page that wants the dashboard's token"
     assert httpx.get(url + login).status_code == HTTPStatus.FOUND
+
+
+def test_a_project_with_the_same_slug_gets_neither_the_address_nor_the_application(served: Served) -> None:
+    """`other` and `other_`: the key of an application acted for whoever deployed last at its slug."""
+    [url] = served.urls
+    until(url, deploy(url, SOURCE), "running")
+    refused = until(url, deploy(url, SOURCE, ALIKE), "dead", "running", key=ALIKE)
+    assert refused["reason"] == (
+        "It cannot be started: another project, whose name differs in - and _ alone, is at 'other'."
+    )
+    assert httpx.get(f"{url}/hosted/other/", headers=ALIKE).status_code == HTTPStatus.NOT_FOUND
+    assert httpx.get(f"{url}/hosted/other/", headers=KEY_TWO).text == "hello"
+
+
+def test_an_application_is_not_told_the_token_of_a_login(served: Served) -> None:
+    [url] = served.urls
+    asked = httpx.get(f"{url}/accounts/login/oauth?redirect_uri=http://localhost:9999")
+    code = dict(asked.next_request.url.params) if asked.next_request else {}
+    made = httpx.post(f"{url}/accounts/login/oauth/token", data={**code, "grant_type": "authorization_code"})
+    login = {"authorization": f"Bearer {made.json()['access_token']}", "x-8080-project-slug": "my-chat"}
+    _, _, headers, _ = eval(httpx.get(f"{url}/hosted/my-chat/echo", headers=login).text)
+    told = dict(headers)
+    assert told[b"x-8080-project-slug"] == b"my-chat"
+    assert b"authorization" not in told
 
 
 def test_what_is_deployed_steers_no_program_outside(served: Served, tmp_path: Path) -> None:
