@@ -1,6 +1,8 @@
 """Runs what was deployed: artifacts of people who have a login or a key, hence isolated."""
 
 import asyncio
+import fcntl
+import os
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +33,9 @@ from api_shim.store.full_disk import StorageFullError
 from e80sim.mistakes import UserError
 
 STARTS = "It starts."
+UNPACKED = "e80sim-deployed-"
+"""What the folders of unpacked artifacts begin with, which are not below the state directory: applications
+have users of their own, who may not go in there."""
 STATUS: dict[str, DeploymentStatus] = {"starting": "in_progress", "running": "running"}
 """Of a state; any other one is the end of a deployment that has never run, and a pause of one that has."""
 
@@ -43,8 +48,8 @@ class DeployedApps:
         self._deployments = deployments
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._folder = Path(tempfile.mkdtemp(prefix="e80sim-deployed-"))
-        self._folder.chmod(0o711)
+        remove_forsaken()
+        self._folder, self._lock = locked_folder()
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         edge.listeners.append(self._hear)
@@ -57,6 +62,7 @@ class DeployedApps:
         for task in self._tasks:
             task.cancel()
         shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._lock)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -126,6 +132,31 @@ class DeployedApps:
             await self._deployments.note(folder.name, status, f"{words[0].upper()}{words[1:]}.")
         if status == "dead":
             await self._edge.stop(app)
+
+
+def locked_folder() -> tuple[Path, int]:
+    """Where every user may look for a name that it knows; locked as long as the descriptor is open."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=UNPACKED))
+        folder.chmod(0o711)
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, lock
+        os.close(lock)  # somebody has found it before it was locked
+
+
+def remove_forsaken() -> None:
+    """Those of servers that were killed, whose locks the kernel has taken back."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{UNPACKED}*"):
+        with suppress(OSError):  # somebody else's, or another one removes it, too
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(lock).st_uid == os.geteuid():
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: its server lives
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def _check_python(plan: EdgePlan, built_for: str) -> None:
