@@ -39,8 +39,10 @@ class Column(NamedTuple):
 REQUEST_COLUMNS = (
     Column("number", "int", "unique in its replication"),
     Column("parent", "int", "number of the user request this call serves, -1 for none"),
-    Column("session", "int", "which conversation of its source it belongs to, -1 for none"),
-    Column("turn", "int", "its place in that conversation, from 0"),
+    Column(
+        "session", "int", "which conversation, or closed-loop user, of its source it belongs to, -1 for none"
+    ),
+    Column("turn", "int", "its place among the questions of that session, from 0"),
     Column("attempt", "int", "0 for the first try, 1 for the first retry ..."),
     Column("priority", "int", "the lower goes first where a node's queue looks at it"),
     Column("source", "label", "the traffic source"),
@@ -86,6 +88,25 @@ USER_REQUEST_COLUMNS = (
     Column("cpu_ps", "stamp", "a duration: the app's own work, all calls together"),
     Column("left_ps", "stamp", "the app had its answer ready"),
     Column("ended_ps", "stamp", "the answer reached the user: felt latency = ended - intended"),
+)
+
+SESSION_ENDINGS = ("completed", "context_limit", "horizon", "unfinished")
+"""`completed`: all its turns were answered. `context_limit`: the next turn would not have fit its model.
+`horizon`: a closed-loop user, who asks until then. `unfinished`: it went on when the run was over. Any other
+ending is the outcome of the answer that failed, as of requests.
+"""
+
+SESSION_COLUMNS = (
+    Column("number", "int", "the `session` of its requests, from 0 on in its source"),
+    Column("source", "label", "the traffic source"),
+    Column("tenant", "label", "who pays"),
+    Column(
+        "ending", "label", "completed, context_limit, horizon, unfinished, or the outcome of a failed answer"
+    ),
+    Column("turns", "int", "questions that were asked"),
+    Column("planned", "int", "questions that it would have had, -1 for a closed-loop user"),
+    Column("began_ps", "stamp", "it began: the first question was meant"),
+    Column("ended_ps", "stamp", "the last answer was there, or the horizon came"),
 )
 
 NODE_COLUMNS = (

@@ -2,6 +2,7 @@
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
+sessions.parquet (with callers that wait for their answers),
 uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
@@ -24,6 +25,7 @@ from reports.record import (
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    SESSION_COLUMNS,
     STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
@@ -43,6 +45,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "gaps": GAP_COLUMNS,
     "prefixes": PREFIX_COLUMNS,
     "stages": STAGE_COLUMNS,
+    "sessions": SESSION_COLUMNS,
 }
 
 
@@ -124,6 +127,7 @@ def read(path: Path) -> Run:
         gaps=_read_optional(path, "gaps"),
         prefixes=_read_optional(path, "prefixes"),
         stages=_read_optional(path, "stages"),
+        sessions=_read_optional(path, "sessions"),
     )
     summary = path / "summary.json"
     return Run(

@@ -17,6 +17,7 @@ from reports.record import (
     OUTCOMES,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    SESSION_COLUMNS,
     STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
@@ -46,6 +47,8 @@ class RunTables:
     """None when no model caches prefixes."""
     stages: pa.Table | None = None
     """None when the nodes of no model divide the work."""
+    sessions: pa.Table | None = None
+    """None when no source has callers that wait for their answers."""
 
 
 def request_table(
@@ -88,6 +91,12 @@ def stage_table(
     return _table(STAGE_COLUMNS, variant, replication, columns, labels)
 
 
+def session_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(SESSION_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
@@ -95,6 +104,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     gaps = [part.gaps for part in parts if part.gaps is not None]
     prefixes = [part.prefixes for part in parts if part.prefixes is not None]
     stages = [part.stages for part in parts if part.stages is not None]
+    sessions = [part.sessions for part in parts if part.sessions is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
@@ -102,6 +112,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         gaps=_stack(gaps) if gaps else None,
         prefixes=_stack(prefixes) if prefixes else None,
         stages=_stack(stages) if stages else None,
+        sessions=_stack(sessions) if sessions else None,
     )
 
 

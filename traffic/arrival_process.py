@@ -43,6 +43,11 @@ class ArrivalProcess(Spec, ABC):
         return None
 
     @property
+    def callers(self) -> int | None:
+        """How many come in all, None where that is not what is stated."""
+        return None
+
+    @property
     def label(self) -> str:
         """What reports call it: how often it happens anew is what their intervals rest on."""
         return self.kind

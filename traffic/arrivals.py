@@ -11,6 +11,7 @@ from e80sim.choices import OneOf, by_kind
 from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import accumulated, until
 from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
+from traffic.ramps import RampArrivals, StepArrivals
 from traffic.renewal import gamma_gaps
 from traffic.replay import TraceArrivals
 from traffic.spec import MAX_S, RatePerS
@@ -25,6 +26,8 @@ __all__ = [
     "ModulatedArrivals",
     "PoissonArrivals",
     "ProfileArrivals",
+    "RampArrivals",
+    "StepArrivals",
     "TraceArrivals",
 ]
 
@@ -92,7 +95,14 @@ class GammaArrivals(ArrivalProcess):
 
 
 ARRIVALS: dict[str, type[ArrivalProcess]] = by_kind(
-    ConstantArrivals, PoissonArrivals, GammaArrivals, ModulatedArrivals, ProfileArrivals, TraceArrivals
+    ConstantArrivals,
+    PoissonArrivals,
+    GammaArrivals,
+    ModulatedArrivals,
+    ProfileArrivals,
+    TraceArrivals,
+    RampArrivals,
+    StepArrivals,
 )
 """By kind. A new one is a class with `blocks` and `mean_rate_per_s`, and a place here: docs/extending.md."""
 Arrivals = Annotated[ArrivalProcess, OneOf(ARRIVALS)]

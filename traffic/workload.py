@@ -84,6 +84,13 @@ class Workload(Spec):
             by_call = [self._pairs(rows, *of_call) for of_call in generators]
             yield from map(list, zip(*by_call, strict=True))
 
+    def pairs(
+        self, prompt_rng: np.random.Generator, output_rng: np.random.Generator, at_once: int = BLOCK
+    ) -> Iterator[SizePair]:
+        """Sizes one after the other, without end, for who asks any number of times."""
+        for first in count(0, at_once):
+            yield from self._pairs(np.arange(first, first + at_once), prompt_rng, output_rng)
+
     def beginnings(
         self,
         source: str,

@@ -15,12 +15,13 @@ def mix_of(scenario: Scenario) -> Mix:
 
 def _kind(scenario: Scenario, name: str, source: Source) -> RequestKind:
     app = None if source.app is None else scenario.apps[source.app]
-    calls = 1 if app is None else app.calls
+    calls = source.requests_per_arrival if app is None else app.calls
     rate_per_s = source.arrivals.mean_rate_per_s
     if rate_per_s is None:
         raise UserError(f"the arrivals of source {name} have no mean rate to weigh it by")
-    # Who sends an app's calls is the app: they come as independent requests, not one after the other.
-    arrivals = source.arrivals if app is None else PoissonArrivals(rate_per_s=rate_per_s * calls)
+    # Calls of an app and turns of a chat come as independent requests here, not one after the other.
+    alone = app is None and source.callers is None
+    arrivals = source.arrivals if alone else PoissonArrivals(rate_per_s=rate_per_s * calls)
     return RequestKind(
         name=name,
         weight=rate_per_s * calls,

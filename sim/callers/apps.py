@@ -3,7 +3,7 @@
 With one call, moving the app only shifts a hop from one leg to the other; with many it multiplies that hop.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from simpy import Event
@@ -14,6 +14,9 @@ from sim.network import Departure, Link
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Timeline
 from traffic.workload import SizePair
+
+Replied = Callable[[int, str], None]
+"""Hears when the reply reaches the user, now or later, and its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,17 @@ class Visit:
     last call gave, which has seen the others.
     """
 
-    __slots__ = ("_departure", "_sizes", "_visits", "app", "asked", "number", "session", "user")
+    __slots__ = ("_departure", "_replied", "_sizes", "_visits", "app", "asked", "number", "session", "user")
 
     def __init__(
-        self, visits: "Visits", user: "User", number: int, session: Session, sizes: Sequence[SizePair]
+        self,
+        visits: "Visits",
+        user: "User",
+        number: int,
+        session: Session,
+        sizes: Sequence[SizePair],
+        replied: "Replied | None",
+        user_number: int,
     ) -> None:
         """`sizes` of its calls; the user's own message is as long as the first prompt."""
         self._visits = visits
@@ -49,7 +59,8 @@ class Visit:
         self.session = session
         self.asked = 0
         env = visits.env
-        self._departure = user.link.send(env.now, sizes[0][0])
+        self._replied = replied
+        self._departure = user.link.send(env.now, sizes[0][0], user_number)
         env.begin_at(self._story(), self._departure.arrived_ps + self.app.cpu_ps)
 
     def _story(self) -> Generator[Event, Answer, None]:
@@ -67,6 +78,8 @@ class Visit:
         ended_ps = link.whole(departure, now, answer.output_tokens if answer.completed else 0)
         link.release(departure.connection, ended_ps)
         self._visits.record(self, departure, now, ended_ps, answer.outcome)
+        if self._replied is not None:
+            self._replied(ended_ps, answer.outcome)
 
     def abandon(self) -> None:
         """The run is over before the answer."""
@@ -97,9 +110,20 @@ class Visits:
         self.records = Recorder(USER_REQUEST_COLUMNS)
         self.inside: dict[int, Visit] = {}
 
-    def begin(self, user: User, number: int, session: Session, sizes: Sequence[SizePair]) -> None:
-        """`user` sends a request now, for which the app asks in `session`."""
-        self.inside[number] = Visit(self, user, number, session, sizes)
+    def begin(
+        self,
+        user: User,
+        number: int,
+        session: Session,
+        sizes: Sequence[SizePair],
+        replied: Replied | None = None,
+        user_number: int = -1,
+    ) -> None:
+        """`user` sends a request now, for which the app asks in `session`.
+
+        `user_number` tells who of its users sends, as for `Link.send`.
+        """
+        self.inside[number] = Visit(self, user, number, session, sizes, replied, user_number)
 
     def record_unfinished(self) -> None:
         for visit in list(self.inside.values()):

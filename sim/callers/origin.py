@@ -33,6 +33,8 @@ class Origin:
         project: str,
         parent: int,
         beginning: Beginning = NOTHING_IN_COMMON,
+        session: int = -1,
+        turn: int = 0,
     ) -> Request:
         """The cap of the source cuts what the sizes ask for. A project has one key."""
         prompt_tokens, output_tokens = sizes
@@ -58,6 +60,8 @@ class Origin:
             self._priority,
             self._batch,
             parent,
+            session,
+            turn,
             tier=self._tier,
             prefix=beginning.prefix,
             fairness_id=self._fairness_id,

@@ -98,20 +98,21 @@ class Link:
         self._next_message = messages(path, draws[0], wire.noise_share, block).__next__
         self._next_opening = openings(path, draws[1], wire.noise_share, max(1, block // 8)).__next__
         self._alone = self._make_pool() if keep_alive.users == 1 else None
-        self._pool_of_next = self._pools(draws[2])
+        self._pool_of = self._pools(draws[2])
         self._forgets_window = keep_alive.slow_start_after_idle
         self._opened = 0
         self._now_ps = 0
 
     # The way out
 
-    def send(self, now_ps: int, prompt_tokens: int) -> Departure:
+    def send(self, now_ps: int, prompt_tokens: int, user: int = -1) -> Departure:
+        """`user` is whose connection it goes over, by a number that is his alone; -1: any of them."""
         if self._instant:
             return Departure(now_ps, now_ps, now_ps, False, None, 0, 0, NEVER_LOST)
         assert now_ps >= self._now_ps, (now_ps, self._now_ps)
         self._now_ps = now_ps
         out_ps, first_ps, last_ps, lost_out, lost_first, lost_last, factors = self._next_message()
-        connection, cold, connected_ps = self._take(now_ps)
+        connection, cold, connected_ps = self._take(now_ps, user)
         if factors:
             for scale_ps, (out, first, last) in zip(connection.scales_ps, factors, strict=True):
                 out_ps += int(scale_ps * out)
@@ -234,9 +235,9 @@ class Link:
         """
         return self._alone is not None and self._alone.is_cold(now_ps)
 
-    def _take(self, now_ps: int) -> tuple[Connection, bool, int]:
+    def _take(self, now_ps: int, user: int) -> tuple[Connection, bool, int]:
         """(connection, whether it is new, when its set-up would be done if round trips took no time)."""
-        pool = self._alone or self._pool_of_next()
+        pool = self._alone or self._pool_of(user)
         connection = pool.take(now_ps)
         if connection is None:
             base_ps, scales_ps, first_lost = self._next_opening()
@@ -254,19 +255,20 @@ class Link:
         connection.back_window = connection.next_window
         connection.began_ps = now_ps
 
-    def _pools(self, rng: Generator) -> Callable[[], ConnectionPool]:
+    def _pools(self, rng: Generator) -> Callable[[int], ConnectionPool]:
         """Of several users: whose pool the next request uses, and whose line it goes over."""
         pools: dict[int, ConnectionPool] = {}
-        next_user = users(rng, self.keep_alive.users).__next__
+        count = self.keep_alive.users
+        next_user = users(rng, count).__next__
 
-        def of_next() -> ConnectionPool:
-            user = next_user()
+        def of(user: int) -> ConnectionPool:
+            user = next_user() if user < 0 else user % count
             pool = pools.get(user)
             if pool is None:
                 pool = pools[user] = self._make_pool()
             return pool
 
-        return of_next
+        return of
 
     def _make_pool(self) -> ConnectionPool:
         keep_alive = self.keep_alive

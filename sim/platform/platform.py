@@ -50,7 +50,7 @@ class Platform:
         """Send `request` from its place at this instant."""
         now = self.env.now
         link = self.links.link(request.caller, request.place, now)
-        departure = link.send(now, request.prompt_tokens)
+        departure = link.send(now, request.prompt_tokens, request.session)
         ticket = Ticket(request, sink, link, departure, self.abandon)
         self.inside[request.number] = ticket
         if request.deadline_ps is not None:

@@ -3,14 +3,19 @@
 import math
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from shutil import disk_usage
 from typing import NamedTuple
 
+import numpy as np
+
 from e80sim.mistakes import UserError
 from reports.words import plural
+from sim.scenario.check import target_model
 from sim.scenario.load import Plan
-from sim.scenario.schema import Scenario
+from sim.scenario.schema import Scenario, Source
+from sim.time.units import PS_PER_S
 
 MAX_REQUESTS = 10**9
 """Of one run: hours of work, and more rows than any report can use."""
@@ -28,6 +33,9 @@ TABLE_ROW_BYTES = 250
 DISK_ROW_BYTES = 60
 DISK_BYTES = 3 * 10**6
 """Of a run directory without any request: mostly the report."""
+
+SAMPLED = 64
+"""Requests of a source whose mean size is taken for that of all."""
 
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (
@@ -111,8 +119,23 @@ def _requests_of_variant(scenario: Scenario) -> float:
 def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
     """Expected in one replication, by source."""
     for name, source in scenario.traffic.items():
-        rows_per_arrival = 1 if source.app is None else 1 + scenario.apps[source.app].calls
-        yield name, rows_per_arrival * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
+        rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].calls
+        asks = 1.0
+        if source.callers is not None:
+            asks = source.callers.asks(_lone_wait_s(scenario, source), scenario.run.horizon_s)
+        yield name, rows_per_ask * asks * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
+
+
+def _lone_wait_s(scenario: Scenario, source: Source) -> float:
+    """What an answer takes at least, about: on a node of its own, without a network."""
+    rng = np.random.default_rng(0)
+    sizes = list(islice(source.pairs(rng, rng, SAMPLED), SAMPLED))
+    prompt, output = (sum(one) / SAMPLED for one in zip(*sizes, strict=True))
+    hardware = scenario.models[target_model(scenario, source)].build_hardware()
+    law, calls = hardware.step_time, 1 if source.app is None else scenario.apps[source.app].calls
+    first_ps = hardware.request_overhead_ps + law.step_ps([(round(prompt), 0)], 0, 0)
+    rest_ps: float = (output - 1) * law.step_ps([], 1, round(prompt))
+    return calls * (first_ps + rest_ps) / PS_PER_S
 
 
 def available_bytes() -> int | None:

@@ -1,7 +1,6 @@
 """A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -15,14 +14,12 @@ from reports.tables import (
     node_table,
     prefix_table,
     request_table,
+    session_table,
     stage_table,
     user_request_table,
 )
-from sim.callers.apps import App, User, Visits
-from sim.callers.conversation import Conversation
-from sim.callers.origin import Origin
-from sim.callers.session import Session
-from sim.callers.sources import Numbers, OpenSource
+from sim.callers.sources import Numbers
+from sim.callers.traffic import Traffic
 from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
@@ -43,15 +40,13 @@ from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.routing import ROUTING
-from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.platform.ticket import Ticket
 from sim.scenario.flow_control import FlowControlSection
-from sim.scenario.schema import Batching, Disaggregated, LoadSignals, Model, Scenario, Source
+from sim.scenario.schema import Batching, Disaggregated, LoadSignals, Model, Scenario
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
-from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.request import is_key
-from traffic.workload import SizePair
 
 KEY_BLOCK = 2
 """Draws at a time for an API key, of which there may be many that ask once."""
@@ -79,7 +74,6 @@ class World:
         self.scenario = scenario
         self.env = env or Timeline()
         self.numbers = Numbers()
-        self.visits = Visits(self.env)
         self._replication = replication
         # Strangers come and go in a world without sources, and it may live for months: it keeps no stream.
         self.streams = Streams(seed, replication, kept=sources)
@@ -98,8 +92,9 @@ class World:
         )
         for name, model in scenario.models.items():
             self._add_pool(name, model)
+        self.traffic = Traffic(scenario, self.env, self.platform, self.network, self.streams, self.numbers)
         for name, source in scenario.traffic.items() if sources else ():
-            self._add_source(name, source)
+            self.traffic.add(name, source)
 
     def run_to(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`."""
@@ -115,9 +110,9 @@ class World:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
         stages = self._stages(variant)
         self.platform.record_unfinished()
-        self.visits.record_unfinished()
-        requests, visits, nodes = self.platform.records, self.visits.records, self._node_records()
-        gaps, prefixes = self._gap_records(), self._prefix_records()
+        self.traffic.record_unfinished()
+        requests, visits, nodes = self.platform.records, self.traffic.visits.records, self._node_records()
+        gaps, prefixes, sessions = self._gap_records(), self._prefix_records(), self.traffic.sessions.records
         users = None
         if self.scenario.apps:
             users = user_request_table(
@@ -136,6 +131,11 @@ class World:
                 variant, self._replication, prefixes.arrays("prefix"), prefixes.labels.vocabulary()
             ),
             stages=stages,
+            sessions=session_table(
+                variant, self._replication, sessions.arrays("number"), sessions.labels.vocabulary()
+            )
+            if any(source.callers is not None for source in self.scenario.traffic.values())
+            else None,
         )
 
     def _stages(self, variant: str) -> pa.Table | None:
@@ -320,96 +320,15 @@ class World:
             return self.network.link(None, None, rng)
         if kind == "source":
             source = self.scenario.traffic[name]
-            return self.network.link(place, None, rng, connections=source.connections, users=source.users)
+            return self.network.link(place, None, rng, connections=source.connections, users=source.people)
         return self.network.link(place, None, rng, users=self._copies(name, place))
 
     def _copies(self, app: str, place: str) -> int:
         """An app at its users' own place runs on each user's device; anywhere else it is one service."""
-        at_home = (s.users for s in self.scenario.traffic.values() if (s.app, s.place) == (app, place))
+        at_home = (s.people for s in self.scenario.traffic.values() if (s.app, s.place) == (app, place))
         return sum(at_home) or 1
 
-    # Traffic
-
-    def _add_source(self, name: str, source: Source) -> None:
-        arrivals = source.arrivals.blocks(
-            self.streams.stream(f"traffic/{name}/arrivals"), ps_of_s(self.scenario.run.horizon_s)
-        )
-        calls = 1 if source.app is None else self.scenario.apps[source.app].calls
-        sizes = source.call_sizes(
-            self.streams.stream(f"traffic/{name}/prompt"),
-            self.streams.stream(f"traffic/{name}/output"),
-            calls,
-            self.streams.stream(f"traffic/{name}/arrivals"),
-        )
-        origin, projects = Origin(self.scenario, name, source), self._projects(name, source)
-        env, platform, next_number, request = self.env, self.platform, self.numbers.next, origin.request
-
-        def send(
-            pair: SizePair,
-            project: str,
-            sink: Sink = IGNORE,
-            parent: int = -1,
-            beginning: Beginning = NOTHING_IN_COMMON,
-        ) -> Ticket:
-            return platform.submit(request(next_number(), pair, env.now, project, parent, beginning), sink)
-
-        beginnings = self._beginnings(name, source)
-        if source.app is None and beginnings is None:
-            OpenSource(env, arrivals, lambda: send(next(sizes)[0], next(projects)))
-            return
-        beginnings = beginnings or repeat(NOTHING_IN_COMMON)
-        if source.app is None:
-            OpenSource(
-                env,
-                arrivals,
-                lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings)),
-            )
-            return
-        user, history = self._user(name, source, source.app), self.scenario.apps[source.app].history
-
-        def visit() -> None:
-            number, project, beginning = next_number(), next(projects), next(beginnings)
-            conversation = Conversation(f"{name}/visit {number}", beginning, source.max_output_tokens)
-
-            def ask(pair: SizePair, sink: Sink) -> Ticket:
-                whole, begins = conversation.turn(pair) if history else (pair, beginning)
-                return send(whole, project, sink, number, begins)
-
-            self.visits.begin(user, number, Session(env, ask), next(sizes))
-
-        OpenSource(env, arrivals, visit)
-
-    def _beginnings(self, name: str, source: Source) -> Iterator[Beginning] | None:
-        if source.prefix is None:
-            return None
-        stream = self.streams.stream
-        return source.beginnings(name, stream(f"traffic/{name}/prefix"), stream(f"traffic/{name}/arrivals"))
-
-    def _projects(self, name: str, source: Source) -> Iterator[str]:
-        """Whose limits count for each arrival: the tenant's, or those of its clients."""
-        if source.clients is None:
-            return repeat(source.tenant)
-        clients = source.clients.draw(self.streams.stream(f"traffic/{name}/clients"))
-        return (f"{source.tenant}-{client}" for client in clients)
-
-    def _user(self, name: str, source: Source, app_name: str) -> User:
-        spec = self.scenario.apps[app_name]
-        app = App(
-            app_name,
-            spec.place,
-            spec.calls,
-            spec.mode == "fan_out",
-            ps_of_ms(spec.cpu_ms),
-            ps_of_ms(spec.cpu_per_call_ms),
-        )
-        link = self.network.link(
-            source.place,
-            spec.place,
-            self.streams.stream(f"network/user/{name}/{source.place}"),
-            connections=source.connections,
-            users=source.users,
-        )
-        return User(name, source.tenant, source.place, app, link)
+    # Records
 
     def _node_records(self) -> Recorder:
         recorder = Recorder(NODE_COLUMNS)

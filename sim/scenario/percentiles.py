@@ -16,9 +16,10 @@ def too_rare(scenario: Scenario) -> Iterator[str]:
     hardest = max(run.percentiles, key=lambda percentile: abs(percentile - 50))
     needed = requests_needed(hardest / 100)
     for name, source in scenario.traffic.items():
-        rate_per_s = source.arrivals.mean_rate_per_s
-        if rate_per_s is None:
+        arrivals_per_s = source.arrivals.mean_rate_per_s
+        if arrivals_per_s is None:
             continue
+        rate_per_s = arrivals_per_s * source.requests_per_arrival
         joined_per_s = rate_per_s * run.replications
         start_s, end_s = _window_s(run, source)
         expected = max(0.0, end_s - start_s) * joined_per_s

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from e80sim.mistakes import UserError
 from sim.scenario.check import target_model
-from sim.scenario.schema import Scenario
+from sim.scenario.schema import Scenario, Source
+from traffic.callers import Chats
 
 
 def require_something_in_common(scenarios: Iterable[Scenario]) -> None:
@@ -13,8 +14,8 @@ def require_something_in_common(scenarios: Iterable[Scenario]) -> None:
         for name in _useless(scenario):
             raise UserError(
                 f"models.{name}.batching.enable_prefix_caching: the prompts that reach `{name}` have nothing "
-                f"in common, so a run finds nothing in its cache; state `prefix` of a source or `history` of "
-                f"an app, or leave it out"
+                f"in common, so a run finds nothing in its cache; state `prefix` of a source, `history` of "
+                f"an app or callers of kind 'chats', or leave it out"
             )
 
 
@@ -43,7 +44,11 @@ def prefix_cache_notes(scenario: Scenario) -> Iterator[str]:
 def _useless(scenario: Scenario) -> Iterator[str]:
     for name, model in scenario.models.items():
         sources = [source for source in scenario.traffic.values() if target_model(scenario, source) == name]
-        history = any(source.app is not None and scenario.apps[source.app].history for source in sources)
-        in_common = history or any(source.prefix is not None for source in sources)
+        in_common = any(_have_something_in_common(scenario, source) for source in sources)
         if model.batching.enable_prefix_caching and not in_common:
             yield name
+
+
+def _have_something_in_common(scenario: Scenario, source: Source) -> bool:
+    history = source.app is not None and scenario.apps[source.app].history
+    return history or source.prefix is not None or isinstance(source.callers, Chats)

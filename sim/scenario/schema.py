@@ -24,6 +24,7 @@ from sim.network.places import Place, RegionName
 from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.section import Name, Section, Text
+from traffic.callers import Callers, Chats, ClosedLoop
 from traffic.clients import Clients
 from traffic.lengths import Length
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
@@ -390,11 +391,16 @@ class AppSection(Section):
 
 
 class Source(Workload):
-    """Open-loop traffic of one kind from one place, to a model or to an app."""
+    """Traffic of one kind from one place, to a model or to an app."""
 
     place: Name = Field(description="where its callers are")
     model: Name | None = None
     app: Name | None = None
+    callers: Callers | None = Field(
+        None,
+        description="what each arrival does: docs/callers.md; absent: it sends one request and waits for "
+        "nothing (open loop)",
+    )
     tenant: Name = "tenant"
     clients: Clients | None = Field(
         None,
@@ -433,7 +439,11 @@ class Source(Workload):
     )
     connections: Connections = "pooled"
     users: int = Field(
-        1, ge=1, le=1_000_000, description="how many callers, each with connections of its own"
+        1,
+        ge=1,
+        le=1_000_000,
+        description="how many callers, each with connections of its own; chat i is one of caller i modulo "
+        "`users`",
     )
 
     @model_validator(mode="after")
@@ -441,6 +451,50 @@ class Source(Workload):
         if (self.model is None) == (self.app is None):
             raise ValueError("a source names either `model` or `app`")
         return self
+
+    @model_validator(mode="after")
+    def _callers_that_wait_draw_their_own(self) -> Self:
+        if self.callers is None:
+            return self
+        for name, followed in (("lengths", self.lengths), ("prefix", self.prefix)):
+            if followed is not None and followed.follows_arrivals:
+                raise ValueError(
+                    f"`{name}` of kind 'trace' are those of one request for each arrival, and callers of "
+                    f"kind '{self.callers.kind}' ask several times: state them otherwise, or leave "
+                    f"`callers` out"
+                )
+        if isinstance(self.callers, Chats) and self.app is not None:
+            raise ValueError(
+                "chats are held with a model, and this source names an app: state `model`, or callers of "
+                "kind 'closed_loop'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_number_of_closed_loop_users(self) -> Self:
+        if not isinstance(self.callers, ClosedLoop):
+            return self
+        if self.arrivals.callers is None:
+            raise ValueError(
+                f"closed-loop users never leave, and arrivals of kind '{self.arrivals.kind}' bring ever more "
+                f"of them: state arrivals of kind 'ramp' or 'steps', which say how many come"
+            )
+        if "users" in self.model_fields_set:
+            raise ValueError(
+                f"closed-loop users have connections of their own, {self.arrivals.callers:,} as `arrivals` "
+                f"say: leave `users` out"
+            )
+        return self
+
+    @property
+    def requests_per_arrival(self) -> float:
+        """On average, of arrivals that come again and again; those of an app count as one."""
+        return self.callers.turns.mean_count if isinstance(self.callers, Chats) else 1.0
+
+    @property
+    def people(self) -> int:
+        """How many have connections of their own."""
+        return self.arrivals.callers or 1 if isinstance(self.callers, ClosedLoop) else self.users
 
     @property
     def priority_of_requests(self) -> int:
@@ -477,7 +531,9 @@ Percentile = Annotated[float, Field(ge=0.001, le=99.999)]
 
 
 class RunPlan(Section):
-    horizon_s: float = Field(ge=MIN_S, le=MAX_S, description="sources send until here")
+    horizon_s: float = Field(
+        ge=MIN_S, le=MAX_S, description="sources send until here; chats that have begun go on"
+    )
     warm_up_s: Annotated[float, Field(ge=0, le=MAX_S)] | Literal["auto"] = Field(
         0.0,
         description="requests meant before this are not counted; `auto`: where MSER-5 sees the start-up end",

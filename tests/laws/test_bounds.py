@@ -69,6 +69,8 @@ GPU |= {
     "p_norm": 4.0,
 }
 
+CHATS = {"kind": "chats", "turns": {"kind": "fixed", "count": 2}, "think": {"kind": "fixed", "s": 0.1}}
+
 WHERE: dict[str, tuple[str, Any]] = {
     "SandboxSection": ("sandboxes", {}),
     "EdgeSection": ("edge", {}),
@@ -82,6 +84,16 @@ WHERE: dict[str, tuple[str, Any]] = {
     "PrefixGroups": (
         "traffic.s.prefix",
         {"kind": "groups", "groups": 4, "tokens": {"kind": "fixed", "tokens": 5}},
+    ),
+    "RampArrivals": ("traffic.s.arrivals", {"kind": "ramp", "users": 4}),
+    "JoiningStep": ("traffic.s.arrivals", {"kind": "steps", "steps": [{"at_s": 0.2, "users": 2}]}),
+    "FixedCount": ("traffic.s.callers", CHATS),
+    "GeometricCount": ("traffic.s.callers", CHATS | {"turns": {"kind": "geometric", "mean": 2}}),
+    "FixedDuration": ("traffic.s.callers", CHATS),
+    "ExponentialDuration": ("traffic.s.callers", CHATS | {"think": {"kind": "exponential", "mean": 0.1}}),
+    "LognormalDuration": (
+        "traffic.s.callers",
+        CHATS | {"think": {"kind": "lognormal", "median": 0.1, "sigma": 1}},
     ),
     "ConstantArrivals": ("traffic.s.arrivals", {"kind": "constant", "rate_per_s": 20}),
     "PoissonArrivals": ("traffic.s.arrivals", {"kind": "poisson", "rate_per_s": 20}),
@@ -147,6 +159,12 @@ INSIDE = {
     "RateSegment": "rate.segments.0",
     "WindowsCurve": "rate",
     "DiurnalCurve": "rate",
+    "JoiningStep": "steps.0",
+    "FixedCount": "turns",
+    "GeometricCount": "turns",
+    "FixedDuration": "think",
+    "ExponentialDuration": "think",
+    "LognormalDuration": "think",
 }
 """From there to the section."""
 

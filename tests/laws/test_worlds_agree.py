@@ -192,7 +192,13 @@ def fixed(tokens: int) -> dict[str, Any]:
     return {"kind": "fixed", "tokens": tokens}
 
 
-sources = st.builds(
+def lengths() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"prompt": st.integers(1, 8).map(fixed), "output": st.integers(1, 12).map(fixed)}
+    )
+
+
+alone = st.builds(
     source,
     app=st.sampled_from(["one", "other"]),
     arrivals=st.builds(
@@ -200,9 +206,7 @@ sources = st.builds(
         st.sampled_from([4, 5, 8, 10, 20]),
         st.integers(0, 12),
     ),
-    lengths=st.fixed_dictionaries(
-        {"prompt": st.integers(1, 8).map(fixed), "output": st.integers(1, 12).map(fixed)}
-    ),
+    lengths=lengths(),
     stream=st.booleans(),
     timeout_s=st.none() | st.sampled_from([0.01, 0.02, 0.03]),
     batch=st.booleans(),
@@ -213,6 +217,34 @@ sources = st.builds(
         st.integers(1, 6),
     ),
 )
+think = st.sampled_from([0, 0.001, 0.002, 0.005]).map(lambda s: {"kind": "fixed", "s": s})
+chats = st.builds(
+    source,
+    model=st.sampled_from(["a", "b"]),
+    arrivals=st.builds(
+        lambda gap: {"kind": "constant", "rate_per_s": 1000 / gap}, st.sampled_from([5, 10, 20])
+    ),
+    callers=st.builds(
+        lambda turns, think: {"kind": "chats", "turns": {"kind": "fixed", "count": turns}, "think": think},
+        st.integers(1, 4),
+        think,
+    ),
+    lengths=lengths(),
+    timeout_s=st.none() | st.sampled_from([0.01, 0.02]),
+)
+users = st.builds(
+    lambda target, **rest: source(**target, **rest),
+    target=st.sampled_from([{"model": "a"}, {"model": "b"}, {"app": "one"}]),
+    arrivals=st.builds(
+        lambda users, over_ms: {"kind": "ramp", "users": users, "over_s": over_ms / 1000},
+        st.integers(1, 4),
+        st.sampled_from([0, 8, 20]),
+    ),
+    callers=think.map(lambda think: {"kind": "closed_loop", "think": think}),
+    lengths=lengths(),
+    stream=st.booleans(),
+)
+sources = alone | chats | users
 
 
 def app(model: str, calls: int, mode: str) -> dict[str, Any]:
@@ -272,7 +304,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 def assert_worlds_agree(scenario: dict[str, Any], callers: list[Ask]) -> RunTables:
     step, fast = (tables_of(scenario, callers, engine) for engine in ("step", "fast"))
-    for name in ("requests", "user_requests", "nodes", "gaps", "stages"):
+    for name in ("requests", "user_requests", "sessions", "nodes", "gaps", "stages"):
         plain, quick = getattr(step, name), getattr(fast, name)
         if plain is quick is None:
             continue

@@ -49,8 +49,8 @@ class FixedLink:
     released: list[tuple[int, int]] = field(default_factory=list)
     sent: int = 0
 
-    def send(self, now_ps: int, prompt_tokens: int) -> Trip:
-        del prompt_tokens
+    def send(self, now_ps: int, prompt_tokens: int, user: int = -1) -> Trip:
+        del prompt_tokens, user
         cold, self.sent = self.sent == 0, self.sent + 1
         connected = now_ps + (self.set_up_ps if cold else 0)
         return Trip(now_ps, connected, connected + self.way_ps, cold, self.sent - 1, self.way_ps)

@@ -39,8 +39,8 @@ def test_a_stamp_that_depends_on_what_ran_before_is_noticed(
     requests = itertools.count()
     honest = Link.send
 
-    def send(link: Link, now_ps: int, prompt_tokens: int) -> object:
-        departure = honest(link, now_ps, prompt_tokens)
+    def send(link: Link, now_ps: int, prompt_tokens: int, user: int) -> object:
+        departure = honest(link, now_ps, prompt_tokens, user)
         return replace(departure, arrived_ps=departure.arrived_ps + next(requests))
 
     monkeypatch.setattr(Link, "send", send)

@@ -1,0 +1,258 @@
+"""The callers of a scenario: each source is given its arrivals, and what those who arrive do."""
+
+from collections.abc import Callable, Iterator
+from itertools import count, repeat
+from typing import Any
+
+from simpy import Event
+
+from sim.callers.apps import App, User, Visits
+from sim.callers.chats import Chat, Script
+from sim.callers.closed_loop import AskAndThink, at, use
+from sim.callers.conversation import Conversation
+from sim.callers.origin import Origin
+from sim.callers.session import Session
+from sim.callers.session_records import SessionRecords, Talk
+from sim.callers.sources import Numbers, OpenSource
+from sim.network import Network
+from sim.platform.platform import Platform
+from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.scenario.check import target_model
+from sim.scenario.schema import Scenario, Source
+from sim.time.streams import Streams
+from sim.time.timeline import Timeline
+from sim.time.units import ps_of_ms, ps_of_s
+from traffic.callers import CallerKind, Chats, ClosedLoop
+from traffic.prefixes import NOTHING_IN_COMMON, Beginning
+from traffic.workload import SizePair
+
+DRAWS_OF_A_USER = 16
+"""At a time: there may be many who ask seldom."""
+
+
+class Traffic:
+    """All sources of one world."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        env: Timeline,
+        platform: Platform,
+        network: Network,
+        streams: Streams,
+        numbers: Numbers,
+    ) -> None:
+        self.scenario = scenario
+        self.env = env
+        self.platform = platform
+        self.network = network
+        self.stream = streams.stream
+        self.numbers = numbers
+        self.visits = Visits(env)
+        self.sessions = SessionRecords(env)
+        self.horizon_ps = ps_of_s(scenario.run.horizon_s)
+
+    def add(self, name: str, source: Source) -> None:
+        """From here on its callers come."""
+        of_source = _SourceTraffic(self, name, source)
+        start = of_source.starts_alone() if source.callers is None else _start(of_source, source.callers)
+        arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
+        OpenSource(self.env, arrivals, start)
+
+    def record_unfinished(self) -> None:
+        """The run is over: what has not ended is recorded as it stands."""
+        self.visits.record_unfinished()
+        self.sessions.record_unfinished()
+
+
+class _SourceTraffic:
+    """What the callers of one source have in common."""
+
+    def __init__(self, traffic: Traffic, name: str, source: Source) -> None:
+        self.traffic = traffic
+        self.name = name
+        self.source = source
+        self.projects = self._projects()
+        self._origin = Origin(traffic.scenario, name, source)
+
+    def stream(self, purpose: str) -> Any:  # noqa: ANN401 -- a generator of numpy
+        return self.traffic.stream(f"traffic/{self.name}/{purpose}")
+
+    def send(
+        self,
+        pair: SizePair,
+        project: str,
+        sink: Sink = IGNORE,
+        parent: int = -1,
+        beginning: Beginning = NOTHING_IN_COMMON,
+        session: int = -1,
+        turn: int = 0,
+    ) -> Ticket:
+        """A model request, now."""
+        traffic = self.traffic
+        number, now_ps = traffic.numbers.next(), traffic.env.now
+        return traffic.platform.submit(
+            self._origin.request(number, pair, now_ps, project, parent, beginning, session, turn), sink
+        )
+
+    # Callers that wait for nothing
+
+    def starts_alone(self) -> Callable[[], object]:
+        """What each arrival does: one request to the model, or to the app."""
+        source, send, projects = self.source, self.send, self.projects
+        sizes, beginnings = self.call_sizes(), self.beginnings()
+        if source.app is not None:
+            visit = self.visits(source.app)
+            return lambda: visit(next(projects), next(beginnings), next(sizes))
+        if source.prefix is None:
+            return lambda: send(next(sizes)[0], next(projects))
+        return lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings))
+
+    def call_sizes(self) -> Iterator[list[SizePair]]:
+        source = self.source
+        calls = 1 if source.app is None else self.traffic.scenario.apps[source.app].calls
+        return source.call_sizes(self.stream("prompt"), self.stream("output"), calls, self.stream("arrivals"))
+
+    def visits(self, app_name: str) -> Callable[..., None]:
+        """(project, beginning, sizes, and as `Visits.begin`): a user request to the app."""
+        traffic, name, source = self.traffic, self.name, self.source
+        user, history = self._user(app_name), traffic.scenario.apps[app_name].history
+
+        def visit(
+            project: str,
+            beginning: Beginning,
+            sizes: list[SizePair],
+            *as_begin: Any,  # noqa: ANN401
+        ) -> None:
+            number = traffic.numbers.next()
+            conversation = Conversation(f"{name}/visit {number}", beginning, source.max_output_tokens)
+
+            def ask(pair: SizePair, sink: Sink) -> Ticket:
+                whole, begins = conversation.turn(pair) if history else (pair, beginning)
+                return self.send(whole, project, sink, number, begins)
+
+            traffic.visits.begin(user, number, Session(traffic.env, ask), sizes, *as_begin)
+
+        return visit
+
+    def beginnings(self) -> Iterator[Beginning]:
+        source = self.source
+        if source.prefix is None:
+            return repeat(NOTHING_IN_COMMON)
+        return source.beginnings(self.name, self.stream("prefix"), self.stream("arrivals"))
+
+    def _projects(self) -> Iterator[str]:
+        """Whose limits count for each arrival: the tenant's, or those of its clients."""
+        source = self.source
+        if source.clients is None:
+            return repeat(source.tenant)
+        clients = source.clients.draw(self.stream("clients"))
+        return (f"{source.tenant}-{client}" for client in clients)
+
+    def _user(self, app_name: str) -> User:
+        traffic, source = self.traffic, self.source
+        spec = traffic.scenario.apps[app_name]
+        app = App(
+            app_name,
+            spec.place,
+            spec.calls,
+            spec.mode == "fan_out",
+            ps_of_ms(spec.cpu_ms),
+            ps_of_ms(spec.cpu_per_call_ms),
+        )
+        link = traffic.network.link(
+            source.place,
+            spec.place,
+            traffic.stream(f"network/user/{self.name}/{source.place}"),
+            connections=source.connections,
+            users=source.people,
+        )
+        return User(self.name, source.tenant, source.place, app, link)
+
+
+# Callers that wait for their answers
+
+
+def _chats(of: _SourceTraffic, kind: Chats) -> Callable[[], object]:
+    """Each arrival starts a conversation."""
+    source, sessions, scenario = of.source, of.traffic.sessions, of.traffic.scenario
+    context_tokens = scenario.models[target_model(scenario, source)].context_tokens
+    sizes = source.pairs(of.stream("prompt"), of.stream("output"))
+    turns, thinks = kind.turns.draws(of.stream("turns")), kind.think.draws_ps(of.stream("think"))
+    beginnings, numbers = of.beginnings(), count()
+
+    def start() -> None:
+        number, project, beginning, planned = next(numbers), next(of.projects), next(beginnings), next(turns)
+        script = Script([next(sizes) for _ in range(planned)], [next(thinks) for _ in range(planned - 1)])
+
+        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Ticket:
+            return of.send(pair, project, sink, -1, begins, number, turn)
+
+        conversation = Conversation(f"{of.name}/session {number}", beginning, source.max_output_tokens)
+        talk = sessions.begin(of.name, source.tenant, number, planned)
+        Chat(sessions, talk, script, conversation, context_tokens, say)
+
+    return start
+
+
+def _closed_loop(of: _SourceTraffic, kind: ClosedLoop) -> Callable[[], object]:
+    """Each arrival is a user with draws of his own, so that nobody's depend on how quick the others are."""
+    traffic, source = of.traffic, of.source
+    streams = {purpose: of.stream(purpose) for purpose in ("prompt", "output", "think")}
+    beginnings, numbers = of.beginnings(), count()
+    asking = _of_model if source.app is None else _of_app(of, source.app)
+
+    def start() -> None:
+        number, project, beginning = next(numbers), next(of.projects), next(beginnings)
+        prompt, output, think = (stream.spawn(1)[0] for stream in streams.values())
+        sizes = source.pairs(prompt, output, DRAWS_OF_A_USER)
+        thinks = kind.think.draws_ps(think, DRAWS_OF_A_USER)
+        talk = traffic.sessions.begin(of.name, source.tenant, number, -1)
+        ask = asking(of, talk, project, beginning, sizes)
+        traffic.env.process(use(traffic.sessions, talk, traffic.horizon_ps, thinks, ask))
+
+    return start
+
+
+def _of_model(
+    of: _SourceTraffic, talk: Talk, project: str, beginning: Beginning, sizes: Iterator[SizePair]
+) -> AskAndThink:
+    """A user of a model."""
+
+    def send(pair: SizePair, sink: Sink) -> Ticket:
+        return of.send(pair, project, sink, -1, beginning, talk.number, talk.turns - 1)
+
+    session = Session(of.traffic.env, send)
+    return lambda think_ps: session.ask(*next(sizes), think_ps)
+
+
+def _of_app(of: _SourceTraffic, app: str) -> Callable[..., AskAndThink]:
+    """Users of an app."""
+    env, visit, calls = of.traffic.env, of.visits(app), of.traffic.scenario.apps[app].calls
+
+    def asking(
+        _of: _SourceTraffic, talk: Talk, project: str, beginning: Beginning, sizes: Iterator[SizePair]
+    ) -> AskAndThink:
+        def ask(think_ps: int) -> Event:
+            thought_over = Event(env)
+
+            def replied(ended_ps: int, _outcome: str) -> None:
+                at(env, ended_ps + think_ps, thought_over)
+
+            visit(project, beginning, [next(sizes) for _ in range(calls)], replied, talk.number)
+            return thought_over
+
+        return ask
+
+    return asking
+
+
+STARTS: dict[type[CallerKind], Callable[[_SourceTraffic, Any], Callable[[], object]]] = {
+    Chats: _chats,
+    ClosedLoop: _closed_loop,
+}
+"""By kind of callers: what each arrival of a source does. `traffic.callers.CALLERS` has their settings."""
+
+
+def _start(of: _SourceTraffic, kind: CallerKind) -> Callable[[], object]:
+    return STARTS[type(kind)](of, kind)

@@ -1,0 +1,57 @@
+"""What those who arrive do: without a word on it each sends one request, and waits for nothing."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from e80sim.choices import OneOf, by_kind
+from traffic.counts import CountDraw
+from traffic.durations import DurationDraw
+from traffic.spec import Spec
+
+
+class CallerKind(Spec, ABC):
+    """Callers that wait for each answer before they ask again."""
+
+    kind: str
+    think: DurationDraw = Field(description="from an answer to the next question")
+
+    @abstractmethod
+    def asks(self, waiting_s: float, horizon_s: float) -> float:
+        """How many questions one of them asks, about, where answers take `waiting_s`."""
+
+
+class Chats(CallerKind):
+    """Each arrival starts a conversation, whose prompts hold all that was said before.
+
+    `lengths` are what is new in each turn.
+    """
+
+    kind: Literal["chats"] = "chats"
+    turns: CountDraw = Field(
+        description="questions of a conversation, if none fails and the next one fits the model's context"
+    )
+
+    def asks(self, waiting_s: float, horizon_s: float) -> float:
+        del waiting_s, horizon_s
+        return self.turns.mean_count
+
+
+LEAST_CYCLE_S = 0.001
+"""From one question of a closed-loop user to his next at least: else a run would have no end where answers
+take no time, such as refusals next door."""
+
+
+class ClosedLoop(CallerKind):
+    """Each arrival is a user who asks, waits, thinks and asks again until the horizon, refused or not."""
+
+    kind: Literal["closed_loop"] = "closed_loop"
+
+    def asks(self, waiting_s: float, horizon_s: float) -> float:
+        return horizon_s / max(LEAST_CYCLE_S, waiting_s + self.think.mean_s)
+
+
+CALLERS: dict[str, type[CallerKind]] = by_kind(Chats, ClosedLoop)
+"""By kind. `sim.callers.traffic.STARTS` has a line for each."""
+Callers = Annotated[CallerKind, OneOf(CALLERS)]
