@@ -71,3 +71,17 @@ class AffineStepTime:
             + self.decode_ps * decodes
             + self.mixed_kv_ps * kv_tokens
         ) or 1
+
+
+def slowed(law: AffineStepTime, factor: float) -> AffineStepTime:
+    """Every step takes `factor` times as long, to the picosecond of each of its coefficients."""
+    return AffineStepTime(
+        dense_ps=tuple(round(entry * factor) for entry in law.dense_ps),
+        token_ps=round(law.token_ps * factor),
+        pair_ps=round(law.pair_ps * factor),
+        chunk_ps=round(law.chunk_ps * factor),
+        decode_ps=round(law.decode_ps * factor),
+        kv_ps=round(law.kv_ps * factor),
+        mixed_kv_ps=round(law.mixed_kv_ps * factor),
+        prefill_tile_tokens=law.prefill_tile_tokens,
+    )

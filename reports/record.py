@@ -148,6 +148,19 @@ STAGE_COLUMNS = (
     Column("ended_ps", "stamp", "the stage was over, or the request left"),
 )
 
+FAULT_COLUMNS = (
+    Column("number", "int", "in the order in which they began"),
+    Column("fault", "label", "its name in the scenario, or `live`"),
+    Column("kind", "label", "such as node_crash"),
+    Column("target", "label", "what broke"),
+    Column("model", "label", "whose node broke, empty for the network"),
+    Column("node", "int", "its index in its pool, -1 for the network"),
+    Column("began_ps", "stamp", "it broke"),
+    Column("ended_ps", "stamp", "it was mended: a node takes requests again"),
+    Column("failed", "int", "requests inside that failed with it"),
+    Column("moved", "int", "requests inside that went on elsewhere"),
+)
+
 GAP_COLUMNS = (
     Column("model", "label", "the model's short name"),
     Column("from_ps", "stamp", "a duration: gaps of the bin are at least this long"),

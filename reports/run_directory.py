@@ -2,7 +2,7 @@
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
-sessions.parquet (with callers that wait for their answers),
+sessions.parquet (with callers that wait for their answers), faults.parquet (where something breaks),
 uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
 from reports.record import (
+    FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
@@ -46,6 +47,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "prefixes": PREFIX_COLUMNS,
     "stages": STAGE_COLUMNS,
     "sessions": SESSION_COLUMNS,
+    "faults": FAULT_COLUMNS,
 }
 
 
@@ -128,6 +130,7 @@ def read(path: Path) -> Run:
         prefixes=_read_optional(path, "prefixes"),
         stages=_read_optional(path, "stages"),
         sessions=_read_optional(path, "sessions"),
+        faults=_read_optional(path, "faults"),
     )
     summary = path / "summary.json"
     return Run(

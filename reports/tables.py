@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from reports import arrow
 from reports.record import (
+    FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
     OUTCOMES,
@@ -49,6 +50,8 @@ class RunTables:
     """None when the nodes of no model divide the work."""
     sessions: pa.Table | None = None
     """None when no source has callers that wait for their answers."""
+    faults: pa.Table | None = None
+    """None where nothing was to break."""
 
 
 def request_table(
@@ -97,6 +100,12 @@ def session_table(
     return _table(SESSION_COLUMNS, variant, replication, columns, labels)
 
 
+def fault_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(FAULT_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
@@ -105,6 +114,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     prefixes = [part.prefixes for part in parts if part.prefixes is not None]
     stages = [part.stages for part in parts if part.stages is not None]
     sessions = [part.sessions for part in parts if part.sessions is not None]
+    faults = [part.faults for part in parts if part.faults is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
@@ -113,6 +123,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         prefixes=_stack(prefixes) if prefixes else None,
         stages=_stack(stages) if stages else None,
         sessions=_stack(sessions) if sessions else None,
+        faults=_stack(faults) if faults else None,
     )
 
 

@@ -1,7 +1,8 @@
 """One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from hwmodels.step_time import StepTime
 from sim.node.kernel import NodeKernel, Sequence, SharedPrompt, UnderWay
 from sim.node.queue_limits import QueueFull, QueueLimits
 from sim.node.waiting_queue import FirstComeFirstServed, Waiting, WaitingQueue
@@ -22,8 +23,11 @@ class Job(Waiting, Protocol):
     first_seen_ps: int
     outcome: str
     """Empty while somebody waits for it."""
+    moving: "Moving"
 
 
+Moving = Literal["", "without_kv", "with_kv"]
+"""From a node that was lost to the kernel of another: whether its KV cache was saved and comes along."""
 J = TypeVar("J", bound=Job)
 Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
 
@@ -88,7 +92,8 @@ class Node(Generic[J]):
         """`queue` is only for `slots`. `order` is one of `env.boundary_orders`, by default the next.
 
         A node that `hands_over` makes first tokens alone, and keeps the KV blocks of each request until
-        `release`. A node takes over what comes with its sequences, without overhead or a place.
+        `release`. A node takes over what comes with its sequences, without overhead or a place, unless a lost
+        node had them.
         """
         self.env = env
         self.index = index
@@ -112,15 +117,18 @@ class Node(Generic[J]):
         """Whether the node takes it; else `refused` has been told."""
         ticket.node = self
         if self._limits is not None:
-            full = self._limits.full(ticket.request)
-            if full is not None:
-                if self._watch is not None:
-                    self._watch.refused(full)
-                self.progress.refused(ticket, full)
-                return False
-            self._limits.entered(ticket.request)
+            if ticket.moving:
+                self._limits.moved_in(_unfinished(ticket))
+            else:
+                full = self._limits.full(ticket.request)
+                if full is not None:
+                    if self._watch is not None:
+                        self._watch.refused(full)
+                    self.progress.refused(ticket, full)
+                    return False
+                self._limits.entered(ticket.request)
         self.outstanding += 1
-        if ticket.sequences:
+        if ticket.sequences and not ticket.moving:
             self._take_over(ticket)
         elif self._slots is None:
             self._prepare(ticket)
@@ -142,11 +150,34 @@ class Node(Generic[J]):
         for sequence in ticket.sequences:
             if sequence.last_ps < 0:
                 self._arm(self.kernel.remove(now, sequence, after_boundary=after_boundary))
-        if not ticket.sequences and ticket.overhead_ps < 0:
+        if ticket.overhead_ps < 0:
             self._waiting.drop(ticket)
-            self._leave(ticket)
+            self._leave_early(ticket)
             if self._slots is not None:
                 self._let_in(self._slots)
+
+    def crash(self) -> None:
+        """All inside is lost now, and so is the KV cache. Whose requests these were must deal with them.
+
+        The tokens of a step that ends at this very instant still come.
+        """
+        boundary = self.kernel.drain(self.env.now)
+        self._arm(None)
+        self.env.cancel_calls(self._prepared)
+        self.outstanding = 0
+        if self._limits is not None:
+            self._limits.emptied()
+        if self._slots is not None:
+            self._slots_free = self._slots
+            while self._waiting.head() is not None:
+                self._waiting.pop()
+        if self._watch is not None:
+            self._watch.passed(boundary)
+        self._tell_firsts(boundary.firsts)
+
+    def change_law(self, law: StepTime) -> None:
+        """Steps that start after the present one last as `law` says."""
+        self._arm(self.kernel.change_law(self.env.now, law, after_boundary=self._after_boundary()))
 
     def cached_tokens(self, request: Request) -> int:
         """Prompt tokens of `request` that its KV cache holds: what a router by prefix compares."""
@@ -193,11 +224,14 @@ class Node(Generic[J]):
         if ticket.outcome:
             if self._slots is not None:
                 self._release(ticket, self._slots)
-            self._leave(ticket)
+            self._leave_early(ticket)
         else:
             self._enter(ticket)
 
     def _enter(self, ticket: J) -> None:
+        if ticket.moving:
+            self._resume(ticket)
+            return
         request, now, after_boundary = ticket.request, self.env.now, self._after_boundary()
         prompt = SharedPrompt() if request.samples > 1 else None
         for _ in range(request.samples):
@@ -215,6 +249,19 @@ class Node(Generic[J]):
             ticket.sequences.append(sequence)
             self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))
         ticket.unfinished = request.samples
+
+    def _resume(self, ticket: J) -> None:
+        """Tokens that a lost node made stay made. Its KV cache is computed anew, unless it comes along."""
+        now, after_boundary, prompt = self.env.now, self._after_boundary(), None
+        if ticket.request.samples > 1:
+            prompt = SharedPrompt()
+        going_on = _unfinished(ticket)
+        for sequence in going_on:
+            sequence.last_ps, sequence.shared_prompt = -1, prompt
+            made = sequence.generated
+            computed = sequence.prompt_tokens + made - 1 if made and ticket.moving == "with_kv" else 0
+            self._arm(self.kernel.add(now, sequence, computed, made, after_boundary=after_boundary))
+        ticket.unfinished, ticket.moving = len(going_on), ""
 
     def _take_over(self, ticket: J) -> None:
         """Its prompt is in the cache of this node, and its first tokens exist."""
@@ -245,17 +292,20 @@ class Node(Generic[J]):
             self._limits.passed(boundary)
         if self._watch is not None:
             self._watch.passed(boundary)
-        for sequence in boundary.firsts:
-            ticket: Any = sequence.owner
-            if ticket.first_seen_ps < 0:
-                self.progress.first_token(ticket)
+        self._tell_firsts(boundary.firsts)
         for sequence in boundary.ended:
-            ticket = sequence.owner
+            ticket: Any = sequence.owner
             ticket.unfinished -= 1
             if not ticket.unfinished:
                 if self._slots is not None:
                     self._release(ticket, self._slots)
                 self._leave(ticket)
+
+    def _tell_firsts(self, firsts: list[Sequence]) -> None:
+        for sequence in firsts:
+            ticket: Any = sequence.owner
+            if ticket.first_seen_ps < 0:
+                self.progress.first_token(ticket)
 
     def _release(self, ticket: J, slots: int) -> None:
         self._slots_free += min(ticket.request.samples, slots)
@@ -273,6 +323,17 @@ class Node(Generic[J]):
 
     def _leave(self, ticket: J) -> None:
         self.outstanding -= 1
-        if self._limits is not None and not ticket.sequences:
-            self._limits.never_started(ticket.request)
         self.progress.left_node(ticket)
+
+    def _leave_early(self, ticket: J) -> None:
+        """Before it came to the kernel."""
+        if self._limits is not None:
+            if ticket.moving:
+                self._limits.moved_in(_unfinished(ticket), by=-1)
+            else:
+                self._limits.never_started(ticket.request)
+        self._leave(ticket)
+
+
+def _unfinished(ticket: Job) -> list[Sequence]:
+    return [sequence for sequence in ticket.sequences if sequence.generated < sequence.output_tokens]

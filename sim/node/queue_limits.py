@@ -1,8 +1,9 @@
 """How much a node takes in before it refuses, as vLLM's front end does: a wait that nobody would sit out."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from sim.node.kernel import Boundary
+from sim.node.kernel import Boundary, Sequence
 from traffic.request import Request
 
 
@@ -56,3 +57,14 @@ class QueueLimits:
         """It left before it came to a kernel."""
         self.reqs -= request.samples
         self.tokens -= request.samples * request.prompt_tokens
+
+    def moved_in(self, open_sequences: Iterable[Sequence], *, by: int = 1) -> None:
+        """From a node that was lost, which refuses nobody; with `by` of -1 it leaves before the kernel."""
+        for sequence in open_sequences:
+            self.reqs += by
+            if not sequence.generated:
+                self.tokens += by * sequence.prompt_tokens
+
+    def emptied(self) -> None:
+        """Everybody left at once."""
+        self.reqs = self.tokens = 0

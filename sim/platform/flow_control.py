@@ -184,6 +184,10 @@ class FlowControl:
         """
         self.inside -= 1
         assert self.inside >= 0
+        self.more_room()
+
+    def more_room(self) -> None:
+        """Somebody left, or a node joined."""
         if self.waiting and not self._woken:
             self._woken = True
             Alarm(self._env, self._env.now, self._wake, None, FEEDBACK)

@@ -1,13 +1,15 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from reports.record import REQUEST_COLUMNS
 from sim.node.kernel import Sequence
+from sim.node.node import Moving, Node
 from sim.node.queue_limits import QueueFull
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
-from sim.platform.pool import ModelPool
+from sim.platform.pool import ModelPool, Pool
 from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
@@ -15,6 +17,13 @@ from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
 REMEMBERED_ORIGINS = 10_000
+
+
+class Losses(NamedTuple):
+    """Requests that a dead node had, and that were not over."""
+
+    failed: int
+    moved: int
 
 
 class Platform:
@@ -123,6 +132,54 @@ class Platform:
             return ticket.first_seen_ps  # the first token is the last one, in one message
         return max(ticket.first_seen_ps, ticket.link.ends(ticket.departure, now, tokens))
 
+    def lose(self, node: Node[Ticket], moving: Moving) -> "Losses":
+        """`node`, which takes no requests any more, dies now.
+
+        Its requests go back to their pool and start again on other nodes, from the token that they had come
+        to; or they fail, where `moving` is empty. Those without any token start anew in any case.
+        """
+        inside = [ticket for ticket in self.inside.values() if ticket.node is node]
+        node.crash()
+        moved: list[Ticket] = []
+        failed = 0
+        for ticket in inside:
+            ticket.unfinished = 0
+            over = ticket.sequences and all(s.generated == s.output_tokens for s in ticket.sequences)
+            if ticket.gone or over:
+                self.left_node(ticket)
+            elif moving:
+                self._take_back(ticket, moving)
+                moved.append(ticket)
+            else:
+                self._fail(ticket, self.env.now)
+                failed += 1
+        if moved:
+            pool = self.pools[moved[0].request.model]
+            assert isinstance(pool, Pool), "the nodes of other pools are not lost"
+            pool.take_back(moved)
+        return Losses(failed, len(moved))
+
+    def _take_back(self, ticket: Ticket, moving: Moving) -> None:
+        self.pools[ticket.request.model].left(ticket)
+        ticket.node, ticket.overhead_ps = None, -1
+        if ticket.sequences:
+            ticket.moving = moving
+
+    def _fail(self, ticket: Ticket, now_ps: int) -> None:
+        """The gateway says so: by an error, or in the middle of a stream by closing the connection."""
+        link, departure = ticket.link, ticket.departure
+        if ticket.first_seen_ps >= 0:
+            made = sum(sequence.generated for sequence in ticket.sequences)
+            at_ps = max(ticket.first_seen_ps, link.ends(departure, now_ps, made + 1))
+            if not self._left_before(ticket, at_ps):
+                self._end_early(ticket, at_ps, "node_lost")
+        else:
+            at_ps = link.whole(departure, now_ps, 0)
+            if not self._left_before(ticket, at_ps):
+                self._close(ticket, at_ps, "node_lost")
+                ticket.sink.ended(at_ps, "node_lost")
+        self.left_node(ticket)
+
     def _deadline(self, alarm: Alarm) -> None:
         self.abandon(alarm.subject, "timeout")
 
@@ -139,7 +196,7 @@ class Platform:
                 self._settle(ticket, ticket.grant)
             self._record(ticket)
             return
-        if not ticket.sequences:
+        if not ticket.sequences or ticket.moving:
             self._end_early(ticket, self.env.now, outcome)
             ticket.node.cancel(ticket)
             return

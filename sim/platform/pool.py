@@ -98,6 +98,14 @@ class Pool:
         if self._held:
             self._let_in()
 
+    def take_back(self, tickets: list[Ticket]) -> None:
+        """Those that a lost node had, in the order in which they came: before all who wait."""
+        for ticket in reversed(tickets):
+            self._queue.requeue(ticket)
+            self._held = True
+        if self._held:
+            self._let_in()
+
     def abandoned(self, ticket: Ticket) -> None:
         """The caller of `ticket`, which waits here and is marked as gone, has left."""
         self._queue.drop(ticket)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sim.network import Departure, Link
 from sim.node.kernel import NodeKernel, Sequence
+from sim.node.node import Moving
 from sim.node.waiting_queue import Arrival
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
@@ -94,6 +95,7 @@ class Ticket:
         "grant",
         "leaving",
         "link",
+        "moving",
         "node",
         "outcome",
         "overhead_ps",
@@ -122,6 +124,7 @@ class Ticket:
         self.admitted_ps = -1
         self.grant: Grant | None = None
         self.node: Whereabouts | None = None
+        self.moving: Moving = ""
         self.overhead_ps = -1
         self.sequences: list[Sequence] = []
         self.unfinished = 0  # sequences still inside the kernel
@@ -165,8 +168,10 @@ class Ticket:
             if self.outcome == "completed":
                 return sequence.output_tokens
             at_ps = self.ended_ps  # what was on its way to a caller who left never arrived
-        assert self.node is not None
-        made = self.node.kernel.tokens_by(sequence, at_ps - self.way_back_ps)
+        made = sequence.generated
+        if not self.moving:
+            assert self.node is not None
+            made = self.node.kernel.tokens_by(sequence, at_ps - self.way_back_ps)
         carried = -(-(self._carried_by(at_ps) - sample) // self.request.samples)
         return min(made, carried, sequence.output_tokens - 1)
 

@@ -24,6 +24,8 @@ from sim.time.units import PS_PER_MS, ps_of_s
 VARIANT = "live"
 SHORTEST_S = 1.0
 """A rate over less than this says little."""
+LONGEST_DRAIN_S = 86_400
+"""What breaks by chance, again and again, does so no longer than this after the last request came."""
 LONGEST_S = 4_000_000
 """A live run has no horizon; this is the longest that a scenario may state."""
 Json = dict[str, Any]
@@ -65,11 +67,20 @@ def replayed(scenario: Scenario, entries: Sequence[JournalEntry]) -> World:
 
 def live_tables(world: World) -> RunTables:
     """The records of a world into which nobody sends any more, once everything inside has ended."""
-    while world.env.next_ps is not None:
-        world.env.step()
+    env, latest_ps = world.env, world.env.now + ps_of_s(LONGEST_DRAIN_S)
+    while (next_ps := env.next_ps) is not None:
+        if not world.platform.inside or next_ps > latest_ps:
+            world.breakage.stop()
+        env.step()
     tables = world.tables(VARIANT)
     return RunTables(
-        _told_apart(tables.requests), tables.nodes, None, tables.gaps, tables.prefixes, tables.stages
+        _told_apart(tables.requests),
+        tables.nodes,
+        None,
+        tables.gaps,
+        tables.prefixes,
+        tables.stages,
+        faults=_while_asked(tables.faults, tables.requests),
     )
 
 
@@ -114,6 +125,14 @@ def sources(requests: pa.Table) -> list[Json]:
     return [seen[source] for source in sorted(seen)]
 
 
+def _while_asked(faults: pa.Table | None, requests: pa.Table) -> pa.Table | None:
+    """Those that came no later than the last answer: how long a server stood idle then is not recorded."""
+    if faults is None:
+        return None
+    last_ps = max((at_ps for at_ps in requests["ended_ps"].to_pylist() if at_ps is not None), default=0)
+    return faults.filter(np.array(faults["began_ps"].to_pylist(), np.int64) <= last_ps)
+
+
 def _told_apart(requests: pa.Table) -> pa.Table:
     """A source that asked from several places, or several models, becomes several: `chat, edge`."""
     asked = list(zip(*(requests[name].to_pylist() for name in ("source", "place", "model")), strict=True))
@@ -139,7 +158,7 @@ def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], st
 
 def first_difference(recorded: RunTables, again: RunTables) -> str | None:
     """A sentence on the first cell that is not the same, None where all are."""
-    for name in ("requests", "nodes", "gaps", "stages"):
+    for name in ("requests", "nodes", "gaps", "stages", "faults"):
         one, other = getattr(recorded, name), getattr(again, name)
         found = None if one is None or other is None else _table_difference(one, other)
         if found is not None:

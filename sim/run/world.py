@@ -7,9 +7,11 @@ import pyarrow as pa
 
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
+from hwmodels.step_time import AffineStepTime
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
 from reports.tables import (
     RunTables,
+    fault_table,
     gap_table,
     node_table,
     prefix_table,
@@ -20,6 +22,8 @@ from reports.tables import (
 )
 from sim.callers.sources import Numbers
 from sim.callers.traffic import Traffic
+from sim.faults.breakage import Breakage
+from sim.faults.ground import Ground
 from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
@@ -83,6 +87,7 @@ class World:
         """Of each node, by model."""
         self.watch: Callable[[str, int], NodeWatch] | None = None
         """Who watches a node, by model and index; asked when the node gets its first request, if at all."""
+        self._laws: dict[str, AffineStepTime] = {}
         self._gaps: dict[str, GapCounts] = {}
         self._cache_logs: dict[str, list[CacheLog]] | None = {} if sources or blocks is not None else None
         """Of the nodes of models that cache prefixes; None where nobody will make a report of it."""
@@ -93,6 +98,13 @@ class World:
         for name, model in scenario.models.items():
             self._add_pool(name, model)
         self.traffic = Traffic(scenario, self.env, self.platform, self.network, self.streams, self.numbers)
+        self.breakage = Breakage(
+            self.env,
+            Ground(self.platform, self._laws),
+            scenario.faults,
+            self.streams.stream,
+            lambda model: scenario.models[model].nodes,
+        )
         for name, source in scenario.traffic.items() if sources else ():
             self.traffic.add(name, source)
 
@@ -109,6 +121,7 @@ class World:
     def tables(self, variant: str) -> RunTables:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
         stages = self._stages(variant)
+        faults = self._faults(variant)
         self.platform.record_unfinished()
         self.traffic.record_unfinished()
         requests, visits, nodes = self.platform.records, self.traffic.visits.records, self._node_records()
@@ -136,7 +149,16 @@ class World:
             )
             if any(source.callers is not None for source in self.scenario.traffic.values())
             else None,
+            faults=faults,
         )
+
+    def _faults(self, variant: str) -> pa.Table | None:
+        """None: nothing was to break, and nothing did."""
+        records = self.breakage.records()
+        columns = records.arrays("number")
+        if not self.scenario.faults and not len(columns["number"]):
+            return None
+        return fault_table(variant, self._replication, columns, records.labels.vocabulary())
 
     def _stages(self, variant: str) -> pa.Table | None:
         """Where requests were, of the models whose nodes divide the work. None: there are none."""
@@ -158,6 +180,7 @@ class World:
 
     def _add_pool(self, name: str, model: Model) -> None:
         hardware = model.build_hardware()
+        self._laws[name] = hardware.step_time
         blocks = hardware.kv_pool_tokens // model.block_size
         limits = BatchLimits(
             model.batching.max_num_active_seqs or hardware.max_num_seqs,

@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from sim.platform.rate_limit import QUANTITIES, Cost
+from sim.scenario.faults import fault_problems
 from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Batching, Model, Scenario, Source
@@ -27,6 +28,8 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _lengths(scenario)
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
     yield from _warm_up(scenario)
+    if scenario.faults:
+        yield from (Problem(*found) for found in fault_problems(scenario))
 
 
 def _names(scenario: Scenario) -> Iterator[Problem]:

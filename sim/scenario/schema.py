@@ -18,6 +18,7 @@ from e80sim.choices import KeyOf
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
+from sim.faults.kinds import AnyFault
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
@@ -739,6 +740,9 @@ class Scenario(Section):
     network: NetworkSection
     apps: dict[Name, AppSection] = Field(default_factory=dict)
     traffic: dict[Name, Source] = Field(min_length=1)
+    faults: dict[Name, AnyFault] = Field(
+        default_factory=dict, max_length=100, description="what breaks, and when: docs/faults.md"
+    )
     slo: Slo = Slo()
     serve: Serve = Serve()
     sandboxes: SandboxSection = SandboxSection()

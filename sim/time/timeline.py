@@ -108,6 +108,12 @@ class Timeline(Environment):
         if self._cancelled >= CANCELLED_AT_LEAST and 3 * self._cancelled >= len(self._queue):
             self._sweep()
 
+    def cancel_calls(self, callback: "Callable[[Any], None]") -> None:
+        """None of the alarms that would call it rings. Looks at the whole queue."""
+        queue: list[Any] = self._queue
+        for alarm in [event for *_, event in queue if event.callbacks == (callback,)]:
+            self.cancel(alarm)
+
     def _sweep(self) -> None:
         """The order in which the others come does not depend on how they lie in the heap."""
         queue: list[Any] = self._queue

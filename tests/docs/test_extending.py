@@ -20,6 +20,7 @@ from reports.html.figures import FIGURES, figures_of
 from reports.html.page import SECTIONS, render
 from reports.metrics import REQUEST_METRICS
 from reports.summary import summarise
+from sim.faults.kinds import FAULTS
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.flow_control import ORDERS
 from sim.platform.rate_limit import ALGORITHMS
@@ -34,7 +35,7 @@ from traffic.traces import FORMATS
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
     *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
-    REQUEST_METRICS,
+    *(REQUEST_METRICS, FAULTS),
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
@@ -159,6 +160,12 @@ def limits(folder: Path) -> None:
     assert outcomes == ["completed"] * 5 + ["rejected_requests_limit"] * 4
 
 
+def faults(folder: Path) -> None:
+    """Whoever comes at 3 and 4 s waits for the node."""
+    started = [row["started_ps"] / 10**12 for row in run("Faults", folder)]
+    assert started == [1, 2, 4.5, 4.5, 5, 6, 7, 8, 9]
+
+
 def hardware(folder: Path) -> None:
     """200 tokens a second: three steps of 5 ms."""
     assert {row["ended_ps"] - row["intended_ps"] for row in run("Hardware", folder)} == {15 * 10**9}
@@ -236,6 +243,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Queue orders": queue_orders,
     "Orders at the gateway": orders_at_the_gateway,
     "Limits": limits,
+    "Faults": faults,
     "Hardware": hardware,
     "Trace formats": trace_formats,
     "Contents": contents,

@@ -1,0 +1,105 @@
+"""What breaks in one world: the schedules of all faults, and the log of what happened."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from numpy.random import Generator
+
+from reports.record import FAULT_COLUMNS
+from sim.faults.ground import Ground
+from sim.faults.kinds import Fault, Struck, Target
+from sim.faults.schedule import Span
+from sim.platform.recorder import Recorder
+from sim.time.timeline import Alarm, Timeline
+
+
+@dataclass(slots=True)
+class Broken:
+    """Something that is broken at present."""
+
+    name: str
+    fault: Fault
+    target: Target
+    span: Span
+    struck: Struck
+    order: int
+
+
+class Breakage:
+    """At one instant faults come in the order of the scenario, among arrivals: before any step ends."""
+
+    def __init__(
+        self,
+        env: Timeline,
+        ground: Ground,
+        faults: Mapping[str, Fault],
+        stream: Callable[[str], Generator],
+        nodes: Callable[[str], int],
+    ) -> None:
+        """`stream` gives the random numbers of a name; `nodes` says how many a model has."""
+        self._env = env
+        self._ground = ground
+        self._nodes = nodes
+        self._struck = 0
+        self._stopped = False
+        self._log = Recorder(FAULT_COLUMNS)
+        self.broken: dict[str, Broken] = {}
+        """By the label of what is broken."""
+        for name, fault in faults.items():
+            for target in fault.targets(nodes):
+                spans = fault.spans(stream(f"faults/{name}/{target.label}"))
+                self._await(name, fault, target, spans)
+
+    def _await(self, name: str, fault: Fault, target: Target, spans: Iterator[Span]) -> None:
+        span = None if self._stopped else next(spans, None)
+        if span is not None:
+            begin = partial(self._begin, name, fault, target, span, spans)
+            Alarm(self._env, span.begin_ps, begin)
+
+    def _begin(
+        self, name: str, fault: Fault, target: Target, span: Span, spans: Iterator[Span], _alarm: Alarm
+    ) -> None:
+        if self._stopped:
+            return
+        broken = self.strike(name, fault, target, span)
+        if span.end_ps is not None:
+            Alarm(self._env, span.end_ps, partial(self._end, broken, spans))
+
+    def _end(self, broken: Broken, spans: Iterator[Span], _alarm: Alarm) -> None:
+        self.mend(broken)
+        self._await(broken.name, broken.fault, broken.target, spans)
+
+    def strike(self, name: str, fault: Fault, target: Target, span: Span) -> Broken:
+        """Break `target`, which is whole, now."""
+        assert target.label not in self.broken, target
+        struck = fault.strike(self._ground, target, span.end_ps)
+        broken = Broken(name, fault, target, span, struck, self._struck)
+        self._struck += 1
+        self.broken[target.label] = broken
+        return broken
+
+    def mend(self, broken: Broken) -> None:
+        del self.broken[broken.target.label]
+        broken.struck.mend()
+        self._note(broken, self._env.now)
+
+    def stop(self) -> None:
+        """Nothing breaks any more. What is broken will be mended in its time."""
+        self._stopped = True
+
+    def records(self) -> Recorder:
+        """What happened, in the order in which it began. Of what is broken still the end is missing."""
+        for broken in self.broken.values():
+            self._note(broken, -1)
+        self.broken.clear()
+        return self._log
+
+    def _note(self, broken: Broken, ended_ps: int) -> None:
+        name, target, struck = broken.name, broken.target, broken.struck
+        codes = self._log.labels.codes(
+            fault=name, kind=broken.fault.kind, target=target.label, model=target.model
+        )
+        self._log.add(
+            (broken.order, *codes, target.node, broken.span.begin_ps, ended_ps, struck.failed, struck.moved)
+        )
