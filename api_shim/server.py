@@ -133,7 +133,7 @@ async def serve(
         await batches.resume()
         background: Background = app.state.background
         await background.resume()
-        deployed = shim.deployments.runner = DeployedApps(shim.edge, shim.deployments, pacer)
+        deployed = shim.deployments.runner = DeployedApps(shim.edge, shim.deployments)
         plans = [shim.edge.plan_of(app, partial(_secret, shim)) for app in apps]
         server = _Server(config)
         announcing = asyncio.create_task(_announce(server, shim, ready, plans))

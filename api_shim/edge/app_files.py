@@ -52,7 +52,7 @@ def is_plain(name: str) -> bool:
 def _placed(target: Path) -> dict[str, str]:
     try:
         found = json.loads((target / PLACED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {name: id_ for name, id_ in found.items() if is_plain(name)} if isinstance(found, dict) else {}
 

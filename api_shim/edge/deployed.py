@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Coroutine
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from api_shim.accounts.deployments import (
     DeployedApp,
     DeploymentService,
 )
-from api_shim.clocks.clock import Clock
 from api_shim.edge.edge_app import AppState, EdgeApp
 from api_shim.edge.isolation import check_isolation
 from api_shim.edge.manifest import slug_of
@@ -43,10 +41,9 @@ STATUS: dict[str, DeploymentStatus] = {"starting": "in_progress", "running": "ru
 class DeployedApps:
     """A project has one application, at its slug: the last that was deployed."""
 
-    def __init__(self, edge: EdgeService, deployments: DeploymentService, clock: Clock) -> None:
+    def __init__(self, edge: EdgeService, deployments: DeploymentService) -> None:
         self._edge = edge
         self._deployments = deployments
-        self._clock = clock
         self._loop = asyncio.get_running_loop()
         remove_forsaken()
         self._folder, self._lock = locked_folder()
@@ -91,11 +88,17 @@ class DeployedApps:
             raise UserError(f"another project, whose name differs in - and _ alone, is at {slug!r}.")
         folder = self._folder / deployment.id
         folder.mkdir(mode=0o755)
-        await self._clock.aside(partial(unpack, app.archive, folder))
-        plan = self._plan(slug, app, folder)
-        await self._clock.aside(partial(check_isolation, plan))
-        await self._clock.aside(partial(_check_python, plan, app.python_version))
+        # Not beside the store, where others wait for theirs: it may be gigabytes.
+        plan = await asyncio.to_thread(self._unpacked, slug, app, folder)
         await self._edge.run(plan)
+
+    def _unpacked(self, slug: str, app: DeployedApp, folder: Path) -> EdgePlan:
+        """Raises BadArchiveError, NoIsolationError, UserError and OSError."""
+        unpack(app.archive, folder)
+        plan = self._plan(slug, app, folder)
+        check_isolation(plan)
+        _check_python(plan, app.python_version)
+        return plan
 
     def _plan(self, slug: str, app: DeployedApp, folder: Path) -> EdgePlan:
         project, dependencies = folder / PROJECT_FOLDER, folder / DEPENDENCIES_FOLDER
@@ -124,10 +127,10 @@ class DeployedApps:
             return
         folder = app.plan.folder.parent
         if state.name == "stopped":  # it was replaced, or the server ends, and the next one runs it again
-            await self._clock.aside(partial(shutil.rmtree, folder, ignore_errors=True))
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             return
         status = STATUS.get(state.name, "in_progress" if ran else "dead")
-        words = str(state)
+        words = str(state).removesuffix(".")  # which an error of Python's often has
         with suppress(StorageFullError):
             await self._deployments.note(folder.name, status, f"{words[0].upper()}{words[1:]}.")
         if status == "dead":

@@ -61,3 +61,11 @@ def test_no_label_leads_out_of_the_folder(store: Store, tmp_path: Path) -> None:
         upload(store, name, b"bad")
     place_files(store.files, "mine", tmp_path, 2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_artifact_says_of_its_files_is_not_believed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / ".placed.json").write_text("[" * 100_000)
+    upload(store, "a.txt", b"uploaded")
+    place_files(store.files, "mine", tmp_path, 2)
+    assert placed(tmp_path) == {"a.txt": b"uploaded"}

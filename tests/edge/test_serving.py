@@ -260,6 +260,8 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
     dead = until(url, second, "dead")
     assert dead["reason"] == "Crashed: ended with status 1 while starting: RuntimeError: no."
     assert httpx.get(f"{url}/hosted/other/", headers=KEY_TWO).text == "hello", "the first goes on"
+    nowhere = until(url, deploy(url, SOURCE, entrypoint="nowhere:app"), "dead")
+    assert nowhere["reason"].endswith('Error loading ASGI app. Could not import module "nowhere".')
     third = deploy(url, SOURCE)
     until(url, third, "running")
     assert until(url, first, "dead")["reason"] == f"Replaced by {third}."
