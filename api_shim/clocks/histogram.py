@@ -36,7 +36,7 @@ class Histogram:
         self.max = max(self.max, value)
 
     def observe_steps(self, first: int, slope: int, steps: int, each: int = 1) -> None:
-        """`each` times `first`, `first + slope` and so on, `steps` values, for the price of the buckets hit."""
+        """`each` times `first`, `first + slope` and so on, `steps` values, at the price of the buckets."""
         done = 0
         while done < steps:
             bucket = bisect_left(self.bounds, first + slope * done)
