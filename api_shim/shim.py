@@ -97,6 +97,7 @@ class Shim:
             self.store.artifacts,
             self.store.deployments,
             self.store.secrets,
+            self.store.projects,
             self.new_id,
             settings.archive_limits,
         )

@@ -14,6 +14,7 @@ from api_shim.store import archives
 from api_shim.store.archives import ArchiveLimits
 from api_shim.store.artifacts import Artifact, Artifacts
 from api_shim.store.deployments import Deployment, DeploymentPage, Deployments, DeploymentStatus
+from api_shim.store.projects import Projects
 from api_shim.store.secrets import Secrets
 
 NOBODY_RUNS_APPS = "This server runs no apps: the artifact is kept, and waits."
@@ -56,7 +57,7 @@ class DeployedApp:
     gpu_count: int | None
     memory_size_mb: int | None
     environment: dict[str, str] = field(repr=False)
-    """`env_vars`, and of `env_secrets` what they hold."""
+    """Whose it is, `env_vars`, and of `env_secrets` what they hold."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What no log may show of it."""
 
@@ -68,6 +69,7 @@ class DeploymentService:
         artifacts: Artifacts,
         deployments: Deployments,
         secrets: Secrets,
+        projects: Projects,
         new_id: Callable[[str], str],
         limits: ArchiveLimits,
     ) -> None:
@@ -75,6 +77,7 @@ class DeploymentService:
         self._artifacts = artifacts
         self._deployments = deployments
         self._secrets = secrets
+        self._projects = projects
         self._new_id = new_id
         self._limits = limits
         self.runner: DeploymentRunner | None = None
@@ -134,6 +137,7 @@ class DeploymentService:
             raise AppConfigError("Its artifact is not kept any more: deploy it again.")
         config = artifact.config
         secrets = self._resolved(deployment.project, config["env_secrets"])
+        told = {"_8080_ORGANIZATION_SLUG": self._projects.organisation_of(deployment.project)}
         return DeployedApp(
             deployment=deployment,
             archive=self._artifacts.path(artifact),
@@ -142,7 +146,7 @@ class DeploymentService:
             cpu_mhz=config["cpu_count"],
             gpu_count=config["gpu_count"],
             memory_size_mb=config["memory_size_mb"],
-            environment=(config["env_vars"] or {}) | secrets,
+            environment=told | (config["env_vars"] or {}) | secrets,
             secrets=tuple(secrets.values()),
         )
 

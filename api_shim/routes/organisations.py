@@ -8,12 +8,10 @@ from starlette.requests import Request
 
 from api_shim.routes.described import TheShim, api_router
 from api_shim.store.full_disk import StorageFullError
-from api_shim.store.projects import MOST_PROJECTS, TooManyProjectsError
+from api_shim.store.projects import MOST_PROJECTS, OWN_ORGANISATION, TooManyProjectsError
 from api_shim.wire.errors import ApiError, no_room
 from api_shim.wire.platform_objects import Membership, MembershipList, ProjectBody, ProjectMade
 
-OWN_ORGANISATION = "local"
-"""There from the beginning. Others come into being with their first project."""
 OrganisationSlug = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 MOST_BODY_BYTES = 2**16
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from api_shim.store.database import Database
 
+OWN_ORGANISATION = "local"
+"""There from the beginning. Others come into being with their first project."""
 MOST_PROJECTS = 10_000
 LONGEST_SLUG = 63
 """Of a part of a host's name."""
@@ -51,6 +53,12 @@ class Projects:
                 (project.slug, organisation, name, project.created_s),
             )
         return project
+
+    def organisation_of(self, slug: str) -> str:
+        """A project that nobody has made, but that a key is of, is in the one that was there before."""
+        sql = "SELECT organisation FROM platform_projects WHERE slug = ?"
+        found = self._database.query(sql, (slug,))
+        return found[0]["organisation"] if found else OWN_ORGANISATION
 
     def organisations(self) -> list[str]:
         """In which there is a project, by name."""

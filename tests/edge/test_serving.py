@@ -246,7 +246,7 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
     assert until(url, first, "running", "dead")["status"] == "running", served.lines
     with httpx.Client(base_url=f"{url}/hosted/other", headers=KEY_TWO) as client:
         environ = client.get("/environ").json()
-        assert environ["GREETING"] == "hello"
+        assert (environ["GREETING"], environ["_8080_ORGANIZATION_SLUG"]) == ("hello", "local")
         (tmp_path / "secret").write_text("of the host")
         for path in (tmp_path / "secret", "/etc/shadow", Path(__file__)):
             assert client.post("/open", content=str(path)).text == "FileNotFoundError", path

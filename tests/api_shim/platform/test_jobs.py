@@ -14,7 +14,7 @@ from api_shim.accounts.deployments import (
 from api_shim.store.archives import unpack
 from api_shim.store.deployments import Deployment
 from api_shim.store.store import Store
-from tests.support.live import MakeWire, Wire
+from tests.support.live import MakeWire, Wire, scenario
 from tests.support.platform import deploy, post, upload
 
 
@@ -87,6 +87,7 @@ def test_a_plan_has_what_the_file_states_and_what_secrets_hold(wire: Wire, tmp_p
         256,
     )
     assert plan.environment == {
+        "_8080_ORGANIZATION_SLUG": "local",
         "COLOUR": "green",
         "TOKEN": "s3cret",
         "OTHER": '{"url": "u", "api_key": "k"}',
@@ -96,6 +97,14 @@ def test_a_plan_has_what_the_file_states_and_what_secrets_hold(wire: Wire, tmp_p
     unpack(plan.archive, tmp_path / "app")
     assert (tmp_path / "app" / PROJECT_FOLDER / "main.py").exists()
     assert (tmp_path / "app" / DEPENDENCIES_FOLDER).is_dir()
+
+
+def test_a_plan_names_the_organisation_in_which_its_project_was_made(make: MakeWire) -> None:
+    wire = make(scenario(serve={"keys": {"sk-me": {"project": "my-cafe"}}}))
+    wire.platform.shim.store.projects.ensure("acme", "My Café", 1)
+    runner = Runner(wire)
+    deploy(wire)
+    assert plan_of(wire, runner.told[0]).environment["_8080_ORGANIZATION_SLUG"] == "acme"
 
 
 @pytest.mark.parametrize(
