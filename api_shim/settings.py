@@ -15,8 +15,6 @@ IN_MEMORY = ":memory:"
 BASE_FLUSH_MS = 5.0
 FLUSH_MS_PER_STREAM = 0.2
 """A wake-up costs 0.03 ms of CPU without its socket, so most of a core is left for everything else."""
-KEEP_ALIVE_S = 4.0
-"""8080's clients give up after 5 s of silence."""
 
 
 @dataclass(frozen=True, slots=True)

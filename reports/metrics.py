@@ -358,3 +358,5 @@ def queue_s(columns: Columns) -> Floats:
 
 REQUEST_METRICS = {"ttft": ttft_s, "tpot": tpot_s, "e2e": e2e_s, "queue": queue_s}
 """Seconds of each completed request, not a number where undefined."""
+OF_ASKS = ("ttft", "tpot", "e2e")
+"""Those of them that an ask has, however many attempts it took: from when the first was meant to be sent."""

@@ -15,7 +15,7 @@ from reports.columns import columns_of
 from reports.html.figure import Figure
 from reports.html.figures import figures_of
 from reports.html.palette import coloured
-from reports.metrics import E2E, REQUEST_METRICS
+from reports.metrics import E2E, OF_ASKS, REQUEST_METRICS
 from reports.record import PS_PER_S
 from reports.run_directory import Run, read
 from reports.summary import summarise
@@ -66,6 +66,21 @@ class OpenedRun:
             return None
         columns, frame = columns_of(table), _frame(table)
         frame["felt_s"] = np.where(columns.outcome("completed"), E2E.ps(columns) / PS_PER_S, np.nan)
+        return frame
+
+    @cached_property
+    def asks(self) -> "pd.DataFrame | None":
+        """A row per ask, with `ttft_s`, `tpot_s` and `e2e_s` of the completed ones.
+
+        None where no source has clients that retry or hedge: there a request is an ask.
+        """
+        table = self._run.tables.asks
+        if table is None:
+            return None
+        columns, frame = columns_of(table), _frame(table)
+        completed = columns.outcome("completed")
+        for name in OF_ASKS:
+            frame[f"{name}_s"] = np.where(completed, REQUEST_METRICS[name](columns), np.nan)
         return frame
 
     @cached_property

@@ -43,7 +43,8 @@ REQUEST_COLUMNS = (
         "session", "int", "which conversation, or closed-loop user, of its source it belongs to, -1 for none"
     ),
     Column("turn", "int", "its place among the questions of that session, from 0"),
-    Column("attempt", "int", "0 for the first try, 1 for the first retry ..."),
+    Column("attempt", "int", "0 for the first try, 1 for the first retry or copy ..."),
+    Column("ask", "int", "number of the first attempt of the same ask; its own where it is the only one"),
     Column("priority", "int", "the lower goes first where a node's queue looks at it"),
     Column("source", "label", "the traffic source"),
     Column("tenant", "label", "who pays"),
@@ -107,6 +108,28 @@ SESSION_COLUMNS = (
     Column("planned", "int", "questions that it would have had, -1 for a closed-loop user"),
     Column("began_ps", "stamp", "it began: the first question was meant"),
     Column("ended_ps", "stamp", "the last answer was there, or the horizon came"),
+)
+
+ASK_COLUMNS = (
+    Column("number", "int", "of its first attempt: the `ask` of all its attempts"),
+    Column("parent", "int", "number of the user request that it serves, -1 for none"),
+    Column("session", "int", "which conversation of its source it belongs to, -1 for none"),
+    Column("turn", "int", "its place in that conversation, from 0"),
+    Column("source", "label", "the traffic source"),
+    Column("tenant", "label", "who pays"),
+    Column("place", "label", "where the caller of the model is"),
+    Column("model", "label", "the model's short name"),
+    Column("outcome", "label", "how it ended: completed, or as its last attempt did"),
+    Column("attempts", "int", "requests sent for it, the first and the copies of hedges included"),
+    Column("hedges", "int", "of them, copies sent while another was under way"),
+    Column("answered_by", "int", "number of the attempt that was answered, -1 for none"),
+    Column("stream", "flag", "the caller reads tokens as they come"),
+    Column("samples", "int", "completions asked for of the one prompt (n)"),
+    Column("prompt_tokens", "int", "tokens in, of each attempt"),
+    Column("output_tokens", "int", "tokens out of the attempt that was answered, 0 for none"),
+    Column("intended_ps", "stamp", "the caller meant to send the first attempt"),
+    Column("first_seen_ps", "stamp", "the first token of the attempt that was answered reached the caller"),
+    Column("ended_ps", "stamp", "the last token, or the last failure, reached the caller"),
 )
 
 NODE_COLUMNS = (

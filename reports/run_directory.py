@@ -3,7 +3,7 @@
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
 sessions.parquet (with callers that wait for their answers), faults.parquet (where something breaks),
-uncertainty.parquet (with draws of uncertain values),
+asks.parquet (with clients that retry or hedge), uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
 """
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
 from reports.record import (
+    ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
@@ -48,6 +49,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "stages": STAGE_COLUMNS,
     "sessions": SESSION_COLUMNS,
     "faults": FAULT_COLUMNS,
+    "asks": ASK_COLUMNS,
 }
 
 
@@ -131,6 +133,7 @@ def read(path: Path) -> Run:
         stages=_read_optional(path, "stages"),
         sessions=_read_optional(path, "sessions"),
         faults=_read_optional(path, "faults"),
+        asks=_read_optional(path, "asks"),
     )
     summary = path / "summary.json"
     return Run(

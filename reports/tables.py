@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from reports import arrow
 from reports.record import (
+    ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
@@ -52,6 +53,8 @@ class RunTables:
     """None when no source has callers that wait for their answers."""
     faults: pa.Table | None = None
     """None where nothing was to break."""
+    asks: pa.Table | None = None
+    """None when no source has clients that retry or hedge."""
 
 
 def request_table(
@@ -68,6 +71,12 @@ def user_request_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
     return _table(USER_REQUEST_COLUMNS, variant, replication, columns, labels)
+
+
+def ask_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(ASK_COLUMNS, variant, replication, columns, labels)
 
 
 def node_table(
@@ -115,6 +124,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     stages = [part.stages for part in parts if part.stages is not None]
     sessions = [part.sessions for part in parts if part.sessions is not None]
     faults = [part.faults for part in parts if part.faults is not None]
+    asks = [part.asks for part in parts if part.asks is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
@@ -124,6 +134,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         stages=_stack(stages) if stages else None,
         sessions=_stack(sessions) if sessions else None,
         faults=_stack(faults) if faults else None,
+        asks=_stack(asks) if asks else None,
     )
 
 

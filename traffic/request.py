@@ -12,6 +12,10 @@ BATCH_PRIORITY = 100
 LEAST_PRIORITY = 1_000_000
 """The last to be served; the first has this with a minus."""
 
+KEEP_ALIVE_S = 4.0
+"""A stream that has no token opens with a comment after this time, and has another each time it passes again:
+8080's clients give up after 5 s of silence."""
+
 Prefix = tuple[tuple[str, int], ...]
 """What prompts have in common: the origins of a prompt's tokens from its first on, by name, each with the
 number of tokens up to its end; ends grow. Prompts whose origins begin alike have equal tokens there.
@@ -63,7 +67,11 @@ class Request:
     turn: int = 0
     """Its place in that conversation."""
     attempt: int = 0
-    """0 for the first try; a retry is a request of its own."""
+    """0 for the first try; a retry is a request of its own, and so is the copy of a hedge."""
+    ask: int = -1
+    """Number of the first attempt of the same ask, -1 of that itself."""
+    read_timeout_ps: int | None = None
+    """Its client gives up this attempt when it has heard nothing for so long."""
     tier: str = ""
     """Of its project, where limits differ by it."""
     fairness_id: str = ""

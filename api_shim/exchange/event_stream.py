@@ -12,9 +12,9 @@ from api_shim.exchange.chunk_writer import KEEP_ALIVE, ChunkWriter, comment
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.refusals import refusal_of
 from api_shim.exchange.stamps import stamps, usage
-from api_shim.settings import KEEP_ALIVE_S
 from api_shim.wire.errors import ApiError
 from sim.time.units import PS_PER_MS, PS_PER_S
+from traffic.request import KEEP_ALIVE_S
 
 BeforeTheEnd = Callable[[ApiError | None], Awaitable[None]]
 """Is told what has gone wrong, if anything has. Raises ApiError where the end has to be another one."""

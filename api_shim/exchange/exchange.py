@@ -10,8 +10,9 @@ from api_shim.content.plan import ContentPlan
 from api_shim.exchange.call import Call
 from api_shim.exchange.refusals import refusal_of
 from api_shim.exchange.request_trace import RequestTrace
-from api_shim.settings import KEEP_ALIVE_S, ServerSettings
+from api_shim.settings import ServerSettings
 from sim.time.units import PS_PER_S
+from traffic.request import KEEP_ALIVE_S
 
 ANSWERED = {"stop", "length"}
 

@@ -22,12 +22,12 @@ from api_shim.routes.sandboxes import AGENT, MOST_BODY_BYTES, no_such_sandbox, r
 from api_shim.sandboxes.ports import ask_port
 from api_shim.sandboxes.sandbox import Outcome, Program, Sandbox
 from api_shim.sandboxes.service import Took
-from api_shim.settings import KEEP_ALIVE_S
 from api_shim.shim import Shim
 from api_shim.wire.answers import Health
 from api_shim.wire.body import read
 from api_shim.wire.errors import ApiError
 from api_shim.wire.sandbox_objects import PackagesBody, RunAnswer, RunBody
+from traffic.request import KEEP_ALIVE_S
 
 ANY_METHOD = [method for method in HTTPMethod if method not in {HTTPMethod.CONNECT, HTTPMethod.TRACE}]
 NOT_OUR_PAGE = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from simpy import Event
 
 from sim.callers.conversation import Conversation
-from sim.callers.session import Answer, Session
+from sim.callers.session import Answer, Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
-from sim.platform.ticket import Sink, Ticket
+from sim.platform.ticket import Sink
 from traffic.prefixes import Beginning
 from traffic.workload import SizePair
 
-Say = Callable[[SizePair, Sink, Beginning, int], Ticket]
+Say = Callable[[SizePair, Sink, Beginning, int], Asked]
 """(sizes, sink, how the prompt begins, turn): sends a request of one session."""
 
 
@@ -70,6 +70,6 @@ class Chat:
                 return
         self._records.end(self._talk, "completed", at_ps)
 
-    def _send(self, pair: SizePair, sink: Sink) -> Ticket:
+    def _send(self, pair: SizePair, sink: Sink) -> Asked:
         assert self._next is not None
         return self._say(pair, sink, self._next[1], self._talk.turns - 1)

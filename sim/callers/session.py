@@ -15,15 +15,26 @@ Callers who wait for nothing (open-loop traffic) do without a process: `Platform
 """
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from simpy import Event
 
 from sim.platform.rate_limit import Headroom, Refusal
-from sim.platform.ticket import REJECTED, Sink, Ticket
+from sim.platform.ticket import REJECTED, Sink
 from sim.time.timeline import ARRIVAL, FEEDBACK, Timeline
 from traffic.workload import SizePair
 
-Send = Callable[[SizePair, Sink], Ticket]
+
+class Asked(Protocol):
+    """What was sent: a ticket, or all the attempts of a client that retries."""
+
+    @property
+    def output_tokens(self) -> int: ...
+
+    def cancel(self) -> None: ...
+
+
+Send = Callable[[SizePair, Sink], Asked]
 """Sends a request of these sizes, from whoever the session is, with this sink."""
 
 
@@ -35,7 +46,7 @@ class Answer(Event):
 
     def __init__(self, env: Timeline, asked: int, work_ps: int) -> None:
         super().__init__(env)
-        self.tickets: list[Ticket] = []
+        self.tickets: list[Asked] = []
         self.outcome = "completed"
         """As in the record; of several, the first that was not completed."""
         self.at_ps = 0
@@ -51,7 +62,7 @@ class Answer(Event):
     @property
     def output_tokens(self) -> int:
         """Of all of them together."""
-        return sum(sequence.generated for ticket in self.tickets for sequence in ticket.sequences)
+        return sum(ticket.output_tokens for ticket in self.tickets)
 
     def admitted(self, at_ps: int, headroom: Headroom | None) -> None: ...
 

@@ -10,13 +10,15 @@ from sim.callers.apps import App, User, Visits
 from sim.callers.chats import Chat, Script
 from sim.callers.closed_loop import AskAndThink, at, use
 from sim.callers.conversation import Conversation
+from sim.callers.hedging import hedging_of
 from sim.callers.origin import Origin
-from sim.callers.session import Session
+from sim.callers.retrying import Asks, Client
+from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
 from sim.callers.sources import Numbers, OpenSource
 from sim.network import Network
 from sim.platform.platform import Platform
-from sim.platform.ticket import IGNORE, Sink, Ticket
+from sim.platform.ticket import IGNORE, Sink
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from sim.time.streams import Streams
@@ -24,6 +26,7 @@ from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
 from traffic.callers import CallerKind, Chats, ClosedLoop
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning
+from traffic.retry_profiles import NONE
 from traffic.workload import SizePair
 
 DRAWS_OF_A_USER = 16
@@ -50,6 +53,7 @@ class Traffic:
         self.numbers = numbers
         self.visits = Visits(env)
         self.sessions = SessionRecords(env)
+        self.asks = Asks()
         self.horizon_ps = ps_of_s(scenario.run.horizon_s)
 
     def add(self, name: str, source: Source) -> None:
@@ -63,6 +67,7 @@ class Traffic:
         """The run is over: what has not ended is recorded as it stands."""
         self.visits.record_unfinished()
         self.sessions.record_unfinished()
+        self.asks.record_unfinished()
 
 
 class _SourceTraffic:
@@ -74,6 +79,7 @@ class _SourceTraffic:
         self.source = source
         self.projects = self._projects()
         self._origin = Origin(traffic.scenario, name, source)
+        self._client = self._make_client()
 
     def stream(self, purpose: str) -> Any:  # noqa: ANN401 -- a generator of numpy
         return self.traffic.stream(f"traffic/{self.name}/{purpose}")
@@ -87,13 +93,26 @@ class _SourceTraffic:
         beginning: Beginning = NOTHING_IN_COMMON,
         session: int = -1,
         turn: int = 0,
-    ) -> Ticket:
+    ) -> Asked:
         """A model request, now."""
         traffic = self.traffic
         number, now_ps = traffic.numbers.next(), traffic.env.now
-        return traffic.platform.submit(
+        return self._client.submit(
             self._origin.request(number, pair, now_ps, project, parent, beginning, session, turn), sink
         )
+
+    def _make_client(self) -> Client | Platform:
+        """What takes its requests: the platform itself unless they are retried or hedged."""
+        traffic, retry, hedge = self.traffic, self.source.retry, self.source.hedge
+        if retry is None and hedge is None:
+            return traffic.platform
+        hedging = None
+        if hedge is not None:
+            after_ps = None if hedge.after_ms is None else ps_of_ms(hedge.after_ms)
+            hedging = hedging_of(after_ps, hedge.after_quantile, hedge.max)
+        profile = NONE if retry is None else retry.profile()
+        rng = self.stream("retries")
+        return Client(traffic.platform, traffic.asks, traffic.numbers.next, profile, hedging, rng)
 
     # Callers that wait for nothing
 
@@ -127,7 +146,7 @@ class _SourceTraffic:
             number = traffic.numbers.next()
             conversation = Conversation(f"{name}/visit {number}", beginning, source.max_output_tokens)
 
-            def ask(pair: SizePair, sink: Sink) -> Ticket:
+            def ask(pair: SizePair, sink: Sink) -> Asked:
                 whole, begins = conversation.turn(pair) if history else (pair, beginning)
                 return self.send(whole, project, sink, number, begins)
 
@@ -185,7 +204,7 @@ def _chats(of: _SourceTraffic, kind: Chats) -> Callable[[], object]:
         number, project, beginning, planned = next(numbers), next(of.projects), next(beginnings), next(turns)
         script = Script([next(sizes) for _ in range(planned)], [next(thinks) for _ in range(planned - 1)])
 
-        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Ticket:
+        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Asked:
             return of.send(pair, project, sink, -1, begins, number, turn)
 
         conversation = Conversation(f"{of.name}/session {number}", beginning, source.max_output_tokens)
@@ -219,7 +238,7 @@ def _of_model(
 ) -> AskAndThink:
     """A user of a model."""
 
-    def send(pair: SizePair, sink: Sink) -> Ticket:
+    def send(pair: SizePair, sink: Sink) -> Asked:
         return of.send(pair, project, sink, -1, beginning, talk.number, talk.turns - 1)
 
     session = Session(of.traffic.env, send)

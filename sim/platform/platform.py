@@ -14,9 +14,11 @@ from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
 from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
 from sim.time.timeline import Alarm, Timeline
-from traffic.request import Request
+from sim.time.units import PS_PER_S
+from traffic.request import KEEP_ALIVE_S, Request
 
 REMEMBERED_ORIGINS = 10_000
+KEEP_ALIVE_PS = round(KEEP_ALIVE_S * PS_PER_S)
 
 
 class Losses(NamedTuple):
@@ -62,8 +64,10 @@ class Platform:
         departure = link.send(now, request.prompt_tokens, request.session)
         ticket = Ticket(request, sink, link, departure, self.abandon)
         self.inside[request.number] = ticket
-        if request.deadline_ps is not None:
-            ticket.deadline = Alarm(self.env, request.deadline_ps, self._deadline, ticket)
+        if request.read_timeout_ps is not None:
+            ticket.deadline_ps = _heard_by(ticket, request.read_timeout_ps)
+        if ticket.deadline_ps is not None:
+            ticket.deadline = Alarm(self.env, ticket.deadline_ps, self._deadline, ticket)
         if departure.arrived_ps == now:
             self.gateway.enter(ticket)
         else:
@@ -90,6 +94,8 @@ class Platform:
             now = self.env.now
             ticket.first_seen_ps = ticket.link.begins(ticket.departure, now)
             ticket.way_back_ps = ticket.first_seen_ps - now
+            if ticket.request.read_timeout_ps is not None:
+                self._hears(ticket)
             ticket.sink.first_token(ticket.first_seen_ps)
 
     def left_node(self, ticket: Ticket) -> None:
@@ -206,9 +212,22 @@ class Platform:
         else:
             self._end_early(ticket, self.env.now, outcome)
 
+    def _hears(self, ticket: Ticket) -> None:
+        """The first token comes in time: from there on comments keep a stream alive."""
+        deadline, whole_ps = ticket.deadline, ticket.request.deadline_ps
+        read_by_ps = ticket.deadline_ps
+        if deadline is None or read_by_ps is None or read_by_ps == whole_ps:
+            return
+        if ticket.first_seen_ps > read_by_ps:
+            return
+        self._stop_waiting(ticket, deadline)
+        ticket.deadline_ps = whole_ps
+        if whole_ps is not None:
+            ticket.deadline = Alarm(self.env, whole_ps, self._deadline, ticket)
+
     def _left_before(self, ticket: Ticket, at_ps: int) -> bool:
         """Whether the caller's patience ends while what would arrive at `at_ps` is still on its way."""
-        deadline_ps = ticket.request.deadline_ps
+        deadline_ps = ticket.deadline_ps
         if deadline_ps is None or at_ps <= deadline_ps:
             return False
         self._end_early(ticket, deadline_ps, "timeout")
@@ -266,6 +285,7 @@ class Platform:
                 request.session,
                 request.turn,
                 request.attempt,
+                request.number if request.ask < 0 else request.ask,
                 request.priority,
                 *self._origin(request.source, request.tenant, request.place, request.model),
                 node,
@@ -286,6 +306,20 @@ class Platform:
                 ticket.ended_ps,
             )
         )
+
+
+def opens_ps(ticket: Ticket) -> int:
+    """When the client of a stream has its headers if no token comes before."""
+    departure = ticket.departure
+    return departure.arrived_ps + KEEP_ALIVE_PS + departure.back_first_ps
+
+
+def _heard_by(ticket: Ticket, timeout_ps: int) -> int | None:
+    """When the caller gives up unless it hears something; what its whole ask may take goes before."""
+    deadline_ps, until_ps = ticket.request.deadline_ps, ticket.departure.connected_ps + timeout_ps
+    if ticket.request.stream and opens_ps(ticket) <= until_ps:
+        return deadline_ps
+    return until_ps if deadline_ps is None else min(deadline_ps, until_ps)
 
 
 def _if_reached(stamp_ps: int, now_ps: int) -> int:

@@ -89,6 +89,7 @@ class Ticket:
         "abandon",
         "admitted_ps",
         "deadline",
+        "deadline_ps",
         "departure",
         "ended_ps",
         "first_seen_ps",
@@ -121,6 +122,7 @@ class Ticket:
         self.departure = departure
         self.abandon = abandon
         self.deadline: Alarm | None = None
+        self.deadline_ps = request.deadline_ps  # when the caller gives up as things stand
         self.admitted_ps = -1
         self.grant: Grant | None = None
         self.node: Whereabouts | None = None
@@ -148,6 +150,11 @@ class Ticket:
     @property
     def gone(self) -> bool:
         return bool(self.outcome or self.leaving)
+
+    @property
+    def output_tokens(self) -> int:
+        """Made so far, of all completions."""
+        return sum(sequence.generated for sequence in self.sequences)
 
     def cancel(self) -> None:
         """The caller is gone: slot and KV blocks are free from the node's next boundary on.

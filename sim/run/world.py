@@ -11,6 +11,7 @@ from hwmodels.step_time import AffineStepTime
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
 from reports.tables import (
     RunTables,
+    ask_table,
     fault_table,
     gap_table,
     node_table,
@@ -150,7 +151,16 @@ class World:
             if any(source.callers is not None for source in self.scenario.traffic.values())
             else None,
             faults=faults,
+            asks=self._asks(variant),
         )
+
+    def _asks(self, variant: str) -> pa.Table | None:
+        """None: a request is an ask."""
+        asks = self.traffic.asks
+        if not asks.used:
+            return None
+        records = asks.records
+        return ask_table(variant, self._replication, records.arrays("number"), records.labels.vocabulary())
 
     def _faults(self, variant: str) -> pa.Table | None:
         """None: nothing was to break, and nothing did."""

@@ -24,6 +24,7 @@ from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
 from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
+from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
 from traffic.callers import Callers, Chats, ClosedLoop
 from traffic.clients import Clients
@@ -436,7 +437,16 @@ class Source(Workload):
         description="what `flow_control` in the order `slo_deadline` goes by; absent: `slo.ttft_ms`",
     )
     timeout_s: float | None = Field(
-        None, ge=MIN_S, le=MAX_S, description="callers give up after this; absent: never"
+        None,
+        ge=MIN_S,
+        le=MAX_S,
+        description="callers give up after this, all attempts together; absent: never",
+    )
+    retry: Retry | None = Field(
+        None, description="what clients do when a request fails: docs/retries.md; absent: nothing"
+    )
+    hedge: HedgeSection | None = Field(
+        None, description="a copy of a request that is slow, to see which answers first; absent: none"
     )
     connections: Connections = "pooled"
     users: int = Field(

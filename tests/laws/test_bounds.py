@@ -146,6 +146,10 @@ WHERE: dict[str, tuple[str, Any]] = {
     "Roofline": ("models.m.hardware", {"kind": "roofline", "preset": "h100", "kv_pool_tokens": 4000}),
     "RunPlan": ("run", None),
     "Slo": ("slo", {}),
+    "Retry": ("traffic.s.retry", {"like": "openai-python", "statuses": [429]}),
+    "BackoffSection": ("traffic.s.retry", {"max_retries": 2, "backoff": {"first_ms": 10, "factor": 2}}),
+    "RetryAfterSection": ("traffic.s.retry", {"max_retries": 2, "retry_after": {"up_to_s": 60}}),
+    "HedgeSection": ("traffic.s.hedge", {"after_ms": 20}),
     "Source": ("traffic.s", None),
 }
 """Where a section stands in the scenario, and what stands there instead (None: what BASE has)."""
@@ -165,6 +169,8 @@ INSIDE = {
     "FixedDuration": "think",
     "ExponentialDuration": "think",
     "LognormalDuration": "think",
+    "BackoffSection": "backoff",
+    "RetryAfterSection": "retry_after",
 }
 """From there to the section."""
 
@@ -198,6 +204,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "PrefixGroups.busiest_half most": {"traffic.s.prefix.groups": 100_000},
     "LognormalLength.low most": {"traffic.s.lengths.prompt.median": 10_000_000},
     "LognormalLength.high least": {"traffic.s.lengths.prompt.median": 1},
+    "HedgeSection.after_quantile least": {"traffic.s.hedge.after_ms": None},
+    "HedgeSection.after_quantile most": {"traffic.s.hedge.after_ms": None},
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
     "RateSegment.rate_per_s least": {
         "traffic.s.arrivals.rate.segments": [SEGMENT, {"until_s": 1, "rate_per_s": 20}]

@@ -198,8 +198,27 @@ def lengths() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+retries = st.fixed_dictionaries(
+    {
+        "max_retries": st.integers(1, 3),
+        "timeout_s": st.none() | st.sampled_from([0.004, 0.011]),
+        "then_at_once": st.integers(0, 2),
+    },
+    optional={
+        "backoff": st.fixed_dictionaries(
+            {"first_ms": st.sampled_from([0, 2, 5]), "factor": st.sampled_from([1, 2])},
+            optional={"jitter": st.just(0.5)},
+        ),
+        "retry_after": st.fixed_dictionaries({"up_to_s": st.sampled_from([0.05, 100])}),
+    },
+)
+hedges = st.fixed_dictionaries(
+    {"after_ms": st.sampled_from([1, 2, 6]), "max": st.integers(1, 2)},
+)
 alone = st.builds(
     source,
+    retry=st.none() | retries,
+    hedge=st.none() | hedges,
     app=st.sampled_from(["one", "other"]),
     arrivals=st.builds(
         lambda gap, offset: {"kind": "constant", "rate_per_s": 1000 / gap, "offset_s": offset / 1000},
@@ -220,6 +239,8 @@ alone = st.builds(
 think = st.sampled_from([0, 0.001, 0.002, 0.005]).map(lambda s: {"kind": "fixed", "s": s})
 chats = st.builds(
     source,
+    retry=st.none() | retries,
+    hedge=st.none() | hedges,
     model=st.sampled_from(["a", "b"]),
     arrivals=st.builds(
         lambda gap: {"kind": "constant", "rate_per_s": 1000 / gap}, st.sampled_from([5, 10, 20])
@@ -234,6 +255,7 @@ chats = st.builds(
 )
 users = st.builds(
     lambda target, **rest: source(**target, **rest),
+    retry=st.none() | retries,
     target=st.sampled_from([{"model": "a"}, {"model": "b"}, {"app": "one"}]),
     arrivals=st.builds(
         lambda users, over_ms: {"kind": "ramp", "users": users, "over_s": over_ms / 1000},
@@ -304,7 +326,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 def assert_worlds_agree(scenario: dict[str, Any], callers: list[Ask]) -> RunTables:
     step, fast = (tables_of(scenario, callers, engine) for engine in ("step", "fast"))
-    for name in ("requests", "user_requests", "sessions", "nodes", "gaps", "stages"):
+    for name in ("requests", "user_requests", "asks", "sessions", "nodes", "gaps", "stages"):
         plain, quick = getattr(step, name), getattr(fast, name)
         if plain is quick is None:
             continue
