@@ -1,15 +1,25 @@
 """`e80sim trace describe|convert`: recorded traffic, before it enters a scenario. `e80sim tokenizer`."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from e80sim.mistakes import UserError
-from traffic.traces import FORMATS, Trace, read_trace, writable, write_trace
+from traffic.traces import (
+    FORMATS,
+    TraceError,
+    read_recording,
+    read_trace,
+    writable,
+    writable_sessions,
+    write_recording,
+    write_trace,
+)
 from traffic.traces.file import FORMAT_NAME
-from traffic.traces.formats.table import AUTO
+from traffic.traces.formats.table import AUTO, recognised
 
 app = typer.Typer(add_completion=False)
 trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another format.")
@@ -27,19 +37,39 @@ def describe_command(
     limit_rows: LimitRows = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Show rates, burstiness and lengths of the requests in FILE."""
+    """Show rates, burstiness and lengths of the requests in FILE, and what its sessions are like."""
     from traffic.traces.describe import describe
+    from traffic.traces.describe_sessions import describe_sessions
+    from traffic.traces.describe_sessions_text import sessions_text
     from traffic.traces.describe_text import description_text
 
-    about = describe(_read(file, file_format, limit_rows))
-    typer.echo(json.dumps(about, indent=2) if as_json else description_text(about))
+    name = _format(file, file_format)
+    recording = read_recording(file, name, limit_rows) if FORMATS[name].sessions is not None else None
+    try:
+        about = describe(read_trace(file, name, limit_rows))
+    except TraceError:
+        if recording is None:
+            raise
+        about = None  # it says what waits for what, and not when anything was sent
+    sessions = None if recording is None else describe_sessions(recording)
+    if as_json:
+        typer.echo(json.dumps({**(about or {"name": file.name}), "sessions": sessions}, indent=2))
+        return
+    told = [] if about is None else [description_text(about)]
+    if sessions is not None and (about is None or sessions["sessions"] < sessions["turns"]):
+        told.append(sessions_text(sessions))
+    if about is None and recording is not None:
+        told += recording.notes
+    typer.echo("\n\n".join(told))
 
 
 @trace.command()
 def convert(
     file: TraceFile,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write; it must not exist")],
-    to: Annotated[str, typer.Option(help=f"format of OUT: {', '.join(writable())}")] = "jsonl",
+    to: Annotated[
+        str, typer.Option(help=f"format of OUT: {', '.join([*writable(), *writable_sessions()])}")
+    ] = "jsonl",
     file_format: Format = AUTO,
     limit_rows: LimitRows = None,
     speed: Annotated[float, typer.Option(help="2 makes it take half its time")] = 1.0,
@@ -52,17 +82,25 @@ def convert(
     from traffic.traces.convert import sped_up, spread_out
     from traffic.traces.spread import spread_note
 
-    if to not in writable():
-        raise UserError(f"--to {to}: there is no such format; there are {', '.join(writable())}")
+    if to not in (known := [*writable(), *writable_sessions()]):
+        raise UserError(f"--to {to}: there is no such format; there are {', '.join(known)}")
     if not 0 < speed < float("inf"):
         raise UserError(f"--speed {speed:g}: a speed is a number above 0")
-    read = _read(file, file_format, limit_rows)
+    name = _format(file, file_format)
+    if FORMATS[to].session_lines is not None:
+        if speed != 1 or spread != "none":
+            raise UserError(f"--to {to} keeps sessions as they are: leave --speed and --spread out")
+        recording = read_recording(file, name, limit_rows)
+        write_recording(recording, out, to)
+        typer.echo(f"{out}: {len(recording.sessions):,} sessions of {recording.turns:,} turns")
+        _tell(recording.notes)
+        return
+    read = read_trace(file, name, limit_rows)
     notes = [*read.notes, *([spread_note(read.arrival_ps, spread)] if spread != "none" else [])]
     made = spread_out(read) if spread == "even" else read
     notes += write_trace(made if speed == 1 else sped_up(made, speed), out, to)
     typer.echo(f"{out}: {read.rows:,} requests")
-    for note in notes:
-        typer.echo(note, err=True)
+    _tell(notes)
 
 
 @app.command()
@@ -77,8 +115,13 @@ def tokenizer(
     typer.echo(folder)
 
 
-def _read(file: Path, file_format: str, limit_rows: int | None) -> Trace:
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        typer.echo(note, err=True)
+
+
+def _format(file: Path, file_format: str) -> str:
     if file_format not in FORMAT_NAME.words:
         known = ", ".join(FORMAT_NAME.words)
         raise UserError(f"--format {file_format}: there is no such format; there are {known}")
-    return read_trace(file, file_format, limit_rows)
+    return recognised(file) if file_format == AUTO else file_format

@@ -90,17 +90,27 @@ class TracePrefixes(PromptPrefixes):
     ) -> Iterator[Beginning]:
         del rng
         assert trace is not None, "validated"
-        blocks = trace.blocks
-        if blocks is None:
-            raise TraceError(f"{trace.name} has no `hash_ids`: it does not say how its prompts begin")
-        names, tokens = RunNames(), trace.prompt_tokens.tolist()
-        found = [
-            Beginning(
-                names.prefix(blocks.of_row(row), blocks.block_tokens, tokens[row], f"{source}/row {row}")
-            )
-            for row in range(trace.rows)
-        ]
+        found = [Beginning(prefix) for prefix in _recorded(source, trace)]
         return (found[row] for row in chain.from_iterable(block.tolist() for block in rows))
+
+
+def _recorded(source: str, trace: Trace) -> Iterator[Prefix]:
+    """By the row; TraceError where the trace does not say."""
+    blocks = trace.blocks
+    if trace.prefixes is not None:
+        yield from (of_source(source, prefix) for prefix in trace.prefixes)
+    elif blocks is not None:
+        names, tokens = RunNames(), trace.prompt_tokens.tolist()
+        for row in range(trace.rows):
+            ids, name = blocks.of_row(row), f"{source}/row {row}"
+            yield names.prefix(ids, blocks.block_tokens, tokens[row], name)
+    else:
+        raise TraceError(f"{trace.name} has no `hash_ids`: it does not say how its prompts begin")
+
+
+def of_source(source: str, prefix: Prefix) -> Prefix:
+    """With names that no other source has."""
+    return tuple((f"{source}/{name}", end) for name, end in prefix)
 
 
 PREFIXES: dict[str, type[PromptPrefixes]] = by_kind(PrefixGroups, TracePrefixes)

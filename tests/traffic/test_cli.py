@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import e80sim
-from traffic.traces import read_trace, writable
+from traffic.traces import read_recording, read_trace, writable
 
 ROWS = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,100,10\n1.0,200,20\n4.0,300,30\n"
 
@@ -38,6 +38,39 @@ def test_convert_goes_there_and_back_through_every_format(file: str, tmp_path: P
     result = e80sim("trace", ["convert", there, back, "--to", "vidur_csv"])
     assert result.stdout == f"{back}: 3 requests\n"
     assert Path(back).read_text() == ROWS
+
+
+DAG = """\
+{"session_id": "a", "turns": [{"messages": [{"role": "user", "content": "plan"}],
+ "max_tokens": 4, "spawns": ["b"]},
+ {"messages": [{"role": "user", "content": "sum"}], "max_tokens": 4, "delay": 500}]}
+{"session_id": "b", "turns": [{"messages": [{"role": "user", "content": "help"}], "max_tokens": 4}]}
+""".replace(",\n", ",")
+
+
+def test_sessions_are_described_and_written_as_the_graph_that_they_are(tmp_path: Path) -> None:
+    file, out = tmp_path / "dag.jsonl", tmp_path / "out.jsonl"
+    file.write_text(DAG)
+    told = e80sim("trace", ["describe", str(file)]).stdout
+    assert "1 sessions of 3 turns" in told
+    assert "1 turns wait for several answers." in told
+    assert "Token counts are those of the texts" in told
+    about = json.loads(e80sim("trace", ["describe", str(file), "--json"]).stdout)
+    assert about["sessions"]["turns_in_a_row"]["max"] == 3
+    result = e80sim("trace", ["convert", str(file), str(out), "--to", "sessions_jsonl"])
+    assert result.stdout == f"{out}: 1 sessions of 3 turns\n"
+    assert read_recording(out).sessions == read_recording(file).sessions
+    refused = e80sim("trace", ["convert", str(file), str(out), "--to", "sessions_jsonl", "--speed", "2"])
+    assert refused.stderr.strip().endswith("keeps sessions as they are: leave --speed and --spread out")
+
+
+def test_sessions_with_stamps_are_described_as_requests_too(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.jsonl"
+    row = '"session_id": "a", "input_length": 100, "output_length": 10'
+    file.write_text(f'{{{row}, "timestamp": 0}}\n{{{row}, "delay": 2000}}\n')
+    told = e80sim("trace", ["describe", str(file)]).stdout
+    assert "sessions.jsonl: 2 requests in 2.0 s" in told
+    assert "1 sessions of 2 turns" in told
 
 
 def test_convert_takes_the_first_rows_at_another_speed(file: str, tmp_path: Path) -> None:

@@ -1,6 +1,24 @@
 """Recorded traffic: a reader and a writer per format, and the arrays they all give."""
 
-from traffic.traces.formats.table import FORMATS, read_trace, writable, write_trace
+from traffic.traces.formats.table import (
+    FORMATS,
+    read_recording,
+    read_trace,
+    writable,
+    writable_sessions,
+    write_recording,
+    write_trace,
+)
 from traffic.traces.trace import Trace, TraceError
 
-__all__ = ["FORMATS", "Trace", "TraceError", "read_trace", "writable", "write_trace"]
+__all__ = [
+    "FORMATS",
+    "Trace",
+    "TraceError",
+    "read_recording",
+    "read_trace",
+    "writable",
+    "writable_sessions",
+    "write_recording",
+    "write_trace",
+]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from e80sim.mistakes import UserError
+from traffic.request import Prefix
 from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
 from traffic.units import PS_PER_S, IntArray
 
@@ -30,11 +31,14 @@ class Trace:
     """None where the file names none."""
     notes: tuple[str, ...] = ()
     """What was done to the rows on their way here, in sentences."""
+    prefixes: tuple[Prefix, ...] | None = None
+    """How the prompt of each row begins, where the file says that otherwise than by blocks."""
 
     def __post_init__(self) -> None:
         columns = (self.arrival_ps, self.prompt_tokens, self.output_tokens)
         assert {len(column) for column in columns} == {self.rows}, "columns of one length"
         assert self.blocks is None or len(self.blocks.starts) == self.rows + 1, "blocks of these rows"
+        assert self.prefixes is None or len(self.prefixes) == self.rows, "a prefix for each row"
         assert self.rows, "at least one row"
         for column in columns:
             column.flags.writeable = False

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traffic.traces import FORMATS, Trace, TraceError, read_trace, writable, write_trace
+from traffic.traces import (
+    FORMATS,
+    Trace,
+    TraceError,
+    read_trace,
+    writable,
+    writable_sessions,
+    write_trace,
+)
 from traffic.traces.convert import sped_up
 from traffic.traces.formats.table import recognised
 
@@ -179,5 +187,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_reader_and_a_writer() -> None:
-    assert list(FORMATS) == [*writable()[:3], "bailian_jsonl", *writable()[3:]]
+    assert list(FORMATS)[:6] == [*writable()[:3], "bailian_jsonl", *writable()[3:]]
+    assert list(FORMATS)[6:] == [*writable_sessions(), "dag_jsonl", "dynamo_trace", "genai_spans"]
     assert writable() == ["azure_csv", "burstgpt_csv", "vidur_csv", "mooncake_jsonl", "jsonl"]
+    assert writable_sessions() == ["sessions_jsonl"]

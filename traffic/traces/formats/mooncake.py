@@ -12,7 +12,7 @@ from pathlib import Path
 
 from traffic.traces.formats.fields import BadValueError
 from traffic.traces.formats.json_lines import json_lines
-from traffic.traces.formats.sessions import SessionClock, Sessions
+from traffic.traces.formats.sessions.contexts import DELAYS, SessionClock, Sessions
 from traffic.traces.prefix_blocks import (
     BAILIAN_BLOCK_TOKENS,
     MOONCAKE_BLOCK_TOKENS,
@@ -24,7 +24,7 @@ from traffic.traces.trace import Trace, TraceError, TraceRows
 from traffic.units import PS_PER_S, nearest
 
 PS_PER_MS = 10**9
-READ = ("timestamp", "delay", "session_id", "input_length", "output_length", "hash_ids")
+READ = ("timestamp", *DELAYS, "session_id", "input_length", "output_length", "hash_ids")
 
 
 def read_mooncake_jsonl(path: Path, limit_rows: int | None = None) -> Trace:

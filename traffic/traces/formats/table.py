@@ -1,4 +1,7 @@
-"""The formats that traces come in. A new one is a reader, a writer and a line in the table."""
+"""The formats that traces come in. A new one is a reader, a writer and a line in the table.
+
+Of sessions there are two readers: of what waits for what, and of the same turns at their recorded times.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +21,14 @@ from traffic.traces.formats.mooncake import (
     read_mooncake_jsonl,
 )
 from traffic.traces.formats.seconds_csv import BURSTGPT, VIDUR
+from traffic.traces.formats.sessions.chains import read_bailian_chats, read_mooncake_sessions
+from traffic.traces.formats.sessions.dag import read_dag_jsonl
+from traffic.traces.formats.sessions.dynamo import read_dynamo_sessions, read_dynamo_trace
+from traffic.traces.formats.sessions.genai import read_genai_spans
+from traffic.traces.formats.sessions.stated import KEYS as STATED
+from traffic.traces.formats.sessions.stated import read_sessions_jsonl, sessions_jsonl
 from traffic.traces.formats.text import open_text
+from traffic.traces.recording import Recording
 from traffic.traces.trace import Trace, TraceError
 
 Layout = Literal["csv", "json"]
@@ -28,6 +38,17 @@ class ReadTrace(Protocol):
     def __call__(self, path: Path, limit_rows: int | None = None) -> Trace:
         """The first `limit_rows` rows, None for all; raises TraceError."""
         ...
+
+
+class ReadSessions(Protocol):
+    def __call__(self, path: Path, limit_rows: int | None = None) -> Recording:
+        """Of the first `limit_rows` rows, None for all; raises TraceError."""
+        ...
+
+
+def as_sent(read: ReadSessions) -> ReadTrace:
+    """A reader of the turns at their recorded times."""
+    return lambda path, limit_rows=None: read(path, limit_rows).as_sent()
 
 
 def _no_blocks(trace: Trace) -> Iterator[str]:
@@ -49,6 +70,10 @@ class TraceFormat:
     """What such a file tells otherwise than the trace, in sentences."""
     or_any_of: frozenset[str] = frozenset()
     """One of these must be there, too, unless it is empty."""
+    sessions: ReadSessions | None = None
+    """What waits for what; None where the format does not say."""
+    session_lines: Callable[[Recording], Iterator[str]] | None = None
+    """Of a file that holds all of a recording."""
 
 
 LENGTHS = frozenset({"input_length", "output_length"})
@@ -66,6 +91,7 @@ FORMATS: dict[str, TraceFormat] = {
         read_bailian_jsonl,
         lines=None,  # it would need to know who chats with whom
         or_any_of=frozenset({"chat_id", "parent_chat_id", "turn"}),
+        sessions=read_bailian_chats,
     ),
     "mooncake_jsonl": TraceFormat(
         "json",
@@ -74,9 +100,46 @@ FORMATS: dict[str, TraceFormat] = {
         read_mooncake_jsonl,
         mooncake_jsonl,
         mooncake_losses,
-        or_any_of=frozenset({"timestamp", "delay"}),
+        or_any_of=frozenset({"timestamp", "delay", "session_id"}),
+        sessions=read_mooncake_sessions,
     ),
     "jsonl": TraceFormat("json", frozenset(OURS), "arrival_ps in ps", read_jsonl, jsonl, lambda _: iter(())),
+    "sessions_jsonl": TraceFormat(
+        "json",
+        frozenset(STATED),
+        "spans in ps",
+        as_sent(read_sessions_jsonl),
+        None,
+        sessions=read_sessions_jsonl,
+        session_lines=sessions_jsonl,
+    ),
+    "dag_jsonl": TraceFormat(
+        "json",
+        frozenset({"session_id"}),
+        "delay in ms",
+        as_sent(read_dag_jsonl),
+        None,
+        or_any_of=frozenset({"turns", "orchestrator"}),
+        sessions=read_dag_jsonl,
+    ),
+    "dynamo_trace": TraceFormat(
+        "json",
+        frozenset(),
+        "times in ms since 1970",
+        read_dynamo_trace,
+        None,
+        or_any_of=frozenset({"event_type", "event"}),
+        sessions=read_dynamo_sessions,
+    ),
+    "genai_spans": TraceFormat(
+        "json",
+        frozenset(),
+        "times in ns since 1970, or as dates",
+        as_sent(read_genai_spans),
+        None,
+        or_any_of=frozenset({"resourceSpans", "context"}),
+        sessions=read_genai_spans,
+    ),
 }
 AUTO = "auto"
 LONGEST_FIRST_ROW = 2**24
@@ -84,16 +147,39 @@ LONGEST_FIRST_ROW = 2**24
 
 
 def writable() -> list[str]:
-    """The formats that we write."""
+    """The formats that we write traces in."""
     return [name for name, known in FORMATS.items() if known.lines is not None]
+
+
+def writable_sessions() -> list[str]:
+    """The formats that we write recordings in."""
+    return [name for name, known in FORMATS.items() if known.session_lines is not None]
 
 
 def read_trace(path: Path, format: str = AUTO, limit_rows: int | None = None) -> Trace:  # noqa: A002 - the YAML key
     """Read a file in one of `FORMATS`, or in the one that its first row tells of."""
     name = recognised(path) if format == AUTO else format
     trace = FORMATS[name].read(path, limit_rows)
+    return replace(trace, notes=(_read_as(name, limit_rows), *trace.notes))
+
+
+def read_recording(path: Path, format: str = AUTO, limit_rows: int | None = None) -> Recording:  # noqa: A002 - as above
+    """Read the sessions of a file. Raises TraceError where its format has none."""
+    name = recognised(path) if format == AUTO else format
+    read = FORMATS[name].sessions
+    if read is None:
+        known = ", ".join(name for name, one in FORMATS.items() if one.sessions is not None)
+        raise TraceError(
+            f"{path} is read as {name}, which does not say what waits for what: formats of sessions are "
+            f"{known}"
+        )
+    recording = read(path, limit_rows)
+    return replace(recording, notes=(_read_as(name, limit_rows), *recording.notes))
+
+
+def _read_as(name: str, limit_rows: int | None) -> str:
     cut = "" if limit_rows is None else f", its first {limit_rows:,} rows and no more"
-    return replace(trace, notes=(f"Read as {name}, {FORMATS[name].stamps}{cut}.", *trace.notes))
+    return f"Read as {name}, {FORMATS[name].stamps}{cut}."
 
 
 def write_trace(trace: Trace, path: Path, format: str) -> list[str]:  # noqa: A002 - as above
@@ -103,14 +189,25 @@ def write_trace(trace: Trace, path: Path, format: str) -> list[str]:  # noqa: A0
     """
     lines = FORMATS[format].lines
     assert lines is not None, "a writable format"
+    _write(lines(trace), path)
+    return list(FORMATS[format].losses(trace))
+
+
+def write_recording(recording: Recording, path: Path, format: str) -> None:  # noqa: A002 - as above
+    """Write a new file, as `write_trace` does."""
+    lines = FORMATS[format].session_lines
+    assert lines is not None, "a format of recordings"
+    _write(lines(recording), path)
+
+
+def _write(lines: Iterator[str], path: Path) -> None:
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in lines(trace))
+            file.writelines(f"{line}\n" for line in lines)
     except FileExistsError:
         raise TraceError(f"{path} exists already: choose a file that does not") from None
     except OSError as problem:
         raise TraceError(f"cannot write the trace {path}: {problem.strerror}") from None
-    return list(FORMATS[format].losses(trace))
 
 
 def recognised(path: Path) -> str:

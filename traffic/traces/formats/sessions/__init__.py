@@ -1,0 +1,1 @@
+"""Formats that say which requests waited for which: a reader for each."""
