@@ -19,6 +19,7 @@ from sim.network.transport import (
     slow_start,
     transport,
 )
+from sim.network.trouble import Trouble
 from sim.network.variates import MESSAGE_BLOCK, is_quiet, messages, openings, users
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 
@@ -70,9 +71,14 @@ class Link:
         keep_alive: KeepAlive,
         wire: Transport | None = None,
         block: int = MESSAGE_BLOCK,
+        trouble: Trouble | None = None,
     ) -> None:
-        """Draws for `block` messages are made at once, and kept until they are used."""
+        """Draws for `block` messages are made at once, and kept until they are used.
+
+        `trouble` is what is wrong with the path, for whoever breaks it.
+        """
         self.path = path
+        self.trouble = trouble or Trouble()
         self.keep_alive = keep_alive
         self.wire = wire = wire or transport()
         dns_ms = path.dns_lookup_ms if keep_alive.dns_lookup_ms is None else keep_alive.dns_lookup_ms
@@ -108,7 +114,8 @@ class Link:
     def send(self, now_ps: int, prompt_tokens: int, user: int = -1) -> Departure:
         """`user` is whose connection it goes over, by a number that is his alone; -1: any of them."""
         if self._instant:
-            return Departure(now_ps, now_ps, now_ps, False, None, 0, 0, NEVER_LOST)
+            arrived_ps = now_ps if not self.trouble.active else self._troubled(now_ps, now_ps)
+            return Departure(now_ps, now_ps, arrived_ps, False, None, 0, 0, NEVER_LOST)
         assert now_ps >= self._now_ps, (now_ps, self._now_ps)
         self._now_ps = now_ps
         out_ps, first_ps, last_ps, lost_out, lost_first, lost_last, factors = self._next_message()
@@ -137,6 +144,10 @@ class Link:
             arrived_ps += held_ps
         if lost_out <= segments:
             arrived_ps += retransmission_ps(lost_out, segments, rtt_ps, self._rto_ps)
+        if self.trouble.active:
+            held_ps, lost_ps = self._way_in_trouble_ps(now_ps, segments, rtt_ps, cold=cold)
+            arrived_ps += held_ps + lost_ps
+            connected_ps += held_ps if cold else 0
         back_first_ps = (usual_ps + first_ps) // 2 + self.event_ps
         # A token is a segment of its own, so nothing behind it reveals its loss: it waits for the time-out.
         if lost_first == 1:
@@ -151,20 +162,21 @@ class Link:
         """When the first event of a stream, which leaves the server now, is at the caller."""
         connection = departure.connection
         if connection is None:
-            return now_ps
+            return now_ps if not self.trouble.active else self._troubled(now_ps, now_ps)
         self._open_answer(connection, now_ps)
-        line = connection.line
-        if line is None:
-            return now_ps + departure.back_first_ps
-        through_ps = line.down(now_ps, self._line_event_ps)
-        connection.idle_ps = line.idle_ps()
-        return max(now_ps, through_ps - self.event_ps) + departure.back_first_ps
+        line, at_ps = connection.line, now_ps
+        if line is not None:
+            through_ps = line.down(now_ps, self._line_event_ps)
+            connection.idle_ps = line.idle_ps()
+            at_ps = max(now_ps, through_ps - self.event_ps)
+        at_ps += departure.back_first_ps
+        return at_ps if not self.trouble.active else self._troubled(at_ps, now_ps)
 
     def ends(self, departure: Departure, now_ps: int, events: int) -> int:
         """When the last of two or more events of a stream that has begun is at the caller; it leaves now."""
         connection = departure.connection
         if connection is None:
-            return now_ps
+            return now_ps if not self.trouble.active else self._troubled(now_ps, now_ps)
         rtt_ps, window, began_ps = departure.back_rtt_ps, connection.back_window, connection.began_ps
         over_ps, together_ps = now_ps + self.event_ps, began_ps + events * self.event_ps
         segments = -(-int(events * self._event_bytes) // self._mss_bytes)
@@ -182,13 +194,14 @@ class Link:
         connection.left_ps = over_ps
         if departure.back_lost == 1:
             over_ps += self._rto_ps
-        return over_ps + rtt_ps // 2
+        over_ps += rtt_ps // 2
+        return over_ps if not self.trouble.active else self._troubled(over_ps, now_ps)
 
     def whole(self, departure: Departure, now_ps: int, tokens: int) -> int:
         """When an answer in one piece, which leaves now, is at the caller; a refusal has no tokens."""
         connection = departure.connection
         if connection is None:
-            return now_ps
+            return now_ps if not self.trouble.active else self._troubled(now_ps, now_ps)
         self._open_answer(connection, now_ps)
         size_bytes, rtt_ps = self.wire.answer_size_bytes(tokens), departure.back_rtt_ps
         segments = -(-size_bytes // self._mss_bytes)
@@ -202,7 +215,22 @@ class Link:
         if line is not None:
             over_ps = max(over_ps, line.down(now_ps, int(size_bytes * self._line_down_ps_per_byte)))
         connection.left_ps = over_ps
-        return over_ps + rtt_ps // 2 + retransmission_ps(departure.back_lost, segments, rtt_ps, self._rto_ps)
+        over_ps += rtt_ps // 2 + retransmission_ps(departure.back_lost, segments, rtt_ps, self._rto_ps)
+        return over_ps if not self.trouble.active else self._troubled(over_ps, now_ps, segments, rtt_ps)
+
+    def _troubled(self, at_ps: int, now_ps: int, segments: int = 1, rtt_ps: int = 0) -> int:
+        """When a message arrives that is sent now, over a connection, and would arrive at `at_ps`."""
+        trouble, rto_ps = self.trouble, self._rto_ps
+        return at_ps + trouble.wait_ps(now_ps, rto_ps) + trouble.lost_ps(segments, rtt_ps, rto_ps)
+
+    def _way_in_trouble_ps(self, now_ps: int, segments: int, rtt_ps: int, *, cold: bool) -> tuple[int, int]:
+        """How long a request is held up, by the set-up of a connection where it needs one, and on its way."""
+        trouble, syn_rto_ps, rto_ps = self.trouble, self._syn_rto_ps, self._rto_ps
+        if not cold:
+            return trouble.wait_ps(now_ps, rto_ps), trouble.lost_ps(segments, rtt_ps, rto_ps)
+        held_ps = trouble.wait_ps(now_ps, syn_rto_ps)
+        held_ps += set_up_loss_ps(trouble.first_lost(), self.tls_round_trips, syn_rto_ps, rto_ps)
+        return held_ps, trouble.lost_ps(segments, rtt_ps, rto_ps)
 
     def events_after(self, departure: Departure, since_first_ps: int) -> int:
         """How many events of a stream the path brings so long after the first, if the line is all its own."""

@@ -14,6 +14,7 @@ from sim.network.keep_alive import Connections, KeepAlive, Tls
 from sim.network.path import Path
 from sim.network.places import GATEWAY, Place, PlaceSpec, path_between
 from sim.network.transport import transport_of
+from sim.network.trouble import Trouble
 from sim.network.variates import MESSAGE_BLOCK
 from sim.time.units import PS_PER_MS
 
@@ -51,6 +52,8 @@ class Network:
         self.wire = transport_of(self._facts)
         self.path = cache(self._path)
         """(a, b) -> from place `a` to place `b`, by default the gateway, as None is. Links share it."""
+        self.trouble = cache(_no_trouble)
+        """(a, b) -> what is wrong with that path. Links share it, too."""
 
     def _path(self, a: str | None, b: str | None = None) -> Path:
         return self.path_between(self._end(a), self._end(b))
@@ -81,7 +84,8 @@ class Network:
         block: int = MESSAGE_BLOCK,
     ) -> Link:
         """The connections of a caller at `a` to a server at `b`; None is the gateway."""
-        return Link(self.path(a, b), rng, self.keep_alive(self._end(a), connections, users), self.wire, block)
+        keep_alive = self.keep_alive(self._end(a), connections, users)
+        return Link(self.path(a, b), rng, keep_alive, self.wire, block, self.trouble(a, b))
 
     def kv_transfer(self, bytes_per_token: int) -> Callable[[int], int]:
         """How long the KV cache of so many tokens takes from node to node, in ps, with the line to itself."""
@@ -120,6 +124,10 @@ class Network:
 
     def _end(self, name: str | None) -> PlaceSpec:
         return GATEWAY if name is None else self._settings.places[name]
+
+
+def _no_trouble(_a: str | None, _b: str | None) -> Trouble:
+    return Trouble()
 
 
 def _row(value: Value, titles: Mapping[str, str]) -> dict[str, Any]:

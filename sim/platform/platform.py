@@ -1,9 +1,11 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
+from collections.abc import Container
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from reports.record import REQUEST_COLUMNS
+from sim.network.trouble import Trouble
 from sim.node.kernel import Sequence
 from sim.node.node import Moving, Node
 from sim.node.queue_limits import QueueFull
@@ -68,7 +70,9 @@ class Platform:
             ticket.deadline_ps = _heard_by(ticket, request.read_timeout_ps)
         if ticket.deadline_ps is not None:
             ticket.deadline = Alarm(self.env, ticket.deadline_ps, self._deadline, ticket)
-        if departure.arrived_ps == now:
+        if link.trouble.active and link.trouble.resets:
+            Alarm(self.env, now, self._no_way, ticket)
+        elif departure.arrived_ps == now:
             self.gateway.enter(ticket)
         else:
             Alarm(self.env, departure.arrived_ps, self.gateway.arrived, ticket)
@@ -93,7 +97,8 @@ class Platform:
         if ticket.request.stream and not ticket.outcome:
             now = self.env.now
             ticket.first_seen_ps = ticket.link.begins(ticket.departure, now)
-            ticket.way_back_ps = ticket.first_seen_ps - now
+            if not ticket.link.trouble.active:  # else those behind it do not come as late
+                ticket.way_back_ps = ticket.first_seen_ps - now
             if ticket.request.read_timeout_ps is not None:
                 self._hears(ticket)
             ticket.sink.first_token(ticket.first_seen_ps)
@@ -185,6 +190,16 @@ class Platform:
                 self._close(ticket, at_ps, "node_lost")
                 ticket.sink.ended(at_ps, "node_lost")
         self.left_node(ticket)
+
+    def _no_way(self, alarm: Alarm) -> None:
+        self.abandon(alarm.subject, "path_lost")
+
+    def break_paths(self, troubles: Container[Trouble]) -> int:
+        """Whose connections go that way loses them now; how many these are."""
+        lost = [t for t in self.inside.values() if t.link.trouble in troubles and not t.gone]
+        for ticket in lost:
+            self.abandon(ticket, "path_lost")
+        return len(lost)
 
     def _deadline(self, alarm: Alarm) -> None:
         self.abandon(alarm.subject, "timeout")

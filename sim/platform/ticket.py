@@ -176,6 +176,8 @@ class Ticket:
                 return sequence.output_tokens
             at_ps = self.ended_ps  # what was on its way to a caller who left never arrived
         made = sequence.generated
+        if self.link.trouble.active:
+            at_ps = self.link.trouble.open_until(at_ps)
         if not self.moving:
             assert self.node is not None
             made = self.node.kernel.tokens_by(sequence, at_ps - self.way_back_ps)

@@ -101,7 +101,7 @@ class World:
         self.traffic = Traffic(scenario, self.env, self.platform, self.network, self.streams, self.numbers)
         self.breakage = Breakage(
             self.env,
-            Ground(self.platform, self._laws),
+            Ground(self.platform, self._laws, self.network, [*scenario.network.places], self.streams.stream),
             scenario.faults,
             self.streams.stream,
             lambda model: scenario.models[model].nodes,

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from sim.faults.kinds import Fault, NodeCrash, NodeFault
+from sim.faults.kinds import Fault, HopOutage, NodeCrash, NodeFault, PacketLoss, RegionCut
+from sim.network import Network
 from sim.scenario.nearest import unknown
 from sim.scenario.schema import Scenario
 from sim.scenario.source_map import Location
@@ -62,7 +63,19 @@ def _restart(scenario: Scenario, at: Location, fault: Fault) -> Iterator[Found]:
             yield (*at, "restart_s"), "a node that is down to the end does not restart: state `for_s`"
 
 
-CHECKS: tuple[Check, ...] = (_node, _restart)
+def _network(scenario: Scenario, at: Location, fault: Fault) -> Iterator[Found]:
+    places = scenario.network.places
+    if isinstance(fault, RegionCut) and fault.place not in places:
+        yield (*at, "place"), unknown("place", fault.place, places)
+    if isinstance(fault, HopOutage | PacketLoss):
+        network, apps = Network(scenario.network), {app.place for app in scenario.apps.values()}
+        paths = [network.path(place, end) for place in places for end in (None, *apps & {*places})]
+        kinds = dict.fromkeys(hop.kind for path in paths for hop in path.hops)
+        if fault.hop not in kinds:
+            yield (*at, "hop"), unknown("hop of this kind on any path here", fault.hop, kinds)
+
+
+CHECKS: tuple[Check, ...] = (_node, _restart, _network)
 
 
 def _at_once(scenario: Scenario) -> Iterator[Found]:

@@ -46,11 +46,33 @@ slows = st.builds(
 )
 
 
+def network(kind: dict[str, Any], at: int, lasts: int) -> dict[str, Any]:
+    return {**kind, "at_s": at / 1000, "for_s": lasts / 1000}
+
+
+networks = st.builds(
+    network,
+    st.sampled_from(
+        [
+            {"kind": "hop_outage", "hop": "custom"},
+            {"kind": "hop_outage", "hop": "custom", "connections": "reset"},
+            {"kind": "region_cut", "place": "here", "connections": "reset"},
+            {"kind": "packet_loss", "hop": "custom", "loss_per_segment": 0.5},
+        ]
+    ),
+    st.integers(0, HORIZON_MS - 1),
+    st.sampled_from([1, 5, 60]),
+)
+
+
 def with_faults(scenario: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, Any]:
     """One fault of each node that there is; nodes that divide the work do not crash."""
     models = scenario["models"]
     kept: dict[tuple[str, int], dict[str, Any]] = {}
     for fault in faults:
+        if "model" not in fault:
+            kept.setdefault((fault.get("hop", fault["kind"]), -1), fault)
+            continue
         model, node = fault["model"], fault["nodes"][0]
         splits = "disaggregated" in models[model] and fault["kind"] == "node_crash"
         if node < models[model]["nodes"] and not splits:
@@ -59,7 +81,7 @@ def with_faults(scenario: dict[str, Any], faults: list[dict[str, Any]]) -> dict[
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenarios, st.lists(asks, max_size=6), st.lists(crashes | slows, min_size=1, max_size=4))
+@given(scenarios, st.lists(asks, max_size=6), st.lists(crashes | slows | networks, min_size=1, max_size=5))
 def test_kernels_agree_and_every_request_ends_once_and_every_block_and_place_comes_back(
     scenario: dict[str, Any], callers: list[Ask], faults: list[dict[str, Any]]
 ) -> None:

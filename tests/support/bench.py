@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hwmodels.step_time import AffineStepTime
 from sim.network.connections import ANY_NUMBER
+from sim.network.trouble import Trouble
 from sim.node.kernel import BatchLimits
 from sim.node.node import Node
 from sim.node.prefills import PREFILLS
@@ -48,6 +49,7 @@ class FixedLink:
     last_ps: int
     released: list[tuple[int, int]] = field(default_factory=list)
     sent: int = 0
+    trouble: Trouble = field(default_factory=Trouble)
 
     def send(self, now_ps: int, prompt_tokens: int, user: int = -1) -> Trip:
         del prompt_tokens, user

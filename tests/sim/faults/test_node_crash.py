@@ -4,14 +4,18 @@ import pytest
 
 from hwmodels.step_time import AffineStepTime
 from sim.faults.ground import Ground
+from sim.network import Network
 from sim.node.node import Moving
+from sim.scenario.schema import NetworkSection
+from sim.time.streams import stream
 from tests.support.bench import MS, Bench, Diary, make_bench
 
 LAW = AffineStepTime(dense_ps=(0,) + (10 * MS,) * 4, token_ps=MS)
 
 
 def ground(bench: Bench) -> Ground:
-    return Ground(bench.platform, {"m": LAW})
+    nowhere = Network(NetworkSection.model_validate({"places": {"here": {"kind": "edge"}}}))
+    return Ground(bench.platform, {"m": LAW}, nowhere, [], lambda name: stream(1, 0, name))
 
 
 def crash_at(bench: Bench, at_ms: float, moving: Moving, node: int = 0) -> None:

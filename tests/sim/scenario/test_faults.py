@@ -66,6 +66,22 @@ def test_the_node_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            "{kind: region_cut, place: paris, at_s: 1, for_s: 1}",
+            "there is no place `paris`; there are `edge`",
+        ),
+        ("{kind: hop_outage, hop: cabel, at_s: 1, for_s: 1}", "no hop of this kind on any path here `cabel`"),
+        ("{kind: packet_loss, hop: fabric, loss_per_segment: 0.1, at_s: 1}", "`for_s` is missing"),
+        ("{kind: packet_loss, hop: fabric, loss_per_segment: 1, at_s: 1, for_s: 1}", "0.9 or less"),
+    ],
+)
+def test_a_path_that_cannot_break_is_refused(tmp_path: Path, fault: str, words: str) -> None:
+    assert words in told(tmp_path, fault)
+
+
+@pytest.mark.parametrize(
     "other",
     [
         "{kind: slow_node, model: m, nodes: all, factor: 2, at_s: 14, for_s: 5}",
