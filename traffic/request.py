@@ -79,6 +79,8 @@ class Request:
     ttft_objective_ps: int | None = None
     """How soon its first token is wanted, where gateways queue by that."""
     prefix: Prefix = ()
+    node: int | None = None
+    """Of the model's nodes the one that its caller has chosen, past the platform's gateway; None: routed."""
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

@@ -101,6 +101,11 @@ class DisaggregatedPool:
     def node(self, index: int) -> Node[Ticket]:
         return self._prefill.node(index) if index < self._prefill.size else self._decode.node(index)
 
+    def takes(self, index: int) -> bool:
+        """None of them: to serve a request takes two, and the way from the one to the other."""
+        del index
+        return False
+
     # What the platform says
 
     def serve(self, ticket: Ticket) -> None:

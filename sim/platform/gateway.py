@@ -25,7 +25,9 @@ class Admission:
 
     def headroom(self, request: Request, now_ps: int) -> Headroom | None:
         """What is left of the limits of whoever sent `request`; None where it has none."""
-        return None if self.budgets is None else headroom(self.budgets.limiters(request, now_ps), now_ps)
+        if self.budgets is None or request.node is not None:
+            return None
+        return headroom(self.budgets.limiters(request, now_ps), now_ps)
 
 
 class Gateway:
@@ -33,6 +35,9 @@ class Gateway:
 
     What it lets pass goes to the model's pool; what it does not comes back through `reject`. `pools` and
     `admissions` have an entry per model.
+
+    A request that names its node has gone to that node by itself: it pays for nothing here, and meets no
+    limit and no queue. It is only told what the node would tell it: that it is too long, or nobody is there.
     """
 
     def __init__(
@@ -54,7 +59,7 @@ class Gateway:
         self.enter(alarm.subject)
 
     def enter(self, ticket: Ticket) -> None:
-        if not self._overhead_ps:
+        if not self._overhead_ps or ticket.request.node is not None:
             self._admit(ticket)
             return
         start = self.env.now
@@ -75,6 +80,9 @@ class Gateway:
         if tokens > admission.context_tokens:
             self._reject(ticket, Refusal("context", admission.context_tokens, 0, tokens, None))
             return
+        if request.node is not None:
+            self._pass_by(ticket, request.node)
+            return
         budgets = admission.budgets
         limiters = None if budgets is None else budgets.limiters(request, now)
         if budgets is not None and limiters:
@@ -87,6 +95,12 @@ class Gateway:
             self.let_pass(ticket)
         else:
             admission.flow.enter(ticket)
+
+    def _pass_by(self, ticket: Ticket, node: int) -> None:
+        if self._pools[ticket.request.model].takes(node):
+            self.let_pass(ticket)
+        else:
+            self._reject(ticket, Refusal("no_endpoints", 0, 0, 1, None))
 
     def let_pass(self, ticket: Ticket) -> None:
         """To the nodes."""
@@ -107,7 +121,7 @@ class Gateway:
     def left(self, ticket: Ticket) -> None:
         """`ticket`, which was let pass, is out of its node, or was not taken by it."""
         flow = self.admissions[ticket.request.model].flow
-        if flow is not None:
+        if flow is not None and ticket.request.node is None:
             flow.left()
 
     def abandoned(self, ticket: Ticket) -> None:

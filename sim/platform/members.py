@@ -108,6 +108,11 @@ class Members:
             found = self.made[index] = self._make(index)
         return found
 
+    def __contains__(self, index: int) -> bool:
+        """Whether node `index` takes requests."""
+        position = bisect_left(self.indexes, index)
+        return self.indexes[position : position + 1] == [index]
+
     def outstanding(self, index: int) -> int:
         """Requests inside node `index`, queued ones included."""
         node = self.made.get(index)
@@ -144,8 +149,7 @@ class Members:
             assert index >= self._opened, f"there is a node {index}"
             self.made[index] = node
             self.ever += 1
-        position = bisect_left(self.indexes, index)
-        assert self.indexes[position : position + 1] != [index], index
+        assert index not in self, index
         insort(self.indexes, index)
         for load in self.loads:
             load.join(index)

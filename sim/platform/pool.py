@@ -22,6 +22,10 @@ class ModelPool(Protocol):
 
     def node(self, index: int) -> Node[Ticket]: ...
 
+    def takes(self, index: int) -> bool:
+        """Whether node `index` serves requests that name it."""
+        ...
+
     def serve(self, ticket: Ticket) -> None: ...
 
     def left(self, ticket: Ticket) -> None: ...
@@ -67,6 +71,9 @@ class Pool:
     def node(self, index: int) -> Node[Ticket]:
         return self._members.node(index)
 
+    def takes(self, index: int) -> bool:
+        return index in self._members
+
     def open(self, count: int, make: MakeNode) -> None:
         """`count` nodes take requests from the start; each is made when it gets its first."""
         self._members.open(count, make)
@@ -81,7 +88,10 @@ class Pool:
         self._members.remove(node)
 
     def serve(self, ticket: Ticket) -> None:
-        """`ticket` enters the node that the routing policy chooses, or waits for one."""
+        """`ticket` enters the node that it names or the routing policy chooses, or waits for one."""
+        if ticket.request.node is not None:
+            self._enter(ticket, self._members.node(ticket.request.node))
+            return
         if not self._held and self._members.indexes:
             node = self._choose(ticket.request)
             if node is not None:

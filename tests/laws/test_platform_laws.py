@@ -25,6 +25,7 @@ OUTCOME_OF_CAUSE = {
     "ttl_expired": "rejected_ttl_expired",
     "max_num_queued_reqs": "rejected_max_num_queued_reqs",
     "max_num_queued_tokens": "rejected_max_num_queued_tokens",
+    "no_endpoints": "rejected_no_endpoints",
 }
 WAY_IN = ("intended_ps", "sent_ps", "connected_ps", "arrived_ps", "admitted_ps", "started_ps", "first_ps")
 
@@ -43,6 +44,8 @@ class Ask:
     leaves: int | None
     priority: int
     batch: bool
+    node: int | None
+    """That it names, perhaps one that there is not."""
 
 
 @dataclass
@@ -119,6 +122,7 @@ asks = st.builds(
     leaves=st.none() | st.integers(0, 250),
     priority=st.sampled_from([-1, 0, 0, 100]),
     batch=st.booleans(),
+    node=st.sampled_from([None, None, 0, 1, 2]),
 )
 workloads = st.lists(asks, min_size=1, max_size=10)
 looks = st.lists(st.integers(0, 400), max_size=8)
@@ -146,6 +150,7 @@ def _submitted(bench: Bench, ask: Ask) -> Story:
         stream=ask.stream,
         priority=ask.priority,
         batch=ask.batch,
+        node=ask.node,
         deadline_ps=None if ask.deadline is None else (ask.at + ask.deadline) * MS,
     )
     diary = Diary()
@@ -186,6 +191,17 @@ def assert_in_order(row: dict[str, Any]) -> None:
     if row["first_seen_ps"] >= 0:
         assert 0 <= row["first_ps"] <= row["first_seen_ps"] <= row["ended_ps"], row
     assert row["intended_ps"] <= row["ended_ps"]
+
+
+def assert_served_where_it_named(story: Story, row: dict[str, Any], nodes: int) -> None:
+    """Past the gateway, which charges it for nothing."""
+    if story.ask.node is not None:
+        there = story.ask.node < nodes
+        assert row["node"] in ({-1, story.ask.node} if there else {-1})
+        assert row["outcome"] != "rejected_no_endpoints" or not there
+        assert story.tickets[0].grant is None
+        if row["admitted_ps"] >= 0:
+            assert row["admitted_ps"] == row["arrived_ps"]
 
 
 def assert_all_comes_back(bench: Bench, blocks: int) -> None:
@@ -238,6 +254,7 @@ def test_every_request_ends_once_and_everything_comes_back(
     for story, row in zip(stories, rows, strict=True):
         assert_ends_once(story, row)
         assert_in_order(row)
+        assert_served_where_it_named(story, row, platform["nodes"])
         assert_tokens_only_grow(story, row)
     assert_settled(bench, stories, platform["algorithm"])
     assert_all_comes_back(bench, platform["kv_blocks"])
