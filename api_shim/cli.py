@@ -5,8 +5,11 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -21,6 +24,7 @@ from sim.time.units import PS_PER_S
 
 if TYPE_CHECKING:
     from api_shim.edge.manifest import AppFolder
+    from api_shim.node_ports import NodePort
     from api_shim.recording import LiveRecorder
     from api_shim.shim import Shim
     from api_shim.tracing.otlp import Exporting
@@ -52,6 +56,15 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="PLACE:PORT", help="a further port whose callers are at PLACE, a place or a region"
+        ),
+    ] = None,
+    node_ports: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[MODEL:]PORT",
+            help="every node of MODEL (default: the only one) on a port of its own from PORT on, past the "
+            "gateway and its limits, with a vLLM server's /metrics, for routers of others; 0 takes any that "
+            "are free; may be given once for each model",
         ),
     ] = None,
     speed: Annotated[float, typer.Option(min=0.001, max=FASTEST, help="simulated seconds per second")] = 1.0,
@@ -167,6 +180,7 @@ def serve(
 ) -> None:
     """Serve SCENARIO's platform to any OpenAI client, at the speed of the wall clock. Ctrl-C ends it."""
     from api_shim import listeners
+    from api_shim import node_ports as ports_of_nodes
     from api_shim.dashboard.announcement import announce, new_token
     from api_shim.edge.addresses import api_url_of
     from api_shim.recording import LiveRecorder
@@ -186,6 +200,7 @@ def serve(
     spec = load(scenario or DOCUMENTED_PLATFORM, settings or []).variant(variant)
     wanted = [listeners.Listener(None, port), *map(listeners.parse, further)]
     spec, settled = listeners.settle(spec, wanted)
+    apart = ports_of_nodes.settle(spec, node_ports or [], (listener.port for listener in settled))
     applications = _applications(app_folders or [])
     spec = listeners.with_edge(spec) if applications else spec
     words = make_content(content, upstream_model)
@@ -194,6 +209,7 @@ def serve(
         require_new(record, "--record")
     exporting = serve_traces_to(otlp)
     sockets = [bind(host, listener.port) for listener in settled]
+    apart, of_nodes = _bound(apart, partial(bind, host))
     if scenario is None:
         say("no scenario is named: the documented platform; `e80sim init NAME --kind live` writes its file")
     directory = _state_directory(state, port)
@@ -212,6 +228,7 @@ def serve(
         app_python=app_python,
         sandboxes=SandboxChoice(sandboxes, sandbox_python, wheelhouse, package_index),
         place_of_port={p: lsn.place for p, lsn in zip(ports, settled, strict=True) if lsn.place is not None},
+        node_of_port={node.port: node for node in apart},
         dashboard_token=token,
         instance=secrets.token_hex(4),
     )
@@ -233,7 +250,7 @@ def serve(
     shim = asyncio.run(
         run_server(
             world,
-            sockets,
+            [*sockets, *of_nodes],
             behaviour,
             words,
             speed=speed,
@@ -245,6 +262,10 @@ def serve(
         )
     )
     store.close()
+    _end(shim, exporting, recorder)
+
+
+def _end(shim: "Shim", exporting: "Exporting | None", recorder: "LiveRecorder | None") -> None:
     say(farewell(shim))
     _end_traces(shim, exporting)
     if recorder is not None:
@@ -254,15 +275,30 @@ def serve(
 def _greeting(
     shim: "Shim", address: str, ports: list[int], directory: Path | None, exporting: "Exporting | None"
 ) -> Iterator[str]:
+    from api_shim.node_ports import told
+
     settings = shim.settings
     for number in ports:
         place = settings.place_of_port.get(number) or shim.callers.default_place
         yield f"{address}:{number}/v1 answers callers at {place}"
+    yield from told(settings.node_of_port.values(), address)
     if shim.callers.any_key and settings.need_key:
         yield _any_key(directory)
     if exporting is not None:
         share = settings.trace_share
         yield f"traces, of {share:.3g} of all requests and all that say log, go to {exporting.endpoint}"
+
+
+def _bound(nodes: list["NodePort"], bind: Callable[[int], socket]) -> tuple[list["NodePort"], list[socket]]:
+    """As many sockets, and the nodes with the ports that they got. Raises UserError."""
+    sockets, bound = list[socket](), []
+    for node in nodes:
+        try:
+            sockets.append(bind(node.port))
+        except UserError as error:
+            raise UserError(f"--node-ports: {node}: {error}") from None
+        bound.append(replace(node, port=sockets[-1].getsockname()[1]))
+    return bound, sockets
 
 
 def _applications(folders: list[Path]) -> list["AppFolder"]:

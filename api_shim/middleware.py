@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_shim.accounts.callers import PROJECT_HEADER
 from api_shim.edge.addresses import HOSTED, under_its_path
+from api_shim.node_ports import check_path
 from api_shim.shim import Shim
 from api_shim.wire.errors import ApiError, crashed
 from sim.time.units import PS_PER_MS
@@ -84,6 +85,11 @@ class Door:
 
     def _admit(self, scope: Scope) -> None:
         path: str = scope["path"]
+        settings, server = self._shim.settings, scope.get("server")
+        node = settings.node_of_port.get(server[1]) if server and settings.node_of_port else None
+        _state(scope)["node"] = node
+        if node is not None:
+            check_path(node, path, settings.api_url)
         callers, headers = self._shim.callers, Headers(scope=scope)
         if _is_below(path, FOR_LOGINS):
             _state(scope)["login"] = callers.login(headers.get("authorization"))

@@ -1,8 +1,10 @@
 """How the server behaves; what it simulates, the scenario says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from api_shim.node_ports import NodePort
 from api_shim.sandboxes.choice import SandboxChoice
 from api_shim.store.archives import ArchiveLimits
 
@@ -40,6 +42,8 @@ class ServerSettings:
     """Whose pages may read the answers in a browser; `*` is everybody's."""
     place_of_port: dict[int, str] = field(default_factory=dict)
     """Where the callers of a listener are."""
+    node_of_port: Mapping[int, NodePort] = field(default_factory=dict)
+    """Which node a port is that belongs to one."""
     login: LoginMode = "local"
     """Who may log in with 8080's command line."""
     dashboard_token: str | None = field(default=None, repr=False)

@@ -189,6 +189,7 @@ class Shim:
             batch=caller.batch,
             prefix=() if prefixes is None else prefixes.prefix(number, written(), plan),
             tier=caller.tier,
+            node=asker.node,
             fairness_id=asker.fairness_id or caller.fairness_id,
             ttft_objective_ps=next(
                 (one for one in (asker.ttft_objective_ps, caller.ttft_objective_ps) if one is not None),

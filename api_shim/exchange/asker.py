@@ -25,5 +25,7 @@ class Asker(NamedTuple):
     """Whose turn it takes where gateways queue fairly; empty: its project's."""
     ttft_objective_ps: int | None = None
     """How soon it wants its first tokens."""
+    node: int | None = None
+    """Which of the model's it has asked, on that node's own port; None: the platform."""
     until_room: Callable[[Request], Awaitable[None]] | None = None
     """Is waited for before a request is sent, by an asker who would rather wait than be refused."""

@@ -1,6 +1,7 @@
 """What the endpoints that generate text share."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from json import JSONEncoder
@@ -18,13 +19,14 @@ from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.request_trace import RequestTrace
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
 from api_shim.generating import AnyUnderstood, BodyOrigin, Generating, close
+from api_shim.node_ports import CONNECTIONS, PLACE, NodePort
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
 from api_shim.tracing.kept import WhoAsks
 from api_shim.tracing.open_trace import OpenTrace
 from api_shim.tracing.span_ids import valid_traceparent
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
-from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value
+from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, unknown_model
 from sim.time.units import PS_PER_MS
 
 Json = dict[str, Any]
@@ -79,13 +81,30 @@ def shim_of(request: Request) -> Shim:
     return shim
 
 
+def node_of(request: Request) -> NodePort | None:
+    """Whose port it came to, if it is that of a node."""
+    node: NodePort | None = request.state.node
+    return node
+
+
+def check_model(request: Request, model: ServedModel) -> None:
+    """Raises ApiError 404 where it came to a node of another one."""
+    node = node_of(request)
+    if node is not None and node.model != model.name:
+        raise unknown_model(model.id)
+
+
 def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
     """Raises ApiError where a header is wrong."""
     shim, state, headers = shim_of(request), request.state, request.headers
     stated, server = _stated_output(request), request.scope.get("server")
-    place = shim.callers.place(state.caller, headers.get(PLACE_HEADER), server[1] if server else None)
+    stated_place = headers.get(PLACE_HEADER)
+    place = shim.callers.place(state.caller, stated_place, server[1] if server else None)
+    caller, node = state.caller, node_of(request)
+    if node is not None and stated_place is None:
+        caller, place = replace(caller, connections=CONNECTIONS), PLACE
     return Asker(
-        state.caller,
+        caller,
         place,
         state.request_id,
         stated,
@@ -93,6 +112,7 @@ def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
         partial(_until_disconnected, request),
         fairness_id=_fairness_id(request),
         ttft_objective_ps=_ttft_objective_ps(request),
+        node=None if node is None else node.index,
     )
 
 
@@ -157,6 +177,7 @@ async def respond(
     try:
         origin = BodyOrigin(request.state.caller.project, form.from_8080)
         understood = await endpoint.understood(shim, origin, raw)
+        check_model(request, understood.model)
         trace = shim.tracer.begin(who, raw, log=bool(understood.body.log))
         asker = asker_of(request, trace)
         if later is not None and (promise := await later(request, asker, understood, form)) is not None:

@@ -17,11 +17,13 @@ from api_shim.clocks.clock import Clock
 from api_shim.clocks.histogram import Histogram
 from api_shim.clocks.pacing import Pacing
 from api_shim.exchange.exchange import Exchange
+from api_shim.node_ports import NodePort
 from api_shim.settings import ServerSettings
 from api_shim.telemetry.engine_state import cache_config_of, state_of
 from api_shim.telemetry.kinds import OF_REQUESTS
+from api_shim.telemetry.node_metrics import NodeMetrics
 from api_shim.telemetry.reading import QUEUE_LIMITS, Reading, buckets, families
-from api_shim.telemetry.step_tally import StepTally
+from api_shim.telemetry.step_tally import StepTally, merged
 from sim.node.watch import NodeWatch
 from sim.run.world import World
 from sim.time.units import PS_PER_S, s_of_ps
@@ -106,12 +108,22 @@ class Metrics(Collector):
         self.tallies = {model_id: Tally() for model_id in shim.models}
         self.steps = {model.name: StepTally() for model in shim.models.values()}
         """By the model's name in the scenario."""
+        self.nodes = {
+            (node.model, node.index): NodeMetrics(shim.world, node.model, node.index, shim.clock.reach)
+            for node in shim.settings.node_of_port.values()
+        }
+        """Those that have ports of their own."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
-    def watch(self, model: str, _index: int) -> NodeWatch:
-        """For each node that is made: all of a model's are counted together."""
-        return self.steps[model]
+    def watch(self, model: str, index: int) -> NodeWatch:
+        """For each node that is made: all of a model's are counted together, but those with ports."""
+        alone = self.nodes.get((model, index))
+        return self.steps[model] if alone is None else alone.tally
+
+    def registry_of(self, node: NodePort | None) -> CollectorRegistry:
+        """None: the platform's."""
+        return self.registry if node is None else self.nodes[node.model, node.index].registry
 
     def observe(self, exchange: Exchange) -> None:
         self.tallies[exchange.model_id].observe(exchange)
@@ -127,19 +139,21 @@ class Metrics(Collector):
         yield from self._server()
 
     def _reading(self, model: Named, now_ps: int) -> Reading:
-        world, tally, steps = self._shim.world, self.tallies[model.id], self.steps[model.name]
+        world, tally = self._shim.world, self.tallies[model.id]
+        steps = [self.steps[model.name]]
+        steps += [node.tally for (of_model, _), node in self.nodes.items() if of_model == model.name]
         pool, kv_blocks = world.platform.pools[model.name], world.kv_blocks[model.name]
         nodes = pool.nodes
         state = state_of(nodes, kv_blocks * pool.size, now_ps)
         return Reading(
             model.id,
-            tally.histograms | steps.with_what_is(node.under_way() for node in nodes),
+            tally.histograms | merged(steps, [node.under_way() for node in nodes]),
             {
                 "prompt_tokens": tally.histograms["request_prompt_tokens"].sum,
                 "generation_tokens": tally.histograms["request_generation_tokens"].sum,
                 "prompt_tokens_cached": tally.cached_tokens,
-                "prefix_cache_queries": steps.queries,
-                "prefix_cache_hits": steps.hits,
+                "prefix_cache_queries": sum(one.queries for one in steps),
+                "prefix_cache_hits": sum(one.hits for one in steps),
                 "num_preemptions": state.preemptions,
             },
             state.gauges,

@@ -1,6 +1,6 @@
 """What vLLM counts of an engine's steps: of one node, or of all of a model's together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from struct import Struct
 
 from api_shim.clocks.histogram import Histogram
@@ -42,21 +42,27 @@ class StepTally:
 
     def passed(self, boundary: Boundary) -> None: ...
 
-    def with_what_is(self, under_way: Iterable[UnderWay]) -> dict[str, Histogram]:
-        """Histograms at this moment, by vLLM's names: what its nodes have told, and what is `under_way`."""
+    def add_to(self, histograms: Mapping[str, Histogram]) -> None:
+        """What was told counts there too, by vLLM's names."""
         self._count_rows()
-        tokens, gaps = _histogram("iteration_tokens_total"), _histogram("inter_token_latency_seconds")
-        tokens.merge(self._tokens)
-        gaps.merge(self._gaps)
-        for one in under_way:
-            if one.steps:
-                tokens.observe_steps(one.tokens, 0, one.steps)
-                _count(gaps, one.gaps)
-        return {"iteration_tokens_total": tokens, "inter_token_latency_seconds": gaps}
+        histograms["iteration_tokens_total"].merge(self._tokens)
+        histograms["inter_token_latency_seconds"].merge(self._gaps)
 
     def _count_rows(self) -> None:
         _count(self._gaps, self._rows)
         self._rows.clear()
+
+
+def merged(tallies: Iterable[StepTally], under_way: Iterable[UnderWay]) -> dict[str, Histogram]:
+    """Of several engines seen as one, at this moment: what was told, and what is `under_way` in them."""
+    histograms = {name: _histogram(name) for name in OF_STEPS}
+    for tally in tallies:
+        tally.add_to(histograms)
+    for one in under_way:
+        if one.steps:
+            histograms["iteration_tokens_total"].observe_steps(one.tokens, 0, one.steps)
+            _count(histograms["inter_token_latency_seconds"], one.gaps)
+    return histograms
 
 
 def _histogram(name: str) -> Histogram:

@@ -9,6 +9,7 @@ Nothing sleeps and nothing varies. Everything that the agent awaits must be asyn
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from api_shim.accounts.callers import PLACE_HEADER
 from api_shim.app import create_app
 from api_shim.clocks.virtual_loop import VirtualClock, VirtualLoop
 from api_shim.content.plan import Content
+from api_shim.node_ports import settle
 from api_shim.settings import BASE_FLUSH_MS, ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
@@ -70,11 +72,13 @@ class VirtualPlatform:
         settings: ServerSettings | None = None,
         store: Store | None = None,
         loop: VirtualLoop | None = None,
+        node_ports: Iterable[str] = (),
         export: Export | None = None,
     ) -> None:
         """`overrides` are `a.b.c=value`, as after `--set`. Without a `store` nothing is kept.
 
-        `loop` by default one of its own; `export` hears of every trace.
+        `loop` by default one of its own; `node_ports` as after `--node-ports`, for clients with a `port`;
+        `export` hears of every trace.
         """
         check_packages()
         spec = _scenario(scenario, variant, overrides)
@@ -91,7 +95,10 @@ class VirtualPlatform:
         self.app = create_app(
             self.world,
             VirtualClock(self.loop.timeline),
-            settings or ServerSettings(flush_ms=BASE_FLUSH_MS),
+            replace(
+                settings or ServerSettings(flush_ms=BASE_FLUSH_MS),
+                node_of_port={node.port: node for node in settle(spec, node_ports)},
+            ),
             content,
             store=store,
             export=export,
@@ -107,12 +114,19 @@ class VirtualPlatform:
         """To its end, in virtual time. May be called again; the clock goes on from where it stands."""
         return self.loop.run_until_complete(story)
 
-    def client(self, *, api_key: str = "sk-test", place: str | None = None, **options: Any) -> "AsyncOpenAI":  # noqa: ANN401
-        """Unmodified, of whichever major of openai is installed; `options` are its own."""
+    def client(
+        self,
+        *,
+        api_key: str = "sk-test",
+        place: str | None = None,
+        port: int | None = None,
+        **options: Any,  # noqa: ANN401 -- the client's own
+    ) -> "AsyncOpenAI":
+        """Unmodified, of whichever major of openai is installed; it comes in on `port`, if that is given."""
         from openai import AsyncOpenAI  # noqa: PLC0415 -- only who asks for it needs it
 
         httpx = client_library()
-        http_client = httpx.AsyncClient(transport=make_transport(httpx, self.app))
+        http_client = httpx.AsyncClient(transport=make_transport(httpx, self.app, port))
         headers = dict(options.pop("default_headers", None) or {})
         if place is not None:
             headers[PLACE_HEADER] = place

@@ -14,7 +14,7 @@ from sim.platform.links import Links, MakeLink
 from sim.platform.pool import ModelPool, Pool
 from sim.platform.rate_limit import Cost, Grant, Refusal
 from sim.platform.recorder import Blocks, Recorder
-from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket
+from sim.platform.ticket import IGNORE, REJECTED, Sink, Ticket, capped
 from sim.time.timeline import Alarm, Timeline
 from sim.time.units import PS_PER_S
 from traffic.request import KEEP_ALIVE_S, Request
@@ -129,8 +129,7 @@ class Platform:
         if not request.stream:
             ticket.first_seen_ps = at_ps
         self._close(ticket, at_ps, "completed")
-        capped = request.max_output_tokens is not None and request.output_tokens >= request.max_output_tokens
-        ticket.reason = "length" if capped else "stop"
+        ticket.reason = "length" if capped(request) else "stop"
         ticket.sink.ended(at_ps, ticket.reason)
 
     def _all_back_ps(self, ticket: Ticket) -> int:

@@ -27,6 +27,11 @@ REJECTED = {
 """Outcomes in the record, by the cause of a refusal."""
 
 
+def capped(request: Request) -> bool:
+    """Whether its whole answer ends at the cap that it states."""
+    return request.max_output_tokens is not None and request.output_tokens >= request.max_output_tokens
+
+
 class Sink(Protocol):
     """Hears what becomes of one request. Every time is at the caller's end and may lie ahead of `env.now`.
 

@@ -20,7 +20,7 @@ from api_shim.routes.described import add_generating, api_router
 from api_shim.routes.responses.background import background_of
 from api_shim.routes.responses.keeping import encoded, keep, outcome
 from api_shim.routes.responses.understanding import UnderstoodResponse, prompts, understand
-from api_shim.wire.errors import ApiError
+from api_shim.wire.errors import ApiError, bad_value
 from api_shim.wire.responses.body import ResponseBody
 from api_shim.wire.responses.objects import ResponseEvent, ResponseObject
 
@@ -35,6 +35,8 @@ async def _later(
     """What is said at once of a response that is made in the background."""
     if not understood.body.background:
         return None
+    if asker.node is not None:
+        raise bad_value("background", "A node answers while it is asked; ask the platform for a background.")
     job = await background_of(request).begin(understood, asker._replace(until_gone=None))
     if understood.body.stream:
         return job.stream(after=-1, stamps=form.stamps)
