@@ -132,6 +132,19 @@ ASK_COLUMNS = (
     Column("ended_ps", "stamp", "the last token, or the last failure, reached the caller"),
 )
 
+AGENT_STEP_COLUMNS = (
+    Column("number", "int", "of the user request"),
+    Column("app", "label", "the agent"),
+    Column("step", "label", "its name in the agent's table"),
+    Column("kind", "label", "ask, tool, sandbox or fan_out"),
+    Column("next", "label", "what came next: a step, `end`, or `most_steps` where the agent was cut off"),
+    Column("critical", "flag", "on the critical path: of branches made at once, that which ended last"),
+    Column("ask", "int", "of a step that asks: the `ask` of its model requests, -1 for none"),
+    Column("network_ps", "stamp", "a duration: of a sandbox step, the way to the sandbox and back"),
+    Column("began_ps", "stamp", "the step began"),
+    Column("ended_ps", "stamp", "it was over"),
+)
+
 NODE_COLUMNS = (
     Column("model", "label", "the model's short name"),
     Column("node", "int", "index in its pool"),

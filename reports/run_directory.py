@@ -2,8 +2,9 @@
 
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
-sessions.parquet (with callers that wait for their answers), faults.parquet (where something breaks),
-asks.parquet (with clients that retry or hedge), uncertainty.parquet (with draws of uncertain values),
+sessions.parquet (with callers that wait for their answers), agent_steps.parquet (with agents),
+faults.parquet (where something breaks), asks.parquet (with clients that retry or hedge),
+uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
 """
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
 from reports.record import (
+    AGENT_STEP_COLUMNS,
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
@@ -50,6 +52,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "sessions": SESSION_COLUMNS,
     "faults": FAULT_COLUMNS,
     "asks": ASK_COLUMNS,
+    "agent_steps": AGENT_STEP_COLUMNS,
 }
 
 
@@ -134,6 +137,7 @@ def read(path: Path) -> Run:
         sessions=_read_optional(path, "sessions"),
         faults=_read_optional(path, "faults"),
         asks=_read_optional(path, "asks"),
+        agent_steps=_read_optional(path, "agent_steps"),
     )
     summary = path / "summary.json"
     return Run(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from reports import arrow
 from reports.record import (
+    AGENT_STEP_COLUMNS,
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
@@ -55,6 +56,8 @@ class RunTables:
     """None where nothing was to break."""
     asks: pa.Table | None = None
     """None when no source has clients that retry or hedge."""
+    agent_steps: pa.Table | None = None
+    """None when no source has an agent."""
 
 
 def request_table(
@@ -115,6 +118,12 @@ def fault_table(
     return _table(FAULT_COLUMNS, variant, replication, columns, labels)
 
 
+def agent_step_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(AGENT_STEP_COLUMNS, variant, replication, columns, labels)
+
+
 def concat(parts: Iterable[RunTables]) -> RunTables:
     """All parts below each other, in the order given, with one dictionary per label column."""
     parts = list(parts)
@@ -125,6 +134,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     sessions = [part.sessions for part in parts if part.sessions is not None]
     faults = [part.faults for part in parts if part.faults is not None]
     asks = [part.asks for part in parts if part.asks is not None]
+    agent_steps = [part.agent_steps for part in parts if part.agent_steps is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
@@ -135,6 +145,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         sessions=_stack(sessions) if sessions else None,
         faults=_stack(faults) if faults else None,
         asks=_stack(asks) if asks else None,
+        agent_steps=_stack(agent_steps) if agent_steps else None,
     )
 
 

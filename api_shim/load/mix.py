@@ -15,7 +15,7 @@ def mix_of(scenario: Scenario) -> Mix:
 
 def _kind(scenario: Scenario, name: str, source: Source) -> RequestKind:
     app = None if source.app is None else scenario.apps[source.app]
-    calls = source.requests_per_arrival if app is None else app.calls
+    calls = source.requests_per_arrival if app is None else app.mean_calls
     rate_per_s = source.arrivals.mean_rate_per_s
     if rate_per_s is None:
         raise UserError(f"the arrivals of source {name} have no mean rate to weigh it by")

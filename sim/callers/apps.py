@@ -5,6 +5,7 @@ With one call, moving the app only shifts a hop from one leg to the other; with 
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from simpy import Event
 
@@ -31,64 +32,103 @@ class App:
     cpu_per_call_ps: int
 
 
-class Visit:
-    """One user request on its way through an app.
+class Reply(NamedTuple):
+    """What an app has for its user."""
+
+    outcome: str
+    """As in the record."""
+    output_tokens: int
+
+
+class Work(Protocol):
+    """What an app does for one user request, from when it has read the request."""
+
+    @property
+    def calls(self) -> int:
+        """To the model: those that it makes, or has made."""
+        ...
+
+    @property
+    def cpu_ps(self) -> int:
+        """The app's own work so far along its critical path."""
+        ...
+
+    def story(self) -> Generator[Event, Any, Reply]: ...
+
+    def close(self, number: int) -> None:
+        """It is done, or will not be: for what it keeps records of. `number` is that of the user request."""
+        ...
+
+
+class Calls:
+    """So many calls, in a row or all at once.
 
     The user gets one answer, in one piece: all that the calls gave where they were fanned out, else what the
     last call gave, which has seen the others.
     """
 
-    __slots__ = ("_departure", "_replied", "_sizes", "_visits", "app", "asked", "number", "session", "user")
+    __slots__ = ("_app", "_asked", "_session", "_sizes", "calls")
+
+    def __init__(self, app: App, session: Session, sizes: Sequence[SizePair]) -> None:
+        self._app = app
+        self._session = session
+        self._sizes = sizes
+        self._asked = 0
+        self.calls = app.calls
+
+    def story(self) -> Generator[Event, Answer, Reply]:
+        rounds = [self._sizes] if self._app.fan_out else [[pair] for pair in self._sizes]
+        for sizes in rounds:
+            self._asked += len(sizes)
+            answer = yield self._session.ask_at_once(sizes, self._app.cpu_per_call_ps)
+            if not answer.completed:
+                break
+        return Reply(answer.outcome, answer.output_tokens)
+
+    @property
+    def cpu_ps(self) -> int:
+        rounds = 1 if self._app.fan_out else self._asked
+        return self._app.cpu_ps + rounds * self._app.cpu_per_call_ps
+
+    def close(self, number: int) -> None: ...
+
+
+class Visit:
+    """One user request on its way through an app."""
+
+    __slots__ = ("_departure", "_replied", "_visits", "number", "user", "work")
 
     def __init__(
         self,
         visits: "Visits",
         user: "User",
         number: int,
-        session: Session,
-        sizes: Sequence[SizePair],
-        replied: "Replied | None",
+        work: Work,
+        message_tokens: int,
+        replied: Replied | None,
         user_number: int,
     ) -> None:
-        """`sizes` of its calls; the user's own message is as long as the first prompt."""
         self._visits = visits
-        self._sizes = sizes
         self.user = user
-        self.app = user.app
         self.number = number
-        self.session = session
-        self.asked = 0
-        env = visits.env
+        self.work = work
         self._replied = replied
-        self._departure = user.link.send(env.now, sizes[0][0], user_number)
-        env.begin_at(self._story(), self._departure.arrived_ps + self.app.cpu_ps)
+        env = visits.env
+        self._departure = user.link.send(env.now, message_tokens, user_number)
+        env.begin_at(self._story(), self._departure.arrived_ps + user.app.cpu_ps)
 
-    def _story(self) -> Generator[Event, Answer, None]:
-        """From when the app has read the request."""
-        rounds = [self._sizes] if self.app.fan_out else [[pair] for pair in self._sizes]
-        for sizes in rounds:
-            self.asked += len(sizes)
-            answer = yield self.session.ask_at_once(sizes, self.app.cpu_per_call_ps)
-            if not answer.completed:
-                break
-        self._reply(answer)
-
-    def _reply(self, answer: Answer) -> None:
+    def _story(self) -> Generator[Event, Any, None]:
+        reply = yield from self.work.story()
         now, departure, link = self._visits.env.now, self._departure, self.user.link
-        ended_ps = link.whole(departure, now, answer.output_tokens if answer.completed else 0)
+        ended_ps = link.whole(departure, now, reply.output_tokens if reply.outcome == "completed" else 0)
         link.release(departure.connection, ended_ps)
-        self._visits.record(self, departure, now, ended_ps, answer.outcome)
+        self._visits.record(self, departure, now, ended_ps, reply.outcome)
         if self._replied is not None:
-            self._replied(ended_ps, answer.outcome)
+            self._replied(ended_ps, reply.outcome)
 
     def abandon(self) -> None:
         """The run is over before the answer."""
         self._visits.record(self, self._departure, -1, -1, "unfinished")
-
-    def cpu_ps(self) -> int:
-        """The app's work so far along its critical path."""
-        rounds = 1 if self.app.fan_out else self.asked
-        return self.app.cpu_ps + rounds * self.app.cpu_per_call_ps
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +154,16 @@ class Visits:
         self,
         user: User,
         number: int,
-        session: Session,
-        sizes: Sequence[SizePair],
+        work: Work,
+        message_tokens: int,
         replied: Replied | None = None,
         user_number: int = -1,
     ) -> None:
-        """`user` sends a request now, for which the app asks in `session`.
+        """`user` sends a message now, for which the app does `work`.
 
         `user_number` tells who of its users sends, as for `Link.send`.
         """
-        self.inside[number] = Visit(self, user, number, session, sizes, replied, user_number)
+        self.inside[number] = Visit(self, user, number, work, message_tokens, replied, user_number)
 
     def record_unfinished(self) -> None:
         for visit in list(self.inside.values()):
@@ -131,7 +171,8 @@ class Visits:
 
     def record(self, visit: Visit, departure: Departure, left_ps: int, ended_ps: int, outcome: str) -> None:
         del self.inside[visit.number]
-        user, app, codes = visit.user, visit.app, self.records.labels.codes
+        visit.work.close(visit.number)
+        user, app, codes = visit.user, visit.user.app, self.records.labels.codes
         self.records.add(
             (
                 visit.number,
@@ -142,13 +183,13 @@ class Visits:
                     app=app.name,
                     app_place=app.place,
                 ),
-                app.calls,
+                visit.work.calls,
                 *codes(outcome=outcome),
                 departure.cold,
                 departure.sent_ps,
                 departure.connected_ps,
                 departure.arrived_ps,
-                visit.cpu_ps(),
+                visit.work.cpu_ps,
                 left_ps,
                 ended_ps,
             )

@@ -8,7 +8,7 @@ class Conversation:
     """`beginning` is what comes before it; the rest is named as its own, answers too."""
 
     def __init__(self, name: str, beginning: Beginning, most_output_tokens: int | None) -> None:
-        self._name = name
+        self.name = name
         self._beginning = beginning
         self._most_output_tokens = most_output_tokens
         self._said = 0
@@ -21,5 +21,12 @@ class Conversation:
         whole = self._said + prompt_tokens
         self._said = whole + output_tokens
         before = self._beginning
-        prefix = (*before.prefix, (self._name, before.tokens + self._said))
+        prefix = (*before.prefix, (self.name, before.tokens + self._said))
         return (whole, output_tokens), Beginning(prefix, before.tokens)
+
+    def branch(self, name: str) -> "Conversation":
+        """One that begins with all that has been said so far, and goes its own way."""
+        before = self._beginning
+        tokens = before.tokens + self._said
+        begins = Beginning((*before.prefix, (self.name, tokens)), tokens) if self._said else before
+        return Conversation(name, begins, self._most_output_tokens)

@@ -73,3 +73,9 @@ def ttft_objective_ps(scenario: Scenario, source: Source) -> int | None:
     """How soon it wants its first tokens, as it says or as all do."""
     objective_ms = scenario.slo.ttft_ms if source.ttft_objective_ms is None else source.ttft_objective_ms
     return None if objective_ms is None else ps_of_ms(objective_ms)
+
+
+def copies(scenario: Scenario, app: str, place: str) -> int:
+    """An app at its users' own place runs on each user's device; anywhere else it is one service."""
+    at_home = (s.people for s in scenario.traffic.values() if (s.app, s.place) == (app, place))
+    return sum(at_home) or 1

@@ -22,11 +22,17 @@ from simpy import Event
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.ticket import REJECTED, Sink
 from sim.time.timeline import ARRIVAL, FEEDBACK, Timeline
+from traffic.request import Request
 from traffic.workload import SizePair
 
 
 class Asked(Protocol):
     """What was sent: a ticket, or all the attempts of a client that retries."""
+
+    @property
+    def request(self) -> Request:
+        """The first attempt."""
+        ...
 
     @property
     def output_tokens(self) -> int: ...

@@ -6,18 +6,21 @@ from typing import Any
 
 from simpy import Event
 
-from sim.callers.apps import App, User, Visits
+from reports.record import AGENT_STEP_COLUMNS
+from sim.callers.agents import AgentWork, Say, Surroundings, Thread
+from sim.callers.apps import App, Calls, User, Visits, Work
 from sim.callers.chats import Chat, Script
 from sim.callers.closed_loop import AskAndThink, at, use
 from sim.callers.conversation import Conversation
 from sim.callers.hedging import hedging_of
-from sim.callers.origin import Origin
+from sim.callers.origin import Origin, copies
 from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
 from sim.callers.sources import Numbers, OpenSource
 from sim.network import Network
 from sim.platform.platform import Platform
+from sim.platform.recorder import Recorder
 from sim.platform.ticket import IGNORE, Sink
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
@@ -27,6 +30,7 @@ from sim.time.units import ps_of_ms, ps_of_s
 from traffic.callers import CallerKind, Chats, ClosedLoop
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.retry_profiles import NONE
+from traffic.walks import DRAWS_AT_ONCE, Walks
 from traffic.workload import SizePair
 
 DRAWS_OF_A_USER = 16
@@ -54,6 +58,7 @@ class Traffic:
         self.visits = Visits(env)
         self.sessions = SessionRecords(env)
         self.asks = Asks()
+        self.agent_steps = Recorder(AGENT_STEP_COLUMNS)
         self.horizon_ps = ps_of_s(scenario.run.horizon_s)
 
     def add(self, name: str, source: Source) -> None:
@@ -121,8 +126,8 @@ class _SourceTraffic:
         source, send, projects = self.source, self.send, self.projects
         sizes, beginnings = self.call_sizes(), self.beginnings()
         if source.app is not None:
-            visit = self.visits(source.app)
-            return lambda: visit(next(projects), next(beginnings), next(sizes))
+            visit, walks = self.visits(source.app), self.walks(source.app)
+            return lambda: visit(next(projects), next(beginnings), next(sizes), walks)
         if source.prefix is None:
             return lambda: send(next(sizes)[0], next(projects))
         return lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings))
@@ -132,27 +137,68 @@ class _SourceTraffic:
         calls = 1 if source.app is None else self.traffic.scenario.apps[source.app].calls
         return source.call_sizes(self.stream("prompt"), self.stream("output"), calls, self.stream("arrivals"))
 
+    # Apps
+
     def visits(self, app_name: str) -> Callable[..., None]:
-        """(project, beginning, sizes, and as `Visits.begin`): a user request to the app."""
-        traffic, name, source = self.traffic, self.name, self.source
-        user, history = self._user(app_name), traffic.scenario.apps[app_name].history
+        """(project, beginning, sizes, what its agent does, and as `Visits.begin`): a user request."""
+        traffic, name, cap = self.traffic, self.name, self.source.max_output_tokens
+        user, make = self._user(app_name), self._works(app_name)
 
         def visit(
             project: str,
             beginning: Beginning,
             sizes: list[SizePair],
+            walks: Walks | None,
             *as_begin: Any,  # noqa: ANN401
         ) -> None:
             number = traffic.numbers.next()
-            conversation = Conversation(f"{name}/visit {number}", beginning, source.max_output_tokens)
+            conversation = Conversation(f"{name}/visit {number}", beginning, cap)
 
-            def ask(pair: SizePair, sink: Sink) -> Asked:
-                whole, begins = conversation.turn(pair) if history else (pair, beginning)
-                return self.send(whole, project, sink, number, begins)
+            def say(pair: SizePair, sink: Sink, begins: Beginning) -> Asked:
+                return self.send(pair, project, sink, number, begins)
 
-            traffic.visits.begin(user, number, Session(traffic.env, ask), sizes, *as_begin)
+            work = make(user.app, conversation, beginning, sizes, walks, say)
+            traffic.visits.begin(user, number, work, sizes[0][0], *as_begin)
 
         return visit
+
+    def walks(self, app_name: str, whose: str = "") -> Walks | None:
+        """What its agent does, request after request, with draws of its own for each of `whose`."""
+        app, source = self.traffic.scenario.apps[app_name], self.source
+        if app.steps is None:
+            return None
+        at_once = DRAWS_OF_A_USER if whose else DRAWS_AT_ONCE
+        prompts, answers = (self.stream(f"steps/{whose}{of}") for of in ("prompt", "output"))
+        outputs = (output for _, output in source.pairs(prompts, answers, at_once))
+        return app.walks(outputs, lambda purpose: self.stream(f"steps/{whose}{purpose}"), at_once)
+
+    def _works(self, app_name: str) -> Callable[..., Work]:
+        """(app, conversation, beginning, sizes, walks, how it says something): what it does for a request."""
+        traffic, spec = self.traffic, self.traffic.scenario.apps[app_name]
+
+        def calls(
+            app: App, talk: Conversation, beginning: Beginning, sizes: list[SizePair], _walks: None, say: Say
+        ) -> Work:
+            def ask(pair: SizePair, sink: Sink) -> Asked:
+                whole, begins = talk.turn(pair) if spec.history else (pair, beginning)
+                return say(whole, sink, begins)
+
+            return Calls(app, Session(traffic.env, ask), sizes)
+
+        if spec.steps is None:
+            return calls
+        rng = traffic.stream(f"network/sandboxes/{self.name}/{spec.place}")
+        users = copies(traffic.scenario, app_name, spec.place)
+        sandboxes = traffic.network.link(spec.place, None, rng, users=users)
+
+        def agent(
+            app: App, talk: Conversation, beginning: Beginning, sizes: list[SizePair], walks: Walks, say: Say
+        ) -> Work:
+            surroundings = Surroundings(traffic.env, app, sandboxes, traffic.agent_steps)
+            thread = Thread(traffic.env, talk, beginning, sizes[0][0], say)
+            return AgentWork(surroundings, walks.draw(), thread)
+
+        return agent
 
     def beginnings(self) -> Iterator[Beginning]:
         source = self.source
@@ -252,13 +298,15 @@ def _of_app(of: _SourceTraffic, app: str) -> Callable[..., AskAndThink]:
     def asking(
         _of: _SourceTraffic, talk: Talk, project: str, beginning: Beginning, sizes: Iterator[SizePair]
     ) -> AskAndThink:
+        walks = of.walks(app, f"user {talk.number}/")
+
         def ask(think_ps: int) -> Event:
             thought_over = Event(env)
 
             def replied(ended_ps: int, _outcome: str) -> None:
                 at(env, ended_ps + think_ps, thought_over)
 
-            visit(project, beginning, [next(sizes) for _ in range(calls)], replied, talk.number)
+            visit(project, beginning, [next(sizes) for _ in range(calls)], walks, replied, talk.number)
             return thought_over
 
         return ask

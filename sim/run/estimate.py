@@ -119,7 +119,7 @@ def _requests_of_variant(scenario: Scenario) -> float:
 def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
     """Expected in one replication, by source."""
     for name, source in scenario.traffic.items():
-        rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].calls
+        rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].mean_calls
         asks = 1.0
         if source.callers is not None:
             asks = source.callers.asks(_lone_wait_s(scenario, source), scenario.run.horizon_s)
@@ -132,7 +132,7 @@ def _lone_wait_s(scenario: Scenario, source: Source) -> float:
     sizes = list(islice(source.pairs(rng, rng, SAMPLED), SAMPLED))
     prompt, output = (sum(one) / SAMPLED for one in zip(*sizes, strict=True))
     hardware = scenario.models[target_model(scenario, source)].build_hardware()
-    law, calls = hardware.step_time, 1 if source.app is None else scenario.apps[source.app].calls
+    law, calls = hardware.step_time, 1 if source.app is None else scenario.apps[source.app].mean_calls
     first_ps = hardware.request_overhead_ps + law.step_ps([(round(prompt), 0)], 0, 0)
     rest_ps: float = (output - 1) * law.step_ps([], 1, round(prompt))
     return calls * (first_ps + rest_ps) / PS_PER_S

@@ -11,6 +11,7 @@ from hwmodels.step_time import AffineStepTime
 from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
 from reports.tables import (
     RunTables,
+    agent_step_table,
     ask_table,
     fault_table,
     gap_table,
@@ -21,6 +22,7 @@ from reports.tables import (
     stage_table,
     user_request_table,
 )
+from sim.callers.origin import copies
 from sim.callers.sources import Numbers
 from sim.callers.traffic import Traffic
 from sim.faults.breakage import Breakage
@@ -127,6 +129,7 @@ class World:
         self.traffic.record_unfinished()
         requests, visits, nodes = self.platform.records, self.traffic.visits.records, self._node_records()
         gaps, prefixes, sessions = self._gap_records(), self._prefix_records(), self.traffic.sessions.records
+        steps = self.traffic.agent_steps
         users = None
         if self.scenario.apps:
             users = user_request_table(
@@ -152,6 +155,11 @@ class World:
             else None,
             faults=faults,
             asks=self._asks(variant),
+            agent_steps=agent_step_table(
+                variant, self._replication, steps.arrays("number"), steps.labels.vocabulary()
+            )
+            if any(app.steps is not None for app in self.scenario.apps.values())
+            else None,
         )
 
     def _asks(self, variant: str) -> pa.Table | None:
@@ -354,12 +362,7 @@ class World:
         if kind == "source":
             source = self.scenario.traffic[name]
             return self.network.link(place, None, rng, connections=source.connections, users=source.people)
-        return self.network.link(place, None, rng, users=self._copies(name, place))
-
-    def _copies(self, app: str, place: str) -> int:
-        """An app at its users' own place runs on each user's device; anywhere else it is one service."""
-        at_home = (s.people for s in self.scenario.traffic.values() if (s.app, s.place) == (app, place))
-        return sum(at_home) or 1
+        return self.network.link(place, None, rng, users=copies(self.scenario, name, place))
 
     # Records
 

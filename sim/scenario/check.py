@@ -12,6 +12,7 @@ from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.scenario.source_map import Location
 from sim.scenario.start_up import refusals
 from sim.time.units import ps_of_s
+from traffic.agents import END, Flaw, Steps, flaws
 from traffic.traces import TraceError
 
 
@@ -23,6 +24,7 @@ class Problem(NamedTuple):
 def problems(scenario: Scenario) -> Iterator[Problem]:
     """Everything wrong with a valid scenario, the first to be mended first."""
     yield from _names(scenario)
+    yield from _agents(scenario)
     yield from _sizes(scenario)
     yield from _weights(scenario)
     yield from _lengths(scenario)
@@ -65,6 +67,30 @@ def _served_names(scenario: Scenario, places: dict[str, object]) -> Iterator[Pro
             yield Problem((*at, "place"), unknown("place", holder.place, places))
         if holder.source is not None and holder.source not in sources:
             yield Problem((*at, "source"), unknown("traffic source", holder.source, sources))
+
+
+def _agents(scenario: Scenario) -> Iterator[Problem]:
+    for name, app in scenario.apps.items():
+        if app.steps is None:
+            continue
+        named = list(_names_of_steps(app.steps, app.first_step))
+        found = named or list(flaws(app.steps, app.first_step, app.most_steps))
+        yield from (Problem(("apps", name, *flaw.place), flaw.sentence) for flaw in found)
+
+
+def _names_of_steps(steps: Steps, start: str) -> Iterator[Flaw]:
+    known = dict[str, object](steps)
+    if END in steps:
+        yield Flaw(("steps", END), f"`{END}` comes where an agent is done: call the step otherwise")
+    if start not in steps:
+        yield Flaw(("start",), unknown("step", start, known))
+    for name, step in steps.items():
+        for other in step.shares:
+            if other not in steps and other != END:
+                yield Flaw(("steps", name, "then"), unknown("step", other, [*known, END]))
+        for other in step.starts:
+            if other not in steps:
+                yield Flaw(("steps", name, "branches"), unknown("step", other, known))
 
 
 def _sizes(scenario: Scenario) -> Iterator[Problem]:

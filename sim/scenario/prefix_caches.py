@@ -50,5 +50,6 @@ def _useless(scenario: Scenario) -> Iterator[str]:
 
 
 def _have_something_in_common(scenario: Scenario, source: Source) -> bool:
-    history = source.app is not None and scenario.apps[source.app].history
+    app = None if source.app is None else scenario.apps[source.app]
+    history = app is not None and (app.history or app.steps is not None)
     return history or source.prefix is not None or isinstance(source.callers, Chats)

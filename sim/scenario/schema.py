@@ -3,9 +3,12 @@
 Units are in the names, unknown keys are errors, and no value has a magic meaning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from numpy.random import default_rng
 from pydantic import (
     BeforeValidator,
     Field,
@@ -18,6 +21,7 @@ from e80sim.choices import KeyOf
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
+from sim.edge.sandboxes import sandbox_times
 from sim.faults.kinds import AnyFault
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
@@ -26,11 +30,13 @@ from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
+from traffic.agents import MOST_STEPS, Step
 from traffic.callers import Callers, Chats, ClosedLoop
 from traffic.clients import Clients
 from traffic.lengths import Length
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
 from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
+from traffic.walks import DRAWS_AT_ONCE, FreshStream, Planned, Walks
 from traffic.workload import Workload
 
 PS_IN_MS = 1e-9
@@ -363,8 +369,12 @@ class NetworkSection(Section):
         return values
 
 
+MEAN_OVER = 256
+"""Walks of an agent whose mean number of calls is taken for that of all."""
+
+
 class AppSection(Section):
-    """Customers' code between a user and the model."""
+    """Customers' code between a user and the model: so many calls, or an agent that goes step by step."""
 
     place: Name = Field(description="where it runs")
     model: Name
@@ -376,6 +386,20 @@ class AppSection(Section):
         False,
         description="each call of a user request begins with all before it, prompts and answers; `lengths` "
         "says what is new in it",
+    )
+    steps: dict[Name, Step] | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="of an agent, by name: docs/callers.md; `calls`, `mode` and `history` mean nothing to it",
+    )
+    start: Name | None = Field(None, description="of an agent, its first step; absent: that stated first")
+    most_steps: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_STEPS,
+        description="of an agent, which then answers with what it has; needed where its steps can go round "
+        "in a circle",
     )
     cpu_ms: float = Field(0.0, ge=0, le=MAX_MS, description="work before the first call")
     cpu_per_call_ms: float = Field(
@@ -390,6 +414,38 @@ class AppSection(Section):
                 "`history` out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _calls_or_steps(self) -> Self:
+        others = {"calls", "mode", "history"} if self.steps else {"start", "most_steps"}
+        stated = sorted(others & {name for name in self.model_fields_set if getattr(self, name) is not None})
+        if stated:
+            what = "an agent, whose `steps` say what it does" if self.steps else "an app without `steps`"
+            raise ValueError(f"`{stated[0]}` means nothing to {what}: leave it out")
+        return self
+
+    @property
+    def first_step(self) -> str:
+        assert self.steps is not None, "an agent"
+        return self.start or next(iter(self.steps))
+
+    def walks(self, outputs: Iterator[int], fresh: FreshStream, at_once: int = DRAWS_AT_ONCE) -> Walks:
+        """Of an agent: `outputs` are the lengths of answers that no step states."""
+        assert self.steps is not None, "an agent"
+        most_steps = self.most_steps or MOST_STEPS
+        return Walks(self.steps, self.first_step, most_steps, sandbox_times(), outputs, fresh, at_once)
+
+    @cached_property
+    def mean_calls(self) -> float:
+        """Model calls for one user request, about where it is an agent."""
+        if self.steps is None:
+            return float(self.calls)
+        walks = self.walks(repeat(1), lambda purpose: default_rng(list(purpose.encode())))
+        return sum(_asks(walks.draw()) for _ in range(MEAN_OVER)) / MEAN_OVER
+
+
+def _asks(walk: Iterable[Planned]) -> int:
+    return sum((step.kind == "ask") + sum(map(_asks, step.branches)) for step in walk)
 
 
 class Source(Workload):

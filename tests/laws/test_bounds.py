@@ -70,6 +70,10 @@ GPU |= {
 }
 
 CHATS = {"kind": "chats", "turns": {"kind": "fixed", "count": 2}, "think": {"kind": "fixed", "s": 0.1}}
+AGENT = {"place": "edge", "model": "m", "steps": {"go": {"kind": "ask"}}}
+TENTH = {"kind": "fixed", "s": 0.1}
+THEN = {"then": {"end": 1.0}}
+FAN = {"go": {"kind": "fan_out", "branches": {"x": 2}}, "x": {"kind": "ask"}}
 
 WHERE: dict[str, tuple[str, Any]] = {
     "SandboxSection": ("sandboxes", {}),
@@ -85,6 +89,16 @@ WHERE: dict[str, tuple[str, Any]] = {
         "traffic.s.prefix",
         {"kind": "groups", "groups": 4, "tokens": {"kind": "fixed", "tokens": 5}},
     ),
+    "Ask": ("apps.a", AGENT | {"steps": {"go": {"kind": "ask", **THEN}}}),
+    "Tool": (
+        "apps.a",
+        AGENT | {"steps": {"go": {"kind": "tool", "time": TENTH, **THEN}}},
+    ),
+    "Sandbox": (
+        "apps.a",
+        AGENT | {"steps": {"go": {"kind": "sandbox", "run": TENTH, **THEN}}},
+    ),
+    "FanOut": ("apps.a", AGENT | {"steps": FAN}),
     "RampArrivals": ("traffic.s.arrivals", {"kind": "ramp", "users": 4}),
     "JoiningStep": ("traffic.s.arrivals", {"kind": "steps", "steps": [{"at_s": 0.2, "users": 2}]}),
     "FixedCount": ("traffic.s.callers", CHATS),
@@ -163,6 +177,10 @@ INSIDE = {
     "RateSegment": "rate.segments.0",
     "WindowsCurve": "rate",
     "DiurnalCurve": "rate",
+    "Ask": "steps.go",
+    "Tool": "steps.go",
+    "Sandbox": "steps.go",
+    "FanOut": "steps.go",
     "JoiningStep": "steps.0",
     "FixedCount": "turns",
     "GeometricCount": "turns",
@@ -187,6 +205,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "PrecisionSection.relative most": {"run.replications": 2},
     "PrecisionSection.max_replications least": {"run.replications": 2},
     "PrecisionSection.max_replications most": {"run.replications": 2},
+    "AppSection.most_steps least": {"apps.a": AGENT},
+    "AppSection.most_steps most": {"apps.a": AGENT},
     "AppSection.calls most": {"traffic.u.arrivals.rate_per_s": 1},
     "GpuIteration.dense_ms_by_tokens.* least": TABLED,
     "GpuIteration.dense_ms_by_tokens.* most": TABLED,

@@ -236,7 +236,13 @@ alone = st.builds(
         st.integers(1, 6),
     ),
 )
-think = st.sampled_from([0, 0.001, 0.002, 0.005]).map(lambda s: {"kind": "fixed", "s": s})
+
+
+def fixed_s(seconds: float) -> dict[str, Any]:
+    return {"kind": "fixed", "s": seconds}
+
+
+think = st.sampled_from([0, 0.001, 0.002, 0.005]).map(fixed_s)
 chats = st.builds(
     source,
     retry=st.none() | retries,
@@ -275,7 +281,30 @@ def app(model: str, calls: int, mode: str) -> dict[str, Any]:
     return {"place": "here", "model": model, "calls": calls, "mode": mode, "history": history}
 
 
-apps = st.builds(
+def agent(model: str, wait_ms: int, branches: int, again: float) -> dict[str, Any]:
+    tool = {"kind": "tool", "time": fixed_s(wait_ms / 1000), "result": fixed(1)}
+    return {
+        "place": "here",
+        "model": model,
+        "most_steps": 9,
+        "steps": {
+            "plan": {"kind": "ask", "output": fixed(1), "then": "fan"},
+            "fan": {"kind": "fan_out", "branches": {"look": branches, "tell": 1}, "then": "merge"},
+            "look": {**tool, "then": {"tell": 0.5, "end": 0.5}},
+            "tell": {"kind": "ask", "output": fixed(1)},
+            "merge": {"kind": "ask", "history": False, "then": {"plan": again, "end": 1 - again}},
+        },
+    }
+
+
+agents = st.builds(
+    agent,
+    st.sampled_from(["a", "b"]),
+    st.sampled_from([0, 1, 2]),
+    st.integers(1, 3),
+    st.sampled_from([0.25, 0.75]),
+)
+apps = agents | st.builds(
     app, st.sampled_from(["a", "b"]), st.integers(1, 4), st.sampled_from(["sequential", "history", "fan_out"])
 )
 asks = st.builds(
@@ -326,7 +355,7 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 def assert_worlds_agree(scenario: dict[str, Any], callers: list[Ask]) -> RunTables:
     step, fast = (tables_of(scenario, callers, engine) for engine in ("step", "fast"))
-    for name in ("requests", "user_requests", "asks", "sessions", "nodes", "gaps", "stages"):
+    for name in ("requests", "user_requests", "asks", "sessions", "agent_steps", "nodes", "gaps", "stages"):
         plain, quick = getattr(step, name), getattr(fast, name)
         if plain is quick is None:
             continue

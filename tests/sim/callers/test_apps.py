@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.callers.apps import App, User, Visits
+from sim.callers.apps import App, Calls, User, Visits
 from sim.callers.session import Session
 from sim.platform.ticket import Sink, Ticket
 from tests.support.bench import MS, Bench, Diary, FixedLink, make_bench
@@ -17,7 +17,7 @@ def visit(b: Bench, app: App, sizes: list[SizePair]) -> Visits:
 
     visits = Visits(b.env)
     user = User("source", "tenant", "here", app, FixedLink(0, 0, 0))  # type: ignore[arg-type]  # all that is asked of it
-    visits.begin(user, 100, Session(b.env, send), sizes)
+    visits.begin(user, 100, Calls(app, Session(b.env, send), sizes), sizes[0][0])
     return visits
 
 

@@ -1,0 +1,1 @@
+"""What runs beside the accelerators, as timing models."""
