@@ -418,6 +418,84 @@ def test_work_begun_elsewhere_computes_what_the_cache_lacks_and_has_no_first_tok
     assert kernel.output_tokens_done == 3
 
 
+def handing_over(number: int, prompt_tokens: int) -> Sequence:
+    sequence = Sequence(number, prompt_tokens, 50)
+    sequence.hands_over = True
+    return sequence
+
+
+def test_who_hands_over_is_out_with_its_first_token_and_keeps_its_blocks_until_released(
+    make_kernel: MakeKernel,
+) -> None:
+    kernel = make_kernel(FLAT, block_size=1, blocks=100)
+    moves, stays = handing_over(0, 10), Sequence(1, 20, 5)
+    kernel.add(0, moves)
+    kernel.add(0, stays)
+    kernel.boundary(0)
+    boundary = kernel.boundary(100)
+    assert (boundary.firsts, boundary.ended) == ([moves, stays], [moves])
+    assert (moves.generated, moves.last_ps, kernel.running) == (1, 100, 1)
+    assert kernel.free_blocks == 100 - 10 - 21  # the other's step in progress is counted
+    run(kernel, boundary.next_ps, before_ps=250)
+    assert kernel.release(250, moves) == 300  # at the end of the step
+    boundary = kernel.boundary(300)
+    assert boundary.ended == []
+    assert kernel.free_blocks == 100 - 23
+    run(kernel, boundary.next_ps)
+    assert (stays.last_ps, kernel.free_blocks) == (500, 100)
+
+
+def test_blocks_come_back_at_once_where_nobody_runs(make_kernel: MakeKernel) -> None:
+    kernel = make_kernel(FLAT, block_size=1, blocks=60)
+    moves, waits = handing_over(0, 10), handing_over(1, 10)
+    run(kernel, kernel.add(0, moves))
+    run(kernel, kernel.add(130, waits))  # both fit
+    assert (waits.last_ps, kernel.free_blocks) == (230, 40)
+    assert kernel.release(300, moves) == 300
+    assert kernel.boundary(300) == Boundary(None, [], [])
+    assert kernel.free_blocks == 50
+    assert kernel.release(400, waits) == 400
+    run(kernel, 400)
+    assert kernel.free_blocks == 60
+
+
+def test_a_first_token_that_is_handed_over_beats_a_cancel_at_the_same_instant(
+    make_kernel: MakeKernel,
+) -> None:
+    kernel = make_kernel(FLAT, block_size=1, blocks=60)
+    moves = handing_over(0, 10)
+    kernel.boundary(kernel.add(0, moves) or 0)
+    assert kernel.remove(100, moves) == 100
+    assert kernel.boundary(100) == Boundary(None, [moves], [moves])
+    assert moves.generated == 1
+    kernel.release(100, moves, after_boundary=True)
+    run(kernel, 100)
+    assert kernel.free_blocks == 60
+
+
+def test_output_tokens_are_counted_in_the_middle_of_a_stretch_too(make_kernel: MakeKernel) -> None:
+    kernel = make_kernel(FLAT)
+    for number in range(2):
+        kernel.add(0, Sequence(number, 10, 6))
+    next_ps = run(kernel, 0, before_ps=101)
+    assert kernel.output_tokens_by(100) == 2  # a token each from their prompts
+    for at_ps, tokens in [(199, 2), (201, 4), (350, 6), (499, 8)]:
+        next_ps = run(kernel, next_ps, before_ps=at_ps)
+        assert kernel.output_tokens_by(at_ps) == tokens
+    run(kernel, next_ps)
+    assert kernel.output_tokens_by(900) == 12
+
+
+def test_a_token_of_this_instant_counts_once_its_boundary_is_over() -> None:
+    kernel = FastForward(BatchLimits(8, 1000), FLAT)
+    kernel.add(0, Sequence(0, 10, 6))
+    run(kernel, 0, before_ps=101)
+    assert kernel.output_tokens_by(200) == 1
+    assert kernel.output_tokens_by(200, after_boundary=True) == 2
+    # the last step of the stretch ends with a boundary call
+    assert kernel.output_tokens_by(600) == 5
+
+
 def test_the_past_before_a_forgotten_time_does_not_change_later_answers(make_kernel: MakeKernel) -> None:
     kernel = make_kernel()
     sequences = [Sequence(0, 10, 3), Sequence(1, 10, 2), Sequence(2, 10, 9)]
