@@ -195,6 +195,7 @@ def compare(
     if count > MOST_REQUESTS:
         raise UserError(f"--repeat {repeat}: that makes {count:,} requests, more than {MOST_REQUESTS:,}")
     wanted = _places([*(places or []), *(more or [])])
+    _check_report(report)
     platform = scenario or DOCUMENTED_PLATFORM
     spec = load(platform, settings or []).variant(variant)
     part = Part(
@@ -225,6 +226,14 @@ def compare(
         typer.echo(json.dumps(found))
     else:
         typer.echo(compared_text(about, measured), nl=False)
+
+
+def _check_report(file: Path | None) -> None:
+    """Before anything is measured. Raises UserError."""
+    if file is not None and file.is_dir():
+        raise UserError(f"--report {file} is a folder: name a file in it, such as {file / 'report.html'}")
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"--report {file}: there is no folder {file.parent}")
 
 
 def _requests_of(folder: Path) -> Path:

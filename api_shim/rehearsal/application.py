@@ -32,7 +32,7 @@ def import_app(app: AppFolder) -> Any:  # noqa: ANN401 -- whatever the entrypoin
             found = getattr(found, name)
     except ModuleNotFoundError as error:
         _say_what_is_missing(app, module_name, error)
-    except Exception as error:  # noqa: BLE001 -- the application's own, whatever it is
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- the application's own, whatever it is
         where = _own_line(app.folder, error) or str(app.file)
         raise UserError(
             f"{where}: the entrypoint {app.manifest.entrypoint} does not import: "

@@ -17,8 +17,13 @@ HTTP_SUFFIXES = {".http", ".rest"}
 SEPARATOR = "###"
 
 
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^([!-~]([\t -~]*[!-~])?)?$")]
+"""Of RFC 9110, 5.5, without letters beyond ASCII, of which each server thinks otherwise."""
+
+
 class UserRequest(BaseModel):
-    """One line. `json` and `body` exclude each other."""
+    """One line. `json` and `body` exclude each other. Headers that say how long a body is do not count."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -26,7 +31,7 @@ class UserRequest(BaseModel):
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=8000)]
     content: Any = Field(None, alias="json")
     body: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     at: float | None = Field(None, ge=0, le=1e6)
     """Seconds from the beginning; absent: as soon as a user is free."""
 

@@ -4,7 +4,7 @@
 
 Each part gets a process of its own, forked off when e80sim and what most applications use are loaded, which
 takes longer than most rehearsals; the application is imported in that one, and what it prints is part of the
-result.
+result. All of them end with whoever waits for the results: an application may loop for ever.
 """
 
 import json
@@ -21,6 +21,7 @@ from typing import Any
 from api_shim.rehearsal import measured, performance
 from api_shim.rehearsal.part import Part
 from e80sim.mistakes import UserError
+from sim.run import lifeline
 from sim.scenario.load import load
 from traffic.tokens import vocabulary_of
 
@@ -33,6 +34,7 @@ Json = dict[str, Any]
 
 
 def main() -> None:
+    lifeline.end_with(os.getppid())
     parts = [Part(**told) for told in json.load(sys.stdin)]
     _load_what_all_need(parts)
     with tempfile.TemporaryDirectory() as folder:
@@ -74,11 +76,13 @@ def _result(folder: Path, index: int, status: int) -> Json:
 
 
 def _begin(part: Part, folder: Path, index: int) -> int:
+    stage = os.getpid()
     process = os.fork()
     if process:
         return process
     status = 1
     try:
+        lifeline.end_with(stage)
         said = os.open(folder / f"{index}.said", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(said, sys.stdout.fileno())
         os.dup2(said, sys.stderr.fileno())

@@ -17,6 +17,8 @@ CHUNK_BYTES = 64 * 1024
 KEPT_BYTES = 2000
 """Of an answer, to show what came back."""
 JSON = "application/json"
+OF_BODIES = ("content-length", "transfer-encoding")
+"""Headers that are said of what is really sent, and not of what a file states."""
 
 
 @dataclass(slots=True)
@@ -207,7 +209,8 @@ class Device:
         headers = {"host": self._server, "user-agent": "e80sim", "accept": "*/*", **self._headers}
         if payload:
             headers |= {"content-type": JSON, "content-length": str(len(payload))}
-        return list((headers | {name.lower(): value for name, value in request.headers.items()}).items())
+        stated = {name.lower(): value for name, value in request.headers.items()}
+        return list((headers | {name: stated[name] for name in stated if name not in OF_BODIES}).items())
 
     def hang_up(self) -> None:
         if self._streams is not None:

@@ -27,6 +27,13 @@ def end_with_parent() -> None:
     start_new_thread(_end_after, (parent.sentinel,))
 
 
+def end_with(parent: int) -> None:
+    """In a child that `parent` has forked or started, on Linux: it is killed when that ends, or has ended."""
+    _ask_the_kernel(signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def command(lifeline: int, module: str, arguments: Sequence[str]) -> list[str]:
     """What to start a child with that `lifeline`, the read end of a pipe, is passed on to."""
     return [sys.executable, "-m", "sim.run.lifeline", str(lifeline), module, *arguments]

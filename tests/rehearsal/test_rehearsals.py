@@ -1,10 +1,14 @@
 """An application's own code, in processes of their own, with times worked out by hand."""
 
 import json
+import subprocess
 import sys
+import time  # noqa: TID251 -- real processes take real time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import dedent
+from typing import TypeVar
 
 import pytest
 import yaml
@@ -21,6 +25,7 @@ from e80sim.mistakes import UserError
 from tests.support.cli import e80sim
 from tests.support.live import scenario
 
+T = TypeVar("T")
 TWO_CALLS = """
     import os
     import time
@@ -215,6 +220,7 @@ def test_a_client_that_blocks_stops_the_others_only_where_it_would_for_real(
         ("import nothing_like_it\n", r"main\.py:1: nothing_like_it is not installed beside e80sim"),
         ("import e80_sdk\n", r"main\.py:1: e80_sdk is not installed; it needs Python 3\.13 or newer"),
         ("x = 1\n1 / 0\n", r"main\.py:2: the entrypoint main:app does not import: ZeroDivisionError"),
+        ("import sys\nsys.exit(3)\n", r"main\.py:2: the entrypoint main:app does not import: SystemExit: 3"),
         ("app = 3\n", r"8080\.yaml: the entrypoint main:app is no ASGI application: `app` is of type int"),
         ("apq = 3\n", r"8080\.yaml: the entrypoint main:app does not import: AttributeError"),
     ],
@@ -237,6 +243,9 @@ def test_an_entrypoint_that_does_not_import_is_told_with_its_line(
         (["{}/none"], "there is no such folder"),
         (["{}", "--requests", "{}/none.jsonl"], "cannot read"),
         (["{}", "--places", "edge", "edge"], "--places names edge twice"),
+        (["{}", "--report", "{}"], "is a folder: name a file in it, such as"),
+        (["{}", "--report", "."], "--report . is a folder: name a file in it, such as report.html"),
+        (["{}", "--report", "{}/none/page.html"], "page.html: there is no folder"),
         (["{}", "--app-cpu", "much"], "--app-cpu much: write measured, or milliseconds from 0 to 60000"),
         (
             ["{}", "--repeat", "100000", "--requests", "{}/two.jsonl"],
@@ -253,3 +262,31 @@ def test_what_is_wrong_with_the_command_is_one_sentence(
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+LOOPS = """
+    import os
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        open("pid", "x").write(str(os.getpid()))
+        while True:
+            pass
+"""
+
+
+@pytest.mark.realtime
+def test_an_application_that_loops_ends_with_the_command(tmp_path: Path) -> None:
+    folder = app_folder(tmp_path, LOOPS)
+    command = [sys.executable, "-m", "sim", "edge", "compare", str(folder), "--places", "edge"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        pid = wait_for(lambda: (folder / "pid").exists() and (folder / "pid").read_text())
+        process.kill()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(what: Callable[[], T]) -> T:
+    deadline_s = time.monotonic() + 60
+    while not (found := what()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    return found

@@ -51,6 +51,12 @@ GET {{host}}/health
         ('{"path": "/", "jsn": 1}', "requests.jsonl:1: there is no `jsn`; a line is"),
         ('{"path": "/", "json": 1, "body": "x"}', "`json` and `body` are two bodies; give one"),
         ('{"path": "/", "at": -1}', "requests.jsonl:1: `at`: Input should be greater than or equal to 0"),
+        (
+            '{"path": "/", "headers": {"a b": "c"}}',
+            "requests.jsonl:1: `headers.a b.[key]`: String should match",
+        ),
+        ('{"path": "/", "headers": {"a": "b\\nc"}}', "requests.jsonl:1: `headers.a`: String should match"),
+        ('{"path": "/", "headers": {"a": "ü"}}', "requests.jsonl:1: `headers.a`: String should match"),
         ('{"path": "/", "at": 1}\n{"path": "/"}', "either every request has `at`, or none"),
     ],
 )

@@ -60,6 +60,12 @@ def test_a_user_sends_the_next_request_after_a_pause_over_the_same_connection() 
     assert [each.cold for each in seen] == [True, False]
 
 
+def test_a_body_is_as_long_as_it_is_whatever_its_headers_state() -> None:
+    stated = {"Content-Length": "999", "transfer-encoding": "chunked"}
+    visits, _ = served([UserRequest(path="/", body="hello", headers=stated)], CROWD)
+    assert [(visit.status, visit.problem) for visit in visits] == [(200, "")]
+
+
 def test_users_share_the_requests_and_no_connections() -> None:
     visits, seen = served([ONE], Crowd(concurrency=2, repeat=3, pause_s=0, patience_s=60))
     assert spans(visits) == [(0, 45), (0, 45), (45, 70)]
