@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from reports import metrics
 from reports.metrics import Definition, Duration
 from reports.record import (
+    FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
@@ -109,6 +110,7 @@ def render() -> str:
         _columns("gaps.parquet", GAP_COLUMNS),
         _columns("prefixes.parquet", PREFIX_COLUMNS),
         _columns("stages.parquet", STAGE_COLUMNS),
+        _columns("faults.parquet", FAULT_COLUMNS),
     ]
     return "\n".join(sections)
 

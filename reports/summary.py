@@ -9,6 +9,7 @@ from typing import Any
 
 from reports.comparison import differences
 from reports.cost import costs_json
+from reports.faults import faults_json
 from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.metrics import Window
@@ -58,6 +59,8 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             "groups": [group_json(group) for group in groups[name]],
         }
+        if records.faults is not None:
+            variants[name]["faults"] = faults_json(records.faults, groups[name], window, replications)
     baseline = facts["variants"][0]["name"]
     return {
         "format": FORMAT,

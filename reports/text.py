@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.attainment import NOT_JUDGED
+from reports.faults import sentences
 from reports.terminal import WIDTH, columns
 
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
@@ -19,7 +20,10 @@ def summary_table(summary: Summary) -> str:
     lines = [summary["title"], _scale(summary), ""]
     for name, variant in summary["variants"].items():
         verdict = variant["verdict"]
-        lines += [*wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant), ""]
+        lines += [*wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant)]
+        for sentence in sentences(variant["faults"]) if variant.get("faults") else ():
+            lines += wrapped(sentence, "    ")
+        lines.append("")
     lines += _differences(summary)
     lines += _uncertainty(summary)
     lines += [line for note in summary["notes"] for line in wrapped(f"Note: {note}")]

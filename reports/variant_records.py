@@ -28,6 +28,8 @@ class VariantRecords:
     """None where the nodes of no model divide the work."""
     visits: Columns
     """When nodes worked on requests: see `reports.stages`."""
+    faults: Columns | None
+    """None where nothing was to break."""
 
 
 def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window) -> dict[str, VariantRecords]:
@@ -38,13 +40,14 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_gaps = by_variant(tables.gaps, names) if tables.gaps is not None else {}
     all_prefixes = by_variant(tables.prefixes, names) if tables.prefixes is not None else {}
     all_stages = by_variant(tables.stages, names) if tables.stages is not None else {}
+    all_faults = by_variant(tables.faults, names) if tables.faults is not None else {}
     found = {}
     for name in names:
         requests, nodes = all_requests[name], all_nodes[name]
         replications = _replications(requests, nodes)
         if replications:
             groups = _groups(requests, all_users.get(name), facts, name, window, replications)
-            stages = all_stages.get(name)
+            stages, faults = all_stages.get(name), all_faults.get(name)
             found[name] = VariantRecords(
                 requests,
                 nodes,
@@ -54,6 +57,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 all_prefixes.get(name),
                 stages,
                 visits_of(requests, stages),
+                faults if faults is not None and len(faults) else None,
             )
     return found
 

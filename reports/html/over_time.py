@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, Node
 from reports.html.rows import Summary, variant_titles
+from reports.html.shades import shade_axes, shade_legend, shades
 from reports.html.tables import Definitions, body, number_cell, row, table, term
 from reports.words import number
 
@@ -50,6 +51,8 @@ class View(NamedTuple):
     key: str
     label: str
     series: Mapping[str, Series]
+    faults: Sequence[Mapping[str, Any]]
+    """What was broken when."""
 
 
 def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
@@ -64,18 +67,24 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
         "over-time",
         "Load, batch and use over time",
         f"Averages over {width} each{band}. Rates and the number in the system count the whole variant, the "
-        f"other panels one model.{_warm_up(summary)}",
+        f"other panels one model.{_warm_up(summary)}{_shaded(views)}",
         _said(views[0], edges),
         {
             "data": [
                 trace
                 for view in views
-                for trace in _traces(view, edges, with_bands=several, visible=view is views[0])
+                for trace in (
+                    *shades(view.key, view.faults, edges[-1], len(PANELS), visible=view is views[0]),
+                    *_traces(view, edges, with_bands=several, visible=view is views[0]),
+                )
             ],
-            "layout": _layout(summary),
+            "layout": _layout(summary, shaded=any(view.faults for view in views)),
         },
         _table(views, edges, definitions),
-        tuple(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
+        (
+            *(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
+            *shade_legend([view.faults for view in views]),
+        ),
         tuple(Choice(view.key, view.label) for view in views),
         tuple(line.key for line in LINES),
     )
@@ -89,7 +98,8 @@ def _views(summary: Summary) -> list[View]:
         for model, series in models.items():
             named = [titles.get(name, name)] * (len(titles) > 1) + [model] * (len(models) > 1)
             label = " · ".join(named) or model
-            found.append(View(f"view-{len(found)}", label, {**variant["series"]["all"], **series}))
+            spans = variant.get("faults", {}).get("spans", [])
+            found.append(View(f"view-{len(found)}", label, {**variant["series"]["all"], **series}, spans))
     return found
 
 
@@ -138,7 +148,7 @@ def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
     return [float(f"{value * line.factor:.4g}") for value in values]
 
 
-def _layout(summary: Summary) -> Plot:
+def _layout(summary: Summary, *, shaded: bool) -> Plot:
     panels = len(PANELS)
     height = (1 - GAP * (panels - 1)) / panels
     axes: Plot = {}
@@ -148,6 +158,8 @@ def _layout(summary: Summary) -> Plot:
         domain = [round(max(top - height, 0.0), 4), round(top, 4)]
         axes[f"yaxis{index + 1}" if index else "yaxis"] = axis(domain=domain, rangemode="tozero", nticks=4)
         titles.append(_title(title, top))
+    if shaded:
+        axes |= shade_axes(panels)
     x = axis("time (s)", range=[0, summary["horizon_s"]], anchor=f"y{panels}")
     changes: Plot = {"xaxis": x, **axes, "annotations": titles, "margin": {"l": 8, "r": 8, "t": 22, "b": 48}}
     warm_up_s = summary["warm_up_s"]
@@ -180,6 +192,10 @@ def _title(text: str, top: float) -> Plot:
 def _warm_up(summary: Summary) -> str:
     warm_up_s = summary["warm_up_s"]
     return f" The dashed line marks the end of the warm-up, {warm_up_s:g} s." if warm_up_s else ""
+
+
+def _shaded(views: Sequence[View]) -> str:
+    return " What is shaded was broken." if any(view.faults for view in views) else ""
 
 
 def _said(view: View, edges: Sequence[float]) -> str:

@@ -16,6 +16,7 @@ from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
+from reports.html.faults import faults
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
@@ -218,6 +219,7 @@ SECTIONS: dict[str, SectionKind] = {
     "compared": SectionKind("Differences", "What the variants change", _compared),
     "live": SectionKind("Wall clock", "What was simulated, and what the client saw", _live),
     "course": SectionKind("Over time", "How it went over time", _course),
+    "faults": SectionKind("Faults", "What broke, and what it cost", lambda report: faults(report.summary)),
     "uncertainty": SectionKind("Uncertainty", "What uncertain values do to it", _not_known),
     "nodes": SectionKind("Nodes", "The nodes", lambda report: nodes(report.summary, report.definitions)),
     "prefixes": SectionKind(

@@ -38,6 +38,14 @@ def browse(page: Path, profile: Path) -> tuple[str, list[str]]:
 def page(tmp_path: Path) -> Path:
     served = counts(rejected_tokens_limit=30)
     both = variant(group("few", calls=1, counts=served), group("<b>many</b>", calls=20))
+    span = {
+        "fault": "dead",
+        "kind": "node_crash",
+        "target": "<b>node</b> 0",
+        "began_s": 20.0,
+        "ended_s": None,
+    }
+    both["faults"] = {"happened": [], "spans": [span], "spans_left_out": 0, "cost": []}
     told = [difference(estimate(0.0143, 0.0004), name) for name in ("few", "<b>many</b>")]
     path = tmp_path / "report.html"
     path.write_text(render(summary({"edge": both, "aws": both}, {"aws": told})), encoding="utf-8")
