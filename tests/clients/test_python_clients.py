@@ -29,6 +29,12 @@ CLIENTS = {
     "e80-14": ["with_e80.py", "with_e80_platform.py", "with_8080_guides.py"],
 }
 """Environment -> its suites."""
+ROUTERS = {
+    "litellm": "with_litellm_router.py",
+    "mvllm": "with_mvllm.py",
+    "vllm-router": "with_vllm_router.py",
+}
+"""Environment -> its suite, over nodes that have ports of their own."""
 CHAT = "/v1/chat/completions"
 BODY = {
     "model": "8080/taalas/llama3.1-8b-instruct",
@@ -42,22 +48,23 @@ pytestmark = pytest.mark.timeout(1200)  # some environments are half a gigabyte
     ("client", "suite"), [(client, suite) for client, suites in CLIENTS.items() for suite in suites]
 )
 def test_the_suite_of_a_client_passes(client: str, suite: str, settings_of: Any) -> None:
+    run_suite(client, suite, settings_of(client))
+
+
+@pytest.mark.parametrize(("router", "suite"), ROUTERS.items())
+def test_a_router_balances_over_nodes(router: str, suite: str, nodes_behind: dict[str, str]) -> None:
+    run_suite(router, suite, nodes_behind)
+
+
+def run_suite(client: str, suite: str, environment: dict[str, str]) -> None:
+    python = python_of(client, needed=True)
     done = subprocess.run(
-        [
-            python_of(client, needed=True),
-            "-m",
-            "pytest",
-            "-c",
-            "pytest.ini",
-            "--confcutdir",
-            ".",
-            suite,
-        ],
+        [python, "-m", "pytest", "-c", "pytest.ini", "--confcutdir", ".", suite],
         capture_output=True,
         text=True,
         check=False,
         cwd=SUITES,
-        env=settings_of(client),
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -94,7 +101,6 @@ def _spans(user: httpx.Client) -> list[list[str]]:
 
 
 def test_each_list_of_packages_has_its_suite() -> None:
-    assert {file.stem for file in HERE.glob("*.txt")} == CLIENTS.keys()
-    assert {file.name for file in SUITES.glob("with_*.py")} == {
-        suite for suites in CLIENTS.values() for suite in suites
-    }
+    assert {file.stem for file in HERE.glob("*.txt")} == CLIENTS.keys() | ROUTERS.keys()
+    suites = {suite for suites in CLIENTS.values() for suite in suites}
+    assert {file.name for file in SUITES.glob("with_*.py")} == suites | set(ROUTERS.values())
