@@ -28,17 +28,42 @@ def felt_phases_ps(users: Columns, calls: Columns, *, fan_out: bool) -> dict[str
     }
 
 
-def owners(users: Columns, calls: Columns) -> Ints:
-    """The row in `users` of each call's user request, -1 for none of them."""
+def agent_phases_ps(users: Columns, calls: Columns, steps: Columns) -> dict[str, Ints]:
+    """As `felt_phases_ps`, of agents: the steps say what was on the critical path."""
+    critical = steps.take(steps["critical"].astype(np.bool_) & (steps["ended_ps"] >= 0))
+    owner = owners(users, critical, "number")
+    critical, owner = critical.take(owner >= 0), owner[owner >= 0]
+    asks = critical.labelled("kind", "ask")
+    asked = np.isin(_keys(calls, "ask"), _keys(critical.take(asks), "ask"))
+    found = felt_phases_ps(users, calls.take(asked), fan_out=False)
+    lasted, network = critical["ended_ps"] - critical["began_ps"], np.maximum(critical["network_ps"], 0)
+    tool, sandbox = critical.labelled("kind", "tool"), critical.labelled("kind", "sandbox")
+    others = {
+        "tool": _summed(owner[tool], lasted[tool], len(users)),
+        "sandbox": _summed(owner[sandbox], (lasted - network)[sandbox], len(users)),
+        "sandbox_network": _summed(owner[sandbox], network[sandbox], len(users)),
+    }
+    found["app_cpu"] = found["app_cpu"] - sum(others.values())
+    return found | others
+
+
+def _keys(columns: Columns, name: str) -> Ints:
+    """One number for each pair of replication and `name`, which is below 2**40."""
+    keys: Ints = columns["replication"] * 2**40 + columns[name]
+    return keys
+
+
+def owners(users: Columns, calls: Columns, by: str = "parent") -> Ints:
+    """The row in `users` of each call's user request, -1 for none; `by` is the column with its number."""
     if not len(users):
         return np.full(len(calls), -1, np.int64)
-    stride = int(max(users["number"].max(), calls["parent"].max(initial=0))) + 2
+    stride = int(max(users["number"].max(), calls[by].max(initial=0))) + 2
     known = users["replication"] * stride + users["number"]
-    wanted = calls["replication"] * stride + calls["parent"]
+    wanted = calls["replication"] * stride + calls[by]
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
     rows: Ints = order[place]
-    return np.where((known[rows] == wanted) & (calls["parent"] >= 0), rows, -1)
+    return np.where((known[rows] == wanted) & (calls[by] >= 0), rows, -1)
 
 
 def _last_ended(owner: Ints, ended: Ints) -> Ints:

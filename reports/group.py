@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from reports import metrics
+from reports.agents import agent_json
 from reports.attainment import NOT_JUDGED, Attainment
 from reports.columns import Columns, Floats, Ints
-from reports.critical_path import felt_phases_ps
+from reports.critical_path import agent_phases_ps, felt_phases_ps
 from reports.metrics import PROBABILITIES, Window
 from reports.objectives import Judged, Slo, judge_requests, judge_users, stated, unjudged
 from reports.rates import Asks, counts_json
@@ -36,6 +37,8 @@ class Group:
     slo: Slo
     judged: Judged
     """The asks: user requests, or requests where there is no app."""
+    steps: Columns | None = None
+    """Of the agent that it asks, those of other sources among them."""
 
     @classmethod
     def of(
@@ -46,6 +49,7 @@ class Group:
         window: Window,
         replications: Sequence[int],
         slo: Slo,
+        steps: Columns | None = None,
     ) -> "Group":
         offered = requests.take(window.offered(requests))
         if users is None:
@@ -53,7 +57,7 @@ class Group:
             return cls(source, requests, offered, None, window, replications, slo, judged)
         asked = users.take(window.offered(users))
         judged = judge_users(asked, requests, slo)
-        return cls(source, requests, offered, asked, window, replications, slo, judged)
+        return cls(source, requests, offered, asked, window, replications, slo, judged, steps)
 
     @property
     def asks(self) -> Columns:
@@ -143,6 +147,8 @@ def group_json(group: Group) -> dict[str, Any]:
     found["phases"] = _phases_json(group)
     if group.users is not None:
         found["felt_phases"] = _felt_phases_json(group)
+    if group.steps is not None:
+        found["agent"] = agent_json(group, group.steps)
     found["cdf"] = {name: _cdf_json(group.samples[name].values) for name in ("ttft", "e2e", "felt")}
     return found
 
@@ -160,6 +166,8 @@ def _phases_json(group: Group) -> dict[str, Any]:
 
 def _felt_phases_json(group: Group) -> dict[str, Any]:
     asks = group.completed_asks
+    if group.steps is not None:
+        return _means_json(group, asks, agent_phases_ps(asks, group.everything, group.steps))
     fan_out = group.source["mode"] == "fan_out"
     return _means_json(group, asks, felt_phases_ps(asks, group.everything, fan_out=fan_out))
 

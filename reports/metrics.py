@@ -139,6 +139,29 @@ APP_CPU = Definition(
     "The app's own work and waiting. Sequential calls are all on the critical path; of calls made at once "
     "(fan-out) only the one that ended last is.",
 )
+TOOL = Definition(
+    "tool",
+    "Tools",
+    "s",
+    "ended - began of tool steps",
+    "Of an agent: what it waited for beside the model.",
+)
+SANDBOX = Definition(
+    "sandbox",
+    "Sandboxes",
+    "s",
+    "ended - began - network of sandbox steps",
+    "Of an agent: sandboxes made, interpreters started, and what programs took.",
+)
+SANDBOX_NETWORK = Definition(
+    "sandbox_network",
+    "Way to sandboxes",
+    "s",
+    "network of sandbox steps",
+    "Of an agent: from where it stands to its sandbox and back.",
+)
+AGENT_PHASES = (TOOL, SANDBOX, SANDBOX_NETWORK)
+"""On the critical path, which is that of the branch that ended last where several went at once."""
 
 IN_SYSTEM_AT_END = Definition(
     "in_system_at_end",

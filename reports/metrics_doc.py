@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from reports import metrics
 from reports.metrics import Definition, Duration
 from reports.record import (
+    AGENT_STEP_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
+    SESSION_COLUMNS,
     STAGE_COLUMNS,
     USER_REQUEST_COLUMNS,
     Column,
@@ -82,7 +84,7 @@ def render() -> str:
         _section("Where the time goes: a model request", metrics.PHASES, "They add up to E2E exactly."),
         _section(
             "Where the time goes: a user request",
-            [*metrics.USER_PHASES, metrics.APP_CPU],
+            [*metrics.USER_PHASES, metrics.APP_CPU, *metrics.AGENT_PHASES],
             "With the phases of the calls on its critical path they add up to the felt latency exactly.",
         ),
         _section(
@@ -111,6 +113,8 @@ def render() -> str:
         _columns("prefixes.parquet", PREFIX_COLUMNS),
         _columns("stages.parquet", STAGE_COLUMNS),
         _columns("faults.parquet", FAULT_COLUMNS),
+        _columns("sessions.parquet", SESSION_COLUMNS),
+        _columns("agent_steps.parquet", AGENT_STEP_COLUMNS),
     ]
     return "\n".join(sections)
 

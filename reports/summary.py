@@ -17,6 +17,7 @@ from reports.objectives import stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
+from reports.sessions import sessions_json
 from reports.stages import stages_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
@@ -58,6 +59,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "series": series_json(requests, records.visits, records.nodes, window.end_ps, replications),
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             "groups": [group_json(group) for group in groups[name]],
+            **_where_any("sessions", sessions_json(groups[name], records.sessions)),
         }
         if records.faults is not None:
             variants[name]["faults"] = faults_json(records.faults, groups[name], window, replications)
@@ -76,6 +78,11 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             if name != baseline and baseline in groups
         },
     }
+
+
+def _where_any(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Nothing at all where there are none: summaries of other scenarios stay what they are."""
+    return {name: rows} if rows else {}
 
 
 def _arrivals(facts: Mapping[str, Any], variant: str) -> dict[str, str]:

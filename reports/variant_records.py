@@ -26,6 +26,8 @@ class VariantRecords:
     """None when no model caches prefixes."""
     stages: Columns | None
     """None where the nodes of no model divide the work."""
+    sessions: Columns | None
+    """None where no callers wait for their answers."""
     visits: Columns
     """When nodes worked on requests: see `reports.stages`."""
     faults: Columns | None
@@ -41,13 +43,16 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_prefixes = by_variant(tables.prefixes, names) if tables.prefixes is not None else {}
     all_stages = by_variant(tables.stages, names) if tables.stages is not None else {}
     all_faults = by_variant(tables.faults, names) if tables.faults is not None else {}
+    all_sessions = by_variant(tables.sessions, names) if tables.sessions is not None else {}
+    all_steps = by_variant(tables.agent_steps, names) if tables.agent_steps is not None else {}
     found = {}
     for name in names:
         requests, nodes = all_requests[name], all_nodes[name]
         replications = _replications(requests, nodes)
         if replications:
-            groups = _groups(requests, all_users.get(name), facts, name, window, replications)
             stages, faults = all_stages.get(name), all_faults.get(name)
+            users, steps = all_users.get(name), all_steps.get(name)
+            groups = _groups(requests, users, steps, facts, name, window, replications)
             found[name] = VariantRecords(
                 requests,
                 nodes,
@@ -56,6 +61,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 all_gaps.get(name),
                 all_prefixes.get(name),
                 stages,
+                all_sessions.get(name),
                 visits_of(requests, stages),
                 faults if faults is not None and len(faults) else None,
             )
@@ -76,6 +82,7 @@ def _replications(requests: Columns, nodes: Columns) -> list[int]:
 def _groups(
     requests: Columns,
     users: Columns | None,
+    steps: Columns | None,
     facts: Mapping[str, Any],
     variant: str,
     window: Window,
@@ -87,5 +94,6 @@ def _groups(
         mine = requests.take(requests.labelled("source", source["name"]))
         has_app = source["app"] is not None and users is not None
         asks = users.take(users.labelled("source", source["name"])) if has_app and users is not None else None
-        groups.append(Group.of(source, mine, asks, window, replications, slo))
+        of_agent = steps if source["mode"] == "agent" else None
+        groups.append(Group.of(source, mine, asks, window, replications, slo, of_agent))
     return groups

@@ -69,6 +69,12 @@ class Ask(AgentStep):
         "answer is a result that enters the next prompt",
     )
 
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not self.history and self.prompt is None:
+            raise ValueError("without `history` an ask knows nothing of what was said: state its `prompt`")
+        return self
+
 
 class Tool(AgentStep):
     """Something else than the model works: a search, a database, a person."""

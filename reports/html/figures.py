@@ -11,6 +11,7 @@ from reports.html.over_time import over_time
 from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefix_figure
 from reports.html.rows import Row, Summary, rows_of, variant_titles
+from reports.html.sessions import turns_of, users_of
 
 DrawFigure = Callable[[Summary, Sequence[Row]], Figure | None]
 """None where there is nothing to show."""
@@ -23,6 +24,8 @@ FIGURES: list[DrawFigure] = [
     attainment,
     lambda summary, rows: forest(comparable(summary, rows), _baseline(summary), {}),
     lambda summary, _rows: over_time(summary, {}),
+    lambda summary, _rows: turns_of(summary),
+    lambda summary, _rows: users_of(summary),
     lambda summary, _rows: prefix_figure(summary),
 ]
 """In the order of the page. Without definitions: who draws elsewhere has no page for terms to link to."""

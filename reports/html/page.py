@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from reports import metrics
 from reports.html import answer as answers
+from reports.html.agents import agents
 from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
@@ -32,6 +33,7 @@ from reports.html.prefixes import prefixes
 from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.rows import Row, Summary, rows_of, variant_titles
+from reports.html.sessions import sessions
 from reports.html.tables import Definitions
 from reports.html.tenants import tenants
 from reports.html.uncertainty import uncertainty
@@ -47,6 +49,7 @@ DEFINITIONS: Definitions = {
         metrics.E2E,
         *metrics.USER_PHASES,
         metrics.APP_CPU,
+        *metrics.AGENT_PHASES,
         *metrics.PHASES,
         *metrics.RATES,
         metrics.ITL,
@@ -222,6 +225,14 @@ SECTIONS: dict[str, SectionKind] = {
     "faults": SectionKind("Faults", "What broke, and what it cost", lambda report: faults(report.summary)),
     "uncertainty": SectionKind("Uncertainty", "What uncertain values do to it", _not_known),
     "nodes": SectionKind("Nodes", "The nodes", lambda report: nodes(report.summary, report.definitions)),
+    "sessions": SectionKind(
+        "Sessions",
+        "Callers that wait for their answers",
+        lambda report: sessions(report.summary, report.definitions),
+    ),
+    "agents": SectionKind(
+        "Agents", "What agents did", lambda report: agents(report.rows, report.definitions)
+    ),
     "prefixes": SectionKind(
         "Prefixes",
         "What prompts have in common",

@@ -65,8 +65,9 @@ def _sources(scenario: Scenario) -> list[Json]:
             "app": source.app,
             "app_place": app.place if app else None,
             "calls": app.calls if app else 1,
-            "mode": app.mode if app else None,
+            "mode": None if app is None else "agent" if app.steps else app.mode,
             "arrivals": source.arrivals.label,
+            **({} if source.callers is None else {"callers": source.callers.kind}),
         }
         for name, source in scenario.traffic.items()
         for app in [scenario.apps[source.app] if source.app else None]

@@ -292,7 +292,12 @@ def agent(model: str, wait_ms: int, branches: int, again: float) -> dict[str, An
             "fan": {"kind": "fan_out", "branches": {"look": branches, "tell": 1}, "then": "merge"},
             "look": {**tool, "then": {"tell": 0.5, "end": 0.5}},
             "tell": {"kind": "ask", "output": fixed(1)},
-            "merge": {"kind": "ask", "history": False, "then": {"plan": again, "end": 1 - again}},
+            "merge": {
+                "kind": "ask",
+                "history": False,
+                "prompt": fixed(2),
+                "then": {"plan": again, "end": 1 - again},
+            },
         },
     }
 

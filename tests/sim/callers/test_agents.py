@@ -276,6 +276,7 @@ def test_measured_times_of_sandboxes_come_from_the_catalogue() -> None:
             "may take 10,",
         ),
         (CHAIN.replace("kind: tool", "kind: tol"), [], "`tool`"),
+        (CHAIN.replace("tell: {kind: ask,", "tell: {kind: ask, history: false,"), [], "state its `prompt`"),
     ],
 )
 def test_nonsense_is_refused_with_a_sentence(
