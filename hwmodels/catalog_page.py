@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from e80sim.mistakes import UserError
-from hwmodels.entry import LLM, Entry, first_error, load_entry, names
+from hwmodels.entry import LLM, USUAL_KV, Entry, first_error, load_entry, names
 from hwmodels.hardware import HARDWARE, Hardware
-from hwmodels.llm import Llm, load_llm
+from hwmodels.llm import KV_CACHE_DTYPES, Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
 from hwmodels.value import Value
 
@@ -34,6 +34,7 @@ def page(name: str) -> Page:
         {
             "llm": fit.llm,
             "weights": fit.weights,
+            "kv_cache_dtype": fit.kv_cache_dtype,
             "note": fit.note,
             "values": _rows(fit.values.values()),
             "dense_ms_by_tokens": fit.dense_ms_by_tokens,
@@ -45,6 +46,7 @@ def page(name: str) -> Page:
         "kind": entry.kind,
         "title": entry.title,
         "note": entry.note,
+        "settings": entry.settings.model_dump(exclude_none=True),
         "values": _rows(entry.values.values()),
         "fits": fits,
         "derived": _llm_costs(load_llm(name)) if entry.kind == LLM else list(_step_times(name, entry)),
@@ -72,7 +74,8 @@ def _llm_costs(llm: Llm) -> list[Page]:
         {
             "weights": weights,
             "resident_gb": llm.resident_bytes(weights) / 1e9,
-            "kv_bytes_per_token": llm.kv_bytes_per_token,
+            "kv_bytes_per_token": llm.kv_bytes_per_token(),
+            "kv_bytes_by_dtype": {dtype: llm.kv_bytes_per_token(dtype) for dtype in KV_CACHE_DTYPES},
             "active_linear_params": llm.active_linear_params,
             "head_params": llm.head_params,
             "attention_flops_per_pair": llm.attention_flops_per_pair,
@@ -84,28 +87,33 @@ def _llm_costs(llm: Llm) -> list[Page]:
 
 def _step_times(name: str, entry: Entry) -> Iterator[Page]:
     """A row per LLM and weight precision that the entry can run, or the reason why it cannot."""
-    for llm, weights in _combinations(entry):
-        row: Page = {"llm": llm.name, "weights": weights}
+    for llm, stated in _combinations(entry):
+        row: Page = {"llm": llm.name, "weights": None, "kv_cache_dtype": None} | stated
         try:
-            yield row | _times(_build(name, llm, weights))
+            yield row | _times(_build(name, llm, stated))
         except ValueError as error:
             yield row | {"refused": str(error)}
 
 
-def _combinations(entry: Entry) -> Iterator[tuple[Llm, str | None]]:
+def _combinations(entry: Entry) -> Iterator[tuple[Llm, dict[str, str]]]:
+    """The LLMs that it runs, and what a scenario would state of their precision."""
     for llm in map(load_llm, names(LLM)):
         if not entry.runs(llm.name):
             continue
+        for fit in entry.fits:
+            if fit.llm == llm.name:
+                yield llm, {"weights": fit.weights, "kv_cache_dtype": fit.kv_cache_dtype}
+        if entry.fits:
+            continue
         if "weights" in HARDWARE[entry.kind].model_fields:
-            yield from (
-                (llm, weights) for weights in llm.weights if not entry.fits or entry.fit(llm.name, weights)
-            )
+            kept = entry.settings.kv_cache_dtype or USUAL_KV
+            yield from ((llm, {"weights": weights, "kv_cache_dtype": kept}) for weights in llm.weights)
         else:
-            yield llm, None
+            yield llm, {}
 
 
-def _build(name: str, llm: Llm, weights: str | None) -> NodeHardware:
-    raw = {"preset": name} if weights is None else {"preset": name, "weights": weights}
+def _build(name: str, llm: Llm, stated: dict[str, str]) -> NodeHardware:
+    raw = {"preset": name} | stated
     try:
         spec = TypeAdapter[Any](Hardware).validate_python(raw)
     except ValidationError as error:

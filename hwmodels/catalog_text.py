@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from hwmodels.catalog_page import DECODES, PREFILLS, Page
-from hwmodels.entry import LLM
+from hwmodels.entry import LLM, USUAL_KV
 
 WIDTH = 100
 INDENT = "    "
@@ -17,9 +17,12 @@ def index_text(pages: Sequence[Page]) -> str:
 def page_text(entry: Page) -> str:
     lines = [f"{entry['name']} ({entry['kind']}): {entry['title']}"]
     lines += _note(entry["note"])
+    if entry["settings"]:
+        bought = ", ".join(f"{name} {value}" for name, value in entry["settings"].items())
+        lines.append(f"Bought with {bought}, where a scenario states nothing else")
     lines += ["", *_value_lines(entry["values"])]
     for fit in entry["fits"]:
-        lines += ["", f"Fit for {fit['llm']} in {fit['weights']}"]
+        lines += ["", f"Fit for {fit['llm']} in {fit['weights']}{_kept(fit['kv_cache_dtype'])}"]
         lines += _note(fit["note"])
         lines += _value_lines(fit["values"])
         if fit["dense_ms_by_tokens"]:
@@ -29,6 +32,11 @@ def page_text(entry: Page) -> str:
         *(_llm_lines(entry["derived"]) if entry["kind"] == LLM else _time_lines(entry["derived"])),
     ]
     return "\n".join(lines)
+
+
+def _kept(kv_cache_dtype: str | None) -> str:
+    """The KV cache's precision, where it is not the usual one."""
+    return "" if kv_cache_dtype in {None, USUAL_KV} else f", KV {kv_cache_dtype}"
 
 
 def _note(note: str | None) -> list[str]:
@@ -63,7 +71,8 @@ def _llm_lines(rows: Sequence[Page]) -> Iterator[str]:
         yield f"Derived, weights in {row['weights']}"
         yield f"  in memory                   {row['resident_gb']:.2f} GB"
         yield f"  read per step (of T tokens) {steps} GB"
-        yield f"  KV cache per token          {row['kv_bytes_per_token']:,} B in bf16"
+        kept = ", ".join(f"{size:,} ({dtype})" for dtype, size in row["kv_bytes_by_dtype"].items())
+        yield f"  KV cache per token          {kept} B"
         yield f"  parameters per token        {row['active_linear_params'] / 1e9:.3f} G"
         yield f"  parameters of the head      {row['head_params'] / 1e9:.3f} G"
         yield f"  attention per token pair    {row['attention_flops_per_pair']:,} FLOP"
@@ -73,15 +82,17 @@ def _time_lines(rows: Sequence[Page]) -> Iterator[str]:
     decodes = [f"{batch}x{context // 1024}k" for batch, context in DECODES]
     prompts = [str(prompt) for prompt in PREFILLS]
     yield "Derived step times in ms: a decode step of batch x context, and the whole prefill of a lone prompt"
-    yield f"{'':<20}{'KV tokens':>11}{'overhead':>10} |{_cells(decodes)} |{_cells(prompts)}"
-    for row in rows:
-        label = f"{row['llm']} {row['weights'] or ''}"
+    labels = [f"{row['llm']} {row['weights'] or ''}{_kept(row['kv_cache_dtype'])}" for row in rows]
+    width = max(20, *(len(label) + 1 for label in labels))
+    yield f"{'':<{width}}{'KV tokens':>11}{'overhead':>10} |{_cells(decodes)} |{_cells(prompts)}"
+    for row, label in zip(rows, labels, strict=True):
         if "refused" in row:
-            yield f"{label:<20} {row['refused']}"
+            yield f"{label:<{width}} {row['refused']}"
             continue
         times = [[_ms(ms) for ms in row[kind].values()] for kind in ("decode_ms", "prefill_ms")]
         overhead = _ms(row["request_overhead_ms"])
-        yield f"{label:<20}{row['kv_pool_tokens']:>11,}{overhead:>10} |{_cells(times[0])} |{_cells(times[1])}"
+        pool = f"{row['kv_pool_tokens']:>11,}"
+        yield f"{label:<{width}}{pool}{overhead:>10} |{_cells(times[0])} |{_cells(times[1])}"
 
 
 def _cells(texts: Sequence[str]) -> str:

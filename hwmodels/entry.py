@@ -19,6 +19,8 @@ DATA = Path(__file__).parent / "data"
 
 LLM = "llm"
 """The kind of entry that is no hardware."""
+USUAL_KV = "bfloat16"
+"""The precision of a KV cache that nobody states."""
 Values = dict[str, Value]
 DenseMs = Annotated[
     # Keys are text where a scenario went through JSON, as in the one that a run leaves behind.
@@ -60,16 +62,24 @@ def _named(values: object) -> object:
 
 
 class Fit(_Strict):
-    """Coefficients that hold for one LLM in one weight precision."""
+    """Coefficients that hold for one LLM with weights and KV cache in one precision each."""
 
     llm: str
     weights: str
+    kv_cache_dtype: str = USUAL_KV
     note: str | None = None
     values: Values
     dense_ms_by_tokens: DenseMs | None = None
     """Of a gpu_iteration, instead of the terms of a roofline. The value `dense_scale` has the source."""
 
     _name_values = field_validator("values", mode="before")(_named)
+
+
+class Settings(_Strict):
+    """What a node is bought with, where a scenario states nothing else."""
+
+    weights: str | None = None
+    kv_cache_dtype: str | None = None
 
 
 class Entry(_Strict):
@@ -83,6 +93,8 @@ class Entry(_Strict):
     llms: tuple[str, ...] = ()
     """The LLMs it is made for; empty means any."""
     fits: tuple[Fit, ...] = ()
+    settings: Settings = Settings()
+    """Of a GPU's node."""
     weights: tuple[str, ...] = ()
     """Of an LLM: the weight precisions it comes in, the usual one first."""
 
@@ -92,8 +104,9 @@ class Entry(_Strict):
         made_for = {fit.llm for fit in self.fits} or set(self.llms)
         return not made_for or llm in made_for
 
-    def fit(self, llm: str, weights: str) -> Fit | None:
-        return next((fit for fit in self.fits if (fit.llm, fit.weights) == (llm, weights)), None)
+    def fit(self, llm: str, weights: str, kv_cache_dtype: str = USUAL_KV) -> Fit | None:
+        wanted = (llm, weights, kv_cache_dtype)
+        return next((fit for fit in self.fits if (fit.llm, fit.weights, fit.kv_cache_dtype) == wanted), None)
 
     def all_values(self) -> list[Value]:
         return [*self.values.values(), *(value for fit in self.fits for value in fit.values.values())]
@@ -134,13 +147,14 @@ def _validated(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
 
 
 def _extended(entry: Entry, base: Entry, without: list[str]) -> Entry:
-    """The base's values, less those named by `without`, under the entry's own; not its fits."""
+    """The base's values, less those named by `without`, under the entry's own; its fits where it has none."""
     inherited = {name: value for name, value in base.values.items() if name not in without}
     return entry.model_copy(
         update={
             "values": inherited | entry.values,
             "llms": entry.llms or base.llms,
             "note": entry.note or base.note,
+            "fits": entry.fits or base.fits,
         }
     )
 

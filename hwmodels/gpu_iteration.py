@@ -65,21 +65,22 @@ class GpuIteration(GpuSpec):
         self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None
     ) -> NodeHardware:
         """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
-        weights = llm.precision(self.weights)
-        sheet = self.sheet(llm, weights)
+        entry = self.entry()
+        stored = self.stored(llm, entry)
+        sheet = self.sheet(llm, *stored, entry=entry)
         budget = max_num_batched_tokens
         if budget is None:
             budget = int(sheet["max_num_batched_tokens"])
         step = GpuStep(
             fixed_ms=sheet["t_fixed_ms"] + sheet["t_host_ms"],
-            dense=self._dense(sheet, llm, weights, budget),
+            dense=self._dense(sheet, llm, stored.weights, budget),
             pair_ms=sheet["ms_per_attn_pair"],
             kv_token_ms=sheet["ms_per_kv_token"],
             mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
             sequence_ms=sheet["ms_per_sequence"],
             prefill_tile_tokens=sheet["prefill_tile_tokens"],
         )
-        return gpu_node(sheet, step, llm, weights, max_num_seqs, max_num_batched_tokens)
+        return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
 
     def _dense(self, sheet: Sheet, llm: Llm, weights: str, budget: int) -> SmoothRoofline | DenseTable:
         """The scenario's table, else that of the preset's fit, else the roofline."""

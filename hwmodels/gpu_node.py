@@ -1,23 +1,28 @@
 """What the two GPU kinds have in common: memory, scheduler defaults, power and price."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from e80sim.choices import KeyOf
 from e80sim.mistakes import UserError
+from hwmodels.entry import USUAL_KV, Entry
 from hwmodels.gpu_step import GpuStep
-from hwmodels.llm import PRECISIONS, Llm
+from hwmodels.llm import KV_CACHE_DTYPES, PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 
 
 class GpuSpec(HardwareSpec):
-    no_values: ClassVar[frozenset[str]] = HardwareSpec.no_values | {"weights"}
+    no_values: ClassVar[frozenset[str]] = HardwareSpec.no_values | {"weights", "kv_cache_dtype"}
     runs_vllm: ClassVar[bool] = True
     weights: Annotated[str, KeyOf(PRECISIONS)] | None = Field(
-        default=None, description="precision of the weights; absent: the LLM's usual one"
+        default=None, description="precision of the weights; absent: the entry's, else the LLM's usual one"
+    )
+    kv_cache_dtype: Annotated[str, KeyOf(KV_CACHE_DTYPES)] | None = Field(
+        default=None,
+        description="precision of the KV cache, by vLLM's name; absent: the entry's, else bfloat16",
     )
     prefill_tile_tokens: int | None = Field(
         default=None,
@@ -48,12 +53,30 @@ class GpuSpec(HardwareSpec):
         default=None, ge=0, le=MOST, description="price of a million tokens"
     )
 
+    def stored(self, llm: Llm, entry: Entry) -> "Stored":
+        """What the scenario states, else the entry, else what is usual.
+
+        ValueError where the LLM does not come in it.
+        """
+        as_bought = entry.settings
+        return Stored(
+            llm.precision(self.weights or as_bought.weights),
+            self.kv_cache_dtype or as_bought.kv_cache_dtype or USUAL_KV,
+        )
+
+
+class Stored(NamedTuple):
+    """The precision of what lies in a GPU's memory."""
+
+    weights: str
+    kv_cache_dtype: str
+
 
 def gpu_node(
     sheet: Sheet,
     step: GpuStep,
     llm: Llm,
-    weights: str,
+    stored: Stored,
     max_num_seqs: int | None,
     max_num_batched_tokens: int | None,
 ) -> NodeHardware:
@@ -68,7 +91,7 @@ def gpu_node(
         step_time=step.law(llm, budget),
         request_overhead_ps=0,
         overhead_holds_slot=False,
-        kv_pool_tokens=_kv_pool_tokens(sheet, llm, weights) if stated_pool is None else int(stated_pool),
+        kv_pool_tokens=_kv_pool_tokens(sheet, llm, stored) if stated_pool is None else int(stated_pool),
         max_num_seqs=seqs,
         max_num_batched_tokens=budget,
         idle_w=sheet.get("idle_w"),
@@ -77,19 +100,21 @@ def gpu_node(
         usd_per_1m_tokens=sheet.get("usd_per_1m_tokens"),
         values=sheet.read,
         notes=sheet.notes,
+        kv_bytes_per_token=llm.kv_bytes_per_token(stored.kv_cache_dtype),
         max_model_len=None if longest is None else int(longest),
     )
 
 
-def _kv_pool_tokens(sheet: Sheet, llm: Llm, weights: str) -> int:
+def _kv_pool_tokens(sheet: Sheet, llm: Llm, stored: Stored) -> int:
     """What weights and activations leave of the engine's memory, in tokens over all layers."""
     memory, utilization = sheet["memory_gb"], sheet["gpu_memory_utilization"]
-    reserve, resident = sheet["activation_reserve_gb"], llm.resident_bytes(weights)
+    reserve, resident = sheet["activation_reserve_gb"], llm.resident_bytes(stored.weights)
     tokens = (memory * utilization - reserve) * 1e9 - resident
-    tokens /= llm.kv_bytes_per_token
+    tokens /= llm.kv_bytes_per_token(stored.kv_cache_dtype)
     if tokens < 1:
         raise UserError(
-            f"{llm.name} in {weights} does not fit: its weights take {resident / 1e9:.1f} GB and activations"
-            f" {reserve:g} GB, but {utilization:g} of {memory:g} GB is {memory * utilization:.1f} GB"
+            f"{llm.name} in {stored.weights} does not fit: its weights take {resident / 1e9:.1f} GB and"
+            f" activations {reserve:g} GB, but {utilization:g} of {memory:g} GB is"
+            f" {memory * utilization:.1f} GB"
         )
     return int(tokens)

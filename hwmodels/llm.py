@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from e80sim.mistakes import UserError
-from hwmodels.entry import LLM, load_entry, nearest
+from hwmodels.entry import LLM, USUAL_KV, load_entry, nearest
 
 
 class WeightPrecision(NamedTuple):
@@ -21,8 +21,26 @@ PRECISIONS = {
     "fp8": WeightPrecision(8, 8, "fp8"),
     # OCP microscaling: 32 four-bit values share one eight-bit scale; vLLM multiplies them in bf16 on Hopper.
     "mxfp4": WeightPrecision(16, 4.25, "bf16"),
+    # AWQ, GPTQ: 128 four-bit values share a 16-bit scale and a four-bit zero; vLLM multiplies them in bf16.
+    "int4": WeightPrecision(4.15625, 4.15625, "bf16"),
 }
 BF16_BYTES = 2
+
+
+class KvPrecision(NamedTuple):
+    """Stored bits per key and value, and bytes of the scale that those of one token and head share."""
+
+    bits: int
+    scale_bytes: int
+
+
+KV_CACHE_DTYPES = {
+    "bfloat16": KvPrecision(16, 0),
+    "fp8": KvPrecision(8, 0),
+    "int8_per_token_head": KvPrecision(8, 4),
+    "int4_per_token_head": KvPrecision(4, 4),
+}
+"""By vLLM's names; the scales are those of its Triton kernels, 32 bits each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +128,11 @@ class Llm:
         """In memory: what steps read, and the embedding table, of which they read a row per token."""
         return self.dense_bytes(weights) + self.expert_bytes(weights) + self.head_params * BF16_BYTES
 
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """As allocated over all layers, keys and values in bf16."""
-        return 2 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim * BF16_BYTES
+    def kv_bytes_per_token(self, kv_cache_dtype: str = USUAL_KV) -> int:
+        """As allocated over all layers, keys and values, with their scales."""
+        stored = KV_CACHE_DTYPES[kv_cache_dtype]
+        per_head = self.head_dim * stored.bits // 8 + stored.scale_bytes
+        return 2 * self.num_hidden_layers * self.num_key_value_heads * per_head
 
     # Work
 

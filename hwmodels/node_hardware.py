@@ -30,5 +30,7 @@ class NodeHardware:
     """Every value that was read to make this, those the scenario stated included."""
     notes: tuple[str, ...]
     """What a report must say about it."""
+    kv_bytes_per_token: int | None = None
+    """As its KV cache stores them; absent: as the LLM's usual one does."""
     max_model_len: int | None = None
     """Prompt and output of one sequence at most, where the catalogue's entry says so."""

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hwmodels.dense import SmoothRoofline
-from hwmodels.gpu_node import GpuSpec, gpu_node
+from hwmodels.gpu_node import GpuSpec, Stored, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
@@ -48,13 +48,15 @@ class Roofline(GpuSpec):
         self, llm: Llm, *, max_num_seqs: int | None = None, max_num_batched_tokens: int | None = None
     ) -> NodeHardware:
         """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
-        weights = llm.precision(self.weights)
-        sheet = self.sheet(llm, weights)
-        step = _step(sheet, llm, weights)
-        return gpu_node(sheet, step, llm, weights, max_num_seqs, max_num_batched_tokens)
+        entry = self.entry()
+        stored = self.stored(llm, entry)
+        sheet = self.sheet(llm, *stored, entry=entry)
+        step = _step(sheet, llm, stored)
+        return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
 
 
-def _step(sheet: Sheet, llm: Llm, weights: str) -> GpuStep:
+def _step(sheet: Sheet, llm: Llm, stored: Stored) -> GpuStep:
+    weights = stored.weights
     flops_per_ms = sheet[f"peak_{PRECISIONS[weights].compute}_tflops"] * sheet["mfu_prefill"] * 1e9
     bytes_per_ms = sheet["memory_bandwidth_gb_per_s"] * 1e6
     all_weights = llm.dense_bytes(weights) + llm.expert_bytes(weights)
@@ -67,7 +69,7 @@ def _step(sheet: Sheet, llm: Llm, weights: str) -> GpuStep:
             p_norm=sheet["p_norm"],
         ),
         pair_ms=llm.attention_flops_per_pair / flops_per_ms,
-        kv_token_ms=llm.kv_bytes_per_token / (bytes_per_ms * sheet["mbu_kv"]),
+        kv_token_ms=llm.kv_bytes_per_token(stored.kv_cache_dtype) / (bytes_per_ms * sheet["mbu_kv"]),
         mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
         sequence_ms=2 * llm.head_params / flops_per_ms,  # only the last position of a chunk needs logits
         prefill_tile_tokens=sheet["prefill_tile_tokens"],

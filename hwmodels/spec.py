@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from e80sim.mistakes import UserError
-from hwmodels.entry import Entry, first_error, load_entry, nearest
+from hwmodels.entry import USUAL_KV, Entry, first_error, load_entry, nearest
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.sheet import Sheet
@@ -69,18 +69,24 @@ class HardwareSpec(BaseModel, ABC):
     def entry(self) -> Entry:
         return load_entry(self.preset, self.kind)
 
-    def sheet(self, llm: Llm, weights: str | None = None) -> Sheet:
+    def sheet(
+        self,
+        llm: Llm,
+        weights: str | None = None,
+        kv_cache_dtype: str = USUAL_KV,
+        *,
+        entry: Entry | None = None,
+    ) -> Sheet:
         """The values for this LLM; ValueError where the preset was made for others."""
-        entry = self.entry()
+        entry = entry or self.entry()
         if not entry.runs(llm.name):
             made_for = sorted({fit.llm for fit in entry.fits} | set(entry.llms))
             raise UserError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
         values, notes, dense = dict(entry.values), [entry.note], None
         if entry.fits and weights is not None:
-            fit = entry.fit(llm.name, weights)
+            fit = entry.fit(llm.name, weights, kv_cache_dtype)
             if fit is None:
-                fitted = [fit.weights for fit in entry.fits if fit.llm == llm.name]
-                raise UserError(f"{self.preset}: {nearest(f'fit of {llm.name} in', weights, fitted)}")
+                raise UserError(f"{self.preset}: {_no_fit(entry, llm.name, weights, kv_cache_dtype)}")
             values |= fit.values
             notes.append(fit.note)
             dense = fit.dense_ms_by_tokens
@@ -89,3 +95,11 @@ class HardwareSpec(BaseModel, ABC):
     def _stated(self) -> dict[str, Value]:
         stated = self.model_dump(exclude_none=True, exclude=set(self.no_values))
         return {name: Value(name, value, "scenario", "assumed") for name, value in stated.items()}
+
+
+def _no_fit(entry: Entry, llm: str, weights: str, kv_cache_dtype: str) -> str:
+    fitted = [fit for fit in entry.fits if fit.llm == llm]
+    caches = [fit.kv_cache_dtype for fit in fitted if fit.weights == weights]
+    if caches:
+        return nearest(f"fit of {llm} in {weights} with a KV cache in", kv_cache_dtype, caches)
+    return nearest(f"fit of {llm} in", weights, {fit.weights for fit in fitted})

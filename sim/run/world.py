@@ -245,7 +245,10 @@ class World:
             pool.open(model.nodes, make)
             self.platform.pools[name] = pool
         else:
-            self.platform.pools[name] = self._split(model, model.disaggregated, pool, limits, make)
+            kv_bytes = hardware.kv_bytes_per_token or load_llm(model.llm).kv_bytes_per_token()
+            self.platform.pools[name] = self._split(
+                model.batching, model.disaggregated, pool, limits, make, model.nodes, kv_bytes
+            )
         self.platform.gateway.admissions[name] = Admission(
             context_tokens=model.context_tokens,
             budgets=None if model.limits is None else model.limits.budgets(),
@@ -259,10 +262,16 @@ class World:
         )
 
     def _split(
-        self, model: Model, split: Disaggregated, prefill: Pool, limits: BatchLimits, make: Callable[..., Any]
+        self,
+        batching: Batching,
+        split: Disaggregated,
+        prefill: Pool,
+        limits: BatchLimits,
+        make: Callable[..., Any],
+        nodes: int,
+        kv_bytes_per_token: int,
     ) -> DisaggregatedPool:
         """Nodes that decode compute no prompts, refuse nobody, and find no prefixes."""
-        batching = model.batching
         decoding = batching.model_copy(
             update={
                 "prefill": "chunked",
@@ -278,7 +287,7 @@ class World:
             QUEUE_ORDERS[batching.queue](),
             places=limits.max_num_seqs,
             kv_tokens=limits.kv_blocks * limits.block_size,
-            transfer_ps=self.network.kv_transfer(load_llm(model.llm).kv_bytes_per_token),
+            transfer_ps=self.network.kv_transfer(kv_bytes_per_token),
         )
 
         def prefills(index: int) -> Node[Ticket]:
@@ -290,7 +299,7 @@ class World:
             node: Node[Ticket] = make(index, decoding, decodes=True)
             return node
 
-        pool.open(split.prefill_nodes, prefills, model.nodes - split.prefill_nodes, decodes)
+        pool.open(split.prefill_nodes, prefills, nodes - split.prefill_nodes, decodes)
         return pool
 
     def _late(self, signals: LoadSignals) -> Callable[[Signal], Signal]:

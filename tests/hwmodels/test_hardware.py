@@ -46,7 +46,8 @@ def test_every_preset_of_the_catalogue_loads(name: str) -> None:
         ({"preset": "hc1", "decode_step_ms": 0}, "greater than 0"),
         ({"preset": "hc1", "decode_step_ms": float("nan")}, "decode_step_ms"),
         ({"preset": "h100_vllm", "p_norm": 11}, "less than or equal to 10"),
-        ({"preset": "h100", "weights": "int4"}, "'bf16', 'fp8' or 'mxfp4'"),
+        ({"preset": "h100", "weights": "int3"}, "'bf16', 'fp8', 'mxfp4' or 'int4'"),
+        ({"preset": "h100", "kv_cache_dtype": "int8"}, "'bfloat16', 'fp8', 'int8_per_token_head' or"),
     ],
 )
 def test_a_mistake_is_named(raw: object, sentence: str) -> None:

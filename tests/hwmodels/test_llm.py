@@ -11,12 +11,12 @@ GPT_OSS = load_llm("gpt-oss-20b")
 
 
 def test_a_llama_token_takes_128_kib_of_kv_cache() -> None:
-    assert LLAMA.kv_bytes_per_token == 131_072
-    assert 6_144 * LLAMA.kv_bytes_per_token == 805_306_368  # one HC1 context: 805 MB in bf16
+    assert LLAMA.kv_bytes_per_token() == 131_072
+    assert 6_144 * LLAMA.kv_bytes_per_token() == 805_306_368  # one HC1 context: 805 MB in bf16
 
 
 def test_a_gpt_oss_token_is_allocated_48_kib_over_all_layers() -> None:
-    assert GPT_OSS.kv_bytes_per_token == 49_152
+    assert GPT_OSS.kv_bytes_per_token() == 49_152
 
 
 def test_llama_has_8_030_billion_parameters_with_embedding_and_head() -> None:
