@@ -19,6 +19,7 @@ COMMANDS = {
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
+    "aiconfigurator": ("hwmodels.aiconfigurator.cli", "fit a GPU law to aiconfigurator's kernel tables"),
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
     "trace": ("traffic.cli", "describe a recorded trace, or rewrite it in another format"),
     "tokenizer": ("traffic.cli", "write a tokenizer folder, so that load tools count as the server does"),
@@ -32,12 +33,19 @@ COMMANDS = {
     "catalog": ("hwmodels.cli", "list hardware and LLM facts with their sources"),
 }
 
-EXTRAS = {"serve": "shim", "key": "shim", "login": "shim", "edge": "shim", "load": "load"}
+EXTRAS = {
+    "aiconfigurator": "aiconfigurator",
+    "serve": "shim",
+    "key": "shim",
+    "login": "shim",
+    "edge": "shim",
+    "load": "load",
+}
 """What a plain `pip install e80sim` leaves out."""
 
 
 def usage() -> str:
-    lines = [f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:<14} {what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: e80sim COMMAND [...]",

@@ -32,33 +32,43 @@ def entry_yaml(
 
     Its host time stays where `host_ms` is None, its memory where `memory_gb` is.
     """
-    values = dict(_values(calibration))
-    if host_ms is not None:
-        source = f"{STATED}: host time between steps that its times leave out"
-        values["t_host_ms"] = {"value": host_ms, "source": source, "confidence": "assumed"}
-    fit: dict[str, Any] = {"llm": calibration.llm.name, "weights": calibration.weights}
-    if calibration.warnings:
-        fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
-    fit["values"] = values
-    entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": _reach(calibration.table)}
+    entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": reach(calibration.table)}
     entry["extends"] = extends
     card: dict[str, Any] = {}
     if memory_gb is not None:
         card["memory_gb"] = {"value": memory_gb, "source": STATED, "confidence": "assumed"}
     dense = calibration.step.dense
-    if isinstance(dense, DenseTable):
-        fit["dense_ms_by_tokens"] = {
-            tokens: _rounded(ms) for tokens, ms in zip(dense.tokens, dense.times_ms, strict=True)
-        }
-        if dense.tokens[-1] < DEFAULT_BUDGET:
-            card["max_num_batched_tokens"] = _longest_step(calibration, dense.tokens[-1])
+    if isinstance(dense, DenseTable) and dense.tokens[-1] < DEFAULT_BUDGET:
+        card["max_num_batched_tokens"] = _longest_step(calibration, dense.tokens[-1])
     if card:
         entry["values"] = card
+    fit = fit_section(calibration, _source(calibration))
+    if host_ms is not None:
+        source = f"{STATED}: host time between steps that its times leave out"
+        fit["values"]["t_host_ms"] = {"value": host_ms, "source": source, "confidence": "assumed"}
     entry["fits"] = [fit]
+    return as_yaml(entry)
+
+
+def as_yaml(entry: dict[str, Any]) -> str:
     return yaml.dump(entry, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _reach(table: StepTable) -> str:
+def fit_section(calibration: Calibration, source: str) -> dict[str, Any]:
+    """One of an entry's `fits`."""
+    fit: dict[str, Any] = {"llm": calibration.llm.name, "weights": calibration.weights}
+    if calibration.warnings:
+        fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
+    fit["values"] = dict(_values(calibration, source))
+    dense = calibration.step.dense
+    if isinstance(dense, DenseTable):
+        fit["dense_ms_by_tokens"] = {
+            tokens: rounded(ms) for tokens, ms in zip(dense.tokens, dense.times_ms, strict=True)
+        }
+    return fit
+
+
+def reach(table: StepTable) -> str:
     prompt, decodes, context = (
         int(most.max()) for most in (table.new_tokens, table.decodes, table.longest_context)
     )
@@ -68,8 +78,7 @@ def _reach(table: StepTable) -> str:
     )
 
 
-def _values(calibration: Calibration) -> Iterator[tuple[str, dict[str, Any]]]:
-    source = _source(calibration)
+def _values(calibration: Calibration, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for estimate in calibration.estimates:
         if estimate.state != "unseen" and not estimate.name.startswith("dense_ms["):
             yield estimate.name, _value(estimate, source)
@@ -79,17 +88,17 @@ def _values(calibration: Calibration) -> Iterator[tuple[str, dict[str, Any]]]:
                 "t_fixed_ms",
                 {"value": 0, "source": f"in the dense times: {source}", "confidence": "derived"},
             )
-        error = _rounded(calibration.usual_error.mape or 0.0)
+        error = rounded(calibration.usual_error.mape or 0.0)
         scale = {"value": 1, "source": f"{source}; the range is its mean error", "confidence": "derived"}
-        yield "dense_scale", scale | {"low": _rounded(1 - error), "high": _rounded(1 + error)}
+        yield "dense_scale", scale | {"low": rounded(1 - error), "high": rounded(1 + error)}
 
 
 def _value(estimate: FittedValue, source: str) -> dict[str, Any]:
     whole = estimate.name in WHOLE
-    value = round(estimate.value) if whole else _rounded(estimate.value)
+    value = round(estimate.value) if whole else rounded(estimate.value)
     body: dict[str, Any] = {"value": value, "source": source, "confidence": "derived"}
     if estimate.alone is not None:
-        low, high = (round(end) if whole else _rounded(end) for end in estimate.alone)
+        low, high = (round(end) if whole else rounded(end) for end in estimate.alone)
         body |= {"low": min(low, value), "high": max(high, value)}
     return body
 
@@ -112,5 +121,5 @@ def _longest_step(calibration: Calibration, tokens: int) -> dict[str, Any]:
     return {"value": tokens, "source": source, "confidence": "derived"}
 
 
-def _rounded(number: float) -> float:
+def rounded(number: float) -> float:
     return round(float(number), DIGITS - 1 - floor(log10(abs(number)))) if number else 0.0
