@@ -72,3 +72,16 @@ def test_the_catalogue_lists_by_kind() -> None:
     assert {"h100", "h200", "a100", "b200", "l40s", "rtx_pro_6000"} <= set(names("roofline"))
     assert {"h100_vllm", "h200_vllm"} <= set(names("gpu_iteration"))
     assert {"hc1", "hc1_pipelined"} <= set(names("hardwired_asic"))
+
+
+def test_an_entry_without_fits_has_those_of_what_it_extends(tmp_path: Path) -> None:
+    path = tmp_path / "sold.yaml"
+    path.write_text(
+        "kind: gpu_iteration\ntitle: as sold\nextends: h100_vllm_fp8\nsettings: {kv_cache_dtype: bfloat16}\n",
+        encoding="utf-8",
+    )
+    sold = load_entry(str(path))
+    assert sold.fits == load_entry("h100_vllm_fp8").fits
+    assert sold.settings.kv_cache_dtype == "bfloat16"
+    assert sold.settings.weights is None
+    assert sold.values["max_model_len"].value == 131_072

@@ -92,7 +92,7 @@ def test_a_scenarios_limits_replace_the_engines_and_leave_the_list_of_values() -
 
 def test_a_card_without_fp8_says_which_have_it() -> None:
     with pytest.raises(
-        ValueError, match=r"a100 has no peak_fp8_tflops.*\(b200, h100, h200, l40s, rtx_pro_6000\)"
+        ValueError, match=r"a100 has no peak_fp8_tflops.*\(b200, h100, h200, l4, l40s, l4_int4, rtx_"
     ):
         Roofline(preset="a100", weights="fp8").build(LLAMA)
 

@@ -76,3 +76,16 @@ def test_weights_that_an_llm_does_not_come_in_are_refused() -> None:
     with pytest.raises(ValueError, match=r"no weights of gpt-oss-20b in 'fp8'.*mxfp4"):
         GPT_OSS.precision("fp8")
     assert GPT_OSS.precision() == "mxfp4"
+
+
+@pytest.mark.parametrize(
+    ("kv_cache_dtype", "bytes_per_token"),
+    [
+        ("bfloat16", 131_072),
+        ("fp8", 65_536),
+        ("int8_per_token_head", 65_536 + 2 * 32 * 8 * 4),  # a scale of 4 bytes for keys and one for values
+        ("int4_per_token_head", 32_768 + 2 * 32 * 8 * 4),
+    ],
+)
+def test_a_quantised_cache_stores_its_scales_too(kv_cache_dtype: str, bytes_per_token: int) -> None:
+    assert LLAMA.kv_bytes_per_token(kv_cache_dtype) == bytes_per_token

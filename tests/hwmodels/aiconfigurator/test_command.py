@@ -40,6 +40,8 @@ def test_the_law_of_a_gpu_is_near_the_kernels_that_it_was_fitted_to(
     told = next(iter(entry.fits[0].values.values())).source
     assert f"error median {100 * fit['median']:.1f} %" in told
     assert f"max {100 * fit['most']:.1f} %" in told
+    # as the catalogue's own entry was made
+    assert entry.fits[0].values == load_entry("a100_vllm").fits[0].values
     law = GpuIteration(preset=str(out), t_host_ms=0).build(LLAMA).step_time
     # shapes that the fit has not seen
     for took, timed in (
