@@ -86,3 +86,16 @@ def _in_order(columns: Columns) -> Columns:
     step = np.diff(replication)
     ordered = bool((step >= 0).all()) and all(bool(((np.diff(key) >= 0) | (step > 0)).all()) for key in keys)
     return columns if ordered else columns.take(np.lexsort((*keys, replication)))
+
+
+def rows_numbered(known: Columns, wanted: Columns, column: str) -> Ints:
+    """For each of `wanted` the row in `known` of the number in `column` and the same replication, or -1."""
+    if not len(known):
+        return np.full(len(wanted), -1, np.int64)
+    stride = int(max(known["number"].max(), wanted[column].max(initial=0))) + 2
+    have = known["replication"] * stride + known["number"]
+    seek = wanted["replication"] * stride + wanted[column]
+    order = np.argsort(have)
+    place = np.minimum(np.searchsorted(have, seek, sorter=order), len(have) - 1)
+    rows: Ints = order[place]
+    return np.where((have[rows] == seek) & (wanted[column] >= 0), rows, -1)

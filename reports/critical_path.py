@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reports.columns import Columns, Ints
+from reports.columns import Columns, Ints, rows_numbered
 from reports.metrics import E2E, IN_APP, PHASES, USER_PHASES
 
 
@@ -55,15 +55,7 @@ def _keys(columns: Columns, name: str) -> Ints:
 
 def owners(users: Columns, calls: Columns, by: str = "parent") -> Ints:
     """The row in `users` of each call's user request, -1 for none; `by` is the column with its number."""
-    if not len(users):
-        return np.full(len(calls), -1, np.int64)
-    stride = int(max(users["number"].max(), calls[by].max(initial=0))) + 2
-    known = users["replication"] * stride + users["number"]
-    wanted = calls["replication"] * stride + calls[by]
-    order = np.argsort(known)
-    place = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
-    rows: Ints = order[place]
-    return np.where((known[rows] == wanted) & (calls[by] >= 0), rows, -1)
+    return rows_numbered(users, calls, by)
 
 
 def _last_ended(owner: Ints, ended: Ints) -> Ints:

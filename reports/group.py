@@ -14,8 +14,9 @@ from reports.columns import Columns, Floats, Ints
 from reports.critical_path import agent_phases_ps, felt_phases_ps
 from reports.metrics import PROBABILITIES, Window
 from reports.objectives import Judged, Slo, judge_requests, judge_users, stated, unjudged
-from reports.rates import Asks, counts_json
+from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
+from reports.retries import answers
 from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed
 
 NOTEWORTHY = 0.01
@@ -25,11 +26,15 @@ CDF_TAIL = 1 - np.geomspace(0.04, 0.0001, 22)
 
 @dataclass(frozen=True)
 class Group:
-    """Made by `of`. `requests` and `users` are those offered in the window."""
+    """Made by `of`. `calls` and `users` are those offered in the window."""
 
     source: Mapping[str, Any]
     everything: Columns
-    requests: Columns
+    """All its requests."""
+    calls: Columns
+    """What was asked of the model: requests, or asks where they may take several."""
+    done: Columns
+    """Requests that answered calls, whenever these were made, each as meant when the call was."""
     users: Columns | None
     """The user requests of a source with an app."""
     window: Window
@@ -46,26 +51,30 @@ class Group:
         source: Mapping[str, Any],
         requests: Columns,
         users: Columns | None,
+        asks: Columns | None,
         window: Window,
         replications: Sequence[int],
         slo: Slo,
         steps: Columns | None = None,
     ) -> "Group":
-        offered = requests.take(window.offered(requests))
+        """`asks` are those of a source whose clients may send several requests for one."""
+        everyone = requests if asks is None else asks
+        done = requests.take(requests.outcome("completed")) if asks is None else answers(asks, requests)
+        calls = everyone.take(window.offered(everyone))
         if users is None:
-            judged = judge_requests(offered, slo)
-            return cls(source, requests, offered, None, window, replications, slo, judged)
+            judged = judge_requests(calls, slo)
+            return cls(source, requests, calls, done, None, window, replications, slo, judged)
         asked = users.take(window.offered(users))
-        judged = judge_users(asked, requests, slo)
-        return cls(source, requests, offered, asked, window, replications, slo, judged, steps)
+        judged = judge_users(asked, everyone, slo)
+        return cls(source, requests, calls, done, asked, window, replications, slo, judged, steps)
 
     @property
     def asks(self) -> Columns:
-        return self.requests if self.users is None else self.users
+        return self.calls if self.users is None else self.users
 
     @cached_property
     def completed(self) -> Columns:
-        return self.requests.take(self.requests.outcome("completed"))
+        return self.done.take(self.window.offered(self.done))
 
     @cached_property
     def completed_asks(self) -> Columns:
@@ -90,9 +99,9 @@ class Group:
 
     def notes(self, variant: str) -> list[str]:
         """What the latencies leave out, where that is more than 1 %."""
-        offered = len(self.requests)
-        left = int(self.requests.outcome("unfinished").sum())
-        failed = sum(int(self.requests.outcome(name).sum()) for name in ("timeout", "node_lost", "path_lost"))
+        offered = len(self.calls)
+        left = int(self.calls.outcome("unfinished").sum())
+        failed = sum(int(self.calls.outcome(name).sum()) for name in ("timeout", "node_lost", "path_lost"))
         about = f"{self.source['name']} in {variant}"
         if offered and not len(self.completed):
             return [f"No request of {about} completed: there are no latencies to show."]
@@ -106,7 +115,7 @@ class Group:
             found.append(
                 f"{failed / offered:.1%} of the requests of {about} failed; the latencies leave them out."
             )
-        if objectives := unjudged(self.requests, self.slo):
+        if objectives := unjudged(self.calls, self.slo):
             found.append(f"Not judged for {about}, since no request has the number: {', '.join(objectives)}.")
         return [note.replace("%", " %") for note in found]
 
@@ -142,6 +151,8 @@ def group_json(group: Group) -> dict[str, Any]:
     keys = ("name", "tenant", "place", "model", "app", "app_place", "calls")
     found: dict[str, Any] = {"source" if key == "name" else key: source[key] for key in keys}
     found["counts"] = counts_json(group.everything, group.window)
+    if source.get("client") is not None:
+        found["client"], found["asks"] = source["client"], outcomes_json(group.calls)
     found["attainment"] = group.attainment.answer().as_json()
     found["metrics"] = {name: stats_json(samples) for name, samples in group.samples.items()}
     found["phases"] = _phases_json(group)
@@ -167,9 +178,9 @@ def _phases_json(group: Group) -> dict[str, Any]:
 def _felt_phases_json(group: Group) -> dict[str, Any]:
     asks = group.completed_asks
     if group.steps is not None:
-        return _means_json(group, asks, agent_phases_ps(asks, group.everything, group.steps))
+        return _means_json(group, asks, agent_phases_ps(asks, group.done, group.steps))
     fan_out = group.source["mode"] == "fan_out"
-    return _means_json(group, asks, felt_phases_ps(asks, group.everything, fan_out=fan_out))
+    return _means_json(group, asks, felt_phases_ps(asks, group.done, fan_out=fan_out))
 
 
 def _means_json(group: Group, columns: Columns, phases: Mapping[str, Ints]) -> dict[str, Any]:

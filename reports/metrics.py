@@ -104,7 +104,11 @@ TPOT = Definition(
 
 PHASES = (
     Duration(
-        "client_wait", "Client wait", ("sent",), ("intended",), "The sender was late; shown when it was."
+        "client_wait",
+        "Client wait",
+        ("sent",),
+        ("intended",),
+        "The sender was late, or its client had other attempts before; shown when it was.",
     ),
     Duration("set_up", "Set-up", ("connected",), ("sent",), "DNS, TCP and TLS of a connection not yet open."),
     Duration(
@@ -222,6 +226,37 @@ RATES = (
         "tokens/s",
         "output tokens of completed requests that ended in the window / window",
         "Tokens of requests that ended otherwise are left out.",
+    ),
+)
+RETRIES = (
+    Definition(
+        "asks_per_s",
+        "Asks",
+        "asks/s",
+        "asks intended in the time / time",
+        "Of sources whose clients retry or hedge. What a caller wants is one ask, whatever it takes.",
+    ),
+    Definition(
+        "attempts_per_s",
+        "Requests",
+        "requests/s",
+        "attempts intended in the time / time",
+        "Of the same sources: the first attempts of their asks, retries and copies.",
+    ),
+    Definition(
+        "answered_per_s",
+        "Answered",
+        "asks/s",
+        "completed asks that ended in the time / time",
+        "By whichever attempt.",
+    ),
+    Definition(
+        "amplification",
+        "Amplification",
+        "requests per ask",
+        "attempts of the asks intended in the window / these asks",
+        "Of the totals of all replications. A retry storm is a twentieth of the run or more in which there "
+        "are two requests or more for each ask that comes, and most of them fail.",
     ),
 )
 JAIN = Definition(

@@ -6,6 +6,7 @@ from reports import metrics
 from reports.metrics import Definition, Duration
 from reports.record import (
     AGENT_STEP_COLUMNS,
+    ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
     NODE_COLUMNS,
@@ -90,6 +91,12 @@ def render() -> str:
         _section(
             "Rates and shares", [*metrics.RATES, metrics.IN_SYSTEM_AT_END, metrics.LITTLE, metrics.JAIN]
         ),
+        _section(
+            "Asks and attempts",
+            metrics.RETRIES,
+            "Of sources with `retry` or `hedge`: there the latencies, the attainment and the goodput are of "
+            "asks, from when the first attempt was meant to be sent.",
+        ),
         _section("Nodes", metrics.NODES),
         _section(
             "Over time",
@@ -108,6 +115,7 @@ def render() -> str:
         _TABLES,
         _columns("requests.parquet", REQUEST_COLUMNS),
         _columns("user_requests.parquet", USER_REQUEST_COLUMNS),
+        _columns("asks.parquet", ASK_COLUMNS),
         _columns("nodes.parquet", NODE_COLUMNS),
         _columns("gaps.parquet", GAP_COLUMNS),
         _columns("prefixes.parquet", PREFIX_COLUMNS),

@@ -29,14 +29,15 @@ class Asks(NamedTuple):
 
 def counts_json(columns: Columns, window: Window) -> dict[str, int]:
     """All replications together: outcomes of the offered, and all who are in the system at the horizon."""
-    tally = np.bincount(columns["outcome"][window.offered(columns)], minlength=len(OUTCOMES))
     ended = columns["ended_ps"]
     inside = (columns["intended_ps"] < window.end_ps) & ((ended < 0) | (ended >= window.end_ps))
-    return {
-        "offered": int(tally.sum()),
-        **dict(zip(OUTCOMES, tally.tolist(), strict=True)),
-        "in_system_at_end": int(inside.sum()),
-    }
+    return outcomes_json(columns.take(window.offered(columns))) | {"in_system_at_end": int(inside.sum())}
+
+
+def outcomes_json(offered: Columns) -> dict[str, int]:
+    """All replications together."""
+    tally = np.bincount(offered["outcome"], minlength=len(OUTCOMES))
+    return {"offered": int(tally.sum()), **dict(zip(OUTCOMES, tally.tolist(), strict=True))}
 
 
 def rates_json(columns: Columns, asks: Asks, window: Window, replications: Sequence[int]) -> dict[str, Any]:

@@ -56,20 +56,22 @@ def _samples(group: Group, columns: Columns, values: Floats) -> Samples:
 
 
 def _by_turn(group: Group) -> Iterator[dict[str, Any]]:
-    turns = group.requests["turn"]
-    last = int(turns.max(initial=0))
+    last = int(group.calls["turn"].max(initial=0))
     for turn in range(min(last + 1, TURNS_TOLD)):
-        yield {"turn": turn, **_turn_json(group, turns == turn)}
+        yield {"turn": turn, **_turns_json(group, turn, turn)}
     if last >= TURNS_TOLD:
-        yield {"turn": None, **_turn_json(group, turns >= TURNS_TOLD)}
+        yield {"turn": None, **_turns_json(group, TURNS_TOLD, last)}
 
 
-def _turn_json(group: Group, at_turn: Mask) -> dict[str, Any]:
-    mine = group.requests.take(at_turn)
-    done = mine.take(mine.outcome("completed"))
+def _turns_json(group: Group, first: int, last: int) -> dict[str, Any]:
+    def among(calls: Columns) -> Mask:
+        found: Mask = (calls["turn"] >= first) & (calls["turn"] <= last)
+        return found
+
+    done = group.completed.take(among(group.completed))
     tokens = {name: done[name].astype(np.float64) for name in ("prompt_tokens", "cached_tokens")}
     return {
-        "asked": int((mine["attempt"] == 0).sum()),
+        "asked": int(among(group.calls).sum()),
         "completed": len(done),
         "ttft": stats_json(_samples(group, done, metrics.ttft_s(done))),
         "e2e": stats_json(_samples(group, done, metrics.e2e_s(done))),

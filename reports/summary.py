@@ -17,6 +17,7 @@ from reports.objectives import stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
+from reports.retries import Attempts, retries_json
 from reports.sessions import sessions_json
 from reports.stages import stages_json
 from reports.statistics import LEVEL
@@ -39,11 +40,20 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
     variants, groups, most = {}, {}, 0
     for name, records in variant_records(tables, facts, window).items():
         requests, replications = records.requests, records.replications
+        attempts = None
+        if records.asks is not None:
+            attempts = Attempts.of(requests, records.asks, window, replications)
         most = max(most, len(replications))
         groups[name] = records.groups
         variants[name] = {
             "verdict": verdict(
-                requests, records.visits, pools(records.nodes), _arrivals(facts, name), window, replications
+                requests,
+                records.visits,
+                pools(records.nodes),
+                _arrivals(facts, name),
+                window,
+                replications,
+                () if attempts is None else tuple(attempts.sentences()),
             ).as_json(),
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
@@ -58,6 +68,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "tenants": tenants_json(groups[name], replications),
             "series": series_json(requests, records.visits, records.nodes, window.end_ps, replications),
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
+            **retries_json(attempts),
             "groups": [group_json(group) for group in groups[name]],
             **_where_any("sessions", sessions_json(groups[name], records.sessions)),
         }

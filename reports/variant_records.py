@@ -28,6 +28,8 @@ class VariantRecords:
     """None where the nodes of no model divide the work."""
     sessions: Columns | None
     """None where no callers wait for their answers."""
+    asks: Columns | None
+    """None where no source has clients that retry or hedge: a request is an ask."""
     visits: Columns
     """When nodes worked on requests: see `reports.stages`."""
     faults: Columns | None
@@ -45,6 +47,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_faults = by_variant(tables.faults, names) if tables.faults is not None else {}
     all_sessions = by_variant(tables.sessions, names) if tables.sessions is not None else {}
     all_steps = by_variant(tables.agent_steps, names) if tables.agent_steps is not None else {}
+    all_asks = by_variant(tables.asks, names) if tables.asks is not None else {}
     found = {}
     for name in names:
         requests, nodes = all_requests[name], all_nodes[name]
@@ -52,7 +55,8 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
         if replications:
             stages, faults = all_stages.get(name), all_faults.get(name)
             users, steps = all_users.get(name), all_steps.get(name)
-            groups = _groups(requests, users, steps, facts, name, window, replications)
+            asks = all_asks.get(name)
+            groups = _groups(requests, users, asks, steps, facts, name, window, replications)
             found[name] = VariantRecords(
                 requests,
                 nodes,
@@ -62,6 +66,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 all_prefixes.get(name),
                 stages,
                 all_sessions.get(name),
+                asks,
                 visits_of(requests, stages),
                 faults if faults is not None and len(faults) else None,
             )
@@ -82,6 +87,7 @@ def _replications(requests: Columns, nodes: Columns) -> list[int]:
 def _groups(
     requests: Columns,
     users: Columns | None,
+    asks: Columns | None,
     steps: Columns | None,
     facts: Mapping[str, Any],
     variant: str,
@@ -91,9 +97,18 @@ def _groups(
     sources, slo = of_variant(facts, "sources", variant), of_variant(facts, "slo", variant)
     groups = []
     for source in sources:
-        mine = requests.take(requests.labelled("source", source["name"]))
-        has_app = source["app"] is not None and users is not None
-        asks = users.take(users.labelled("source", source["name"])) if has_app and users is not None else None
-        of_agent = steps if source["mode"] == "agent" else None
-        groups.append(Group.of(source, mine, asks, window, replications, slo, of_agent))
+        name = source["name"]
+        has_app, has_client = source["app"] is not None, source.get("client") is not None
+        groups.append(
+            Group.of(
+                source,
+                requests.take(requests.labelled("source", name)),
+                users.take(users.labelled("source", name)) if has_app and users is not None else None,
+                asks.take(asks.labelled("source", name)) if has_client and asks is not None else None,
+                window,
+                replications,
+                slo,
+                steps if source["mode"] == "agent" else None,
+            )
+        )
     return groups

@@ -104,8 +104,12 @@ def verdict(
     arrivals: Mapping[str, str],
     window: Window,
     replications: Sequence[int],
+    of_asks: Sequence[str] = (),
 ) -> Verdict:
-    """Of one variant: `pools` are the nodes of each model, `arrivals` their kind for each source."""
+    """Of one variant: `pools` are the nodes of each model, `arrivals` their kind for each source.
+
+    `of_asks` tells what became of asks that may take several requests, and goes before the rest.
+    """
     offered = requests.take(window.offered(requests))
     if not len(offered):
         return Verdict(
@@ -123,7 +127,8 @@ def verdict(
     held_up = "stable" if gateway is None else gateway.state
     states = {m: _worse(opinions[m].state if m in opinions else "stable", held_up) for m in pools}
     worst = max(opinions, key=lambda name: opinions[name].rank)
-    why = " ".join([*_lead(offered), *_told(opinions, worst), *_fates(offered)])
+    what = "the requests sent" if of_asks else "what was asked"
+    why = " ".join([*of_asks, *_lead(offered, what), *_told(opinions, worst), *_fates(offered)])
     return Verdict(opinions[worst].state, why, states)
 
 
@@ -407,12 +412,12 @@ def _any_of(columns: Columns, outcomes: Sequence[str]) -> Mask:
     return found
 
 
-def _lead(offered: Columns) -> Iterator[str]:
+def _lead(offered: Columns, asked: str) -> Iterator[str]:
     """Limits that refuse keep a platform stable, which is no comfort to those refused: they come first."""
     for what, outcomes in (("refused", REJECTED), ("not answered in the end", FAILED)):
         share = float(_any_of(offered, outcomes).mean())
         if share >= MATERIAL_REFUSALS:
-            yield f"{_percent(share)} of what was asked was {what}."
+            yield f"{_percent(share)} of {asked} {'was' if asked.startswith('what') else 'were'} {what}."
 
 
 def _fates(offered: Columns) -> Iterator[str]:

@@ -170,7 +170,8 @@ def _caveats(row: Row, baseline: Row | None = None) -> Iterator[str]:
         yield "The backlog still grew at the end, so a longer run may give other numbers."
     told_before = baseline.failed_share if baseline else 0.0
     if abs(row.failed_share - told_before) >= max(NOTEWORTHY_FAILURES, told_before / 10):
-        yield f"{share(row.failed_share)} of its model requests were refused or failed, and are left out."
+        what = "asks" if row.retries else "model requests"
+        yield f"{share(row.failed_share)} of its {what} were refused or failed, and are left out."
 
 
 def _told(row: Row) -> tuple[str, ShownEstimate]:

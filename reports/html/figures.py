@@ -10,6 +10,7 @@ from reports.html.outcomes import attainment, not_served
 from reports.html.over_time import over_time
 from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefix_figure
+from reports.html.retries import asks_and_attempts
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.sessions import turns_of, users_of
 
@@ -23,6 +24,7 @@ FIGURES: list[DrawFigure] = [
     lambda _summary, rows: not_served(rows),
     attainment,
     lambda summary, rows: forest(comparable(summary, rows), _baseline(summary), {}),
+    lambda summary, _rows: asks_and_attempts(summary, {}),
     lambda summary, _rows: over_time(summary, {}),
     lambda summary, _rows: turns_of(summary),
     lambda summary, _rows: users_of(summary),

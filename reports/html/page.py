@@ -32,6 +32,7 @@ from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefixes
 from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
+from reports.html.retries import retries
 from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.sessions import sessions
 from reports.html.tables import Definitions
@@ -52,6 +53,7 @@ DEFINITIONS: Definitions = {
         *metrics.AGENT_PHASES,
         *metrics.PHASES,
         *metrics.RATES,
+        *metrics.RETRIES,
         metrics.ITL,
         *metrics.NODES,
         *metrics.SERIES,
@@ -219,6 +221,11 @@ SECTIONS: dict[str, SectionKind] = {
     "time": SectionKind("Time", "Where the time goes", _time),
     "spread": SectionKind("Distribution", "How latencies spread", _spread),
     "served": SectionKind("Served", "Who was served, and in time", _served),
+    "retries": SectionKind(
+        "Retries",
+        "What was asked, and what clients made of it",
+        lambda report: retries(report.summary, report.definitions),
+    ),
     "compared": SectionKind("Differences", "What the variants change", _compared),
     "live": SectionKind("Wall clock", "What was simulated, and what the client saw", _live),
     "course": SectionKind("Over time", "How it went over time", _course),

@@ -56,10 +56,16 @@ class Row:
         return int(self.group["counts"].get(name, 0))
 
     @property
+    def retries(self) -> bool:
+        """Whether an ask may take several requests."""
+        return self.group.get("client") is not None
+
+    @property
     def failed_share(self) -> float:
-        """Of the offered requests, those that ended in any way but completed."""
-        failed = sum(self.outcome(name) for name in OUTCOMES if name not in {"completed", "unfinished"})
-        return failed / self.outcome("offered") if failed else 0.0
+        """Of the offered requests, or asks where clients retry, those that ended in any way but completed."""
+        counts = self.group["asks"] if self.retries else self.group["counts"]
+        failed = sum(int(counts.get(name, 0)) for name in OUTCOMES if name not in {"completed", "unfinished"})
+        return failed / int(counts["offered"]) if failed else 0.0
 
 
 def variant_titles(summary: Summary) -> dict[str, str]:

@@ -123,6 +123,8 @@ def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
         asks = 1.0
         if source.callers is not None:
             asks = source.callers.asks(_lone_wait_s(scenario, source), scenario.run.horizon_s)
+        if source.retry is not None or source.hedge is not None:
+            rows_per_ask *= 2  # asks have a table of their own; how many attempts one takes nobody knows
         yield name, rows_per_ask * asks * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
 
 

@@ -6,7 +6,7 @@ from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
 from sim.scenario.load import BASE, Plan
-from sim.scenario.schema import Scenario
+from sim.scenario.schema import Scenario, Source
 
 Json = dict[str, Any]
 POWER_AND_PRICE = ("idle_w", "busy_w", "usd_per_hour", "usd_per_1m_tokens")
@@ -68,10 +68,19 @@ def _sources(scenario: Scenario) -> list[Json]:
             "mode": None if app is None else "agent" if app.steps else app.mode,
             "arrivals": source.arrivals.label,
             **({} if source.callers is None else {"callers": source.callers.kind}),
+            **_client(source),
         }
         for name, source in scenario.traffic.items()
         for app in [scenario.apps[source.app] if source.app else None]
     ]
+
+
+def _client(source: Source) -> Json:
+    """Nothing where its requests are sent straight."""
+    if source.retry is None and source.hedge is None:
+        return {}
+    named = "stated" if source.retry is None or source.retry.like is None else source.retry.like
+    return {"client": named}
 
 
 def _places(scenario: Scenario) -> dict[str, Json]:

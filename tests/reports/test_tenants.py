@@ -26,6 +26,7 @@ def found(*replications: list[Any], slo: dict[str, float] | None = None) -> dict
             {"name": name, "mode": None},
             columns.take(columns.labelled("source", name)),
             None,
+            None,
             Window.of(0.0, 1.0),
             range(len(replications)),
             SLO if slo is None else slo,

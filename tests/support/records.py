@@ -3,8 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.record import NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
-from reports.tables import FINISH_REASONS, RunTables, concat, node_table, request_table, user_request_table
+from reports.record import ASK_COLUMNS, NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+from reports.tables import (
+    FINISH_REASONS,
+    RunTables,
+    ask_table,
+    concat,
+    node_table,
+    request_table,
+    user_request_table,
+)
 
 Row = Mapping[str, Any]
 
@@ -50,6 +58,21 @@ def user_request(at_ms: int = 0, **changes: Any) -> Row:
     return _stamped({**row, "outcome": "completed", **stamps, **changes}, at_ms, tuple(stamps))
 
 
+def ask(at_ms: int = 0, **changes: Any) -> Row:
+    """A completed one of a single attempt, seen after 55 ms and answered after 115."""
+    stamps = {"intended": 0, "first_seen": 55, "ended": 115}
+    row = {**{column.name: 0 for column in ASK_COLUMNS}, **PLAIN, "outcome": "completed", "stream": True}
+    numbers = {
+        "parent": -1,
+        "session": -1,
+        "samples": 1,
+        "output_tokens": 4,
+        "attempts": 1,
+        "answered_by": -1,
+    }
+    return _stamped({**row, **numbers, **stamps, **changes}, at_ms, tuple(stamps))
+
+
 def node(**changes: Any) -> Row:
     return {**{column.name: 0 for column in NODE_COLUMNS}, **PLAIN, **changes}
 
@@ -58,6 +81,7 @@ def tables(
     requests: Mapping[tuple[str, int], Sequence[Row]],
     users: Mapping[tuple[str, int], Sequence[Row]] | None = None,
     nodes: Sequence[Row] | None = None,
+    asks: Mapping[tuple[str, int], Sequence[Row]] | None = None,
 ) -> RunTables:
     """Rows by variant and replication; every replication has the same nodes."""
     parts = []
@@ -69,6 +93,9 @@ def tables(
                 variant, replication, *_columns(USER_REQUEST_COLUMNS, users[variant, replication])
             )
             if users is not None
+            else None,
+            asks=ask_table(variant, replication, *_columns(ASK_COLUMNS, asks[variant, replication]))
+            if asks is not None
             else None,
         )
         parts.append(part)

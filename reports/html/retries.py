@@ -1,0 +1,181 @@
+"""Asks and the requests that clients made of them, over time: where the two lines part, clients retry."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from reports.html.estimate import read_estimate
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.markup import Html, join, tag
+from reports.html.rows import Summary, variant_titles
+from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.words import Scale, count, number, share
+
+PER_ASK = Scale("", 1.0)
+HEIGHT = 300
+STORM = "Retry storm"
+SHADE = "30"
+"""Opacity, as the last two digits of #rrggbbaa."""
+
+
+class RateLine(NamedTuple):
+    key: str
+    label: str
+    role: str
+    dash: int
+
+
+LINES = (
+    RateLine("asks_per_s", "Asks", "series_5", 2),
+    RateLine("attempts_per_s", "Requests", "series_1", 0),
+    RateLine("answered_per_s", "Asks answered", "series_2", 1),
+)
+
+
+class Retried(NamedTuple):
+    """One variant with clients that retry or hedge."""
+
+    key: str
+    label: str
+    found: Mapping[str, Any]
+
+    def mean(self, line: RateLine) -> Sequence[float]:
+        values: Sequence[float] = self.found["series"][line.key]["mean"]
+        return values
+
+    @property
+    def storm(self) -> Mapping[str, float] | None:
+        storm: Mapping[str, float] | None = self.found["storm"]
+        return storm
+
+
+def retries(summary: Summary, definitions: Definitions) -> Html | None:
+    figure = asks_and_attempts(summary, definitions)
+    return None if figure is None else join(_counts(summary, definitions), figure.html(definitions))
+
+
+def asks_and_attempts(summary: Summary, definitions: Definitions) -> Figure | None:
+    """None where no client retries or hedges."""
+    views, edges = list(_retried(summary)), summary.get("series_edges_s") or []
+    if not views or len(edges) < 2:
+        return None
+    width = f"{edges[1] - edges[0]:.6g} s"
+    storms = any(view.storm for view in views)
+    shaded = " A retry storm is shaded." if storms else ""
+    return Figure(
+        "asks-and-attempts",
+        "Asks and requests over time",
+        f"Averages over {width} each, of sources whose clients retry or hedge. Where requests lie above "
+        f"asks, clients send again.{shaded}",
+        " ".join(_said(view) for view in views),
+        {
+            "data": [
+                trace for view in views for trace in _traces(view, edges, visible=view.key == views[0].key)
+            ],
+            "layout": layout(
+                HEIGHT,
+                xaxis=axis("time (s)", range=[0, summary["horizon_s"]]),
+                yaxis=axis("per second", rangemode="tozero"),
+            ),
+        },
+        _over_time(views, edges, definitions),
+        tuple(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
+        tuple(Choice(view.key, view.label) for view in views),
+        tuple(line.key for line in LINES),
+    )
+
+
+def _retried(summary: Summary) -> Iterator[Retried]:
+    titles = variant_titles(summary)
+    for name, variant in summary["variants"].items():
+        if variant.get("retries"):
+            yield Retried(f"retried-{name}", titles.get(name, name), variant["retries"])
+
+
+def _traces(view: Retried, edges: Sequence[float], *, visible: bool) -> Iterator[Plot]:
+    start, step = (edges[0] + edges[1]) / 2, edges[1] - edges[0]
+    shared: Plot = {"type": "scatter", "mode": "lines", "visible": visible}
+    if view.storm is not None:
+        top = max(max(view.mean(line)) for line in LINES)
+        began, ended = view.storm["began_s"], view.storm["ended_s"]
+        yield shared | {
+            "name": STORM,
+            "x": [rounded(began), rounded(began), rounded(ended), rounded(ended)],
+            "y": [0, rounded(top), rounded(top), 0],
+            "fill": "toself",
+            "fillcolor": f"@series_1/{SHADE}",
+            "line": {"width": 0, "color": "@series_1"},
+            "hoverinfo": "skip",
+            "meta": {"choice": view.key},
+        }
+    for line in LINES:
+        yield shared | {
+            "name": line.label,
+            "x0": rounded(start),
+            "dx": step,
+            "y": [float(f"{value:.4g}") for value in view.mean(line)],
+            "line": {"color": f"@{line.role}", "width": 1.8, "dash": DASHES[line.dash]},
+            "hovertemplate": f"%{{y:,.4~g}}/s at %{{x:,.4~g}} s<br>{line.label}<extra></extra>",
+            "meta": {"choice": view.key, "series": line.key},
+        }
+
+
+def _said(view: Retried) -> str:
+    asks, attempts, answered = (max(view.mean(line)) for line in LINES)
+    storm = f", with a retry storm from {_span(view.storm)}" if view.storm is not None else ""
+    return (
+        f"{view.label}: at most {number(asks)} asks and {number(attempts)} requests in a second, "
+        f"{number(answered)} answered{storm}."
+    )
+
+
+def _span(storm: Mapping[str, float]) -> str:
+    return f"{storm['began_s']:g} to {storm['ended_s']:g} s"
+
+
+def _counts(summary: Summary, definitions: Definitions) -> Html:
+    notes, bodies = Footnotes("retries"), []
+    amplification = term("amplification", "Requests for each ask", definitions)
+    columns = ["", "Asks", "Requests", "Copies", amplification, "Asks answered", STORM]
+    for _, label, found in _retried(summary):
+        per_ask = notes.cell(read_estimate(found["amplification"]), PER_ASK)
+        storm = found["storm"]
+        told = "none" if storm is None else f"{_span(storm)}, {number(storm['per_ask'])} for each"
+        lines = [_line(label, found, per_ask, told)]
+        if len(found["sources"]) > 1:
+            lines += [
+                _line(
+                    f"{label} · {one['source']}", one, number_cell(number(one["attempts"] / one["asks"])), ""
+                )
+                for one in found["sources"]
+            ]
+        bodies.append(body(lines))
+    caption = "Asks and requests, all replications together"
+    return tag("div", table(caption, columns, bodies, after=notes.html()))
+
+
+def _line(label: str, counts: Mapping[str, Any], per_ask: Html, storm: str) -> Html:
+    answered = counts["answered"] / counts["asks"] if counts["asks"] else 0.0
+    numbers = (number_cell(count(counts[name])) for name in ("asks", "attempts", "hedges"))
+    return row(label, *numbers, per_ask, number_cell(share(answered)), storm)
+
+
+def _over_time(views: Sequence[Retried], edges: Sequence[float], definitions: Definitions) -> Html:
+    """Two dozen rows for each view at most."""
+    bins = len(edges) - 1
+    step = -(-bins // max(6, min(24, 240 // len(views))))
+    columns = ["From (s)", *(term(line.key, f"{line.label}/s", definitions) for line in LINES)]
+    bodies = []
+    for view in views:
+        lines = [
+            row(
+                f"{edges[first]:g}",
+                *(number_cell(number(_mean(view.mean(line)[first : first + step]))) for line in LINES),
+            )
+            for first in range(0, bins, step)
+        ]
+        bodies.append(body(lines, view.label if len(views) > 1 else None, len(columns)))
+    return table("The same over time", columns, bodies)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,185 @@
+"""Asks and the attempts that their clients made of them: how many, how they went, and whether they stormed.
+
+An ask counts in the window in which its first attempt was meant; its attempts count with it, whenever they
+were sent. Over time each attempt stands where it was meant itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reports.columns import Columns, Floats, Mask, rows_numbered
+from reports.levels import Grid
+from reports.metrics import Window
+from reports.record import PS_PER_S
+from reports.statistics import Answer, Refused, ratio_of
+from reports.words import plural, share
+
+STORM = 2.0
+"""Attempts for each ask that comes at the same time, or more."""
+STORM_LASTS = 0.05
+"""Of the run, at least."""
+STORM_FAILS = 0.5
+"""Of its attempts, more than this share."""
+STORM_ATTEMPTS = 20
+"""In that time, of a replication: a handful proves nothing."""
+DIGITS = 6
+
+
+class Storm(NamedTuple):
+    """The longest one."""
+
+    began_s: float
+    ended_s: float
+    per_ask: float
+    """Attempts over asks of that time; all of them where none came."""
+    failed: float
+    """Share of its attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Of the sources whose clients retry or hedge, in one variant. Made by `of`."""
+
+    asks: Columns
+    """Meant in the window."""
+    grid: Grid
+    asked: Floats
+    """Number by (replication, bin), of the whole run; so are the others."""
+    sent: Floats
+    failed: Floats
+    answered: Floats
+
+    @classmethod
+    def of(
+        cls, requests: Columns, asks: Columns, window: Window, replications: Sequence[int]
+    ) -> "Attempts | None":
+        """None where nobody asked."""
+        if not len(asks):
+            return None
+        grid, mine = (
+            Grid.of(window.end_ps, replications),
+            requests.take(rows_numbered(asks, requests, "ask") >= 0),
+        )
+        lost = ~mine.outcome("completed") & ~mine.outcome("unfinished") & ~mine.outcome("cancelled")
+
+        def number(columns: Columns, at: str, rows: Mask | None = None) -> Floats:
+            kept = columns if rows is None else columns.take(rows)
+            return grid.sums(kept[at], kept["replication"], None)[0]
+
+        return cls(
+            asks.take(window.offered(asks)),
+            grid,
+            number(asks, "intended_ps"),
+            number(mine, "intended_ps"),
+            number(mine, "intended_ps", lost),
+            number(asks, "ended_ps", asks.outcome("completed")),
+        )
+
+    @property
+    def per_ask(self) -> Answer:
+        """Amplification."""
+        if not len(self.asks):
+            return Refused("Nobody asked in the measured window.")
+        return ratio_of(self._total("attempts"), self._total(None))
+
+    @property
+    def answered_share(self) -> float:
+        return float(self.asks.outcome("completed").mean()) if len(self.asks) else 0.0
+
+    def _total(self, column: str | None) -> Floats:
+        row = np.searchsorted(self.grid.replications, self.asks["replication"])
+        weights = None if column is None else self.asks[column].astype(np.float64)
+        return np.bincount(row, weights, len(self.grid.replications)).astype(np.float64)
+
+    def storm(self) -> Storm | None:
+        """The longest time made of parts of STORM_LASTS with STORM attempts an ask, most of which failed."""
+        counts = [one.sum(axis=0) for one in (self.asked, self.sent, self.failed)]
+        width = ceil(STORM_LASTS * len(counts[0]))
+        asked, sent, failed = (np.convolve(one, np.ones(width), "valid") for one in counts)
+        enough = sent >= STORM_ATTEMPTS * len(self.grid.replications)
+        parts = enough & (sent >= STORM * asked) & (failed > STORM_FAILS * sent)
+        inside = np.convolve(parts, np.ones(width)) > 0
+        first, end = max(_stretches(inside), key=lambda one: one[1] - one[0], default=(0, 0))
+        if first == end:
+            return None
+        of_asks, of_attempts, of_failures = (float(one[first:end].sum()) for one in counts)
+        return Storm(*self._edges(first, end), of_attempts / max(of_asks, 1.0), of_failures / of_attempts)
+
+    def _edges(self, first: int, end: int) -> tuple[float, float]:
+        edges = self.grid.edges_ps / PS_PER_S
+        return float(edges[first]), float(edges[end])
+
+    def sentences(self) -> Iterator[str]:
+        answer = self.per_ask
+        if isinstance(answer, Refused):
+            return
+        asks, attempts, hedges = len(self.asks), int(self.asks["attempts"].sum()), self.asks["hedges"].sum()
+        copies = f"{int(hedges):,} of them copies, " if hedges else ""
+        yield (
+            f"{plural(asks, 'ask')} made {plural(attempts, 'request')} ({copies}{attempts / asks:.3g} for "
+            f"each), and {share(self.answered_share)} of the asks were answered."
+        )
+        storm = self.storm()
+        if storm is not None:
+            yield (
+                f"Retry storm: from {storm.began_s:g} to {storm.ended_s:g} s there were {storm.per_ask:.3g} "
+                f"requests for each ask that came, and {share(storm.failed)} of them failed."
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        storm, widths_s = self.storm(), self.grid.widths_s
+        rates = {"asks_per_s": self.asked, "attempts_per_s": self.sent, "answered_per_s": self.answered}
+        return {
+            **_counts(self.asks),
+            "sources": [
+                {"source": name, **_counts(self.asks.take(self.asks.labelled("source", name)))}
+                for name in self.asks.names["source"]
+                if self.asks.labelled("source", name).any()
+            ],
+            "amplification": self.per_ask.as_json(),
+            "asks_by_attempts": np.bincount(self.asks["attempts"].astype(np.int64), minlength=2)[1:].tolist(),
+            "storm": None if storm is None else storm._asdict(),
+            "series": {name: _over_replications(counts / widths_s) for name, counts in rates.items()},
+        }
+
+
+def answers(asks: Columns, requests: Columns) -> Columns:
+    """The attempts that answered `asks`, as if each had been meant when its ask was.
+
+    What went before, other attempts and the waits between them, thereby is the sender's: client wait.
+    """
+    done = asks.take(asks.outcome("completed"))
+    row = rows_numbered(requests, done, "answered_by")
+    found = requests.take(row)
+    return Columns({**found.values, "intended_ps": done["intended_ps"]}, found.names)
+
+
+def _counts(asks: Columns) -> dict[str, int]:
+    return {
+        "asks": len(asks),
+        "attempts": int(asks["attempts"].sum()),
+        "hedges": int(asks["hedges"].sum()),
+        "answered": int(asks.outcome("completed").sum()),
+    }
+
+
+def _stretches(found: Mask) -> Iterator[tuple[int, int]]:
+    """(first, end) of each run of bins."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], found, [False])).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def _over_replications(values: Floats) -> dict[str, list[float]]:
+    found = {"mean": values.mean(axis=0)}
+    if len(values) > 1:
+        found |= {"low": values.min(axis=0), "high": values.max(axis=0)}
+    return {name: [float(f"{value:.{DIGITS}g}") for value in row.tolist()] for name, row in found.items()}
+
+
+def retries_json(attempts: Attempts | None) -> Mapping[str, Any]:
+    """An entry of its own, where there are clients that retry or hedge."""
+    return {} if attempts is None else {"retries": attempts.as_json()}
