@@ -3,6 +3,7 @@
 A server that runs none leaves every deployment pending, and says so. One that does sets `runner`.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -80,12 +81,34 @@ class DeploymentService:
         self._projects = projects
         self._new_id = new_id
         self._limits = limits
+        self._finishing = asyncio.Lock()
         self.runner: DeploymentRunner | None = None
         """None: nobody runs apps."""
 
     def check_archive(self, content: BinaryIO) -> None:
         """Raises BadArchiveError."""
         archives.check(content, self._limits)
+
+    async def finish(self, upload: Artifact) -> Artifact:
+        """Of the parts of an upload a whole; one that is whole already stays as it is.
+
+        One step after the other, as others wait for the store meanwhile, and one upload after the other.
+        Raises MissingPartError, BadArchiveError, NoArtifactError and StorageFullError.
+        """
+        async with self._finishing:
+            found = await self._clock.aside(partial(self._artifacts.get, upload.project, upload.id))
+            if found is None:
+                raise NoArtifactError
+            if found.digest is not None:
+                return found
+            steps = self._artifacts.finish(found, self.check_archive)
+            try:
+                whole: Artifact | None = None
+                while whole is None:
+                    whole = await self._clock.aside(partial(next, steps))
+            finally:
+                await self._clock.aside(steps.close)
+            return whole
 
     async def resume(self) -> None:
         """Whatever ran when the last server ended is to run again; call it when `runner` is set."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.requests import Request
 
+from api_shim.accounts.deployments import NoArtifactError
 from api_shim.routes.described import TheShim, api_router
 from api_shim.routes.files import receive_upload, too_large
 from api_shim.shim import Shim
@@ -138,12 +139,12 @@ async def finish_multipart(request: Request, shim: TheShim, artifact_id: str) ->
 
 
 async def finish_upload(request: Request, shim: Shim, artifact_id: str) -> Artifact:
-    artifact = await _found(request, shim, artifact_id)
-    if artifact.digest is not None:
-        return artifact
-    with refusals():
-        finishing = partial(shim.store.artifacts.finish, artifact, shim.deployments.check_archive)
-        return await shim.clock.aside(finishing)
+    upload = await _found(request, shim, artifact_id)
+    try:
+        with refusals():
+            return await shim.deployments.finish(upload)
+    except NoArtifactError:
+        raise no_such_artifact(artifact_id) from None
 
 
 @contextmanager

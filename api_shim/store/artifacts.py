@@ -5,13 +5,13 @@ An upload in parts is a row without a digest; its parts lie on the disk until it
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from api_shim.store.contents import INCOMING, Contents, Writing
+from api_shim.store.contents import BYTES_PER_SYNC, INCOMING, Contents, Writing
 from api_shim.store.database import Database
 
 KEPT_ARTIFACTS = 50
@@ -19,7 +19,6 @@ KEPT_ARTIFACTS = 50
 MOST_UPLOADS = 10
 """In parts, of a project, that are not finished."""
 MOST_PARTS = 1000
-COPY_BYTES = 2**20
 Json = dict[str, Any]
 Check = Callable[[BinaryIO], None]
 
@@ -105,8 +104,11 @@ class Artifacts:
         parts = {number: path for number, path in self._parts(artifact).items() if number != without}
         return sum(path.stat().st_size for path in parts.values())
 
-    def finish(self, artifact: Artifact, check: Check) -> Artifact:
-        """Of its parts a whole. Raises MissingPartError, StorageFullError, and what `check` raises."""
+    def finish(self, artifact: Artifact, check: Check) -> Generator[Artifact | None, None, None]:
+        """Of its parts a whole, in steps that answer None, but for the last.
+
+        Raises MissingPartError, StorageFullError, and what `check` raises.
+        """
         parts = self._parts(artifact)
         missing = next((n for n in range(1, max(parts, default=1) + 1) if n not in parts), None)
         if missing is not None:
@@ -115,8 +117,9 @@ class Artifacts:
         try:
             for number in sorted(parts):
                 with parts[number].open("rb") as part:
-                    while piece := part.read(COPY_BYTES):
+                    while piece := part.read(BYTES_PER_SYNC):
                         writing.write([piece])
+                        yield None
             _checked(writing, check)
             whole = Artifact(
                 artifact.id,
@@ -135,7 +138,7 @@ class Artifacts:
         for path in parts.values():
             path.unlink(missing_ok=True)
         self._forget_old(artifact.project)
-        return whole
+        yield whole
 
     def get(self, project: str | None, id_: str) -> Artifact | None:
         rows = self._database.query(

@@ -45,6 +45,25 @@ def test_an_app_in_parts_is_what_its_parts_are_in_order(make: MakeWire, tmp_path
     assert (late.status, late.error["code"]) == (409, "upload_finished")
 
 
+def test_parts_are_put_together_in_steps_between_which_others_have_their_turn(
+    make: MakeWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api_shim.store.artifacts.BYTES_PER_SYNC", 40)
+    wire, content = make(), app_zip()
+    shim, artifact_id = (
+        wire.platform.shim,
+        post(wire, "/v1/multipart", {"config": CONFIG}).json["artifact_id"],
+    )
+    for number, part in enumerate((content[:100], content[100:200], content[200:]), 1):
+        upload_part(wire, artifact_id, number, part)
+    upload_of = shim.store.artifacts.get(None, artifact_id)
+    assert upload_of is not None
+    *steps, whole = shim.store.artifacts.finish(upload_of, shim.deployments.check_archive)
+    assert steps == [None] * (3 + 3 + -(-(len(content) - 200) // 40))
+    assert whole is not None
+    assert whole.size_bytes == len(content)
+
+
 def test_an_upload_with_a_gap_is_not_finished(wire: Wire) -> None:
     artifact_id = post(wire, "/v1/multipart", {"config": CONFIG}).json["artifact_id"]
     empty = wire.ask(f"/v1/multipart/{artifact_id}/finish", method="POST")
