@@ -314,6 +314,22 @@ def test_a_name_of_one_long_word_leaves_the_other_columns_in_sight(site: Site, p
     assert page.get_by_role("region", name="Files").evaluate("it => it.scrollWidth <= it.clientWidth")
 
 
+def test_a_long_label_of_a_narrow_row_takes_lines_and_no_room_of_its_value(site: Site, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{site.home}/keys")
+    heights = page.evaluate(
+        """labels => labels.map(label => {
+            const table = document.createElement("table");
+            table.className = "stacked-rows";
+            table.innerHTML = `<tr><td class="number" data-label="${label}">1</td></tr>`;
+            document.body.append(table);
+            return table.querySelector("td").getBoundingClientRect().height;
+        })""",
+        ["Its time, p50", "Added by this server, p50, p99"],
+    )
+    assert heights[1] > 1.5 * heights[0]
+
+
 def faults(page: Page) -> list[str]:
     page.evaluate(AXE)
     results = page.evaluate("axe.run()")
