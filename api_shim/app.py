@@ -18,7 +18,7 @@ from api_shim.clocks.clock import Clock
 from api_shim.content.own_words import Synthetic
 from api_shim.content.plan import Content
 from api_shim.content.replay import with_written
-from api_shim.dashboard import PAGES
+from api_shim.dashboard import PAGES, faults
 from api_shim.dashboard.pages import Dashboard
 from api_shim.middleware import Door
 from api_shim.routes import (
@@ -72,6 +72,7 @@ GROUPS = [
     *PLATFORM,
     *EDGE,
     traces,
+    faults,
     health,
     description,
     *PAGES,

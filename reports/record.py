@@ -186,7 +186,7 @@ STAGE_COLUMNS = (
 
 FAULT_COLUMNS = (
     Column("number", "int", "in the order in which they began"),
-    Column("fault", "label", "its name in the scenario, or `live`"),
+    Column("fault", "label", "its name in the scenario, or `live1`, `live2` ... where somebody broke it"),
     Column("kind", "label", "such as node_crash"),
     Column("target", "label", "what broke"),
     Column("model", "label", "whose node broke, empty for the network"),

@@ -12,6 +12,7 @@ from api_shim.exchange.chunk_writer import KEEP_ALIVE, ChunkWriter, comment
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.refusals import refusal_of
 from api_shim.exchange.stamps import stamps, usage
+from api_shim.exchange.stream_faults import StreamCutError, StreamFault
 from api_shim.wire.errors import ApiError
 from sim.time.units import PS_PER_MS, PS_PER_S
 from traffic.request import KEEP_ALIVE_S
@@ -26,12 +27,20 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, exchange: Exchange, told: "TokensAsTheyCome", headers: dict[str, str]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        told: "TokensAsTheyCome",
+        headers: dict[str, str],
+        fault: StreamFault | None = None,
+    ) -> None:
+        """`fault` is what its client wants to go wrong with it."""
         self.status_code = HTTPStatus.OK
         self.background = None
         self.init_headers({**STREAM_HEADERS, **headers})
         self._exchange = exchange
         self._told = told
+        self._fault = fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
@@ -41,13 +50,15 @@ class EventStream(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            async with aclosing(self._told.chunks()) as chunks:
-                async for chunk in chunks:
+            async with aclosing(self._told.chunks()) as made:
+                async for chunk in made if self._fault is None else self._fault.on(made):
                     if trace is not None:
                         trace.wrote(chunk)
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if not self._exchange.call.gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except StreamCutError:
+            return  # without an end: the server closes the connection
         finally:
             shim.streams -= 1
             self._exchange.close()

@@ -18,6 +18,7 @@ from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.request_trace import RequestTrace
 from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
+from api_shim.exchange.stream_faults import STREAM_FAULTS, StreamFault, stream_fault
 from api_shim.generating import AnyUnderstood, BodyOrigin, Generating, close
 from api_shim.node_ports import CONNECTIONS, PLACE, NodePort
 from api_shim.shim import OUTPUT_HEADER, ServedModel, Shim
@@ -31,6 +32,7 @@ from sim.time.units import PS_PER_MS
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
+FAULT_HEADER = "x-sim-stream-fault"
 ANSWER_HEADERS: Json = {
     name: {"description": text, "schema": {"type": kind}}
     for name, kind, text in (
@@ -299,6 +301,8 @@ class StreamForm(NamedTuple):
     """8080's SDK needs the usage of a stream and cannot ask for it, and takes calls only in one piece."""
     stamps: bool
     """Whether the stream ends with a comment that holds them."""
+    fault: StreamFault | None = None
+    """What is to go wrong with it."""
 
 
 def is_from_8080(request: Request) -> bool:
@@ -308,13 +312,26 @@ def is_from_8080(request: Request) -> bool:
 
 def stream_options(request: Request) -> StreamForm:
     """Raises ApiError, before anything is asked of the model."""
-    from_8080 = is_from_8080(request)
+    from_8080, fault = is_from_8080(request), _stream_fault(request)
     wanted = request.headers.get(COMMENT_HEADER)
     if wanted is None:
-        return StreamForm(from_8080, shim_of(request).settings.sim_comment)
+        return StreamForm(from_8080, shim_of(request).settings.sim_comment, fault)
     if wanted not in ON_OR_OFF:
         raise bad_value(COMMENT_HEADER, f"{COMMENT_HEADER} is 'on' or 'off', not {wanted[:LONGEST_ECHO]!r}")
-    return StreamForm(from_8080, ON_OR_OFF[wanted])
+    return StreamForm(from_8080, ON_OR_OFF[wanted], fault)
+
+
+def _stream_fault(request: Request) -> StreamFault | None:
+    """Raises ApiError."""
+    wanted = request.headers.get(FAULT_HEADER)
+    if wanted is None:
+        return None
+    fault = stream_fault(wanted)
+    if fault is None:
+        known = ", ".join(STREAM_FAULTS)
+        message = f"{FAULT_HEADER} is one of {known}, with =NUMBER or without, not {wanted[:LONGEST_ECHO]!r}"
+        raise bad_value(FAULT_HEADER, message)
+    return fault
 
 
 def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked: StreamForm) -> EventStream:
@@ -325,4 +342,4 @@ def event_stream(exchange: Exchange, writer: ChunkWriter, body: Sampling, asked:
         with_stamps=asked.stamps,
         one_by_one=exchange.shim.settings.stream_chunks == "per_token",
     )
-    return EventStream(exchange, told, answer_headers(exchange))
+    return EventStream(exchange, told, answer_headers(exchange), asked.fault)

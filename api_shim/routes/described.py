@@ -78,6 +78,11 @@ class GenerationHeaders(BaseModel):
     x_sim_comment: Literal["on", "off"] | SkipJsonSchema[None] = Field(
         None, description="whether the stream ends with a comment that holds its stamps"
     )
+    x_sim_stream_fault: str | SkipJsonSchema[None] = Field(
+        None,
+        description="what goes wrong with the bytes of the stream: `cut` or `malformed` after one frame or "
+        "`=NUMBER` of them; `dribble`, in pieces of `=NUMBER` bytes",
+    )
     x_request_id: str | SkipJsonSchema[None] = Field(
         None, description="comes back, if it is 1 to 128 visible ASCII characters"
     )

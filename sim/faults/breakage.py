@@ -1,5 +1,6 @@
 """What breaks in one world: the schedules of all faults, and the log of what happened."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,8 @@ from sim.faults.kinds import Fault, Struck, Target
 from sim.faults.schedule import Span
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Alarm, Timeline
+
+MOST_PAST = 100
 
 
 @dataclass(slots=True)
@@ -42,10 +45,13 @@ class Breakage:
         self._ground = ground
         self._nodes = nodes
         self._struck = 0
+        self._outside = 0
         self._stopped = False
         self._log = Recorder(FAULT_COLUMNS)
         self.broken: dict[str, Broken] = {}
         """By the label of what is broken."""
+        self.past: deque[tuple[Broken, int]] = deque(maxlen=MOST_PAST)
+        """What was mended last, and when."""
         for name, fault in faults.items():
             for target in fault.targets(nodes):
                 spans = fault.spans(stream(f"faults/{name}/{target.label}"))
@@ -62,27 +68,41 @@ class Breakage:
     ) -> None:
         if self._stopped:
             return
-        broken = self.strike(name, fault, target, span)
-        if span.end_ps is not None:
-            Alarm(self._env, span.end_ps, partial(self._end, broken, spans))
+        if target.label in self.broken:  # by somebody outside: it breaks in one way at a time
+            self._await(name, fault, target, spans)
+        else:
+            self._strike(name, fault, target, span, spans)
 
-    def _end(self, broken: Broken, spans: Iterator[Span], _alarm: Alarm) -> None:
-        self.mend(broken)
-        self._await(broken.name, broken.fault, broken.target, spans)
-
-    def strike(self, name: str, fault: Fault, target: Target, span: Span) -> Broken:
-        """Break `target`, which is whole, now."""
-        assert target.label not in self.broken, target
+    def _strike(self, name: str, fault: Fault, target: Target, span: Span, spans: Iterator[Span]) -> Broken:
         struck = fault.strike(self._ground, target, span.end_ps)
         broken = Broken(name, fault, target, span, struck, self._struck)
         self._struck += 1
         self.broken[target.label] = broken
+        if span.end_ps is not None:
+            Alarm(self._env, span.end_ps, partial(self._end, broken, spans))
         return broken
 
-    def mend(self, broken: Broken) -> None:
+    def _end(self, broken: Broken, spans: Iterator[Span], _alarm: Alarm) -> None:
         del self.broken[broken.target.label]
         broken.struck.mend()
+        self.past.append((broken, self._env.now))
         self._note(broken, self._env.now)
+        self._await(broken.name, broken.fault, broken.target, spans)
+
+    def already_broken(self, fault: Fault) -> str | None:
+        """Of what `fault` would break, the first that is broken at present."""
+        return next((t.label for t in fault.targets(self._nodes) if t.label in self.broken), None)
+
+    def break_now(self, fault: Fault) -> list[Broken]:
+        """Somebody outside breaks what is whole; of the schedule of `fault` only how long it lasts counts."""
+        self._outside += 1
+        span = fault.from_now(self._env.now)
+        name = f"live{self._outside}"
+        return [
+            self._strike(name, fault, target, span, iter(()))
+            for target in fault.targets(self._nodes)
+            if target.label not in self.broken
+        ]
 
     def stop(self) -> None:
         """Nothing breaks any more. What is broken will be mended in its time."""

@@ -62,13 +62,14 @@ class Schedule(Spec):
             MAX_S
         ) if self.for_s is None else self.at_s + self.for_s + self.extra_ps / PS_PER_S
 
+    def from_now(self, begin_ps: int) -> Span:
+        """Of one that breaks at a stated time, if it broke at `begin_ps` instead."""
+        return Span(begin_ps, None if self.for_s is None else begin_ps + ps_of_s(self.for_s) + self.extra_ps)
+
     def spans(self, rng: Generator) -> Iterator[Span]:
         """One after the other. A repair, like the time before it, lasts a picosecond at least."""
         if self.at_s is not None:
-            begin_ps = ps_of_s(self.at_s)
-            yield Span(
-                begin_ps, None if self.for_s is None else begin_ps + ps_of_s(self.for_s) + self.extra_ps
-            )
+            yield self.from_now(ps_of_s(self.at_s))
             return
         assert self.mtbf_s is not None
         assert self.mttr_s is not None

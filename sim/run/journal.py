@@ -3,10 +3,11 @@
 A line is a request, and reads as a trace of ours (`arrival_ps`, `prompt_tokens`, `output_tokens`) that says
 more: all fields of the request, the `order` among everything that came in, how much of the instant had
 `passed` by then, and the order that it had `reached`, so that a replay cuts it at the same place. A caller
-who left is part of the request's line. `request_id` is the `x-request-id` of the answer; by `number` it joins
-the rows of `requests.parquet`.
+who left is part of the request's line, and what somebody broke is part of the first one. `request_id` is the
+`x-request-id` of the answer; by `number` it joins the rows of `requests.parquet`.
 
-While a server runs, whoever leaves is a line of its own, for the request's is on the disk already.
+While a server runs, whoever leaves is a line of its own, for the request's is on the disk already, and so is
+whatever breaks.
 """
 
 import json
@@ -17,11 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO, cast
 
+from pydantic import TypeAdapter, ValidationError
+
 from e80sim.mistakes import UserError
+from sim.faults.kinds import AnyFault, Fault
 from sim.time.timeline import ARRIVAL, Timeline
 from traffic.request import Request
 
 FILE = "arrivals.jsonl"
+FAULT: TypeAdapter[Fault] = TypeAdapter(AnyFault)
 DEFAULTS = {field.name: field.default for field in fields(Request)}
 """Of all fields of a request, in their order; what has no default has a value here that equals no other."""
 
@@ -31,7 +36,7 @@ class JournalError(UserError):
 
 
 class JournalEntry(NamedTuple):
-    """One thing that came in. Without a request, the caller of `number` left."""
+    """One thing that came in. Without a request, the caller of `number` left, or `fault` struck."""
 
     order: int
     at_ps: int
@@ -39,6 +44,7 @@ class JournalEntry(NamedTuple):
     reached: int
     number: int
     request: Request | None
+    fault: Fault | None = None
 
 
 class Journal:
@@ -78,6 +84,11 @@ class Journal:
         """The caller of request `number` leaves at this instant; only the first time counts."""
         self._append({"number": number, "left": self._stamp("at_ps")})
 
+    def broke(self, fault: Fault) -> None:
+        """Right before it strikes, at this instant."""
+        stated = fault.model_dump(mode="json", exclude_unset=True)
+        self._append({"fault": {"stated": stated, **self._stamp("at_ps")}})
+
     def write(self, path: Path) -> None:
         """A line for each request."""
         write_whole(path, self._read)
@@ -109,14 +120,19 @@ class Journal:
 def write_whole(path: Path, read: Callable[[], Iterable[dict[str, Any]]]) -> None:
     """The lines that `read` gives, each time it is asked, with departures as part of their requests."""
     left: dict[int, dict[str, int]] = {}
+    faults: list[dict[str, Any]] = []
     for line in read():
-        if _is_departure(line):
+        if "fault" in line:
+            faults.append(line["fault"])
+        elif _is_departure(line):
             left.setdefault(line["number"], line["left"])
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for line in read():
-            if not _is_departure(line):
+            if "fault" not in line and not _is_departure(line):
                 of_request = left.get(line["number"])
                 whole = line if of_request is None else line | {"left": of_request}
+                if faults:
+                    whole, faults = whole | {"faults": faults}, []
                 file.write(json.dumps(whole) + "\n")
 
 
@@ -144,7 +160,7 @@ def read_journal(path: Path) -> list[JournalEntry]:
     for number, line in enumerate(read_lines(path), 1):
         try:
             entries += _entries(line, gone)
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValidationError):
             raise _no_request(path, number) from None
     return sorted(entries)
 
@@ -164,6 +180,11 @@ def _is_departure(line: dict[str, Any]) -> bool:
 
 
 def _entries(line: dict[str, Any], gone: set[int]) -> Iterator[JournalEntry]:
+    for struck in (line["fault"],) if "fault" in line else line.get("faults", ()):
+        fault = FAULT.validate_python(struck["stated"])
+        yield JournalEntry(*_moment(struck, "at_ps"), -1, None, fault)
+    if "fault" in line:
+        return
     if not _is_departure(line):
         members = {name: line[name] for name in DEFAULTS if name in line}
         if "prefix" in members:

@@ -56,7 +56,9 @@ def replayed(scenario: Scenario, entries: Sequence[JournalEntry]) -> World:
         while env.passed < entry.passed and env.next_ps == entry.at_ps:
             env.step()
         env.reached = entry.reached  # what woke the outsider is not part of the replay
-        if entry.request is not None:
+        if entry.fault is not None:
+            world.breakage.break_now(entry.fault)
+        elif entry.request is not None:
             ticket = world.platform.submit(entry.request)
             if entry.number in leaving:
                 tickets[entry.number] = ticket
@@ -126,10 +128,14 @@ def sources(requests: pa.Table) -> list[Json]:
 
 
 def _while_asked(faults: pa.Table | None, requests: pa.Table) -> pa.Table | None:
-    """Those that came no later than the last answer: how long a server stood idle then is not recorded."""
+    """Those that came no later than the last request and the last token.
+
+    How long a server stood idle then is not recorded, so a replay does not know what broke meanwhile.
+    """
     if faults is None:
         return None
-    last_ps = max((at_ps for at_ps in requests["ended_ps"].to_pylist() if at_ps is not None), default=0)
+    stamps = (requests[name].to_pylist() for name in ("intended_ps", "last_ps"))
+    last_ps = max((at_ps for stamp in stamps for at_ps in stamp if at_ps is not None), default=0)
     return faults.filter(np.array(faults["began_ps"].to_pylist(), np.int64) <= last_ps)
 
 

@@ -59,9 +59,12 @@ def replay(
     if difference is not None:
         typer.echo(f"{directory}: the replay differs. {difference}")
         raise typer.Exit(DIFFERENT)
-    left = sum(entry.request is None for entry in entries)
+    asked = sum(entry.request is not None for entry in entries)
+    struck = sum(entry.fault is not None for entry in entries)
+    broken = f" and {plural(struck, 'fault')}" if struck else ""
+    left = len(entries) - asked - struck
     typer.echo(
-        f"{directory}: {len(entries) - left} requests replayed, of which {left} were left by their callers; "
+        f"{directory}: {asked} requests{broken} replayed, of which {left} were left by their callers; "
         "every stamp is equal, to the picosecond."
     )
 

@@ -16,14 +16,15 @@ Check = Callable[[Scenario, Location, Fault], Iterator[Found]]
 
 def fault_problems(scenario: Scenario) -> Iterator[Found]:
     for name, fault in scenario.faults.items():
-        found = list(_of_one(scenario, ("faults", name), fault))
+        found = list(problems_of(scenario, ("faults", name), fault))
         yield from found
         if found:
             return
     yield from _at_once(scenario)
 
 
-def _of_one(scenario: Scenario, at: Location, fault: Fault) -> Iterator[Found]:
+def problems_of(scenario: Scenario, at: Location, fault: Fault) -> Iterator[Found]:
+    """Of one fault, which stands at `at`, by itself."""
     horizon_s = scenario.run.horizon_s
     if fault.at_s is not None and fault.at_s >= horizon_s:
         yield (

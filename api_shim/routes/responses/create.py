@@ -64,7 +64,7 @@ def _stream(exchanges: list[Exchange], understood: UnderstoodResponse, form: Str
         one_by_one=exchange.shim.settings.stream_chunks == "per_token",
         before_the_end=streamed.keep,
     )
-    return EventStream(exchange, told, answer_headers(exchange))
+    return EventStream(exchange, told, answer_headers(exchange), form.fault)
 
 
 class _Streamed:
