@@ -146,7 +146,8 @@ class Platform:
         """`node`, which takes no requests any more, dies now.
 
         Its requests go back to their pool and start again on other nodes, from the token that they had come
-        to; or they fail, where `moving` is empty. Those without any token start anew in any case.
+        to; or they fail, where `moving` is empty, as do those that name this node. Those without any token
+        start anew in any case.
         """
         inside = [ticket for ticket in self.inside.values() if ticket.node is node]
         node.crash()
@@ -157,7 +158,7 @@ class Platform:
             over = ticket.sequences and all(s.generated == s.output_tokens for s in ticket.sequences)
             if ticket.gone or over:
                 self.left_node(ticket)
-            elif moving:
+            elif moving and ticket.request.node is None:
                 self._take_back(ticket, moving)
                 moved.append(ticket)
             else:

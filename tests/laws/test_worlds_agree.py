@@ -43,6 +43,7 @@ class Ask:
     """So many more of it follow, each when the one before has ended."""
     priority: int = 0
     key: str = "key"
+    node: int | None = None
 
 
 class Caller:
@@ -67,6 +68,7 @@ class Caller:
                 "outside",
             ),
             *("project", ask.key, "outside", "tenant", ask.stream, ask.samples, deadline_ps, ask.priority),
+            node=ask.node,
         )
         ticket = self._world.platform.submit(request, self)
         if ask.leaves is not None:
@@ -325,6 +327,7 @@ asks = st.builds(
     again=st.integers(0, 3),
     priority=st.sampled_from([-1, 0, 100]),
     key=st.sampled_from(["key", "tenant", "other"]),
+    node=st.sampled_from([None, None, 0, 1]),
 )
 scenarios = st.fixed_dictionaries(
     {

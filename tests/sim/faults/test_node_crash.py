@@ -58,6 +58,27 @@ def test_a_request_of_a_dead_node_goes_on_elsewhere_from_its_last_token(
     assert b.pool.node(0).kernel.free_blocks == b.pool.node(1).kernel.free_blocks == 2000
 
 
+@pytest.mark.parametrize("moving", ["without_kv", "with_kv"])
+def test_a_request_that_named_its_node_dies_with_it_and_finds_it_again_after_the_restart(
+    moving: Moving,
+) -> None:
+    """Whoever has chosen a node by himself has to choose another."""
+    b = make_bench(nodes=2)
+    for at in (0, 30, 60):
+        b.submit_at(at, b.request(node=0), Diary())
+    b.submit_at(1, b.request(), Diary())  # on node 1
+    crash_at(b, 20, moving)
+    b.at(50, lambda: ground(b).restart("m", 0))
+    b.env.run()
+    fates = {row["number"]: (row["outcome"], row["node"], row["ended_ps"] // MS) for row in b.rows()}
+    assert fates == {
+        1: ("node_lost", 0, 20),
+        2: ("rejected_no_endpoints", -1, 30),
+        3: ("completed", 0, 95),
+        4: ("completed", 1, 36),
+    }
+
+
 @pytest.mark.parametrize(("at_ms", "first"), [(20, ["first"]), (14, [])])
 def test_a_request_that_fails_with_its_node_ends_when_its_caller_hears_of_it(
     at_ms: float, first: list[str]
