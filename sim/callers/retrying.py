@@ -6,6 +6,7 @@ attempts that it took. Callers and sources that state neither `retry` nor `hedge
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain, repeat
 
 import numpy as np
@@ -22,6 +23,7 @@ from sim.time.units import ps_of_s
 from traffic.request import Request
 from traffic.retry_profiles import Failure, Retries, RetryProfile
 
+REMEMBERED_CODES = 10_000
 DRAWS = 256
 """Of jitter at a time."""
 NODE_LOST = 503
@@ -37,6 +39,10 @@ class Asks:
         """Without an end yet, by the number of the first attempt."""
         self.used = False
         """Whether any client reports here."""
+        labels = self.records.labels
+        self.codes = lru_cache(REMEMBERED_CODES)(
+            lambda s, t, p, m, o: labels.codes(source=s, tenant=t, place=p, model=m, outcome=o)
+        )
 
     def record_unfinished(self) -> None:
         for ask in list(self.inside.values()):
@@ -151,7 +157,8 @@ class Ask:
         self._winner: Attempt | None = None
         """Whose first token came before any other's."""
         self._last: Attempt | None = None
-        self._retries = Retries(client.profile)
+        self._retries: Retries | None = None
+        """Made when the first attempt fails."""
         self._sent = self._hedges = 0
         self._began_ps = 0
         """When the latest attempt that is no copy was sent."""
@@ -268,6 +275,8 @@ class Ask:
         out_of_time = deadline_ps is not None and at_ps >= deadline_ps
         if out_of_time or outcome == "cancelled" or self._has_headers(attempt, at_ps):
             return None
+        if self._retries is None:
+            self._retries = Retries(client.profile)
         wait = self._retries.wait_s(failure_of(outcome, refusal), next(client.uniform))
         return None if wait is None else ps_of_s(wait)
 
@@ -300,7 +309,7 @@ class Ask:
         """The row of the ask, which is over."""
         request, asks = self.request, self._client.asks
         del asks.inside[request.number]
-        codes, answered = asks.records.labels.codes, outcome == "completed"
+        answered = outcome == "completed"
         seen = self.first_seen_ps if outcome == "unfinished" or self.first_seen_ps <= ended_ps else -1
         asks.records.add(
             (
@@ -308,13 +317,7 @@ class Ask:
                 request.parent,
                 request.session,
                 request.turn,
-                *codes(
-                    source=request.source,
-                    tenant=request.tenant,
-                    place=request.place,
-                    model=request.model,
-                    outcome=outcome,
-                ),
+                *asks.codes(request.source, request.tenant, request.place, request.model, outcome),
                 self._sent,
                 self._hedges,
                 self._winner.number if self._winner is not None and answered else -1,

@@ -57,6 +57,9 @@ PARTS = [
     ("+ whole prefill", ("models.llama.batching.prefill=whole",), 4.2),
     ("+ prefix cache, with prefixes of 256 tokens", (CACHE, PREFIXES), 4.2),
     ("+ dynamic batches", ("models.llama.batching={admission: dynamic, max_queue_delay_ms: 0}",), 4.2),
+    ("+ clients that never retry, told apart all the same", ("traffic.chat.retry={like: none}",), 4.2),
+    ("+ clients like openai's", ("traffic.chat.retry={like: openai-python}",), 4.2),
+    ("+ hedges after 10 s", ("traffic.chat.hedge={after_ms: 10000}",), 7.2),
     ("+ everything above", (OVERHEAD, NETWORK, GATEWAY, LIMITS, TIMEOUT), 8.2),
 ]
 

@@ -30,12 +30,13 @@ from sim.scenario.load import load
 from tests.support.study import results_of, rows_of
 from traffic.arrivals import ARRIVALS
 from traffic.lengths import LENGTHS
+from traffic.retry_profiles import RETRY_PROFILES
 from traffic.traces import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
     *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
-    *(REQUEST_METRICS, FAULTS),
+    *(REQUEST_METRICS, FAULTS, RETRY_PROFILES),
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
@@ -236,6 +237,18 @@ def callers(folder: Path) -> None:
     assert [row["prompt_tokens"] for row in rows] == [8, 16, 24]
 
 
+def client_libraries(folder: Path) -> None:
+    """Attempts after 0.1 to 0.2 s, then 0.2 to 0.4, 0.4 to 0.8 and 0.8 to 1.6 s."""
+    rows = run("Client libraries", folder)
+    by_ask: dict[int, list[int]] = {}
+    for row in rows:
+        by_ask.setdefault(row["ask"], []).append(row["intended_ps"])
+    assert max(map(len, by_ask.values())) == 5
+    for sent in by_ask.values():
+        for number, (before, after) in enumerate(pairwise(sorted(sent))):
+            assert 0.1 * 2**number <= (after - before) / 10**12 <= 0.2 * 2**number + 0.001
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "Arrivals": arrivals,
     "Lengths": lengths,
@@ -251,6 +264,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Figures": figures,
     "Metrics": metrics,
     "Callers": callers,
+    "Client libraries": client_libraries,
     "Endpoints": endpoints,
 }
 
