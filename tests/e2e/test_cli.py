@@ -217,7 +217,7 @@ def test_the_version_names_the_program_and_its_python(capsys: pytest.CaptureFixt
 def test_without_a_command_the_menu_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--help"]):
         assert main(arguments) == 0
-        assert "  run        simulate a scenario" in capsys.readouterr().out
+        assert "  run            simulate a scenario" in capsys.readouterr().out
 
 
 def test_help_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
