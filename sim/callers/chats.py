@@ -13,11 +13,11 @@ from sim.callers.conversation import Conversation
 from sim.callers.session import Answer, Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
 from sim.platform.ticket import Sink
-from traffic.prefixes import Beginning
+from traffic.prefixes import NOTHING_IN_COMMON, Beginning
 from traffic.workload import SizePair
 
-Say = Callable[[SizePair, Sink, Beginning, int], Asked]
-"""(sizes, sink, how the prompt begins, turn): sends a request of one session."""
+Say = Callable[[SizePair, str, Sink, int, Beginning, int, int], Asked]
+"""(sizes, project, sink, parent, how the prompt begins, session, turn): sends a request of a session."""
 
 
 class Script(NamedTuple):
@@ -32,7 +32,16 @@ class Script(NamedTuple):
 class Chat:
     """One conversation."""
 
-    __slots__ = ("_context_tokens", "_conversation", "_next", "_records", "_say", "_script", "_talk")
+    __slots__ = (
+        "_begins",
+        "_context_tokens",
+        "_conversation",
+        "_project",
+        "_records",
+        "_say",
+        "_script",
+        "_talk",
+    )
 
     def __init__(
         self,
@@ -41,6 +50,7 @@ class Chat:
         script: Script,
         conversation: Conversation,
         context_tokens: int,
+        project: str,
         say: Say,
     ) -> None:
         self._records = records
@@ -48,19 +58,19 @@ class Chat:
         self._script = script
         self._conversation = conversation
         self._context_tokens = context_tokens
+        self._project = project
         self._say = say
-        self._next: tuple[SizePair, Beginning] | None = None
+        self._begins = NOTHING_IN_COMMON
         records.env.process(self._story())
 
     def _story(self) -> Generator[Event, Any, None]:
         session, script, at_ps = Session(self._records.env, self._send), self._script, self._talk.began_ps
         for sizes, think_ps in zip(script.sizes, (*script.think_ps, 0), strict=True):
-            turn = self._conversation.turn(sizes)
-            (prompt, output), beginning = turn
+            (prompt, output), beginning = self._conversation.turn(sizes)
             if beginning.tokens + prompt + output > self._context_tokens:
                 self._records.end(self._talk, "context_limit", at_ps)
                 return
-            self._next = turn
+            self._begins = beginning
             self._talk.turns += 1
             # The pause to think is part of the wait for the answer: one event instead of two.
             answer: Answer = yield session.ask(prompt, output, think_ps)
@@ -71,5 +81,5 @@ class Chat:
         self._records.end(self._talk, "completed", at_ps)
 
     def _send(self, pair: SizePair, sink: Sink) -> Asked:
-        assert self._next is not None
-        return self._say(pair, sink, self._next[1], self._talk.turns - 1)
+        talk = self._talk
+        return self._say(pair, self._project, sink, -1, self._begins, talk.number, talk.turns - 1)

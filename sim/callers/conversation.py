@@ -16,8 +16,9 @@ class Conversation:
     def turn(self, sizes: SizePair) -> tuple[SizePair, Beginning]:
         """Of the next request, whose `sizes` are what is new in it."""
         prompt_tokens, output_tokens = sizes
-        if self._most_output_tokens is not None:
-            output_tokens = min(output_tokens, self._most_output_tokens)
+        most = self._most_output_tokens
+        if most is not None and output_tokens > most:
+            output_tokens = most
         whole = self._said + prompt_tokens
         self._said = whole + output_tokens
         before = self._beginning

@@ -21,7 +21,7 @@ from simpy import Event
 
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.ticket import REJECTED, Sink
-from sim.time.timeline import ARRIVAL, FEEDBACK, Timeline
+from sim.time.timeline import ARRIVAL, FEEDBACK, OwnValue, Timeline
 from traffic.request import Request
 from traffic.workload import SizePair
 
@@ -40,35 +40,35 @@ class Asked(Protocol):
     def cancel(self) -> None: ...
 
 
+ANSWERED = ("stop", "length")
+"""Why an answer ends that is whole."""
 Send = Callable[[SizePair, Sink], Asked]
 """Sends a request of these sizes, from whoever the session is, with this sink."""
 
 
-class Answer(Event):
+class Answer(OwnValue):
     """What became of one ask, or of several made at once: the value of the event is the answer itself.
 
     A sink. Requests made at once are answered when the last of them is.
     """
 
+    outcome = "completed"
+    """As in the record; of several, the first that was not completed."""
+    at_ps = 0
+    """When the last byte reached the caller."""
+    output_tokens = 0
+    """Of all of them together, once they are over."""
+
     def __init__(self, env: Timeline, asked: int, work_ps: int) -> None:
         super().__init__(env)
         self.tickets: list[Asked] = []
-        self.outcome = "completed"
-        """As in the record; of several, the first that was not completed."""
-        self.at_ps = 0
-        """When the last byte reached the caller."""
-        self._env = env
+        """Of those that are under way. What is over is let go: whoever thinks keeps no memory warm."""
         self._open = asked
         self._work_ps = work_ps
 
     @property
     def completed(self) -> bool:
         return self.outcome == "completed"
-
-    @property
-    def output_tokens(self) -> int:
-        """Of all of them together."""
-        return sum(ticket.output_tokens for ticket in self.tickets)
 
     def admitted(self, at_ps: int, headroom: Headroom | None) -> None: ...
 
@@ -78,17 +78,19 @@ class Answer(Event):
         self._over(at_ps, REJECTED[refusal.cause])
 
     def ended(self, at_ps: int, reason: str) -> None:
-        self._over(at_ps, "completed" if reason in {"stop", "length"} else reason)
+        self._over(at_ps, "completed" if reason in ANSWERED else reason)
 
     def _over(self, at_ps: int, outcome: str) -> None:
-        if self.completed:
+        if outcome != "completed" and self.outcome == "completed":
             self.outcome = outcome
         self.at_ps = max(self.at_ps, at_ps)
         self._open -= 1
         if not self._open:
+            for ticket in self.tickets:
+                self.output_tokens += ticket.output_tokens
+            self.tickets.clear()
             ready_ps = self.at_ps + self._work_ps
-            order = FEEDBACK if ready_ps == self._env.now else ARRIVAL
-            self._env.succeed_at(self, self, ready_ps, order)
+            self.happen_at(ready_ps, FEEDBACK if ready_ps == self.env.now else ARRIVAL)
 
 
 class Session:
@@ -100,7 +102,9 @@ class Session:
 
     def ask(self, prompt_tokens: int, output_tokens: int, work_ps: int = 0) -> Answer:
         """Send a request now. The event comes when its answer is there and worked on for `work_ps`."""
-        return self.ask_at_once([(prompt_tokens, output_tokens)], work_ps)
+        answer = Answer(self.env, 1, work_ps)
+        answer.tickets.append(self._send((prompt_tokens, output_tokens), answer))
+        return answer
 
     def ask_at_once(self, sizes: Iterable[SizePair], work_ps: int = 0) -> Answer:
         """Send several requests now, and go on when all of them are answered."""

@@ -1,5 +1,7 @@
 """The table of sessions: of each conversation and each closed-loop user, how far it came and how it ended."""
 
+from functools import cache
+
 from reports.record import SESSION_COLUMNS
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Timeline
@@ -27,6 +29,8 @@ class SessionRecords:
         self.env = env
         self.records = Recorder(SESSION_COLUMNS)
         self.inside: dict[tuple[str, int], Talk] = {}
+        codes = self.records.labels.codes
+        self._codes = cache(lambda s, t, e: codes(source=s, tenant=t, ending=e))  # there are few of them
 
     def begin(self, source: str, tenant: str, number: int, planned: int) -> Talk:
         talk = Talk(source, tenant, number, planned, self.env.now)
@@ -36,11 +40,10 @@ class SessionRecords:
     def end(self, talk: Talk, ending: str, ended_ps: int) -> None:
         """Nothing more comes of it; -1: the run was over before it was."""
         del self.inside[talk.source, talk.number]
-        codes = self.records.labels.codes
         self.records.add(
             (
                 talk.number,
-                *codes(source=talk.source, tenant=talk.tenant, ending=ending),
+                *self._codes(talk.source, talk.tenant, ending),
                 talk.turns,
                 talk.planned,
                 talk.began_ps,

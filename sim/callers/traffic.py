@@ -249,13 +249,9 @@ def _chats(of: _SourceTraffic, kind: Chats) -> Callable[[], object]:
     def start() -> None:
         number, project, beginning, planned = next(numbers), next(of.projects), next(beginnings), next(turns)
         script = Script([next(sizes) for _ in range(planned)], [next(thinks) for _ in range(planned - 1)])
-
-        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Asked:
-            return of.send(pair, project, sink, -1, begins, number, turn)
-
         conversation = Conversation(f"{of.name}/session {number}", beginning, source.max_output_tokens)
         talk = sessions.begin(of.name, source.tenant, number, planned)
-        Chat(sessions, talk, script, conversation, context_tokens, say)
+        Chat(sessions, talk, script, conversation, context_tokens, project, of.send)
 
     return start
 

@@ -280,11 +280,14 @@ class Platform:
     def _record(self, ticket: Ticket) -> None:
         request, departure, sequences = ticket.request, ticket.departure, ticket.sequences
         del self.inside[request.number]
+        ticket.sink = (
+            IGNORE  # no cycle with whoever keeps the ticket, so nothing waits for the garbage collector
+        )
         if len(sequences) == 1:
             (sequence,) = sequences
             work = sequence.cached_tokens, sequence.generated, sequence.preemptions
             stamps = sequence.started_ps, sequence.first_ps, sequence.last_ps
-            sequence.owner = None  # no cycle, so nothing waits for the garbage collector
+            sequence.owner = None  # nor with what it had at the node
         else:
             work, stamps = _together(sequences)
         node = -1 if ticket.node is None else ticket.node.index

@@ -166,6 +166,24 @@ class Timeline(Environment):
             self.now, self.passed, self.reached = at_ps, 0, ARRIVAL
 
 
+class OwnValue(Event):
+    """An event whose value is itself, without a reference to itself. `happen_at` alone makes it happen.
+
+    It goes when nobody needs it any more: a cycle would wait for the garbage collector, which looks seldom.
+    """
+
+    _ok = True
+
+    @property
+    def _value(self) -> "OwnValue":
+        return self
+
+    def happen_at(self, at_ps: int, order: int) -> None:
+        """As `Timeline.succeed_at`."""
+        env: Any = self.env
+        heappush(env._queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001
+
+
 class Alarm:
     """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event."""
 
