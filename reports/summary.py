@@ -108,7 +108,7 @@ def _notes(
     variants: Mapping[str, Any],
 ) -> list[str]:
     notes = []
-    traced = [source["name"] for source in facts["sources"] if source["arrivals"] == "trace"]
+    traced = [source["name"] for source in facts["sources"] if source["arrivals"] in {"trace", "recording"}]
     if traced and replications > 1:
         notes.append(
             f"Every replication replays the same arrivals ({', '.join(traced)}): "

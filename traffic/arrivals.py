@@ -13,7 +13,7 @@ from traffic.blocks import accumulated, until
 from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
 from traffic.ramps import RampArrivals, StepArrivals
 from traffic.renewal import gamma_gaps
-from traffic.replay import TraceArrivals
+from traffic.replay import RecordingArrivals, TraceArrivals
 from traffic.spec import MAX_S, RatePerS
 from traffic.units import BLOCK, PS_PER_S, FloatArray, as_written, nearest
 
@@ -27,6 +27,7 @@ __all__ = [
     "PoissonArrivals",
     "ProfileArrivals",
     "RampArrivals",
+    "RecordingArrivals",
     "StepArrivals",
     "TraceArrivals",
 ]
@@ -101,6 +102,7 @@ ARRIVALS: dict[str, type[ArrivalProcess]] = by_kind(
     ModulatedArrivals,
     ProfileArrivals,
     TraceArrivals,
+    RecordingArrivals,
     RampArrivals,
     StepArrivals,
 )

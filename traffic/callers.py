@@ -9,13 +9,13 @@ from e80sim.choices import OneOf, by_kind
 from traffic.counts import CountDraw
 from traffic.durations import DurationDraw
 from traffic.spec import Spec
+from traffic.traces.file import RecordingFile
 
 
 class CallerKind(Spec, ABC):
     """Callers that wait for each answer before they ask again."""
 
     kind: str
-    think: DurationDraw = Field(description="from an answer to the next question")
 
     @abstractmethod
     def asks(self, waiting_s: float, horizon_s: float) -> float:
@@ -29,6 +29,7 @@ class Chats(CallerKind):
     """
 
     kind: Literal["chats"] = "chats"
+    think: DurationDraw = Field(description="from an answer to the next question")
     turns: CountDraw = Field(
         description="questions of a conversation, if none fails and the next one fits the model's context"
     )
@@ -47,11 +48,22 @@ class ClosedLoop(CallerKind):
     """Each arrival is a user who asks, waits, thinks and asks again until the horizon, refused or not."""
 
     kind: Literal["closed_loop"] = "closed_loop"
+    think: DurationDraw = Field(description="from an answer to the next question")
 
     def asks(self, waiting_s: float, horizon_s: float) -> float:
         return horizon_s / max(LEAST_CYCLE_S, waiting_s + self.think.mean_s)
 
 
-CALLERS: dict[str, type[CallerKind]] = by_kind(Chats, ClosedLoop)
+class Recorded(RecordingFile, CallerKind):
+    """Each arrival starts a recorded session, one after the other, round and round."""
+
+    kind: Literal["recorded"] = "recorded"
+
+    def asks(self, waiting_s: float, horizon_s: float) -> float:
+        del waiting_s, horizon_s
+        return self.turns_per_session
+
+
+CALLERS: dict[str, type[CallerKind]] = by_kind(Chats, ClosedLoop, Recorded)
 """By kind. `sim.callers.traffic.STARTS` has a line for each."""
 Callers = Annotated[CallerKind, OneOf(CALLERS)]

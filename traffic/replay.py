@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain, count, islice
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -13,7 +13,7 @@ from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import until
 from traffic.spec import MAX_S, Spec
 from traffic.traces import TraceError
-from traffic.traces.file import TraceFile
+from traffic.traces.file import RecordingFile, TraceFile
 from traffic.traces.spread import Spread, spread_at_random, spread_evenly, spread_note
 from traffic.units import BLOCK, PS_PER_S, IntArray, as_written, nearest
 
@@ -42,6 +42,7 @@ class TraceArrivals(ArrivalProcess, TraceFile):
     """The recorded times of a trace, its first row at time 0."""
 
     kind: Literal["trace"] = "trace"
+    rows_are: ClassVar[str] = "rows"
     speed: float = Field(default=1.0, ge=1e-6, le=1e6, description="2 replays the trace in half its time")
     loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
     spread: Spread = Field(
@@ -107,7 +108,7 @@ class TraceArrivals(ArrivalProcess, TraceFile):
     @property
     def label(self) -> str:
         """The statistics must know where every replication replays the same rows."""
-        return self.kind if self.resample is None else "resampled trace"
+        return self.kind if self.resample is None else f"resampled {self.kind}"
 
     @property
     def replayed(self) -> TraceFile:
@@ -123,7 +124,7 @@ class TraceArrivals(ArrivalProcess, TraceFile):
             return
         if unsent := self._rows_from(horizon_ps):
             beyond = f"Beyond the horizon of {horizon_ps / PS_PER_S:g} s"
-            yield f"{beyond} and so not sent: {unsent:,} of {trace.rows:,} rows."
+            yield f"{beyond} and so not sent: {unsent:,} of {trace.rows:,} {self.rows_are}."
         elif not self.loop and (last_ps := self._span_ps()) < horizon_ps - PS_PER_S:
             ends = f"The last row arrives at {last_ps / PS_PER_S:.4g} s"
             yield f"{ends}, before the horizon of {horizon_ps / PS_PER_S:g} s."
@@ -182,3 +183,21 @@ class TraceArrivals(ArrivalProcess, TraceFile):
                 f"it lasts {lap_ps / PS_PER_S:.4g} s"
             )
         return block_ps
+
+
+class RecordingArrivals(RecordingFile, TraceArrivals):
+    """The recorded starts of sessions, whose turns wait for the answers before them.
+
+    `speed`, `loop`, `spread` and `resample` change when sessions start; their delays stay as recorded.
+    """
+
+    kind: Literal["recording"] = "recording"  # type: ignore[assignment]  # another line of the table
+    rows_are: ClassVar[str] = "sessions"
+
+    def load(self) -> None:
+        if not self.recording.started:
+            raise TraceError(
+                f"{self.path} does not say when its sessions start: state other arrivals, and `callers: "
+                f"{{kind: recorded, path: {self.path.name}}}`"
+            )
+        super().load()

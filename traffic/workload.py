@@ -12,6 +12,7 @@ from traffic.arrivals import Arrivals
 from traffic.prefixes import Beginning, Prefixes
 from traffic.sizes import Lengths, SizeSource
 from traffic.spec import Spec
+from traffic.traces.file import TraceFile
 from traffic.units import BLOCK, IntArray
 
 SizePair = tuple[int, int]
@@ -27,9 +28,14 @@ class Workload(Spec):
         default=None, description="how prompts begin alike; absent: they have nothing in common"
     )
 
+    @property
+    def replayed(self) -> TraceFile | None:
+        """The recorded traffic whose rows come, if it is such."""
+        return self.arrivals.replayed
+
     @model_validator(mode="after")
     def _a_trace_has_a_path(self) -> Self:
-        if self.lengths.follows_arrivals and self.arrivals.replayed is None:
+        if self.lengths.follows_arrivals and self.replayed is None:
             raise ValueError(
                 f"lengths of kind 'trace' need a path, because the arrivals are {self.arrivals.kind!r} "
                 f"and replay no trace"
@@ -40,7 +46,7 @@ class Workload(Spec):
     def _prefixes_follow_what_lengths_follow(self) -> Self:
         if self.prefix is None or not self.prefix.follows_arrivals:
             return self
-        if self.arrivals.replayed is None:
+        if self.replayed is None:
             raise ValueError(
                 f"prefix of kind 'trace' needs a trace to follow, and the arrivals are {self.arrivals.kind!r}"
             )
@@ -57,9 +63,12 @@ class Workload(Spec):
 
     def notes(self, horizon_ps: int) -> Iterator[str]:
         """What was done to the rows of its trace files, and what a run so long does to them."""
-        replayed = self.arrivals.replayed
+        replayed, arrivals_are = self.replayed, self.arrivals.replayed
         if told := " ".join(self.arrivals.notes(horizon_ps)):
-            yield f"{'the arrivals' if replayed is None else f'the trace {replayed.path.name}'}: {told}"
+            of = "the arrivals" if arrivals_are is None else f"the trace {arrivals_are.path.name}"
+            yield f"{of}: {told}"
+        if replayed is not None and replayed is not arrivals_are:
+            yield f"the recording {replayed.path.name}: {' '.join(replayed.trace.notes)}"
         yield from self.size_source.notes
 
     def call_sizes(
@@ -102,6 +111,13 @@ class Workload(Spec):
         trace = self.size_source.trace if self.prefix.follows_arrivals else None
         return self.prefix.beginnings(source, rng, trace, self._rows_of_arrivals(BLOCK, arrivals_rng))
 
+    def rows(self, arrivals_rng: np.random.Generator | None = None) -> Iterator[int]:
+        """For arrival 0, 1, 2 ... without end: the row that it replays, round and round."""
+        assert self.replayed is not None, "asked only where rows are replayed"
+        count_of_rows = self.replayed.trace.rows
+        blocks = self._rows_of_arrivals(BLOCK, arrivals_rng)
+        return (row % count_of_rows for block in blocks for row in block.tolist())
+
     def _pairs(
         self, rows: IntArray, prompt_rng: np.random.Generator, output_rng: np.random.Generator
     ) -> Iterator[SizePair]:
@@ -110,7 +126,7 @@ class Workload(Spec):
 
     def _rows_of_arrivals(self, size: int, arrivals_rng: np.random.Generator | None) -> Iterator[IntArray]:
         """The number that stands for each arrival, `size` at a time: of its row, or simply its own."""
-        replayed = self.arrivals.replayed
+        replayed = self.replayed
         if replayed is not None and self.size_source.trace is replayed.trace:
             return self.arrivals.rows(arrivals_rng, size)
         return (np.arange(first, first + size) for first in count(0, size))
@@ -118,7 +134,7 @@ class Workload(Spec):
     @cached_property
     def size_source(self) -> SizeSource:
         """Reads a trace on first use (TraceError)."""
-        return self.lengths.source(self.arrivals.replayed)
+        return self.lengths.source(self.replayed)
 
 
 def _for_each_call(rng: np.random.Generator, calls: int) -> list[np.random.Generator]:

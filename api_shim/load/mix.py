@@ -14,6 +14,8 @@ def mix_of(scenario: Scenario) -> Mix:
 
 
 def _kind(scenario: Scenario, name: str, source: Source) -> RequestKind:
+    if source.recording is not None:
+        raise UserError(f"source {name} replays recorded sessions, and a load client waits for no answer")
     app = None if source.app is None else scenario.apps[source.app]
     calls = source.requests_per_arrival if app is None else app.mean_calls
     rate_per_s = source.arrivals.mean_rate_per_s

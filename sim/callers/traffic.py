@@ -14,6 +14,7 @@ from sim.callers.closed_loop import AskAndThink, at, use
 from sim.callers.conversation import Conversation
 from sim.callers.hedging import hedging_of
 from sim.callers.origin import Origin, copies
+from sim.callers.recorded import Replay, script_of
 from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
@@ -27,9 +28,10 @@ from sim.scenario.schema import Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
-from traffic.callers import CallerKind, Chats, ClosedLoop
-from traffic.prefixes import NOTHING_IN_COMMON, Beginning
+from traffic.callers import CallerKind, Chats, ClosedLoop, Recorded
+from traffic.prefixes import NOTHING_IN_COMMON, Beginning, of_source
 from traffic.retry_profiles import NONE
+from traffic.traces.recording import RecordedTurn
 from traffic.walks import DRAWS_AT_ONCE, Walks
 from traffic.workload import SizePair
 
@@ -64,7 +66,7 @@ class Traffic:
     def add(self, name: str, source: Source) -> None:
         """From here on its callers come."""
         of_source = _SourceTraffic(self, name, source)
-        start = of_source.starts_alone() if source.callers is None else _start(of_source, source.callers)
+        start = _start(of_source)
         arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
         OpenSource(self.env, arrivals, start)
 
@@ -206,6 +208,12 @@ class _SourceTraffic:
             return repeat(NOTHING_IN_COMMON)
         return source.beginnings(self.name, self.stream("prefix"), self.stream("arrivals"))
 
+    def as_recorded(self, turn: RecordedTurn) -> Beginning:
+        """How the prompt of a recorded turn begins, if the scenario says that it does as recorded."""
+        if self.source.prefix is None:
+            return NOTHING_IN_COMMON
+        return Beginning(of_source(self.name, turn.prefix))
+
     def _projects(self) -> Iterator[str]:
         """Whose limits count for each arrival: the tenant's, or those of its clients."""
         source = self.source
@@ -310,12 +318,36 @@ def _of_app(of: _SourceTraffic, app: str) -> Callable[..., AskAndThink]:
     return asking
 
 
+def _recorded(of: _SourceTraffic, _kind: Recorded | None) -> Callable[[], object]:
+    """Each arrival starts a recorded session."""
+    source, sessions, numbers = of.source, of.traffic.sessions, count()
+    assert source.recording is not None
+    rows, recorded = source.rows(of.stream("arrivals")), source.recording.sessions
+    scripts = [script_of(session, [of.as_recorded(turn) for turn in session.turns]) for session in recorded]
+
+    def start() -> None:
+        number, project, script = next(numbers), next(of.projects), scripts[next(rows)]
+
+        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Asked:
+            return of.send(pair, project, sink, -1, begins, number, turn)
+
+        talk = sessions.begin(of.name, source.tenant, number, len(script.turns))
+        Replay(sessions, talk, script, say)
+
+    return start
+
+
 STARTS: dict[type[CallerKind], Callable[[_SourceTraffic, Any], Callable[[], object]]] = {
     Chats: _chats,
     ClosedLoop: _closed_loop,
+    Recorded: _recorded,
 }
 """By kind of callers: what each arrival of a source does. `traffic.callers.CALLERS` has their settings."""
 
 
-def _start(of: _SourceTraffic, kind: CallerKind) -> Callable[[], object]:
-    return STARTS[type(kind)](of, kind)
+def _start(of: _SourceTraffic) -> Callable[[], object]:
+    """What each arrival does."""
+    kind = of.source.callers
+    if kind is not None:
+        return STARTS[type(kind)](of, kind)
+    return of.starts_alone() if of.source.recording is None else _recorded(of, None)

@@ -120,7 +120,7 @@ def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
     """Expected in one replication, by source."""
     for name, source in scenario.traffic.items():
         rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].mean_calls
-        asks = 1.0
+        asks = source.requests_per_arrival
         if source.callers is not None:
             asks = source.callers.asks(_lone_wait_s(scenario, source), scenario.run.horizon_s)
         if source.retry is not None or source.hedge is not None:

@@ -31,11 +31,14 @@ from sim.scenario.limits import Limits
 from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
 from traffic.agents import MOST_STEPS, Step
-from traffic.callers import Callers, Chats, ClosedLoop
+from traffic.callers import Callers, Chats, ClosedLoop, Recorded
 from traffic.clients import Clients
 from traffic.lengths import Length
+from traffic.replay import RecordingArrivals
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
 from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
+from traffic.traces.file import RecordingFile, TraceFile
+from traffic.traces.recording import Recording
 from traffic.walks import DRAWS_AT_ONCE, FreshStream, Planned, Walks
 from traffic.workload import Workload
 
@@ -521,7 +524,7 @@ class Source(Workload):
 
     @model_validator(mode="after")
     def _callers_that_wait_draw_their_own(self) -> Self:
-        if self.callers is None:
+        if self.callers is None or isinstance(self.callers, Recorded):
             return self
         for name, followed in (("lengths", self.lengths), ("prefix", self.prefix)):
             if followed is not None and followed.follows_arrivals:
@@ -534,6 +537,27 @@ class Source(Workload):
             raise ValueError(
                 "chats are held with a model, and this source names an app: state `model`, or callers of "
                 "kind 'closed_loop'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _recorded_sessions_say_it_all(self) -> Self:
+        if isinstance(self.arrivals, RecordingArrivals) and self.callers is not None:
+            raise ValueError(
+                f"arrivals of kind 'recording' are sessions whose turns wait, and callers of kind "
+                f"'{self.callers.kind}' are others: leave one of the two out"
+            )
+        if self._recorded is None:
+            return self
+        for name, followed in (("lengths", self.lengths), ("prefix", self.prefix)):
+            if followed is not None and not followed.follows_arrivals:
+                raise ValueError(
+                    f"the turns of recorded sessions have the {name} of the recording: state "
+                    f"`{name}: {{kind: trace}}`"
+                )
+        if self.app is not None:
+            raise ValueError(
+                "recorded sessions are held with a model, and this source names an app: state `model`"
             )
         return self
 
@@ -554,8 +578,30 @@ class Source(Workload):
         return self
 
     @property
+    def replayed(self) -> TraceFile | None:
+        return self._recorded or self.arrivals.replayed
+
+    @property
+    def _recorded(self) -> RecordingFile | None:
+        """The file of the sessions that it replays, if it does."""
+        holder = self.arrivals if isinstance(self.arrivals, RecordingArrivals) else self.callers
+        return holder if isinstance(holder, RecordingFile) else None
+
+    @property
+    def recording(self) -> Recording | None:
+        """Read on first use; raises TraceError."""
+        return None if self._recorded is None else self._recorded.recording
+
+    @property
+    def has_sessions(self) -> bool:
+        """Its callers wait for their answers."""
+        return self.callers is not None or self._recorded is not None
+
+    @property
     def requests_per_arrival(self) -> float:
         """On average, of arrivals that come again and again; those of an app count as one."""
+        if self._recorded is not None:
+            return self._recorded.turns_per_session
         return self.callers.turns.mean_count if isinstance(self.callers, Chats) else 1.0
 
     @property

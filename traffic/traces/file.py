@@ -7,7 +7,8 @@ from pydantic import Field
 
 from e80sim.choices import KeyOf
 from traffic.spec import DataPath, Spec
-from traffic.traces.formats.table import AUTO, FORMATS, read_trace
+from traffic.traces.formats.table import AUTO, FORMATS, read_recording, read_trace
+from traffic.traces.recording import Recording
 from traffic.traces.trace import Trace
 
 FORMAT_NAME = KeyOf(FORMATS, beside=(AUTO,))
@@ -26,3 +27,20 @@ class TraceFile(Spec):
     def trace(self) -> Trace:
         """Read on first use; raises TraceError."""
         return read_trace(self.path, self.format, self.limit_rows)
+
+
+class RecordingFile(TraceFile):
+    """The same of sessions, each of which is a row of its trace, with the sizes of its first turn."""
+
+    @cached_property
+    def recording(self) -> Recording:
+        """Read on first use; raises TraceError."""
+        return read_recording(self.path, self.format, self.limit_rows)
+
+    @cached_property
+    def trace(self) -> Trace:
+        return self.recording.firsts()
+
+    @property
+    def turns_per_session(self) -> float:
+        return self.recording.turns / len(self.recording.sessions)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -66,20 +65,23 @@ class Recording:
         """Whether the file says of all turns when they were sent."""
         return all(turn.sent_ps is not None for session in self.sessions for turn in session.turns)
 
-    @cached_property
-    def starts(self) -> Trace:
-        """A row for each session: its start, the sizes of its first turn. TraceError where there are none."""
-        starts = [session.start_ps for session in self.sessions]
-        if None in starts:
-            raise TraceError(f"{self.name} does not say when its sessions start")
+    @property
+    def started(self) -> bool:
+        """Whether the file says when its sessions start."""
+        return all(session.start_ps is not None for session in self.sessions)
+
+    def firsts(self) -> Trace:
+        """A row for each session: its start, 0 where the file has none, and its first turn."""
         firsts = [session.turns[0] for session in self.sessions]
+        says = any(turn.prefix for session in self.sessions for turn in session.turns)
         return Trace(
             self.name,
-            np.array(starts, dtype=np.int64),
+            _column(session.start_ps or 0 for session in self.sessions),
             _column(turn.prompt_tokens for turn in firsts),
             _column(turn.output_tokens for turn in firsts),
             None,
             self.notes,
+            tuple(turn.prefix for turn in firsts) if says else None,
         )
 
     def as_sent(self) -> Trace:
@@ -89,7 +91,8 @@ class Recording:
         """
         if not self.stamped:
             raise TraceError(
-                f"{self.name} does not say when its turns were sent, only what each of them waits for"
+                f"{self.name} does not say when its turns were sent, only what each of them waits for: "
+                f"replay it as sessions, with `callers: {{kind: recorded, path: ...}}`"
             )
         turns = [turn for session in self.sessions for turn in session.turns]
         turns.sort(key=lambda turn: turn.sent_ps or 0)
