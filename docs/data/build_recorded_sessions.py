@@ -1,11 +1,10 @@
-"""Makes `scenarios/recorded-sessions.jsonl`: made-up agents, stamped as the scenario's own platform answers them.
+"""Makes `scenarios/recorded-sessions.jsonl`: made-up agents, stamped as the platform of its scenario answers.
 
-Run it as `python docs/data/build_recorded_sessions.py` after the scenario's platform or the model has changed.
+Run it as `python docs/data/build_recorded_sessions.py` after that platform, or its hardware, has changed.
 A plan is followed by rounds of two to four helpers side by side, after tools of their own, and a turn that
 reads what they found; prompts grow with what was said.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,6 +14,8 @@ from reports.html.tables import Definitions, Footnotes, body, number_cell, row, 
 from reports.words import PER_SECOND, PLAIN, Scale, count, duration_scale, share
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
+TOLD_TURN_BY_TURN = {"chats": "conversations", "recorded": "recorded sessions"}
+"""By kind of callers, what they have."""
 ENDINGS = {
     "completed": "had all their turns",
     "context_limit": "ended where the next turn would not fit the context",
@@ -36,7 +38,7 @@ def sessions(summary: Summary, definitions: Definitions) -> Html | None:
     """None where no callers wait for their answers."""
     if not any(_labelled(summary)):
         return None
-    chats = _of_kind(summary, "chats")
+    chats = _of_kind(summary, *TOLD_TURN_BY_TURN)
     figures = [figure for figure in (turns_of(summary), users_of(summary)) if figure]
     return join(
         [tag("p", _sentence(name, one)) for name, one in chats.items()],
@@ -46,8 +48,8 @@ def sessions(summary: Summary, definitions: Definitions) -> Html | None:
 
 
 def turns_of(summary: Summary) -> Figure | None:
-    """Of chats; None unless somebody came to a second turn."""
-    return _turn_figure(_of_kind(summary, "chats"))
+    """None unless somebody came to a second turn."""
+    return _turn_figure(_of_kind(summary, *TOLD_TURN_BY_TURN))
 
 
 def users_of(summary: Summary) -> Figure | None:
@@ -55,8 +57,8 @@ def users_of(summary: Summary) -> Figure | None:
     return _user_figure(_of_kind(summary, "closed_loop"))
 
 
-def _of_kind(summary: Summary, kind: str) -> dict[str, Found]:
-    return {name: one for name, one in _labelled(summary) if one["callers"] == kind}
+def _of_kind(summary: Summary, *kinds: str) -> dict[str, Found]:
+    return {name: one for name, one in _labelled(summary) if one["callers"] in kinds}
 
 
 def _labelled(summary: Summary) -> Iterator[tuple[str, Found]]:
@@ -69,15 +71,15 @@ def _labelled(summary: Summary) -> Iterator[tuple[str, Found]]:
 
 
 def _sentence(name: str, one: Found) -> str:
-    began = one["began"]
+    began, what = one["began"], TOLD_TURN_BY_TURN[one["callers"]]
     if not began:
-        return f"{name}: no conversation began in the measured window."
+        return f"{name}: no {what} began in the measured window."
     told = [
         f"{share(number / began)} {ENDINGS.get(ending, f'ended with an answer that failed ({ending})')}"
         for ending, number in sorted(one["endings"].items(), key=lambda item: -item[1])
     ]
     turns = one["turns"]["value"]
-    return f"{name}: {count(began)} conversations of {turns:.3g} turns on average. Of them {', '.join(told)}."
+    return f"{name}: {count(began)} {what} of {turns:.3g} turns on average. Of them {', '.join(told)}."
 
 
 def _durations(chats: Mapping[str, Found]) -> Html | None:
@@ -89,7 +91,8 @@ def _durations(chats: Mapping[str, Found]) -> Html | None:
         for name, one in chats.items()
     ]
     columns = ["", *(statistic.label for statistic in reversed(STATISTICS))]
-    caption = "How long conversations lasted that had all their turns, pauses to think included"
+    kinds = dict.fromkeys(TOLD_TURN_BY_TURN[one["callers"]] for one in chats.values())
+    caption = f"How long {' and '.join(kinds)} lasted that had all their turns, pauses included"
     return table(caption, columns, [body(lines)], after=notes.html())
 
 

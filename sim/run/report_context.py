@@ -67,7 +67,7 @@ def _sources(scenario: Scenario) -> list[Json]:
             "calls": app.calls if app else 1,
             "mode": None if app is None else "agent" if app.steps else app.mode,
             "arrivals": source.arrivals.label,
-            **({} if source.callers is None else {"callers": source.callers.kind}),
+            **({} if source.callers_kind is None else {"callers": source.callers_kind}),
             **_client(source),
         }
         for name, source in scenario.traffic.items()

@@ -151,7 +151,7 @@ class World:
             sessions=session_table(
                 variant, self._replication, sessions.arrays("number"), sessions.labels.vocabulary()
             )
-            if any(source.has_sessions for source in self.scenario.traffic.values())
+            if any(source.callers_kind is not None for source in self.scenario.traffic.values())
             else None,
             faults=faults,
             asks=self._asks(variant),

@@ -593,9 +593,11 @@ class Source(Workload):
         return None if self._recorded is None else self._recorded.recording
 
     @property
-    def has_sessions(self) -> bool:
-        """Its callers wait for their answers."""
-        return self.callers is not None or self._recorded is not None
+    def callers_kind(self) -> str | None:
+        """Of callers that wait for their answers, however they are stated; None where nobody does."""
+        if self._recorded is not None:
+            return "recorded"
+        return None if self.callers is None else self.callers.kind
 
     @property
     def requests_per_arrival(self) -> float:

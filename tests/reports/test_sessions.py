@@ -73,3 +73,24 @@ def test_who_waits_for_nothing_has_no_sessions(tmp_path: Path) -> None:
         "    callers: {kind: chats, turns: {kind: fixed, count: 3}, think: {kind: fixed, s: 0.1}}\n", ""
     )
     assert "sessions" not in summary_of(text, tmp_path)["variants"]["base"]
+
+
+RECORDED = """\
+{"session_id": "a", "turn": "0", "prompt_tokens": 50, "output_tokens": 3, "start_ps": 0}
+{"session_id": "a", "turn": "1", "prompt_tokens": 60, "output_tokens": 3, "after": ["0"], "delay_ps": 1000000000}
+"""
+
+
+def test_recorded_sessions_are_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(RECORDED)
+    text = CHATS.replace(", enable_prefix_caching: true", "")
+    recorded = [
+        "traffic.talk.callers=null",
+        "traffic.talk.arrivals={kind: recording, path: a.jsonl}",
+        "traffic.talk.lengths={kind: trace}",
+    ]
+    summary, found = sessions_of(text, tmp_path, *recorded)
+    assert (found["callers"], found["began"], found["endings"]) == ("recorded", 1, {"completed": 1})
+    assert [turn["asked"] for turn in found["by_turn"]] == [1, 1]
+    page = render(summary).replace("\N{NO-BREAK SPACE}", " ")
+    assert "1 recorded sessions of 2 turns on average. Of them 100 % had all their turns." in page
