@@ -189,6 +189,7 @@ class Shim:
             batch=caller.batch,
             prefix=() if prefixes is None else prefixes.prefix(number, written(), plan),
             tier=caller.tier,
+            attempt=asker.attempt,
             node=asker.node,
             fairness_id=asker.fairness_id or caller.fairness_id,
             ttft_objective_ps=next(

@@ -25,6 +25,8 @@ class Asker(NamedTuple):
     """Whose turn it takes where gateways queue fairly; empty: its project's."""
     ttft_objective_ps: int | None = None
     """How soon it wants its first tokens."""
+    attempt: int = 0
+    """How often its client has sent this before, as it says."""
     node: int | None = None
     """Which of the model's it has asked, on that node's own port; None: the platform."""
     until_room: Callable[[Request], Awaitable[None]] | None = None

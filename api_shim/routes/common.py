@@ -29,6 +29,7 @@ from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
 from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, unknown_model
 from sim.time.units import PS_PER_MS
+from traffic.retry_profiles import MOST_RETRIES
 
 Json = dict[str, Any]
 COMMENT_HEADER = "x-sim-comment"
@@ -71,6 +72,8 @@ IN_PIECES = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":
 FAIRNESS_HEADERS = ("x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id")
 """llm-d's, and what the Gateway API Inference Extension calls it."""
 TTFT_HEADERS = ("x-llm-d-slo-ttft-ms", "x-slo-ttft-ms")
+RETRY_HEADER = "x-stainless-retry-count"
+"""Of OpenAI's clients, in any language."""
 LONGEST_FAIRNESS_ID = 200
 MOST_OBJECTIVE_MS = 86_400_000
 ON_OR_OFF = {"on": True, "off": False}
@@ -114,8 +117,15 @@ def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
         partial(_until_disconnected, request),
         fairness_id=_fairness_id(request),
         ttft_objective_ps=_ttft_objective_ps(request),
+        attempt=_attempt(request),
         node=None if node is None else node.index,
     )
+
+
+def _attempt(request: Request) -> int:
+    """0 where its client says nothing that makes sense."""
+    said = request.headers.get(RETRY_HEADER, "")
+    return min(int(said[:9]), MOST_RETRIES) if said[:9].isdecimal() else 0
 
 
 def _fairness_id(request: Request) -> str:

@@ -48,7 +48,7 @@ FOUR_IN_80_S = {"requests_per_minute": 3, "window_s": 80.0, "algorithm": "fixed_
 """The others are told to wait for up to 80 s, which the client does."""
 FIVE_IN_300_S = {"requests_per_minute": 1, "window_s": 300.0, "algorithm": "fixed_window"}
 """The others are told to wait for more than 120 s, and give up."""
-Sent = list[tuple[str, int]]
+Sent = list[tuple[str, int, int]]
 
 
 def scenario(**model: Any) -> Scenario:
@@ -56,9 +56,9 @@ def scenario(**model: Any) -> Scenario:
 
 
 def sent(world: World) -> Sent:
-    """(outcome, microseconds) of every request, as it was meant."""
+    """(outcome, attempt, microseconds) of every request, as it was meant."""
     rows = world.tables("base").requests.to_pylist()
-    return sorted((row["outcome"], round(row["intended_ps"] / 10**6)) for row in rows)
+    return sorted((row["outcome"], row["attempt"], round(row["intended_ps"] / 10**6)) for row in rows)
 
 
 def of_the_client(spec: Scenario) -> tuple[Sent, tuple[int, int]]:
@@ -122,4 +122,4 @@ def test_the_model_of_openais_client_sends_what_the_client_sends(
     expected, sizes = of_the_client(spec)
     found = of_the_model(spec, sizes)
     assert found == expected
-    assert len({outcome for outcome, _ in found}) == outcomes
+    assert len({outcome for outcome, _, _ in found}) == outcomes
