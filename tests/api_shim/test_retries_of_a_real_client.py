@@ -1,6 +1,7 @@
 """openai's own client retries against the server as the model of that client does: to the microsecond."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -42,12 +43,15 @@ SCENARIO: dict[str, Any] = {
     },
     "run": {"horizon_s": 10.0, "replications": 1},
 }
+PYTHON = RETRY_PROFILES["openai-python"]
 MOST_TOKENS = 30
 AT_S = (0.0, 0.02, 0.25, 1.0, 1.6, 30.0, 70.0)
 FOUR_IN_80_S = {"requests_per_minute": 3, "window_s": 80.0, "algorithm": "fixed_window"}
 """The others are told to wait for up to 80 s, which the client does."""
 FIVE_IN_300_S = {"requests_per_minute": 1, "window_s": 300.0, "algorithm": "fixed_window"}
 """The others are told to wait for more than 120 s, and give up."""
+HUNG_UP = {"timeout": "cancelled"}
+"""A server sees its client leave, and not why."""
 Sent = list[tuple[str, int, int]]
 
 
@@ -61,14 +65,14 @@ def sent(world: World) -> Sent:
     return sorted((row["outcome"], row["attempt"], round(row["intended_ps"] / 10**6)) for row in rows)
 
 
-def of_the_client(spec: Scenario) -> tuple[Sent, tuple[int, int]]:
+def of_the_client(spec: Scenario, words: int = 1, **options: Any) -> tuple[Sent, tuple[int, int]]:
     """With the tokens of the prompt that all send, and of the answers that some get."""
     with VirtualPlatform(spec) as platform, patch("openai._base_client.random", return_value=0.0):
-        client = platform.client()
+        client = platform.client(**options)
 
         async def ask(at_s: float) -> None:
             await asyncio.sleep(at_s)
-            messages = [{"role": "user", "content": "hi"}]
+            messages = [{"role": "user", "content": "hi " * words}]
             await client.chat.completions.create(model="m", messages=messages, max_tokens=MOST_TOKENS)  # type: ignore[arg-type]
 
         async def story() -> None:
@@ -84,10 +88,10 @@ class NoJitter(np.random.Generator):
         return np.zeros(size)
 
 
-def of_the_model(spec: Scenario, sizes: tuple[int, int]) -> Sent:
+def of_the_model(spec: Scenario, sizes: tuple[int, int], **stated: Any) -> Sent:
     world = World(spec, 1, 0, engine="fast", sources=False)
     rng = NoJitter(np.random.PCG64(1))
-    client = Client(world.platform, Asks(), world.numbers.next, RETRY_PROFILES["openai-python"], None, rng)
+    client = Client(world.platform, Asks(), world.numbers.next, replace(PYTHON, **stated), None, rng)
 
     def ask(_alarm: Alarm) -> None:
         client.submit(request(world, *sizes), IGNORE)
@@ -123,3 +127,15 @@ def test_the_model_of_openais_client_sends_what_the_client_sends(
     found = of_the_model(spec, sizes)
     assert found == expected
     assert len({outcome for outcome, _, _ in found}) == outcomes
+
+
+def test_the_model_of_openais_client_hangs_up_when_the_client_does() -> None:
+    """Prompts of 711 tokens, one at a time: of five that come together the last waits for more than 2 s."""
+    spec = scenario(batching={"max_num_seqs": 1})
+    expected, sizes = of_the_client(spec, words=700, timeout=2.0, max_retries=1)
+    found = of_the_model(spec, sizes, timeout_s=2.0, max_retries=1)
+    assert sorted((HUNG_UP.get(outcome, outcome), *rest) for outcome, *rest in found) == expected
+    assert [(outcome, attempt) for outcome, attempt, _ in found if outcome != "completed" or attempt] == [
+        ("completed", 1),
+        ("timeout", 0),
+    ]
