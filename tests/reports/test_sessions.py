@@ -77,7 +77,7 @@ def test_who_waits_for_nothing_has_no_sessions(tmp_path: Path) -> None:
 
 RECORDED = """\
 {"session_id": "a", "turn": "0", "prompt_tokens": 50, "output_tokens": 3, "start_ps": 0}
-{"session_id": "a", "turn": "1", "prompt_tokens": 60, "output_tokens": 3, "after": ["0"], "delay_ps": 1000000000}
+{"session_id": "a", "turn": "1", "prompt_tokens": 60, "output_tokens": 3, "after": ["0"], "delay_ps": 1000}
 """
 
 
