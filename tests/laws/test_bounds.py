@@ -29,6 +29,11 @@ from tests.support.schema_numbers import Number, numbers
 from tests.support.study import results_of
 
 TRACE = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,5,3\n0.4,4,2\n0.9,6,1\n"
+SESSIONS = """\
+{"session_id": "a", "turn": "0", "prompt_tokens": 5, "output_tokens": 3, "start_ps": 0}
+{"session_id": "a", "turn": "1", "prompt_tokens": 5, "output_tokens": 3, "after": ["0"]}
+{"session_id": "b", "turn": "0", "prompt_tokens": 5, "output_tokens": 3, "start_ps": 400000000000}
+"""
 BASE = """
 name: bounds
 models:
@@ -115,6 +120,8 @@ WHERE: dict[str, tuple[str, Any]] = {
     "ModulatedArrivals": CURVE,
     "ProfileArrivals": ("traffic.s.arrivals", {"kind": "profile", "name": "azure-2023-conv"}),
     "TraceArrivals": ("traffic.s.arrivals", {"kind": "trace", "path": "trace.csv"}),
+    "RecordingArrivals": ("traffic.s.arrivals", {"kind": "recording", "path": "sessions.jsonl"}),
+    "Recorded": ("traffic.s.callers", {"kind": "recorded", "path": "sessions.jsonl"}),
     "Resample": ("traffic.s.arrivals", {"kind": "trace", "path": "trace.csv"}),
     "OnOffCurve": ("traffic.s.arrivals", {"kind": "modulated", "rate": ON_OFF}),
     "RateSegment": (
@@ -227,6 +234,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "HedgeSection.after_quantile least": {"traffic.s.hedge.after_ms": None},
     "HedgeSection.after_quantile most": {"traffic.s.hedge.after_ms": None},
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
+    **{
+        f"{section} {end}": {"traffic.s.lengths": {"kind": "trace"}}
+        for section in ("RecordingArrivals.speed", "RecordingArrivals.limit_rows", "Recorded.limit_rows")
+        for end in ("least", "most")
+    },
     "RateSegment.rate_per_s least": {
         "traffic.s.arrivals.rate.segments": [SEGMENT, {"until_s": 1, "rate_per_s": 20}]
     },
@@ -288,6 +300,7 @@ def scenario_at(cell: Cell, folder: Path) -> Path:
 
 def written(data: Any, folder: Path) -> Path:
     (folder / "trace.csv").write_text(TRACE, encoding="utf-8")
+    (folder / "sessions.jsonl").write_text(SESSIONS, encoding="utf-8")
     file = folder / "bounds.yaml"
     file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return file
