@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from api_shim.store.full_disk import StorageFullError
 from e80sim.mistakes import UserError
 
 STARTS = "It starts."
+MOST_APPS = 100
+"""Of projects, each with one that runs and perhaps one that is to take its place."""
 UNPACKED = "e80sim-deployed-"
 """What the folders of unpacked artifacts begin with, which are not below the state directory: applications
 have users of their own, who may not go in there."""
@@ -81,11 +83,7 @@ class DeployedApps:
         slug = slug_of(deployment.project)
         if app.gpu_count:
             raise UserError(f"it wants {app.gpu_count} GPUs, and applications have none here.")
-        there = [one.plan for one in self._edge.apps if one.plan.slug == slug]
-        if any(not plan.isolated for plan in there):
-            raise UserError(f"this server runs a folder of its own at {slug!r}.")
-        if any(plan.project != app.deployment.project for plan in there):
-            raise UserError(f"another project, whose name differs in - and _ alone, is at {slug!r}.")
+        check_place(slug, app.deployment.project, [one.plan for one in self._edge.apps])
         folder = self._folder / deployment.id
         folder.mkdir(mode=0o755)
         # Not beside the store, where others wait for theirs: it may be gigabytes.
@@ -135,6 +133,20 @@ class DeployedApps:
             await self._deployments.note(folder.name, status, f"{words[0].upper()}{words[1:]}.")
         if status == "dead":
             await self._edge.stop(app)
+
+
+def check_place(slug: str, project: str, running: Sequence[EdgePlan]) -> None:
+    """Whether a project's application may run at `slug`, beside those or in place of its own one there.
+
+    Raises UserError.
+    """
+    there = [plan for plan in running if plan.slug == slug]
+    if any(not plan.isolated for plan in there):
+        raise UserError(f"this server runs a folder of its own at {slug!r}.")
+    if any(plan.project != project for plan in there):
+        raise UserError(f"another project, whose name differs in - and _ alone, is at {slug!r}.")
+    if not there and len({plan.slug for plan in running if plan.isolated}) >= MOST_APPS:
+        raise UserError(f"{MOST_APPS} projects have applications here, which is all that this server runs.")
 
 
 def locked_folder() -> tuple[Path, int]:

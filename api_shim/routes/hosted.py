@@ -43,7 +43,7 @@ WHOLE_BYTES = 2**20
 OURS = {b"x-request-id", b"x-forwarded-host", b"x-forwarded-prefix", b"x-forwarded-proto"}
 OURS |= {PLACE_HEADER.encode()}
 """Which a client might also send. The application hears it from us; where its user is, is not where it is."""
-COOKIES = {b"cookie", b"set-cookie"}
+COOKIES = {b"cookie", b"set-cookie", b"clear-site-data"}
 NOT_OUR_PAGE = [(b"content-security-policy", b"sandbox"), (b"x-content-type-options", b"nosniff")]
 """Below a path an application shares its address with our own pages: neither may it see or set their cookies,
 nor may a browser take what it answers for one of them."""

@@ -10,8 +10,8 @@ from api_shim.sandboxes.connection import Channel
 from api_shim.sandboxes.sandbox import Sandbox
 
 Header = tuple[bytes, bytes]
-COOKIES = {b"cookie", b"set-cookie"}
-"""Of our own pages, at the same address: neither are they told to a sandbox, nor does it set any."""
+COOKIES = {b"cookie", b"set-cookie", b"clear-site-data"}
+"""Of our own pages, at the same address: neither are they told to a sandbox, nor does it set or clear any."""
 OURS = COOKIES | {
     b"host",
     b"connection",

@@ -93,6 +93,7 @@ async def app(scope, receive, send):
     elif path != "/":
         status = 404
     headers = [(b"content-length", b"%d" % len(answer)), (b"x-of-app", b"yes")]
+    headers += [(b"set-cookie", b"a=b"), (b"clear-site-data", b"*")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
 """

@@ -60,12 +60,16 @@ def test_an_application_is_reached_at_a_host_and_under_a_path(served: Served, cl
     [address] = [line for line in served.lines if "main:app in " in line]
     [by_host, by_path] = re.findall(r"http://\S+/", address)
     key = {"authorization": "Bearer sk-one"}
-    assert httpx.get(by_path, headers=key).text == "hello"
+    below = httpx.get(by_path, headers=key)
+    assert below.text == "hello"
+    about_all_pages = {"set-cookie", "clear-site-data"}
+    assert not about_all_pages & below.headers.keys(), "the dashboard has the same address"
     port = httpx.URL(by_host).port
     named = httpx.get(
         f"http://127.0.0.1:{port}/", headers={**key, "host": f"my-chat.hosted.localhost:{port}"}
     )
     assert named.text == "hello"
+    assert about_all_pages <= named.headers.keys()
     assert any(re.fullmatch(r"e80sim: app my-chat: running, after [\d.]+ s", line) for line in served.lines)
 
 
