@@ -21,6 +21,10 @@ HOP_BY_HOP = {
 }
 """Of one connection (RFC 9110, 7.6.1), hence not passed on. Lengths and codings of bodies are."""
 READ_BYTES = 2**16
+WITHOUT_BODY = (204, 304)
+"""Statuses (RFC 9110, 6.4.1)."""
+FINAL = range(200, 600)
+"""Statuses (RFC 9110, 15)."""
 
 
 class AppLostError(Exception):
@@ -55,11 +59,15 @@ class AppConnection:
         await self._send(h11.EndOfMessage())
 
     async def head(self) -> h11.Response:
-        """Raises AppLostError."""
-        while True:
-            event = await self._event()
-            if isinstance(event, h11.Response):
-                return event
+        """Without the length of a body that does not come. Raises AppLostError."""
+        while not isinstance(event := await self._event(), h11.Response):
+            pass  # a provisional one
+        if event.status_code not in FINAL:
+            raise AppLostError(f"{event.status_code} is no status of an answer")
+        if event.status_code not in WITHOUT_BODY:
+            return event
+        left = [header for header in event.headers if header[0] != b"content-length"]
+        return h11.Response(status_code=event.status_code, headers=left)
 
     async def body(self) -> AsyncIterator[bytes]:
         """Raises AppLostError where it breaks off."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -19,8 +19,12 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from api_shim.edge.app_connection import HOP_BY_HOP, READ_BYTES, AppLostError, Header
+from api_shim.edge.app_connection import FINAL, HOP_BY_HOP, READ_BYTES, AppLostError, Header
 
+TOO_BIG = 1009
+"""The code for a message that is (RFC 6455, 7.4.1)."""
+MOST_MESSAGE = 16 * 2**20
+"""Letters or bytes of the application: what uvicorn takes of others where nothing else is stated."""
 GONE = 1006
 """The code of a connection that ended without a word (RFC 6455, 7.1.5)."""
 OF_THE_HANDSHAKE = {b"host", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol"}
@@ -44,8 +48,9 @@ class AppSocket:
         self._reader = reader
         self._writer = writer
         self._websocket = WSConnection(ConnectionType.CLIENT)
-        self._text: list[str] = []
-        self._data: list[bytes] = []
+        self._pieces: list[Any] = []
+        """Of a message that is not whole, text or bytes."""
+        self._message_size = 0
         self._events: deque[Event] = deque()
         self.subprotocol: str | None = None
 
@@ -62,7 +67,7 @@ class AppSocket:
             raise AppLostError(str(error)) from None
         await opened._send(Request(host=host, target=target, extra_headers=passed, subprotocols=subprotocols))
         event = await opened._event()
-        if isinstance(event, RejectConnection):
+        if isinstance(event, RejectConnection) and event.status_code in FINAL:
             opened.drop()
             raise RefusedHandshakeError(event.status_code)
         if not isinstance(event, AcceptConnection):
@@ -80,18 +85,23 @@ class AppSocket:
                 return Closing(GONE, "")
             if isinstance(event, CloseConnection):
                 return Closing(int(event.code), event.reason or "")
-            if isinstance(event, TextMessage):
-                self._text.append(event.data)
-                if event.message_finished:
-                    whole, self._text = "".join(self._text), []
+            if isinstance(event, TextMessage | BytesMessage):
+                whole = self._add(event)
+                if whole is not None:
                     return whole
-            elif isinstance(event, BytesMessage):
-                self._data.append(bytes(event.data))
-                if event.message_finished:
-                    message, self._data = b"".join(self._data), []
-                    return message
             elif isinstance(event, Ping):
                 await self._send(event.response())
+
+    def _add(self, event: TextMessage | BytesMessage) -> str | bytes | Closing | None:
+        """A piece of a message; None where it is not the last one."""
+        self._pieces.append(event.data)
+        self._message_size += len(event.data)
+        if self._message_size > MOST_MESSAGE:
+            return Closing(TOO_BIG, "")
+        if not event.message_finished:
+            return None
+        pieces, self._pieces, self._message_size = self._pieces, [], 0
+        return "".join(pieces) if isinstance(event, TextMessage) else b"".join(pieces)
 
     async def send(self, message: str | bytes) -> None:
         """Raises AppLostError."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 QUESTION = b"GET /.8080/health HTTP/1.1\r\nhost: localhost\r\nuser-agent: e80sim\r\nconnection: close\r\n\r\n"
 """The route that 8080's SDK gives every application."""
+ANSWER = b"HTTP/"
+"""What every one begins with."""
 
 
 async def answers(socket: Path, patience_s: float) -> bool:
@@ -15,10 +17,10 @@ async def answers(socket: Path, patience_s: float) -> bool:
             reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
                 writer.write(QUESTION)
-                return (await reader.readline()).startswith(b"HTTP/")
+                return await reader.readexactly(len(ANSWER)) == ANSWER
             finally:
                 writer.close()
                 with suppress(OSError):
                     await writer.wait_closed()
-    except (OSError, TimeoutError):
+    except (OSError, EOFError, TimeoutError):
         return False

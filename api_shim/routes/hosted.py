@@ -21,7 +21,7 @@ from api_shim.accounts.callers import PLACE_HEADER
 from api_shim.accounts.login import LOGIN_PREFIX
 from api_shim.clocks.clock import until
 from api_shim.edge.addresses import HOSTED
-from api_shim.edge.app_connection import HOP_BY_HOP, AppConnection, AppLostError, Header
+from api_shim.edge.app_connection import HOP_BY_HOP, WITHOUT_BODY, AppConnection, AppLostError, Header
 from api_shim.edge.app_socket import GONE, AppSocket, Closing, RefusedHandshakeError
 from api_shim.edge.delay_line import DelayLine
 from api_shim.edge.edge_app import AppLife, EdgeApp
@@ -47,7 +47,6 @@ COOKIES = {b"cookie", b"set-cookie", b"clear-site-data"}
 NOT_OUR_PAGE = [(b"content-security-policy", b"sandbox"), (b"x-content-type-options", b"nosniff")]
 """Below a path an application shares its address with our own pages: neither may it see or set their cookies,
 nor may a browser take what it answers for one of them."""
-UNKNOWN_LENGTH = (204, 304)
 LAST = b""
 
 
@@ -311,7 +310,7 @@ async def _pass_request(
 
 def _length(head: h11.Response) -> int | None:
     """None where it is not known before the end."""
-    if head.status_code in UNKNOWN_LENGTH:
+    if head.status_code in WITHOUT_BODY:
         return 0
     found = next((value for name, value in head.headers if name == b"content-length"), b"")
     return int(found) if found.isdigit() else None
