@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.node.queue_limits import QueueFull
 from sim.platform.pool import Pool
@@ -17,6 +18,7 @@ from sim.platform.ticket import Ticket
 from sim.run.world import World
 from sim.scenario.retries import Retry
 from sim.scenario.schema import Scenario
+from tests.laws.test_faults import crashes, networks, slows, with_faults
 from tests.laws.test_worlds_agree import HORIZON_MS, MS, fixed, model, rows, scenarios, source
 from traffic.retry_profiles import NONE
 
@@ -39,9 +41,15 @@ def joins_at_any_step(scenario: dict[str, Any]) -> dict[str, Any]:
     return scenario
 
 
+passing = (crashes | slows | networks).filter(lambda fault: "for_s" in fault)
+
+
 @settings(max_examples=60, deadline=None)
-@given(scenarios.map(joins_at_any_step))
-def test_every_ask_ends_once_and_every_attempt_is_accounted_for(scenario: dict[str, Any]) -> None:
+@given(scenarios.map(joins_at_any_step), st.lists(passing, max_size=4))
+def test_every_ask_ends_once_and_every_attempt_is_accounted_for(
+    scenario: dict[str, Any], faults: list[dict[str, Any]]
+) -> None:
+    scenario = with_faults(scenario, faults)
     world = World(Scenario.model_validate(scenario), 1, 0, engine="fast")
     world.run_to(ENDED)
     assert not world.platform.inside
