@@ -60,6 +60,16 @@ def test_the_last_chunk_of_a_long_prompt_costs_more_than_its_first(kernels: Tabl
     assert alone > 1
 
 
+def test_two_gpus_share_the_work_of_a_step_and_talk_about_it(kernels: TableKernels) -> None:
+    pair = TableKernels("a100_sxm", LLAMA_8B, LLAMA, "bf16", "bfloat16", 2)
+    for alone, together in (
+        (kernels.decodes(64, 4096), pair.decodes(64, 4096)),
+        (kernels.prompts(1, 4096, 0), pair.prompts(1, 4096, 0)),
+    ):
+        assert alone.ms / 2 < together.ms < alone.ms
+    assert pair.decodes(1, 1).dense_ms > kernels.decodes(1, 1).dense_ms / 2
+
+
 def test_it_knows_the_llm_of_the_catalogue_by_its_facts() -> None:
     assert llm_of(LLAMA_8B).llm.name == "llama3.1-8b"
     assert llm_of("openai/gpt-oss-20b").llm.name == "gpt-oss-20b"
