@@ -212,6 +212,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     from sim.run.estimate import estimate, require_fitting
     from sim.scenario.check import limit_notes, trace_notes
     from sim.scenario.prefix_caches import prefix_cache_notes
+    from sim.scenario.start_up import capacity_notes
 
     plan = load(scenario, settings)
     base = plan.base
@@ -226,7 +227,12 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     for note in dict.fromkeys(
         note
         for variant in plan.variants.values()
-        for note in (*trace_notes(variant), *limit_notes(variant), *prefix_cache_notes(variant))
+        for note in (
+            *trace_notes(variant),
+            *limit_notes(variant),
+            *prefix_cache_notes(variant),
+            *capacity_notes(variant),
+        )
     ):
         typer.echo(f"Note: {note}")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
-from sim.scenario.schema import Model
+from sim.scenario.schema import Model, Scenario
 from sim.scenario.source_map import Location
 
 
@@ -24,6 +24,20 @@ def refusals(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusa
     if model.hardware.runs_vllm:
         yield from _positions(model, hardware)
     yield from _cache(name, model, hardware)
+
+
+def capacity_notes(scenario: Scenario) -> Iterator[str]:
+    """How many of its longest sequences a node holds, as vLLM says when it starts."""
+    for name, model in scenario.models.items():
+        hardware = model.build_hardware()
+        if _stated(model, hardware) != ("context_tokens",):
+            longest = model.max_model_len(hardware)
+            pool_tokens = _pool_tokens(model, hardware)
+            yield (
+                f"a node of `{name}` with {hardware.max_num_seqs:,} places holds "
+                f"{pool_tokens / longest:,.1f} sequences of max_model_len ({longest:,} tokens) in a KV pool "
+                f"of {pool_tokens:,} tokens."
+            )
 
 
 def _steps(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
@@ -60,7 +74,7 @@ def _positions(model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
 
 def _cache(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
     longest, at = model.max_model_len(hardware), _stated(model, hardware)
-    pool_tokens = hardware.kv_pool_tokens // model.block_size * model.block_size
+    pool_tokens = _pool_tokens(model, hardware)
     if model.context_tokens > longest:
         yield Refusal(
             ("context_tokens",),
@@ -82,6 +96,10 @@ def _cache(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]
             f"{pool_tokens:,} tokens, and vLLM starts only where one does: lower max_model_len to "
             f"{pool_tokens:,}, or raise the pool if the hardware has it",
         )
+
+
+def _pool_tokens(model: Model, hardware: NodeHardware) -> int:
+    return hardware.kv_pool_tokens // model.block_size * model.block_size
 
 
 def _stated(model: Model, hardware: NodeHardware) -> Location:

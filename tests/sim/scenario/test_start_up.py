@@ -7,6 +7,7 @@ import pytest
 from sim.scenario.load import load
 from sim.scenario.schema import Model
 from sim.scenario.source_map import ScenarioError
+from tests.support.cli import e80sim
 
 GPU = """name: gpu
 models:
@@ -150,6 +151,18 @@ TERMS = ", ".join(
         "ms_per_sequence",
     )
 )
+
+
+def test_check_tells_how_many_of_the_longest_sequences_a_node_holds(tmp_path: Path) -> None:
+    """10,000 of 4,000 tokens; nothing where no limit of the node is stated."""
+    path = tmp_path / "gpu.yaml"
+    path.write_text(GPU.replace("context_tokens: 8000", "context_tokens: 4000"), encoding="utf-8")
+    assert "Note: " not in e80sim("check", [str(path)]).stdout
+    told = e80sim("check", [str(path), "--set", "models.llama.batching.max_model_len=4000"]).stdout
+    assert (
+        "Note: a node of `llama` with 64 places holds 2.5 sequences of max_model_len (4,000 tokens) in a KV "
+        "pool of 10,000 tokens.\n"
+    ) in told
 
 
 def test_a_chip_that_runs_no_vllm_may_carry_more_sequences_than_a_step_has_tokens(tmp_path: Path) -> None:
