@@ -83,11 +83,11 @@ def _turns_json(group: Group, first: int, last: int) -> dict[str, Any]:
 
 
 def _levels(group: Group, mine: Columns) -> Iterator[dict[str, Any]]:
-    """Stretches of the window, each with the users who were there; those without an answer are left out."""
+    """Stretches of the window, with the users who were there and what they were answered in the meantime."""
     asks = group.asks
-    completed, intended = asks.outcome("completed"), asks["intended_ps"]
+    completed, ended = asks.outcome("completed"), asks["ended_ps"]
     for start_ps, end_ps in _stretches(group, mine):
-        there = completed & (intended >= start_ps) & (intended < end_ps)
+        there = completed & (ended >= start_ps) & (ended < end_ps)
         if not there.any():
             continue
         answered = asks.take(there)

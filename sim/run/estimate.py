@@ -16,6 +16,7 @@ from sim.scenario.check import target_model
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario, Source
 from sim.time.units import PS_PER_S
+from traffic.callers import CallerKind
 
 MAX_REQUESTS = 10**9
 """Of one run: hours of work, and more rows than any report can use."""
@@ -122,22 +123,31 @@ def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
         rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].mean_calls
         asks = source.requests_per_arrival
         if source.callers is not None:
-            asks = source.callers.asks(_lone_wait_s(scenario, source), scenario.run.horizon_s)
+            asks = source.callers.asks(_wait_s(scenario, source, source.callers), scenario.run.horizon_s)
         if source.retry is not None or source.hedge is not None:
             rows_per_ask *= 2  # asks have a table of their own; how many attempts one takes nobody knows
         yield name, rows_per_ask * asks * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
 
 
-def _lone_wait_s(scenario: Scenario, source: Source) -> float:
-    """What an answer takes at least, about: on a node of its own, without a network."""
+def _wait_s(scenario: Scenario, source: Source, callers: CallerKind) -> float:
+    """For an answer, about: on a node of its own, or where callers wait for each other as long as it takes to
+    serve all of them. Without a network.
+    """
+    model = scenario.models[target_model(scenario, source)]
+    hardware, calls = model.build_hardware(), 1.0
+    if source.app is not None:
+        calls = scenario.apps[source.app].mean_calls
     rng = np.random.default_rng(0)
     sizes = list(islice(source.pairs(rng, rng, SAMPLED), SAMPLED))
-    prompt, output = (sum(one) / SAMPLED for one in zip(*sizes, strict=True))
-    hardware = scenario.models[target_model(scenario, source)].build_hardware()
-    law, calls = hardware.step_time, 1 if source.app is None else scenario.apps[source.app].mean_calls
-    first_ps = hardware.request_overhead_ps + law.step_ps([(round(prompt), 0)], 0, 0)
-    rest_ps: float = (output - 1) * law.step_ps([], 1, round(prompt))
-    return calls * (first_ps + rest_ps) / PS_PER_S
+    prompt, output = (round(sum(one) / SAMPLED) for one in zip(*sizes, strict=True))
+    law, batch = hardware.step_time, hardware.max_num_seqs
+    first_ps = law.step_ps([(prompt, 0)], 0, 0)
+    alone_ps = hardware.request_overhead_ps + first_ps + (output - 1) * law.step_ps([], 1, prompt)
+    together_ps = first_ps + (output - 1) * law.step_ps([], batch, batch * prompt) / batch
+    users = source.arrivals.callers or 1
+    served_s: float = users * calls * together_ps / model.nodes / PS_PER_S
+    alone_s: float = calls * alone_ps / PS_PER_S
+    return max(alone_s, served_s - callers.think.mean_s)
 
 
 def available_bytes() -> int | None:

@@ -118,13 +118,13 @@ def test_more_sequence_time_than_64_bits_of_picoseconds_is_recorded_whole(tmp_pa
     assert row["batch"]["value"] == pytest.approx(119 * 90_000 / (90_000 + 118), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["edge-vs-cloud", "rate-limits", "tight"])
+@pytest.mark.parametrize("name", ["edge-vs-cloud", "rate-limits", "tight", "agents", "chat-sessions"])
 def test_both_engines_leave_the_same_tables(name: str, tmp_path: Path) -> None:
     file = SCENARIOS / f"{name}.yaml"
     if name == "tight":
         file = tmp_path / "tight.yaml"
         file.write_text(TIGHT_GPU, encoding="utf-8")
-    plan = load(file, ["run.horizon_s=15", "run.warm_up_s=0"])
+    plan = load(file, ["run.horizon_s=15", "run.warm_up_s=0", "run.drain_s=15"])
     for variant, scenario in list(plan.variants.items())[:2]:
         step, fast = (simulate(Task(variant, scenario, 7, 0, engine)).tables for engine in ("step", "fast"))
         assert step.requests.equals(fast.requests)
@@ -132,9 +132,10 @@ def test_both_engines_leave_the_same_tables(name: str, tmp_path: Path) -> None:
         assert step.gaps is not None
         assert fast.gaps is not None
         assert step.gaps.equals(fast.gaps)
-        if step.user_requests is not None:
-            assert fast.user_requests is not None
-            assert step.user_requests.equals(fast.user_requests)
+        for table in ("user_requests", "sessions", "agent_steps"):
+            plain, quick = getattr(step, table), getattr(fast, table)
+            assert (plain is None) == (quick is None)
+            assert plain is None or plain.equals(quick)
 
 
 def test_the_tight_scenario_preempts_and_times_out(tmp_path: Path) -> None:

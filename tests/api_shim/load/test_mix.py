@@ -51,7 +51,9 @@ def test_where_the_scenario_has_keys_the_one_that_stands_for_the_source_is_sent(
     assert Callers(spec, {}).caller(f"Bearer {kind.key}").source == "chat"
 
 
-@pytest.mark.parametrize("name", ["live.yaml", "edge-vs-cloud.yaml", "rate-limits.yaml"])
+@pytest.mark.parametrize(
+    "name", ["live.yaml", "edge-vs-cloud.yaml", "rate-limits.yaml", "agents.yaml", "chat-sessions.yaml"]
+)
 def test_the_mix_of_an_example_survives_its_way_to_locust(name: str, tmp_path: Path) -> None:
     mix: Mix = mix_of(next(iter(load(SCENARIOS / name).variants.values())))
     (tmp_path / "mix.json").write_text(mix.model_dump_json(exclude_none=True))
