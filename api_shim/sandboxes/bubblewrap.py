@@ -110,7 +110,8 @@ class Bubblewrap:
                     memory_file(files(__package__).joinpath("inside.py").read_bytes())
                 )
                 bpf = opened.enter_context(memory_file(seccomp_filter()))
-                command = [*as_user(uid), self._bwrap, *self._arguments(wish, source, bpf)]
+                given = opened.enter_context(memory_file(_options(wish.environment)))
+                command = [*as_user(uid), self._bwrap, *self._arguments(wish, source, bpf, given)]
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=theirs.fileno(),
@@ -118,7 +119,7 @@ class Bubblewrap:
                     stderr=asyncio.subprocess.PIPE,
                     env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
                     cwd="/",
-                    pass_fds=(source, bpf),
+                    pass_fds=(source, bpf, given),
                     limit=4096,
                 )
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -139,7 +140,7 @@ class Bubblewrap:
         self._uids.add(uid)
         return uid
 
-    def _arguments(self, wish: Wish, source: int, bpf: int) -> Iterator[str]:
+    def _arguments(self, wish: Wish, source: int, bpf: int, given: int) -> Iterator[str]:
         limits = wish.limits
         yield from (
             "--unshare-all",
@@ -151,9 +152,9 @@ class Bubblewrap:
         if wish.network:
             yield "--share-net"
         yield from ("--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv")
-        for name, value in (*_environment(), *wish.environment):
+        for name, value in _environment():
             yield from ("--setenv", name, value)
-        yield from ("--ro-bind", "/usr", "/usr")
+        yield from ("--args", str(given), "--ro-bind", "/usr", "/usr")
         for link in DEBIAN_LINKS:
             if Path(link).is_symlink():
                 yield from ("--symlink", f"usr{link}", link)
@@ -203,6 +204,13 @@ def _environment() -> Iterator[tuple[str, str]]:
     yield "TERM", "xterm-256color"
     yield "PS1", "sandbox:\\w$ "
     yield "PYTHONPATH", f"{HOME}/.deps"
+
+
+def _options(environment: tuple[tuple[str, str], ...]) -> bytes:
+    """For `--args`, in a file: everybody on a machine can read commands."""
+    words = [word for name, value in environment for word in ("--setenv", name, value)]
+    assert not any("\0" in word for word in words), "it would end there, and the rest be options"
+    return b"".join(word.encode() + b"\0" for word in words)
 
 
 def some_uid() -> int:

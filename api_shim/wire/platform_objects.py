@@ -1,5 +1,6 @@
 """What 8080's client calls the platform: secrets, artifacts, jobs; and the pages that list them."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -65,6 +66,10 @@ class SecretBody(Body):
             and isinstance(self.value.get("api_key"), str)
         ):
             raise ValueError("a secret of the type `openai` has `url` and `api_key`, both strings")
+        try:
+            json.dumps(self.value, allow_nan=False)
+        except (ValueError, RecursionError):
+            raise ValueError("it is not to be kept as JSON: NaN and infinity, or too deep") from None
         return self
 
     def secret(self) -> Secret:

@@ -11,7 +11,8 @@ from api_shim.store.sandboxes import OpenPort, SandboxPage, SandboxRow
 from api_shim.wire.body import Body
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
-Word = Annotated[str, StringConstraints(max_length=4096)]
+Word = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+"""Of a command, or a variable's value: the system ends both at a NUL."""
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 MOST_ENTRIES = 100
 MOST_LISTED = 1000

@@ -304,6 +304,8 @@ def test_a_project_has_as_many_as_it_may(wire: Wire) -> None:
         ({"resources": {"memory_mb": "512"}}, "resources.memory_mb"),
         ({"memory_mb": 10**9}, "memory_mb"),
         ({"image": {"environment_variables": {"A B": "x"}}}, "image.environment_variables.A B"),
+        ({"image": {"environment_variables": {"A": "x\0--share-net"}}}, "image.environment_variables.A"),
+        ({"image": {"entrypoint": ["sh\0"]}}, "image.entrypoint[0]"),
         ({"image": {"entrypoint": "sh"}}, "image.entrypoint"),
         ([], None),
         (b"{", None),
@@ -321,12 +323,20 @@ def test_more_than_the_scenario_gives_and_images_of_bubblewrap_are_refused(wire:
     assert "--sandboxes docker" in refused.error["message"]
 
 
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # its process has ended
+        return b""
+
+
 def test_an_entrypoint_runs_in_its_environment(wire: Wire) -> None:
     image = {
         "entrypoint": ["sh", "-c", "echo $WHAT > said; sleep 60"],
-        "environment_variables": {"WHAT": "hello"},
+        "environment_variables": {"WHAT": "hello", "TOKEN": "seen by nobody outside"},
     }
     created = ask(wire, "/v1/sandboxes", {"image": image}).json
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"seen by nobody" in read(path)]
     agent = Agent(wire, created)
     wait = (
         "import os, time\nwhile not os.path.exists('said') or not os.path.getsize('said'): time.sleep(0.01)\n"

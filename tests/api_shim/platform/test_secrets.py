@@ -77,6 +77,8 @@ def test_lists_are_filtered_and_come_in_pages(wire: Wire) -> None:
         ({"type": "json", "value": "text"}, None),
         ({"type": "openai", "value": {"url": "u"}}, None),
         ({"type": "openai", "value": {"url": "u", "api_key": 3}}, None),
+        ({"type": "json", "value": {"a": [float("inf")]}}, None),
+        ({"type": "json", "value": {"a": float("nan")}}, None),
         ({"type": "number"}, "type"),
         ({"name": "a/b"}, "name"),
         ({"name": ""}, "name"),
