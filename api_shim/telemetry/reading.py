@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -106,10 +108,15 @@ def _cache_config(readings: Sequence[Reading]) -> Metric:
 
 
 def buckets(histogram: Histogram, unit: int) -> list[tuple[str, float]]:
-    """As Prometheus counts them: each holds all that is smaller. Edges read as its Python client has them."""
-    reached, found = 0, []
-    for bound, count in zip(histogram.bounds, histogram.counts, strict=False):
-        reached += count
-        edge: str = floatToGoString(float(f"{bound / unit:.9g}"))  # type: ignore[no-untyped-call]
-        found.append((edge, float(reached)))
+    """As Prometheus counts them: each holds all that is smaller."""
+    counts = accumulate(histogram.counts[:-1], initial=0.0)
+    next(counts)
+    found = list(zip(_edges(histogram.bounds, unit), counts, strict=True))
     return [*found, ("+Inf", float(histogram.total))]
+
+
+@cache
+def _edges(bounds: tuple[int, ...], unit: int) -> tuple[str, ...]:
+    """As Prometheus's Python client writes them, hence vLLM. There are few kinds of histograms."""
+    seconds = (float(f"{bound / unit:.9g}") for bound in bounds)
+    return tuple(floatToGoString(edge) for edge in seconds)  # type: ignore[no-untyped-call]

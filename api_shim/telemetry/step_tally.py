@@ -1,5 +1,6 @@
 """What vLLM counts of an engine's steps: of one node, or of all of a model's together."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from struct import Struct
 
@@ -9,8 +10,8 @@ from sim.node.gaps import COLUMNS
 from sim.node.kernel import Boundary, UnderWay
 from sim.node.queue_limits import QueueFull
 
-MOST_ROWS = 4096
-"""Of gaps, until they are counted: to do so at once would cost each stretch of steps twice as much."""
+MOST_KEPT = 4096
+"""Rows of gaps, and steps that differ, until they are counted: to do so at once costs each stretch more."""
 _unpacked = Struct(f"={COLUMNS}q").iter_unpack
 
 
@@ -25,14 +26,18 @@ class StepTally:
         self._tokens = _histogram("iteration_tokens_total")
         self._gaps = _histogram("inter_token_latency_seconds")
         self._rows: list[bytes] = []
+        self._steps: defaultdict[int, int] = defaultdict(int)
+        """How many computed so many tokens."""
 
     def stepped(self, steps: int, tokens: int) -> None:
-        self._tokens.observe_steps(tokens, 0, steps)
+        self._steps[tokens] += steps
+        if len(self._steps) == MOST_KEPT:
+            self._count_kept()
 
     def gaps(self, row: bytes) -> None:
         self._rows.append(row)
-        if len(self._rows) == MOST_ROWS:
-            self._count_rows()
+        if len(self._rows) == MOST_KEPT:
+            self._count_kept()
 
     def looked_up(self, tokens: int, found: int) -> None:
         self.queries += tokens
@@ -44,13 +49,16 @@ class StepTally:
 
     def add_to(self, histograms: Mapping[str, Histogram]) -> None:
         """What was told counts there too, by vLLM's names."""
-        self._count_rows()
+        self._count_kept()
         histograms["iteration_tokens_total"].merge(self._tokens)
         histograms["inter_token_latency_seconds"].merge(self._gaps)
 
-    def _count_rows(self) -> None:
+    def _count_kept(self) -> None:
         _count(self._gaps, self._rows)
         self._rows.clear()
+        for tokens, steps in self._steps.items():
+            self._tokens.observe_steps(tokens, 0, steps)
+        self._steps.clear()
 
 
 def merged(tallies: Iterable[StepTally], under_way: Iterable[UnderWay]) -> dict[str, Histogram]:

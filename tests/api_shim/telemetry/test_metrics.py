@@ -15,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_shim.clocks.histogram import Histogram
 from api_shim.telemetry.kinds import BETWEEN_TOKENS_MS, FIRST_TOKEN_MS, LATENCY_MS, STEP_TOKENS
-from tests.support.live import GPT_OSS, LLAMA, MakeWire, Wire, chat, scenario
+from api_shim.telemetry.step_tally import MOST_KEPT, StepTally, merged
+from sim.node.gaps import stretch
+from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Wire, chat, scenario
 
 CHAT = "/v1/chat/completions"
 Samples = dict[str, float]
@@ -151,6 +153,18 @@ def test_models_are_told_apart(wire: Wire) -> None:
     text = wire.ask("/metrics").body.decode()
     assert scraped(text)["iteration_tokens_total_count"] == 5
     assert scraped(text, GPT_OSS)["iteration_tokens_total_count"] == 0
+
+
+def test_what_is_kept_to_be_counted_later_is_counted_when_it_is_much() -> None:
+    tally = StepTally()
+    for n in range(1, MOST_KEPT + 2):
+        tally.stepped(2, n)
+        tally.gaps(stretch(0, 1, n * MS, 0, 3))
+    assert max(len(tally._rows), len(tally._steps)) <= 2
+    histograms = merged([tally, StepTally()], [])
+    steps, gaps = histograms["iteration_tokens_total"], histograms["inter_token_latency_seconds"]
+    assert (steps.total, gaps.total) == (2 * (MOST_KEPT + 1), 3 * (MOST_KEPT + 1))
+    assert gaps.sum // 3 == steps.sum // 2 * MS == (MOST_KEPT + 1) * (MOST_KEPT + 2) // 2 * MS
 
 
 bounds = st.sets(st.integers(1, 400), min_size=1, max_size=12).map(lambda edges: tuple(sorted(edges)))
