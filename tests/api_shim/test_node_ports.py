@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from api_shim.node_ports import NodePort, settle, told
+from api_shim.testing import VirtualPlatform
 from e80sim.mistakes import UserError
 from sim.platform.pool import Pool
 from sim.run.journal import Journal, read_journal
 from sim.run.live import LONGEST_S, first_difference, live_tables, replayed
-from sim.scenario.schema import Scenario
 from tests.api_shim.telemetry.test_metrics import Samples, scraped
 from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Reply, Wire, chat, scenario
 
@@ -178,7 +178,7 @@ def test_a_node_that_takes_nothing_is_not_healthy(make: MakeWire) -> None:
 
 def test_a_recording_names_the_node_and_replays_to_the_picosecond(tmp_path: Path) -> None:
     spec = scenario(run={"horizon_s": LONGEST_S}, limits={"requests_per_minute": 2})
-    wire = Wire(_platform(spec))
+    wire = Wire(VirtualPlatform(spec, node_ports=PORTS))
     journal = wire.platform.shim.journal = Journal(wire.platform.world.env, tmp_path / "spool")
 
     async def agent(port: int, leaves: bool) -> None:
@@ -206,10 +206,18 @@ def test_a_recording_names_the_node_and_replays_to_the_picosecond(tmp_path: Path
     assert all(numbers[number] in {None, node} for number, node in served)
 
 
-def _platform(spec: Scenario) -> Any:
-    from api_shim.testing import VirtualPlatform
+def test_an_unmodified_client_comes_in_on_a_nodes_port_in_virtual_time() -> None:
+    with VirtualPlatform("scenarios/node-ports.yaml", node_ports=["9001"]) as platform:
+        client = platform.client(port=9003)
 
-    return VirtualPlatform(spec, node_ports=PORTS)
+        async def story() -> tuple[str, float]:
+            ask = client.chat.completions.with_raw_response.create
+            answer = await ask(**chat(max_tokens=150, extra_body={"ignore_eos": True}))
+            return answer.headers["x-sim-node"], platform.now_s
+
+        node, now_s = platform.run(story())
+    assert node == "2"
+    assert now_s == pytest.approx(0.0011 + 149 * 0.002)
 
 
 def test_ports_follow_each_other_and_are_told_when_the_server_starts() -> None:
