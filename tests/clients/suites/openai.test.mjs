@@ -1,5 +1,7 @@
 // openai for npm.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { test } from "node:test";
 
 import OpenAI, { toFile } from "openai";
@@ -172,3 +174,26 @@ test("many ask at once, and one leaves its stream in the middle", async () => {
   for await (const _ of stream) break;
   assert.ok((await client.chat.completions.create({ model: LLAMA, messages })).choices.length);
 });
+
+// As the profile `openai-node` of traffic/retry_profiles.py has it.
+for (const [after, least, most] of [
+  ["61", 1000, 30_000], // more than a minute: its own back-off, half a second and one
+  ["0", 0, 1000], // at once: its own back-off takes 1,125 ms and more
+]) {
+  test(`it sends three requests when told to wait ${after} s`, async () => {
+    let seen = 0;
+    const server = createServer((request, response) => {
+      seen += 1;
+      request.resume().on("end", () => response.writeHead(429, { "retry-after": after }).end("{}"));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const refused = new OpenAI({ baseURL: `http://127.0.0.1:${server.address().port}/v1` });
+    const began = performance.now();
+    await assert.rejects(refused.chat.completions.create({ model: LLAMA, messages }), OpenAI.RateLimitError);
+    const took = performance.now() - began;
+    server.closeAllConnections();
+    server.close();
+    assert.equal(seen, 3);
+    assert.ok(least <= took && took < most, `${took} ms`);
+  });
+}

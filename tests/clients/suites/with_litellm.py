@@ -4,9 +4,12 @@ import asyncio
 import json
 import os
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any, Literal
 
 import litellm
+import openai
 import pytest
 from pydantic import BaseModel
 
@@ -171,3 +174,47 @@ async def test_a_router_spreads_calls_over_its_deployments() -> None:
     router = litellm.Router(model_list=deployments)
     answers = [await router.acompletion(model="any", messages=HELLO) for _ in range(12)]
     assert {answer.usage.completion_tokens for answer in answers} == {24}
+
+
+class Refuses(BaseHTTPRequestHandler):
+    """Every request in the same way, and counts them."""
+
+    protocol_version = "HTTP/1.1"
+    status, headers_sent, seen = 429, dict[str, str](), 0
+
+    def do_POST(self) -> None:
+        Refuses.seen += 1
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(self.status)
+        for name, value in {**self.headers_sent, "content-length": "2"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_args: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "requests"),
+    [
+        (429, {"retry-after": "200"}, 3),
+        (429, {"x-should-retry": "false"}, 3),
+        (400, {}, 3),
+        (503, {"retry-after-ms": "1"}, 5),
+    ],
+    ids=["waits for nobody so long", "told not to", "its own mistake", "retried by both"],
+)
+def test_retries_of_its_own_follow_at_once_whatever_went_wrong(
+    status: int, headers: dict[str, str], requests: int
+) -> None:
+    """As the profile `litellm` of `traffic/retry_profiles.py` has it."""
+    Refuses.status, Refuses.headers_sent, Refuses.seen = status, headers, 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}/v1"
+        began = time.monotonic()
+        with pytest.raises(openai.OpenAIError):
+            litellm.completion(model=LLAMA, messages=HELLO, api_base=base, num_retries=2)
+        server.shutdown()
+    assert Refuses.seen == requests
+    assert time.monotonic() - began < 60
