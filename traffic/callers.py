@@ -18,8 +18,11 @@ class CallerKind(Spec, ABC):
     kind: str
 
     @abstractmethod
-    def asks(self, waiting_s: float, horizon_s: float) -> float:
-        """How many questions one of them asks, about, where answers take `waiting_s`."""
+    def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
+        """How many questions one of them asks, about.
+
+        A lone answer takes `waiting_s`, and an answer for each of the callers `round_s` in all.
+        """
 
 
 class Chats(CallerKind):
@@ -34,8 +37,8 @@ class Chats(CallerKind):
         description="questions of a conversation, if none fails and the next one fits the model's context"
     )
 
-    def asks(self, waiting_s: float, horizon_s: float) -> float:
-        del waiting_s, horizon_s
+    def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
+        del waiting_s, round_s, horizon_s
         return self.turns.mean_count
 
 
@@ -50,8 +53,8 @@ class ClosedLoop(CallerKind):
     kind: Literal["closed_loop"] = "closed_loop"
     think: DurationDraw = Field(description="from an answer to the next question")
 
-    def asks(self, waiting_s: float, horizon_s: float) -> float:
-        return horizon_s / max(LEAST_CYCLE_S, waiting_s + self.think.mean_s)
+    def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
+        return horizon_s / max(LEAST_CYCLE_S, waiting_s + self.think.mean_s, round_s)
 
 
 class Recorded(RecordingFile, CallerKind):
@@ -59,8 +62,8 @@ class Recorded(RecordingFile, CallerKind):
 
     kind: Literal["recorded"] = "recorded"
 
-    def asks(self, waiting_s: float, horizon_s: float) -> float:
-        del waiting_s, horizon_s
+    def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
+        del waiting_s, round_s, horizon_s
         return self.turns_per_session
 
 

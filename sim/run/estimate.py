@@ -16,7 +16,6 @@ from sim.scenario.check import target_model
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario, Source
 from sim.time.units import PS_PER_S
-from traffic.callers import CallerKind
 
 MAX_REQUESTS = 10**9
 """Of one run: hours of work, and more rows than any report can use."""
@@ -123,16 +122,14 @@ def _requests(scenario: Scenario) -> Iterator[tuple[str, float]]:
         rows_per_ask = 1 if source.app is None else 1 + scenario.apps[source.app].mean_calls
         asks = source.requests_per_arrival
         if source.callers is not None:
-            asks = source.callers.asks(_wait_s(scenario, source, source.callers), scenario.run.horizon_s)
+            asks = source.callers.asks(*_waits_s(scenario, source), scenario.run.horizon_s)
         if source.retry is not None or source.hedge is not None:
             rows_per_ask *= 2  # asks have a table of their own; how many attempts one takes nobody knows
         yield name, rows_per_ask * asks * (source.arrivals.expected(scenario.run.horizon_s) or 0.0)
 
 
-def _wait_s(scenario: Scenario, source: Source, callers: CallerKind) -> float:
-    """For an answer, about: on a node of its own, or where callers wait for each other as long as it takes to
-    serve all of them. Without a network.
-    """
+def _waits_s(scenario: Scenario, source: Source) -> tuple[float, float]:
+    """(an answer on a node of its own, one for each of its callers), about, and without a network."""
     model = scenario.models[target_model(scenario, source)]
     hardware, calls = model.build_hardware(), 1.0
     if source.app is not None:
@@ -142,12 +139,10 @@ def _wait_s(scenario: Scenario, source: Source, callers: CallerKind) -> float:
     prompt, output = (round(sum(one) / SAMPLED) for one in zip(*sizes, strict=True))
     law, batch = hardware.step_time, hardware.max_num_seqs
     first_ps = law.step_ps([(prompt, 0)], 0, 0)
-    alone_ps = hardware.request_overhead_ps + first_ps + (output - 1) * law.step_ps([], 1, prompt)
-    together_ps = first_ps + (output - 1) * law.step_ps([], batch, batch * prompt) / batch
-    users = source.arrivals.callers or 1
-    served_s: float = users * calls * together_ps / model.nodes / PS_PER_S
-    alone_s: float = calls * alone_ps / PS_PER_S
-    return max(alone_s, served_s - callers.think.mean_s)
+    alone_ps: float = hardware.request_overhead_ps + first_ps + (output - 1) * law.step_ps([], 1, prompt)
+    together_ps: float = first_ps + (output - 1) * law.step_ps([], batch, batch * prompt) / batch
+    callers = source.arrivals.callers or 1
+    return calls * alone_ps / PS_PER_S, callers * calls * together_ps / model.nodes / PS_PER_S
 
 
 def available_bytes() -> int | None:

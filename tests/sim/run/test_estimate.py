@@ -16,6 +16,7 @@ from sim.run.estimate import (
     require_room,
 )
 from sim.scenario.load import Plan, load
+from tests.support.study import results_of
 
 TEXT = """\
 name: sized
@@ -122,3 +123,30 @@ def test_the_limit_of_a_container_counts_where_it_is_the_smaller(
     assert available_bytes() == 8_192_000
     most.write_text("3000000\n")
     assert available_bytes() == 2_000_000
+
+
+@pytest.mark.parametrize(("users", "think_s"), [(1, 0.0), (5, 1.0), (500, 0.1)])
+def test_questions_of_closed_loop_users_are_those_that_they_and_the_nodes_have_time_for(
+    tmp_path: Path, users: int, think_s: float
+) -> None:
+    settings = [
+        f"traffic.chat.arrivals={{kind: ramp, users: {users}}}",
+        f"traffic.chat.callers={{kind: closed_loop, think: {{kind: fixed, s: {think_s}}}}}",
+        "traffic.agents.arrivals.rate_per_s=0.000001",
+        "variants={}",
+        "run.replications=1",
+    ]
+    spec = plan(tmp_path, *settings)
+    asked = len(results_of(spec).tables.requests)
+    assert asked <= 1.1 * estimate(spec, jobs=1).requests
+    assert estimate(spec, jobs=1).requests <= 1.3 * asked
+
+
+def test_turns_of_chats_count_one_by_one_and_so_do_calls_of_agents(tmp_path: Path) -> None:
+    """30 chats of 4 turns, and 20 user requests with 2 calls each; once, and in the rush 70 chats."""
+    settings = [
+        "traffic.chat.callers={kind: chats, turns: {kind: fixed, count: 4}, think: {kind: fixed, s: 1}}",
+        "apps.agent={place: here, model: llama, steps: {a: {kind: ask, then: b}, b: {kind: ask}}}",
+        "run.replications=1",
+    ]
+    assert estimate(plan(tmp_path, *settings), jobs=1).requests == (120 + 60) + (280 + 60)
