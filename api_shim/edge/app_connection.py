@@ -31,6 +31,10 @@ class AppLostError(Exception):
     """The application has closed the connection, or does not speak HTTP."""
 
 
+class UnpassableError(Exception):
+    """The request is none of HTTP; the message says why."""
+
+
 class AppConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -46,11 +50,13 @@ class AppConnection:
             raise AppLostError(str(error)) from None
 
     async def ask(self, method: str, target: bytes, headers: Iterable[Header]) -> None:
-        """The body follows, where the headers announce one. Raises AppLostError."""
+        """The body follows, where the headers announce one. Raises AppLostError and UnpassableError."""
         passed = [header for header in headers if header[0].lower() not in HOP_BY_HOP]
-        await self._send(
-            h11.Request(method=method, target=target, headers=[*passed, (b"connection", b"close")])
-        )
+        try:
+            request = h11.Request(method=method, target=target, headers=[*passed, (b"connection", b"close")])
+        except h11.LocalProtocolError as error:
+            raise UnpassableError(str(error)) from None
+        await self._send(request)
 
     async def write(self, data: bytes) -> None:
         await self._send(h11.Data(data=data))

@@ -21,7 +21,14 @@ from api_shim.accounts.callers import PLACE_HEADER
 from api_shim.accounts.login import LOGIN_PREFIX
 from api_shim.clocks.clock import until
 from api_shim.edge.addresses import HOSTED
-from api_shim.edge.app_connection import HOP_BY_HOP, WITHOUT_BODY, AppConnection, AppLostError, Header
+from api_shim.edge.app_connection import (
+    HOP_BY_HOP,
+    WITHOUT_BODY,
+    AppConnection,
+    AppLostError,
+    Header,
+    UnpassableError,
+)
 from api_shim.edge.app_socket import GONE, AppSocket, Closing, RefusedHandshakeError
 from api_shim.edge.delay_line import DelayLine
 from api_shim.edge.edge_app import AppLife, EdgeApp
@@ -31,7 +38,7 @@ from api_shim.shim import Shim
 from api_shim.tracing.app_trace import AppTrace
 from api_shim.tracing.kept import WhoAsks
 from api_shim.tracing.span_ids import valid_traceparent
-from api_shim.wire.errors import SERVER, ApiError
+from api_shim.wire.errors import SERVER, ApiError, bad_value
 from sim.time.units import PS_PER_MS
 
 ANY_METHOD = [method for method in HTTPMethod if method not in {HTTPMethod.CONNECT, HTTPMethod.TRACE}]
@@ -105,7 +112,10 @@ class HostedRequest:
         left_out = OURS | {b"traceparent"} | (COOKIES if self.by_path else set())
         theirs = self.scope["headers"]
         passed = [header for header in theirs if header[0] not in left_out and not _is_login(header)]
-        host = next((value for name, value in passed if name == b"host"), b"localhost")
+        host = next((value for name, value in passed if name == b"host"), None)
+        if host is None:  # as HTTP/1.0 allows
+            host = b"localhost"
+            passed.append((b"host", host))
         passed.append((b"x-forwarded-host", host))
         passed.append((b"x-forwarded-proto", b"http"))
         if self.by_path:
@@ -190,6 +200,7 @@ class HostedAnswer(Response):
             try:
                 await asyncio.wait({passing, answering}, return_when=asyncio.FIRST_COMPLETED)
                 if not answering.done():
+                    await passing
                     raise ClientDisconnect  # its user has left
                 await answering
             finally:
@@ -285,14 +296,17 @@ class HostedAnswer(Response):
 async def _pass_request(
     asked: HostedRequest, method: str, receive: Receive, connection: AppConnection
 ) -> None:
-    """To its end, and then on until the user leaves. The trace hears of it first."""
+    """To its end, and then on until the user leaves. The trace hears of it first. Raises ApiError."""
     message = await receive()
     asked.trace.heard(message.get("body", b""))
     more: bool = message.get("more_body", False)
     if not more:
         asked.trace.heard_all()  # whether it is kept is part of what the application is told
     with suppress(AppLostError):  # it may answer without having heard all, and else its answer says so
-        await connection.ask(method, asked.target, asked.headers())
+        try:
+            await connection.ask(method, asked.target, asked.headers())
+        except UnpassableError as error:
+            raise bad_value("headers", f"The request cannot be passed on: {error}.") from None
         while message["type"] == "http.request":
             if message.get("body"):
                 await connection.write(message["body"])

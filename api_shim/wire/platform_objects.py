@@ -15,6 +15,8 @@ from api_shim.wire.paging import Page
 MOST_LISTED = 1000
 LISTED = 100
 MOST_VARIABLES = 1000
+MOST_LEVELS = 100
+"""Of what a secret of JSON holds. Answers are written to some 250."""
 SecretName = Annotated[str, StringConstraints(pattern=r"^[^/\x00-\x1f\x7f]{1,256}$")]
 SecretText = Annotated[str, StringConstraints(max_length=64 * 1024)]
 VariableText = Annotated[str, StringConstraints(max_length=64 * 1024, pattern=r"^[^\x00]*$")]
@@ -68,12 +70,23 @@ class SecretBody(Body):
             raise ValueError("a secret of the type `openai` has `url` and `api_key`, both strings")
         try:
             json.dumps(self.value, allow_nan=False)
-        except (ValueError, RecursionError):
-            raise ValueError("it is not to be kept as JSON: NaN and infinity, or too deep") from None
+        except ValueError:
+            raise ValueError("it holds NaN or infinity, which JSON has not") from None
+        if _depth(self.value) > MOST_LEVELS:
+            raise ValueError(f"its value has more than {MOST_LEVELS} levels")
         return self
 
     def secret(self) -> Secret:
         return Secret(self.name, self.is_local, self.type, self.value)
+
+
+def _depth(value: object) -> int:
+    levels, inner = 0, [value]
+    while inner:
+        levels += 1
+        kept = [one for one in inner if isinstance(one, dict | list)]
+        inner = [part for one in kept for part in (one.values() if isinstance(one, dict) else one)]
+    return levels
 
 
 class SecretObject(BaseModel):

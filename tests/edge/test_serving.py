@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time  # noqa: TID251 -- a real server takes real time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -82,6 +83,25 @@ def test_all_of_a_request_goes_to_the_application(client: httpx.Client) -> None:
     assert told[b"x-forwarded-prefix"] == b"/hosted/my-chat"
     assert client.get("/nowhere").status_code == HTTPStatus.NOT_FOUND
     assert client.head("/").headers["x-of-app"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "said"),
+    [
+        ("GET /hosted/my-chat/ HTTP/1.0", "", b"200 OK"),
+        ("GET /hosted/my-chat/ HTTP/1.1", "Host: a\r\nHost: b\r\n", b"400 Bad Request"),
+    ],
+)
+def test_how_many_hosts_a_request_names_is_its_users_affair(
+    served: Served, request_line: str, headers: str, said: bytes
+) -> None:
+    """Of an older one none, and never two: an application would be told either."""
+    [url] = served.urls
+    address = httpx.URL(url)
+    with socket.create_connection((address.host, address.port or 80), 20) as connection:
+        key = "Authorization: Bearer sk-one\r\nConnection: close\r\n\r\n"
+        connection.sendall(f"{request_line}\r\n{headers}{key}".encode())
+        assert said in connection.makefile("rb").readline()
 
 
 def test_a_users_way_takes_its_time_and_the_edge_none(client: httpx.Client) -> None:

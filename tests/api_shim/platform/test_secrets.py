@@ -68,6 +68,17 @@ def test_lists_are_filtered_and_come_in_pages(wire: Wire) -> None:
     assert page.items() >= (envelope | {"has_previous": True, "next_page": 3, "previous_page": 1}).items()
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """The number within counts as one of them."""
+    return {"a": nested(levels - 1) if levels > 2 else 1}
+
+
+def test_a_value_of_as_many_levels_as_it_may_have_comes_back(wire: Wire) -> None:
+    assert make_secret(wire, "deep", type="json", value=nested(100)).status == 200
+    assert wire.ask("/v1/secrets/deep").json["value"] == nested(100)
+    assert wire.ask("/v1/secrets").status == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -79,6 +90,7 @@ def test_lists_are_filtered_and_come_in_pages(wire: Wire) -> None:
         ({"type": "openai", "value": {"url": "u", "api_key": 3}}, None),
         ({"type": "json", "value": {"a": [float("inf")]}}, None),
         ({"type": "json", "value": {"a": float("nan")}}, None),
+        ({"type": "json", "value": nested(101)}, None),
         ({"type": "number"}, "type"),
         ({"name": "a/b"}, "name"),
         ({"name": ""}, "name"),
