@@ -255,8 +255,8 @@ RETRIES = (
         "Amplification",
         "requests per ask",
         "attempts of the asks intended in the window / these asks",
-        "Of the totals of all replications. A retry storm is a twentieth of the run or more in which there "
-        "are two requests or more for each ask that comes, and most of them fail.",
+        "Of the totals of all replications. A retry storm of a source is a twentieth of the run or more in "
+        "which there are two requests or more for each ask that comes, and most of them fail.",
     ),
 )
 JAIN = Definition(

@@ -42,7 +42,7 @@ class Storm(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Of the sources whose clients retry or hedge, in one variant. Made by `of`."""
+    """Of one source whose clients retry or hedge, or of all, in one variant. Made by `of`."""
 
     asks: Columns
     """Meant in the window."""
@@ -54,16 +54,10 @@ class Attempts:
     answered: Floats
 
     @classmethod
-    def of(
-        cls, requests: Columns, asks: Columns, window: Window, replications: Sequence[int]
-    ) -> "Attempts | None":
-        """None where nobody asked."""
-        if not len(asks):
-            return None
-        grid, mine = (
-            Grid.of(window.end_ps, replications),
-            requests.take(rows_numbered(asks, requests, "ask") >= 0),
-        )
+    def of(cls, requests: Columns, asks: Columns, window: Window, replications: Sequence[int]) -> "Attempts":
+        """`requests` that belong to none of the asks count for nothing."""
+        grid = Grid.of(window.end_ps, replications)
+        mine = requests.take(rows_numbered(asks, requests, "ask") >= 0)
         lost = ~mine.outcome("completed") & ~mine.outcome("unfinished") & ~mine.outcome("cancelled")
 
         def number(columns: Columns, at: str, rows: Mask | None = None) -> Floats:
@@ -86,9 +80,14 @@ class Attempts:
             return Refused("Nobody asked in the measured window.")
         return ratio_of(self._total("attempts"), self._total(None))
 
-    @property
-    def answered_share(self) -> float:
-        return float(self.asks.outcome("completed").mean()) if len(self.asks) else 0.0
+    def counts(self) -> dict[str, int]:
+        """Of the asks meant in the window."""
+        return {
+            "asks": len(self.asks),
+            "attempts": int(self.asks["attempts"].sum()),
+            "hedges": int(self.asks["hedges"].sum()),
+            "answered": int(self.asks.outcome("completed").sum()),
+        }
 
     def _total(self, column: str | None) -> Floats:
         row = np.searchsorted(self.grid.replications, self.asks["replication"])
@@ -113,37 +112,66 @@ class Attempts:
         edges = self.grid.edges_ps / PS_PER_S
         return float(edges[first]), float(edges[end])
 
+
+@dataclass(frozen=True, slots=True)
+class RetriedSources:
+    """All sources of a variant whose clients retry or hedge. Made by `of`."""
+
+    together: Attempts
+    by_source: Mapping[str, Attempts]
+
+    @classmethod
+    def of(
+        cls, requests: Columns, asks: Columns, window: Window, replications: Sequence[int]
+    ) -> "RetriedSources | None":
+        """None where nobody asked."""
+        if not len(asks):
+            return None
+
+        def of_source(name: str) -> Attempts:
+            own = asks.take(asks.labelled("source", name))
+            return Attempts.of(requests, own, window, replications)
+
+        names = [asks.names["source"][code] for code in np.unique(asks["source"]).tolist()]
+        return cls(
+            Attempts.of(requests, asks, window, replications), {name: of_source(name) for name in names}
+        )
+
     def sentences(self) -> Iterator[str]:
-        answer = self.per_ask
-        if isinstance(answer, Refused):
+        counts = self.together.counts()
+        asks, attempts, hedges = (counts[name] for name in ("asks", "attempts", "hedges"))
+        if not asks:
             return
-        asks, attempts, hedges = len(self.asks), int(self.asks["attempts"].sum()), self.asks["hedges"].sum()
-        copies = f"{int(hedges):,} of them copies, " if hedges else ""
+        copies = f"{hedges:,} of them copies, " if hedges else ""
         yield (
             f"{plural(asks, 'ask')} made {plural(attempts, 'request')} ({copies}{attempts / asks:.3g} for "
-            f"each), and {share(self.answered_share)} of the asks were answered."
+            f"each), and {share(counts['answered'] / asks)} of the asks were answered."
         )
-        storm = self.storm()
-        if storm is not None:
-            yield (
-                f"Retry storm: from {storm.began_s:g} to {storm.ended_s:g} s there were {storm.per_ask:.3g} "
-                f"requests for each ask that came, and {share(storm.failed)} of them failed."
-            )
+        for name, one in self.by_source.items():
+            storm, of = one.storm(), f" of {name}" if len(self.by_source) > 1 else ""
+            if storm is not None:
+                yield (
+                    f"Retry storm{of}: from {storm.began_s:g} to {storm.ended_s:g} s there were "
+                    f"{storm.per_ask:.3g} requests for each ask that came, and {share(storm.failed)} of them "
+                    f"failed."
+                )
 
     def as_json(self) -> dict[str, Any]:
-        storm, widths_s = self.storm(), self.grid.widths_s
-        rates = {"asks_per_s": self.asked, "attempts_per_s": self.sent, "answered_per_s": self.answered}
+        found = self.together
+        rates = {"asks_per_s": found.asked, "attempts_per_s": found.sent, "answered_per_s": found.answered}
+        attempts = found.asks["attempts"].astype(np.int64)
         return {
-            **_counts(self.asks),
+            **found.counts(),
+            "amplification": found.per_ask.as_json(),
+            "asks_by_attempts": np.bincount(attempts, minlength=2)[1:].tolist(),
             "sources": [
-                {"source": name, **_counts(self.asks.take(self.asks.labelled("source", name)))}
-                for name in self.asks.names["source"]
-                if self.asks.labelled("source", name).any()
+                {"source": name, **one.counts(), "storm": None if storm is None else storm._asdict()}
+                for name, one in self.by_source.items()
+                for storm in [one.storm()]
             ],
-            "amplification": self.per_ask.as_json(),
-            "asks_by_attempts": np.bincount(self.asks["attempts"].astype(np.int64), minlength=2)[1:].tolist(),
-            "storm": None if storm is None else storm._asdict(),
-            "series": {name: _over_replications(counts / widths_s) for name, counts in rates.items()},
+            "series": {
+                name: _over_replications(counts / found.grid.widths_s) for name, counts in rates.items()
+            },
         }
 
 
@@ -156,15 +184,6 @@ def answers(asks: Columns, requests: Columns) -> Columns:
     row = rows_numbered(requests, done, "answered_by")
     found = requests.take(row)
     return Columns({**found.values, "intended_ps": done["intended_ps"]}, found.names)
-
-
-def _counts(asks: Columns) -> dict[str, int]:
-    return {
-        "asks": len(asks),
-        "attempts": int(asks["attempts"].sum()),
-        "hedges": int(asks["hedges"].sum()),
-        "answered": int(asks.outcome("completed").sum()),
-    }
 
 
 def _stretches(found: Mask) -> Iterator[tuple[int, int]]:
@@ -180,6 +199,6 @@ def _over_replications(values: Floats) -> dict[str, list[float]]:
     return {name: [float(f"{value:.{DIGITS}g}") for value in row.tolist()] for name, row in found.items()}
 
 
-def retries_json(attempts: Attempts | None) -> Mapping[str, Any]:
+def retries_json(attempts: RetriedSources | None) -> Mapping[str, Any]:
     """An entry of its own, where there are clients that retry or hedge."""
     return {} if attempts is None else {"retries": attempts.as_json()}

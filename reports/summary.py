@@ -17,7 +17,7 @@ from reports.objectives import stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
-from reports.retries import Attempts, retries_json
+from reports.retries import RetriedSources, retries_json
 from reports.sessions import sessions_json
 from reports.stages import stages_json
 from reports.statistics import LEVEL
@@ -42,7 +42,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
         requests, replications = records.requests, records.replications
         attempts = None
         if records.asks is not None:
-            attempts = Attempts.of(requests, records.asks, window, replications)
+            attempts = RetriedSources.of(requests, records.asks, window, replications)
         most = max(most, len(replications))
         groups[name] = records.groups
         variants[name] = {

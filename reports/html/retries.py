@@ -43,9 +43,9 @@ class Retried(NamedTuple):
         return values
 
     @property
-    def storm(self) -> Mapping[str, float] | None:
-        storm: Mapping[str, float] | None = self.found["storm"]
-        return storm
+    def storms(self) -> list[Mapping[str, float]]:
+        """Of its sources, those that had one."""
+        return [source["storm"] for source in self.found["sources"] if source["storm"] is not None]
 
 
 def retries(summary: Summary, definitions: Definitions) -> Html | None:
@@ -59,8 +59,7 @@ def asks_and_attempts(summary: Summary, definitions: Definitions) -> Figure | No
     if not views or len(edges) < 2:
         return None
     width = f"{edges[1] - edges[0]:.6g} s"
-    storms = any(view.storm for view in views)
-    shaded = " A retry storm is shaded." if storms else ""
+    shaded = " Retry storms are shaded." if any(view.storms for view in views) else ""
     return Figure(
         "asks-and-attempts",
         "Asks and requests over time",
@@ -94,9 +93,9 @@ def _retried(summary: Summary) -> Iterator[Retried]:
 def _traces(view: Retried, edges: Sequence[float], *, visible: bool) -> Iterator[Plot]:
     start, step = (edges[0] + edges[1]) / 2, edges[1] - edges[0]
     shared: Plot = {"type": "scatter", "mode": "lines", "visible": visible}
-    if view.storm is not None:
-        top = max(max(view.mean(line)) for line in LINES)
-        began, ended = view.storm["began_s"], view.storm["ended_s"]
+    top = max(max(view.mean(line)) for line in LINES)
+    for storm in view.storms:
+        began, ended = storm["began_s"], storm["ended_s"]
         yield shared | {
             "name": STORM,
             "x": [rounded(began), rounded(began), rounded(ended), rounded(ended)],
@@ -121,7 +120,7 @@ def _traces(view: Retried, edges: Sequence[float], *, visible: bool) -> Iterator
 
 def _said(view: Retried) -> str:
     asks, attempts, answered = (max(view.mean(line)) for line in LINES)
-    storm = f", with a retry storm from {_span(view.storm)}" if view.storm is not None else ""
+    storm = "".join(f", with a retry storm from {_span(storm)}" for storm in view.storms)
     return (
         f"{view.label}: at most {number(asks)} asks and {number(attempts)} requests in a second, "
         f"{number(answered)} answered{storm}."
@@ -138,19 +137,19 @@ def _counts(summary: Summary, definitions: Definitions) -> Html:
     columns = ["", "Asks", "Requests", "Copies", amplification, "Asks answered", STORM]
     for _, label, found in _retried(summary):
         per_ask = notes.cell(read_estimate(found["amplification"]), PER_ASK)
-        storm = found["storm"]
-        told = "none" if storm is None else f"{_span(storm)}, {number(storm['per_ask'])} for each"
-        lines = [_line(label, found, per_ask, told)]
-        if len(found["sources"]) > 1:
-            lines += [
-                _line(
-                    f"{label} · {one['source']}", one, number_cell(number(one["attempts"] / one["asks"])), ""
-                )
-                for one in found["sources"]
-            ]
+        several = len(found["sources"]) > 1
+        lines = [_line(label, found, per_ask, "" if several else _told(found["sources"][0]))]
+        for one in found["sources"] if several else ():
+            each = number_cell(number(one["attempts"] / one["asks"]) if one["asks"] else "")
+            lines.append(_line(f"{label} · {one['source']}", one, each, _told(one)))
         bodies.append(body(lines))
     caption = "Asks and requests, all replications together"
     return tag("div", table(caption, columns, bodies, after=notes.html()))
+
+
+def _told(source: Mapping[str, Any]) -> str:
+    storm = source["storm"]
+    return "none" if storm is None else f"{_span(storm)}, {number(storm['per_ask'])} for each"
 
 
 def _line(label: str, counts: Mapping[str, Any], per_ask: Html, storm: str) -> Html:

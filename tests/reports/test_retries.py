@@ -7,7 +7,7 @@ import pytest
 from reports.columns import by_variant
 from reports.html.page import render
 from reports.metrics import Window
-from reports.retries import Attempts
+from reports.retries import RetriedSources
 from reports.summary import summarise
 from reports.text import summary_table
 from tests.support.records import Row, ask, manifest, request, tables
@@ -48,12 +48,12 @@ def summary_of(*stories: tuple[list[Row], Row], **slo: float) -> dict[str, Any]:
     return summarise(run, manifest(source={"client": "openai-python"}, slo=slo))
 
 
-def attempts_of(*stories: tuple[list[Row], Row], horizon_s: float = 10.0) -> Attempts:
+def attempts_of(*stories: tuple[list[Row], Row], horizon_s: float = 10.0) -> RetriedSources:
     requests = [row for sent, _ in stories for row in sent]
     run = tables({("edge", 0): requests}, asks={("edge", 0): [one for _, one in stories]})
     assert run.asks is not None
     columns = by_variant(run.requests, ["edge"])["edge"], by_variant(run.asks, ["edge"])["edge"]
-    found = Attempts.of(*columns, Window.of(0.0, horizon_s), [0])
+    found = RetriedSources.of(*columns, Window.of(0.0, horizon_s), [0])
     assert found is not None
     return found
 
@@ -63,7 +63,7 @@ def test_asks_and_attempts_are_counted_apart() -> None:
     told = found["retries"]
     counts = {name: told[name] for name in ("asks", "attempts", "hedges", "answered")}
     assert counts == {"asks": 2, "attempts": 5, "hedges": 0, "answered": 1}
-    assert told["sources"] == [{"source": "chat", **counts}]
+    assert told["sources"] == [{"source": "chat", **counts, "storm": None}]
     assert told["amplification"]["value"] == 2.5
     assert told["asks_by_attempts"] == [0, 1, 1]
     assert found["counts"]["offered"] == 5
@@ -103,7 +103,7 @@ def calm(first_ms: int, end_ms: int) -> list[tuple[list[Row], Row]]:
 
 
 def test_a_storm_is_told_with_its_time() -> None:
-    found = attempts_of(*calm(0, 4000), *storm(4000, 6000), *calm(6000, 10_000)).storm()
+    found = attempts_of(*calm(0, 4000), *storm(4000, 6000), *calm(6000, 10_000)).together.storm()
     assert found is not None
     assert found.began_s == pytest.approx(4.0, abs=0.5)
     assert found.ended_s == pytest.approx(6.2, abs=0.5)
@@ -123,7 +123,7 @@ def test_a_storm_is_told_with_its_time() -> None:
     ids=["calm", "short", "no retries", "answered", "alone"],
 )
 def test_no_storm_is_told_without_its_three_marks(stories: list[tuple[list[Row], Row]]) -> None:
-    assert attempts_of(*stories).storm() is None
+    assert attempts_of(*stories).together.storm() is None
 
 
 def test_the_verdict_opens_with_asks_and_storms() -> None:
@@ -153,3 +153,20 @@ def test_copies_are_told_beside_retries() -> None:
     found = attempts_of((sent, ask(0, number=0, attempts=2, hedges=1, answered_by=1, **stamps)))
     (sentence,) = found.sentences()
     assert sentence.startswith("1 ask made 2 requests (1 of them copies, 2 for each)")
+
+
+def test_a_storm_of_one_source_is_told_though_others_are_calm() -> None:
+    """Together there are 1.5 requests for each ask in those two seconds."""
+    stories = [*calm(0, 4000), *storm(4000, 6000), *calm(6000, 10_000)]
+    others = [of_another(story, copy) for copy in range(3) for story in calm(0, 10_000)]
+    (count, told) = attempts_of(*stories, *others).sentences()
+    assert count.startswith("800 asks made 880 requests")
+    assert told.startswith("Retry storm of chat: from 3.")
+    assert attempts_of(*stories, *others).together.storm() is None
+
+
+def of_another(story: tuple[list[Row], Row], copy: int) -> tuple[list[Row], Row]:
+    sent, asked = story
+    number = asked["number"] + 10_000_000 * (copy + 1)
+    changes = {"number": number, "source": "calm"}
+    return [{**row, **changes, "ask": number} for row in sent], {**asked, **changes}
