@@ -11,7 +11,7 @@ from reports.record import PS_PER_S
 
 
 def busy_share(
-    requests: Columns, of_model: Mask, nodes: int, window: Window, replications: Sequence[int]
+    requests: Columns, of_model: Mask, nodes: int | Floats, window: Window, replications: Sequence[int]
 ) -> Floats:
     """The part of the window in which the nodes of a model were in a step, per replication."""
     spans, replication = busy_spans(requests, of_model, window.end_ps)

@@ -30,7 +30,8 @@ Facts = Mapping[str, Mapping[str, Any]]
 class NodeWork:
     """What the nodes of a model did in the window, a number per replication."""
 
-    nodes: int
+    nodes: int | Floats
+    """Paid for, in the mean of the window; by replication where they come and go."""
     window_s: float
     busy_share: Floats
     requests: Floats
@@ -44,7 +45,7 @@ class NodeWork:
         requests: Columns,
         visits: Columns,
         model: str,
-        nodes: int,
+        nodes: int | Floats,
         window: Window,
         replications: Sequence[int],
     ) -> "NodeWork":
@@ -75,18 +76,16 @@ class NodeWork:
 def costs_json(
     requests: Columns,
     visits: Columns,
-    nodes: Columns,
+    nodes: Mapping[str, int | Floats],
     models: Mapping[str, Mapping[str, Any]],
     window: Window,
     replications: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """A row per model; `models` are the facts of the variant."""
+    """A row per model; `models` are the facts of the variant, `nodes` how many were paid for."""
     rows = []
-    for code, model in enumerate(nodes.names["model"]):
-        count = len(np.unique(nodes["node"][nodes["model"] == code]))
-        if count:
-            work = NodeWork.of(requests, visits, model, count, window, replications)
-            rows.append({"model": model, **cost_json(work, models.get(model, {}).get("costs", {}))})
+    for model, count in nodes.items():
+        work = NodeWork.of(requests, visits, model, count, window, replications)
+        rows.append({"model": model, **cost_json(work, models.get(model, {}).get("costs", {}))})
     return rows
 
 
@@ -118,7 +117,7 @@ def _money(work: NodeWork, facts: Facts, per: Floats) -> dict[str, Any]:
     """By the hour where that is known, since an idle node costs too; else by the token."""
     usd_per_hour, usd_per_1m_tokens = _value(facts, "usd_per_hour"), _value(facts, "usd_per_1m_tokens")
     if usd_per_hour is not None:
-        spent = np.full(len(per), work.nodes * usd_per_hour * work.window_s / S_PER_HOUR)
+        spent = np.ones(len(per)) * (work.nodes * usd_per_hour * work.window_s / S_PER_HOUR)
     elif usd_per_1m_tokens is not None:
         spent = (work.prompt_tokens + work.output_tokens) * usd_per_1m_tokens / 1e6
     else:

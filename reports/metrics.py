@@ -30,6 +30,10 @@ class Window:
     def length_s(self) -> float:
         return (self.end_ps - self.start_ps) / PS_PER_S
 
+    @property
+    def second_half(self) -> "Window":
+        return Window(self.start_ps + (self.end_ps - self.start_ps) // 2, self.end_ps)
+
     def offered(self, columns: Columns) -> Mask:
         intended = columns["intended_ps"]
         mask: Mask = (intended >= self.start_ps) & (intended < self.end_ps)

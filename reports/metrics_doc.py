@@ -9,6 +9,7 @@ from reports.record import (
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
+    LIFETIME_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
@@ -121,6 +122,7 @@ def render() -> str:
         _columns("prefixes.parquet", PREFIX_COLUMNS),
         _columns("stages.parquet", STAGE_COLUMNS),
         _columns("faults.parquet", FAULT_COLUMNS),
+        _columns("lifetimes.parquet", LIFETIME_COLUMNS),
         _columns("sessions.parquet", SESSION_COLUMNS),
         _columns("agent_steps.parquet", AGENT_STEP_COLUMNS),
     ]

@@ -1,6 +1,6 @@
 """Counts and flows of one variant: offered, carried, rejected, Little's law, and what its nodes did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -110,11 +110,24 @@ def pools(nodes: Columns) -> dict[str, int]:
 
 
 def nodes_json(
-    requests: Columns, visits: Columns, nodes: Columns, window: Window, replications: Sequence[int]
+    requests: Columns,
+    visits: Columns,
+    nodes: Columns,
+    paid: Mapping[str, int | Floats],
+    window: Window,
+    replications: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """A row per model; `n` counts replications."""
+    """A row per model; `n` counts replications, and `paid` the nodes of each model."""
     return [
-        _model_json(model, requests, visits, nodes.take(nodes.labelled("model", model)), window, replications)
+        _model_json(
+            model,
+            requests,
+            visits,
+            nodes.take(nodes.labelled("model", model)),
+            paid[model],
+            window,
+            replications,
+        )
         for code, model in enumerate(nodes.names["model"])
         if code in nodes["model"]
     ]
@@ -125,6 +138,7 @@ def _model_json(
     requests: Columns,
     visits: Columns,
     nodes: Columns,
+    paid: int | Floats,
     window: Window,
     replications: Sequence[int],
 ) -> dict[str, Any]:
@@ -140,7 +154,7 @@ def _model_json(
         "model": model,
         "nodes": count,
         "utilisation": _over(
-            busy_share(visits, visits.labelled("model", model), count, window, replications)
+            busy_share(visits, visits.labelled("model", model), paid, window, replications)
         ).as_json(),
         "batch": _batch(sequence_ps, busy).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),

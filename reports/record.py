@@ -197,6 +197,16 @@ FAULT_COLUMNS = (
     Column("moved", "int", "requests inside that went on elsewhere"),
 )
 
+LIFETIME_COLUMNS = (
+    Column("number", "int", "in the order in which they were ordered"),
+    Column("model", "label", "the model's short name"),
+    Column("node", "int", "index in its pool, which may be given again after its end"),
+    Column("ordered_ps", "stamp", "the scaling policy wanted it: from here on it is paid for"),
+    Column("began_ps", "stamp", "it took requests"),
+    Column("drained_ps", "stamp", "it took no more"),
+    Column("ended_ps", "stamp", "it was empty, and is paid for no longer"),
+)
+
 GAP_COLUMNS = (
     Column("model", "label", "the model's short name"),
     Column("from_ps", "stamp", "a duration: gaps of the bin are at least this long"),

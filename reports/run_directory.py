@@ -3,8 +3,8 @@
 scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, user_requests.parquet (with
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
 sessions.parquet (with callers that wait for their answers), agent_steps.parquet (with agents),
-faults.parquet (where something breaks), asks.parquet (with clients that retry or hedge),
-uncertainty.parquet (with draws of uncertain values),
+faults.parquet (where something breaks), lifetimes.parquet (of nodes that come and go),
+asks.parquet (with clients that retry or hedge), uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
 client.jsonl (what a load client saw).
 """
@@ -26,6 +26,7 @@ from reports.record import (
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
+    LIFETIME_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
@@ -51,6 +52,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "stages": STAGE_COLUMNS,
     "sessions": SESSION_COLUMNS,
     "faults": FAULT_COLUMNS,
+    "lifetimes": LIFETIME_COLUMNS,
     "asks": ASK_COLUMNS,
     "agent_steps": AGENT_STEP_COLUMNS,
 }
@@ -136,6 +138,7 @@ def read(path: Path) -> Run:
         stages=_read_optional(path, "stages"),
         sessions=_read_optional(path, "sessions"),
         faults=_read_optional(path, "faults"),
+        lifetimes=_read_optional(path, "lifetimes"),
         asks=_read_optional(path, "asks"),
         agent_steps=_read_optional(path, "agent_steps"),
     )

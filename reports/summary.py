@@ -12,11 +12,12 @@ from reports.cost import costs_json
 from reports.faults import faults_json
 from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
+from reports.lifetimes import paid_nodes, scaling_json
 from reports.metrics import Window
 from reports.objectives import stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
-from reports.rates import counts_json, little_json, nodes_json, pools, rates_json
+from reports.rates import counts_json, little_json, nodes_json, rates_json
 from reports.retries import RetriedSources, retries_json
 from reports.sessions import sessions_json
 from reports.stages import stages_json
@@ -44,12 +45,13 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
         if records.asks is not None:
             attempts = RetriedSources.of(requests, records.asks, window, replications)
         most = max(most, len(replications))
+        paid = paid_nodes(records.nodes, records.lifetimes, window, replications)
         groups[name] = records.groups
         variants[name] = {
             "verdict": verdict(
                 requests,
                 records.visits,
-                pools(records.nodes),
+                paid_nodes(records.nodes, records.lifetimes, window.second_half, replications),
                 _arrivals(facts, name),
                 window,
                 replications,
@@ -58,20 +60,22 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
             "little": little_json(requests, window, len(replications)),
-            "nodes": nodes_json(requests, records.visits, records.nodes, window, replications),
-            "costs": costs_json(
-                requests, records.visits, records.nodes, models.get(name, {}), window, replications
-            ),
+            "nodes": nodes_json(requests, records.visits, records.nodes, paid, window, replications),
+            "costs": costs_json(requests, records.visits, paid, models.get(name, {}), window, replications),
             "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
             "prefixes": [] if records.prefixes is None else prefixes_json(records.prefixes),
             "priorities": priorities_json(requests, window, replications),
             "tenants": tenants_json(groups[name], replications),
-            "series": series_json(requests, records.visits, records.nodes, window.end_ps, replications),
+            "series": series_json(
+                requests, records.visits, records.nodes, window.end_ps, replications, records.lifetimes
+            ),
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             **retries_json(attempts),
             "groups": [group_json(group) for group in groups[name]],
             **_where_any("sessions", sessions_json(groups[name], records.sessions)),
         }
+        if records.lifetimes is not None and len(records.lifetimes):
+            variants[name]["scaling"] = scaling_json(records.lifetimes, window, replications)
         if records.faults is not None:
             variants[name]["faults"] = faults_json(records.faults, groups[name], window, replications)
     baseline = facts["variants"][0]["name"]

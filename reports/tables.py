@@ -16,6 +16,7 @@ from reports.record import (
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
+    LIFETIME_COLUMNS,
     NODE_COLUMNS,
     OUTCOMES,
     PREFIX_COLUMNS,
@@ -54,6 +55,8 @@ class RunTables:
     """None when no source has callers that wait for their answers."""
     faults: pa.Table | None = None
     """None where nothing was to break."""
+    lifetimes: pa.Table | None = None
+    """Of nodes; None where no model's nodes become more or fewer."""
     asks: pa.Table | None = None
     """None when no source has clients that retry or hedge."""
     agent_steps: pa.Table | None = None
@@ -112,6 +115,12 @@ def session_table(
     return _table(SESSION_COLUMNS, variant, replication, columns, labels)
 
 
+def lifetime_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    return _table(LIFETIME_COLUMNS, variant, replication, columns, labels)
+
+
 def fault_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
@@ -132,6 +141,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     prefixes = [part.prefixes for part in parts if part.prefixes is not None]
     stages = [part.stages for part in parts if part.stages is not None]
     sessions = [part.sessions for part in parts if part.sessions is not None]
+    lifetimes = [part.lifetimes for part in parts if part.lifetimes is not None]
     faults = [part.faults for part in parts if part.faults is not None]
     asks = [part.asks for part in parts if part.asks is not None]
     agent_steps = [part.agent_steps for part in parts if part.agent_steps is not None]
@@ -144,6 +154,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         stages=_stack(stages) if stages else None,
         sessions=_stack(sessions) if sessions else None,
         faults=_stack(faults) if faults else None,
+        lifetimes=_stack(lifetimes) if lifetimes else None,
         asks=_stack(asks) if asks else None,
         agent_steps=_stack(agent_steps) if agent_steps else None,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reports import lifetimes
 from reports.attainment import NOT_JUDGED
 from reports.faults import sentences
 from reports.terminal import WIDTH, columns
@@ -21,6 +22,8 @@ def summary_table(summary: Summary) -> str:
     for name, variant in summary["variants"].items():
         verdict = variant["verdict"]
         lines += [*wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant)]
+        for sentence in lifetimes.sentences(variant.get("scaling", ())):
+            lines += wrapped(sentence, "    ")
         for sentence in sentences(variant["faults"]) if variant.get("faults") else ():
             lines += wrapped(sentence, "    ")
         lines.append("")

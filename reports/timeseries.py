@@ -11,6 +11,7 @@ import numpy as np
 from reports.busy import busy_spans, left_node, until_horizon
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.levels import Grid, Level, Spans
+from reports.lifetimes import nodes_over_time
 from reports.metrics import REJECTED
 from reports.record import OUTCOMES, PS_PER_S
 
@@ -23,7 +24,12 @@ def edges_json(horizon_ps: int) -> list[float]:
 
 
 def series_json(
-    requests: Columns, visits: Columns, nodes: Columns, horizon_ps: int, replications: Sequence[int]
+    requests: Columns,
+    visits: Columns,
+    nodes: Columns,
+    horizon_ps: int,
+    replications: Sequence[int],
+    lifetimes: Columns | None = None,
 ) -> dict[str, Any]:
     """Per bin the mean over the replications and, of several, the least and the most."""
     grid, replication = Grid.of(horizon_ps, replications), requests["replication"]
@@ -41,6 +47,11 @@ def series_json(
         pool = len(np.unique(nodes["node"][nodes["model"] == code]))
         if pool:
             models[model] = _model_series(requests, visits, model, grid, pool)
+            if lifetimes is not None:  # here, or in another variant
+                there = nodes_over_time(lifetimes, model, pool, grid)
+                paid = there["nodes_paid"]
+                share = models[model]["utilisation"] * pool / np.where(paid > 0, paid, 1)
+                models[model] |= {"utilisation": share, **there}
     return {
         "all": {name: _over_replications(values) for name, values in everyone.items()},
         "models": {

@@ -34,6 +34,8 @@ class VariantRecords:
     """When nodes worked on requests: see `reports.stages`."""
     faults: Columns | None
     """None where nothing was to break."""
+    lifetimes: Columns | None
+    """None where no model's nodes come and go, in any variant."""
 
 
 def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window) -> dict[str, VariantRecords]:
@@ -44,6 +46,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
     all_gaps = by_variant(tables.gaps, names) if tables.gaps is not None else {}
     all_prefixes = by_variant(tables.prefixes, names) if tables.prefixes is not None else {}
     all_stages = by_variant(tables.stages, names) if tables.stages is not None else {}
+    all_lifetimes = by_variant(tables.lifetimes, names) if tables.lifetimes is not None else {}
     all_faults = by_variant(tables.faults, names) if tables.faults is not None else {}
     all_sessions = by_variant(tables.sessions, names) if tables.sessions is not None else {}
     all_steps = by_variant(tables.agent_steps, names) if tables.agent_steps is not None else {}
@@ -69,6 +72,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 asks,
                 visits_of(requests, stages),
                 faults if faults is not None and len(faults) else None,
+                all_lifetimes.get(name),
             )
     return found
 

@@ -100,13 +100,13 @@ class Verdict:
 def verdict(
     requests: Columns,
     visits: Columns,
-    pools: Mapping[str, int],
+    pools: Mapping[str, int | Floats],
     arrivals: Mapping[str, str],
     window: Window,
     replications: Sequence[int],
     of_asks: Sequence[str] = (),
 ) -> Verdict:
-    """Of one variant: `pools` are the nodes of each model, `arrivals` their kind for each source.
+    """Of one variant: `pools` are each model's nodes in the second half, `arrivals` the kind for each source.
 
     `of_asks` tells what became of asks that may take several requests, and goes before the rest.
     """
@@ -174,7 +174,7 @@ def _of_model(
     requests: Columns,
     visits: Columns,
     model: str,
-    nodes: int,
+    nodes: int | Floats,
     arrivals: Mapping[str, str],
     window: Window,
     replications: Sequence[int],
@@ -190,13 +190,14 @@ def _of_model(
     if not kinds:
         signs.append(_Slowing(mine, judged, replications))
     found = max(signs, key=lambda sign: STATES.index(sign.state))
-    half = Window(judged.start_ps + (judged.end_ps - judged.start_ps) // 2, judged.end_ps)
+    half = judged.second_half
     busy = busy_share(visits, visits.labelled("model", model), nodes, half, replications).mean()
+    whose = "Its nodes were" if np.mean(nodes) > 1 else "Its node was"
     sentences = [
         f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
         *found.sentences(),
         *([] if found.state != "stable" else [_waits(stays, window)]),
-        f"{'Its nodes were' if nodes > 1 else 'Its node was'} at work {_percent(float(busy))} of that time.",
+        f"{whose} at work {_percent(float(busy))} of that time.",
         *_what_was_judged(kinds, line, judged, window, found.state),
     ]
     return Opinion(found.state, " ".join(sentences), found.shortfall)

@@ -7,6 +7,7 @@ from reports.html.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.lifetimes import sentences
 from reports.words import PERCENT, PLAIN, Scale, count, duration, number, share
 
 MILLISECONDS = Scale("ms", 1e3)
@@ -28,7 +29,25 @@ def nodes(summary: Summary, definitions: Definitions) -> Html:
     columns.append(term("busiest", "Busiest node, times the mean", definitions))
     caption = "Nodes: utilisation, requests in a step, preemptions per replication, how even routing was"
     whole = table(caption, columns, [body(lines)], after=notes.html())
-    return join(whole, _stages(summary, definitions), _readings(summary), _little(summary, definitions))
+    return join(
+        whole,
+        _scaling(summary),
+        _stages(summary, definitions),
+        _readings(summary),
+        _little(summary, definitions),
+    )
+
+
+def _scaling(summary: Summary) -> Html | None:
+    """Where nodes come and go: how many were paid for, and how late they are."""
+    titles = variant_titles(summary)
+    lines = [
+        tag("li", f"{titles.get(name, name)}: {sentence}" if len(titles) > 1 else sentence)
+        for name, variant in summary["variants"].items()
+        for sentence in sentences(variant.get("scaling", ()))
+    ]
+    lead = "Nodes come and go; they are paid for from their order to their end, in the mean of a replication:"
+    return join(tag("p", lead), tag("ul", lines)) if lines else None
 
 
 def _stages(summary: Summary, definitions: Definitions) -> Html | None:

@@ -44,6 +44,16 @@ LINES = (
     SeriesLine("utilisation", "Utilisation", 4, "series_4", 0, 100.0),
 )
 
+NODES_PANEL = "nodes"
+NODES_LINES = (
+    SeriesLine("nodes_taking", "Taking requests", len(PANELS), "series_0"),
+    SeriesLine("nodes_paid", "Paid for", len(PANELS), "series_5", 2),
+)
+"""Where nodes come and go."""
+
+
+Lines = Sequence[SeriesLine]
+
 
 class View(NamedTuple):
     """One variant and model: what a choice shows."""
@@ -60,6 +70,8 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
     views, edges = _views(summary), summary.get("series_edges_s") or []
     if not views or len(edges) < 2:
         return None
+    scales = "nodes_paid" in views[0].series
+    lines, panels = (*LINES, *NODES_LINES * scales), (*PANELS, *[NODES_PANEL] * scales)
     several = "low" in views[0].series["offered_per_s"] and len(views) <= VIEWS_WITH_BANDS
     band = "; the band is the least and the most of the replications" if several else ""
     width = f"{edges[1] - edges[0]:.6g} s"
@@ -74,19 +86,19 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
                 trace
                 for view in views
                 for trace in (
-                    *shades(view.key, view.faults, edges[-1], len(PANELS), visible=view is views[0]),
-                    *_traces(view, edges, with_bands=several, visible=view is views[0]),
+                    *shades(view.key, view.faults, edges[-1], len(panels), visible=view is views[0]),
+                    *_traces(view, edges, lines, with_bands=several, visible=view is views[0]),
                 )
             ],
-            "layout": _layout(summary, shaded=any(view.faults for view in views)),
+            "layout": _layout(summary, panels, shaded=any(view.faults for view in views)),
         },
-        _table(views, edges, definitions),
+        _table(views, edges, lines, definitions),
         (
-            *(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
+            *(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in lines),
             *shade_legend([view.faults for view in views]),
         ),
         tuple(Choice(view.key, view.label) for view in views),
-        tuple(line.key for line in LINES),
+        tuple(line.key for line in lines),
     )
 
 
@@ -103,12 +115,14 @@ def _views(summary: Summary) -> list[View]:
     return found
 
 
-def _traces(view: View, edges: Sequence[float], *, with_bands: bool, visible: bool) -> list[Plot]:
+def _traces(
+    view: View, edges: Sequence[float], lines: Lines, *, with_bands: bool, visible: bool
+) -> list[Plot]:
     start, step = (edges[0] + edges[1]) / 2, edges[1] - edges[0]
     shared: Plot = {"x0": rounded(start), "dx": step, "visible": visible}
     return [
         trace | shared | _place(view, line)
-        for line in LINES
+        for line in lines
         for trace in (*(_band(view.series[line.key], line) if with_bands else ()), _mean_line(view, line))
     ]
 
@@ -148,12 +162,12 @@ def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
     return [float(f"{value * line.factor:.4g}") for value in values]
 
 
-def _layout(summary: Summary, *, shaded: bool) -> Plot:
-    panels = len(PANELS)
+def _layout(summary: Summary, named: Sequence[str], *, shaded: bool) -> Plot:
+    panels = len(named)
     height = (1 - GAP * (panels - 1)) / panels
     axes: Plot = {}
     titles: list[Plot] = []
-    for index, title in enumerate(PANELS):
+    for index, title in enumerate(named):
         top = 1 - index * (height + GAP)
         domain = [round(max(top - height, 0.0), 4), round(top, 4)]
         axes[f"yaxis{index + 1}" if index else "yaxis"] = axis(domain=domain, rangemode="tozero", nticks=4)
@@ -208,16 +222,16 @@ def _said(view: View, edges: Sequence[float]) -> str:
     )
 
 
-def _table(views: Sequence[View], edges: Sequence[float], definitions: Definitions) -> Html:
+def _table(views: Sequence[View], edges: Sequence[float], lines: Lines, definitions: Definitions) -> Html:
     """Bins taken together until the rows fit a screen or two."""
     bins = len(edges) - 1
     rows = min(max(ALL_ROWS // len(views), TABLE_ROWS[0]), TABLE_ROWS[1])
     cuts = [*range(0, bins, -(-bins // rows)), bins]
-    columns: list[Node] = ["From (s)", *(term(line.key, _heading(line), definitions) for line in LINES)]
+    columns: list[Node] = ["From (s)", *(term(line.key, _heading(line), definitions) for line in lines)]
     bodies = [
         body(
             [
-                row(f"{edges[a]:g}", *(number_cell(number(_mean(view, line, a, b))) for line in LINES))
+                row(f"{edges[a]:g}", *(number_cell(number(_mean(view, line, a, b))) for line in lines))
                 for a, b in pairwise(cuts)
             ],
             view.label if len(views) > 1 else None,

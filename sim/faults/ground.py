@@ -9,10 +9,9 @@ from hwmodels.step_time import AffineStepTime, slowed
 from sim.network.network import Leg, Network
 from sim.network.path import Path
 from sim.network.trouble import Burst, Outage, Trouble
-from sim.node.node import Moving, Node
+from sim.node.node import Moving
 from sim.platform.platform import Losses, Platform
 from sim.platform.pool import Pool
-from sim.platform.ticket import Ticket
 
 Befalls = Callable[[Leg, Path], bool]
 """Whether a way, and its path, is among those that break."""
@@ -39,20 +38,29 @@ class Ground:
         self._stream = cache(stream)  # one after the other, the bursts of one hop go on with the same draws
 
     def crash(self, model: str, index: int, moving: Moving) -> Losses:
-        """The node takes no more requests, and what it had is lost."""
-        pool, node = self._node(model, index)
-        pool.drain(node)
-        return self.platform.lose(node, moving)
+        """The node takes no more requests, and what it had is lost. Nothing, where it is not there at all."""
+        pool = self._pool(model)
+        if pool.takes(index):
+            pool.drain(pool.node(index))
+            pool.lost.add(index)
+        elif index not in pool.members.made:
+            return Losses(0, 0)
+        return self.platform.lose(pool.node(index), moving)
 
     def drain(self, model: str, index: int) -> None:
         """The node finishes what it has and takes no more."""
-        pool, node = self._node(model, index)
-        pool.drain(node)
+        pool = self._pool(model)
+        if pool.takes(index):
+            pool.drain(pool.node(index))
+            pool.lost.add(index)
 
     def restart(self, model: str, index: int) -> None:
         """The node takes requests again; whoever waits for one may enter."""
-        pool, node = self._node(model, index)
-        pool.join(node)
+        pool = self._pool(model)
+        if index not in pool.lost:
+            return  # it had left before it broke
+        pool.lost.remove(index)
+        pool.join(pool.node(index))
         flow = self.platform.gateway.admissions[model].flow
         if flow is not None:
             flow.more_room()
@@ -84,10 +92,10 @@ class Ground:
         legs: list[Leg] = [(a, b) for a in places for b in (None, *places) if a != b]
         return [network.trouble(*leg) for leg in legs if befalls(leg, network.path(*leg))]
 
-    def _node(self, model: str, index: int) -> tuple[Pool, Node[Ticket]]:
+    def _pool(self, model: str) -> Pool:
         pool = self.platform.pools[model]
         assert isinstance(pool, Pool), f"nodes of {model} cannot leave"
-        return pool, pool.node(index)
+        return pool
 
 
 def _over(troubles: list[Trouble], what: Outage | Burst) -> None:

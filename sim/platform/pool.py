@@ -44,7 +44,9 @@ class Pool:
         queue: WaitingQueue[Ticket] | None = None,
     ) -> None:
         """`members` and `queue` are empty; by default plain ones, and first come first served."""
-        self._members = members = Members() if members is None else members
+        self.members = self._members = members = Members() if members is None else members
+        self.lost: set[int] = set()
+        """Nodes that are dead and will be members again."""
         self._choose = routing(members, rng)
         self._queue: WaitingQueue[Ticket] = queue or FirstComeFirstServed()
         self._held = False
@@ -90,12 +92,16 @@ class Pool:
     def serve(self, ticket: Ticket) -> None:
         """`ticket` enters the node that it names or the routing policy chooses, or waits for one."""
         if ticket.request.node is not None:
-            self._enter(ticket, self._members.node(ticket.request.node))
+            node = self._members.node(ticket.request.node)
+            if node.index in self.lost:
+                node.progress.dead(ticket)
+            else:
+                self._enter(ticket, node)
             return
         if not self._held and self._members.indexes:
-            node = self._choose(ticket.request)
-            if node is not None:
-                self._enter(ticket, node)
+            chosen = self._choose(ticket.request)
+            if chosen is not None:
+                self._enter(ticket, chosen)
                 return
         self._queue.push(ticket)
         self._held = True

@@ -72,7 +72,7 @@ def live_tables(world: World) -> RunTables:
     env, latest_ps = world.env, world.env.now + ps_of_s(LONGEST_DRAIN_S)
     while (next_ps := env.next_ps) is not None:
         if not world.platform.inside or next_ps > latest_ps:
-            world.breakage.stop()
+            world.stop()
         env.step()
     tables = world.tables(VARIANT)
     return RunTables(
@@ -82,7 +82,8 @@ def live_tables(world: World) -> RunTables:
         tables.gaps,
         tables.prefixes,
         tables.stages,
-        faults=_while_asked(tables.faults, tables.requests),
+        faults=_while_asked(tables.faults, "began_ps", tables.requests),
+        lifetimes=_while_asked(tables.lifetimes, "ordered_ps", tables.requests),
     )
 
 
@@ -127,16 +128,16 @@ def sources(requests: pa.Table) -> list[Json]:
     return [seen[source] for source in sorted(seen)]
 
 
-def _while_asked(faults: pa.Table | None, requests: pa.Table) -> pa.Table | None:
+def _while_asked(table: pa.Table | None, begins: str, requests: pa.Table) -> pa.Table | None:
     """Those that came no later than the last request and the last token.
 
-    How long a server stood idle then is not recorded, so a replay does not know what broke meanwhile.
+    How long a server stood idle then is not recorded: a replay does not know what broke or was ordered then.
     """
-    if faults is None:
+    if table is None:
         return None
     stamps = (requests[name].to_pylist() for name in ("intended_ps", "last_ps"))
     last_ps = max((at_ps for stamp in stamps for at_ps in stamp if at_ps is not None), default=0)
-    return faults.filter(np.array(faults["began_ps"].to_pylist(), np.int64) <= last_ps)
+    return table.filter(np.array(table[begins].to_pylist(), np.int64) <= last_ps)
 
 
 def _told_apart(requests: pa.Table) -> pa.Table:

@@ -8,13 +8,14 @@ import pyarrow as pa
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.step_time import AffineStepTime
-from reports.record import GAP_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
+from reports.record import GAP_COLUMNS, LIFETIME_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
 from reports.tables import (
     RunTables,
     agent_step_table,
     ask_table,
     fault_table,
     gap_table,
+    lifetime_table,
     node_table,
     prefix_table,
     request_table,
@@ -27,6 +28,8 @@ from sim.callers.sources import Numbers
 from sim.callers.traffic import Traffic
 from sim.faults.breakage import Breakage
 from sim.faults.ground import Ground
+from sim.faults.scaler import MOST_DRAINING, Outlook, Scaler
+from sim.faults.scaling import Scaling
 from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
@@ -42,7 +45,7 @@ from sim.platform.disaggregated import DisaggregatedPool
 from sim.platform.flow_control import FlowControl
 from sim.platform.gateway import Admission
 from sim.platform.loads import Late
-from sim.platform.members import AffinityLimit, Members, Signal
+from sim.platform.members import AffinityLimit, MakeNode, Members, Signal
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, Recorder
@@ -91,6 +94,7 @@ class World:
         self.watch: Callable[[str, int], NodeWatch] | None = None
         """Who watches a node, by model and index; asked when the node gets its first request, if at all."""
         self._laws: dict[str, AffineStepTime] = {}
+        self.scalers: dict[str, Scaler] = {}
         self._gaps: dict[str, GapCounts] = {}
         self._cache_logs: dict[str, list[CacheLog]] | None = {} if sources or blocks is not None else None
         """Of the nodes of models that cache prefixes; None where nobody will make a report of it."""
@@ -154,6 +158,7 @@ class World:
             if any(source.callers_kind is not None for source in self.scenario.traffic.values())
             else None,
             faults=faults,
+            lifetimes=self._lifetimes(variant),
             asks=self._asks(variant),
             agent_steps=agent_step_table(
                 variant, self._replication, steps.arrays("number"), steps.labels.vocabulary()
@@ -169,6 +174,21 @@ class World:
             return None
         records = asks.records
         return ask_table(variant, self._replication, records.arrays("number"), records.labels.vocabulary())
+
+    def stop(self) -> None:
+        """Nothing breaks any more, and no node comes or goes; else a timeline would never come to an end."""
+        self.breakage.stop()
+        for scaler in self.scalers.values():
+            scaler.stop()
+
+    def _lifetimes(self, variant: str) -> pa.Table | None:
+        if not self.scalers:
+            return None
+        records = Recorder(LIFETIME_COLUMNS)
+        for scaler in self.scalers.values():
+            scaler.record(records)
+        vocabulary = records.labels.vocabulary()
+        return lifetime_table(variant, self._replication, records.arrays("ordered_ps"), vocabulary)
 
     def _faults(self, variant: str) -> pa.Table | None:
         """None: nothing was to break, and nothing did."""
@@ -225,7 +245,9 @@ class World:
             ),
             QUEUE_ORDERS[model.batching.queue](),
         )
-        first_order = self.env.boundary_orders(model.nodes)
+        # Of nodes that scaling adds, as many as there can be with those that still drain.
+        most_nodes = model.nodes if model.scaling is None else MOST_DRAINING * model.scaling.max_nodes
+        first_order = self.env.boundary_orders(most_nodes)
 
         def make(index: int, batching: Batching = model.batching, *, decodes: bool = False) -> Node[Ticket]:
             order = first_order + index
@@ -244,6 +266,8 @@ class World:
         if model.disaggregated is None:
             pool.open(model.nodes, make)
             self.platform.pools[name] = pool
+            if model.scaling is not None:
+                self.scalers[name] = self._scaler(name, model, model.scaling, pool, make, limits.max_num_seqs)
         else:
             kv_bytes = hardware.kv_bytes_per_token or load_llm(model.llm).kv_bytes_per_token()
             self.platform.pools[name] = self._split(
@@ -254,6 +278,23 @@ class World:
             budgets=None if model.limits is None else model.limits.budgets(),
             flow=None if model.flow_control is None else self._flow(model.flow_control, pool),
         )
+
+    def _scaler(
+        self, name: str, model: Model, policy: Scaling, pool: Pool, make: MakeNode, places: int
+    ) -> Scaler:
+        def waiting() -> int:
+            flow, inside = self.platform.gateway.admissions[name].flow, self.platform.inside.values()
+            mine = (ticket for ticket in inside if ticket.request.model == name and ticket.admitted_ps >= 0)
+            begun = (any(s.started_ps >= 0 for s in ticket.sequences) for ticket in mine)
+            return sum(not one for one in begun) + (0 if flow is None else flow.waiting)
+
+        def joined() -> None:
+            flow = self.platform.gateway.admissions[name].flow
+            if flow is not None:
+                flow.more_room()
+
+        outlook = Outlook(waiting, places, joined)
+        return Scaler(self.env, name, pool, model.nodes, policy, make, outlook)
 
     def _flow(self, section: FlowControlSection, pool: Pool) -> FlowControl:
         gateway = self.platform.gateway

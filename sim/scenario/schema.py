@@ -23,6 +23,7 @@ from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from sim.edge.sandboxes import sandbox_times
 from sim.faults.kinds import AnyFault
+from sim.faults.scaling import AnyScaling
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
@@ -289,6 +290,11 @@ class Model(Section):
         None, description="of `routing: prefix_affinity`; absent: the defaults of `Affinity`"
     )
     limits: Limits | None = Field(None, description="absent: no limits")
+    scaling: AnyScaling | None = Field(
+        None,
+        description="`nodes` take requests at first, and a policy makes them more or fewer "
+        "(docs/elasticity.md); absent: they stay",
+    )
     flow_control: FlowControlSection | None = Field(
         None, description="a queue at the gateway; absent: requests wait at the nodes alone"
     )
@@ -306,6 +312,23 @@ class Model(Section):
             raise ValueError(
                 f"nodes that only decode take requests in at any step, and with `{self.batching.admission}` "
                 f"admission nobody joins a batch: leave `admission` or `disaggregated` out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scaled_within_bounds(self) -> Self:
+        scaling = self.scaling
+        if scaling is None:
+            return self
+        if not scaling.min_nodes <= self.nodes <= scaling.max_nodes:
+            raise ValueError(
+                f"nodes ({self.nodes}) is not within scaling.min_nodes ({scaling.min_nodes}) and "
+                f"scaling.max_nodes ({scaling.max_nodes})"
+            )
+        if self.disaggregated is not None:
+            raise ValueError(
+                "nodes that divide prefill and decode stay as many as they are: leave `scaling` or "
+                "`disaggregated` out"
             )
         return self
 

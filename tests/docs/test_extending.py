@@ -21,6 +21,7 @@ from reports.html.page import SECTIONS, render
 from reports.metrics import REQUEST_METRICS
 from reports.summary import summarise
 from sim.faults.kinds import FAULTS
+from sim.faults.scaling import SCALING
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.flow_control import ORDERS
 from sim.platform.rate_limit import ALGORITHMS
@@ -36,7 +37,7 @@ from traffic.traces import FORMATS
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
     *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
-    *(REQUEST_METRICS, FAULTS, RETRY_PROFILES),
+    *(REQUEST_METRICS, FAULTS, SCALING, RETRY_PROFILES),
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
@@ -167,6 +168,14 @@ def faults(folder: Path) -> None:
     assert started == [1, 2, 4.5, 4.5, 5, 6, 7, 8, 9]
 
 
+def scaling_policies(folder: Path) -> None:
+    """A second node is ordered at 3 s, a third at 6."""
+    found, _ = added("Scaling policies", folder)
+    lives = results_of(load(folder / "tiny.yaml", found.settings)).tables.lifetimes
+    assert lives is not None
+    assert lives["began_ps"].to_pylist() == [0, 3_500 * 10**9, 6_500 * 10**9]
+
+
 def hardware(folder: Path) -> None:
     """200 tokens a second: three steps of 5 ms."""
     assert {row["ended_ps"] - row["intended_ps"] for row in run("Hardware", folder)} == {15 * 10**9}
@@ -257,6 +266,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Orders at the gateway": orders_at_the_gateway,
     "Limits": limits,
     "Faults": faults,
+    "Scaling policies": scaling_policies,
     "Hardware": hardware,
     "Trace formats": trace_formats,
     "Contents": contents,

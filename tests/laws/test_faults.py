@@ -9,7 +9,7 @@ from sim.run.world import World
 from sim.scenario.schema import Scenario
 from tests.laws.test_worlds_agree import HORIZON_MS, MS, Ask, Caller, asks, assert_worlds_agree, scenarios
 
-WHOLE = 20 * HORIZON_MS
+WHOLE = 100 * HORIZON_MS
 """When everything is over, in ms."""
 
 
@@ -57,12 +57,38 @@ networks = st.builds(
             {"kind": "hop_outage", "hop": "custom"},
             {"kind": "hop_outage", "hop": "custom", "connections": "reset"},
             {"kind": "region_cut", "place": "here", "connections": "reset"},
-            {"kind": "packet_loss", "hop": "custom", "loss_per_segment": 0.5},
+            {"kind": "packet_loss", "hop": "custom", "loss_per_segment": 0.1},
         ]
     ),
     st.integers(0, HORIZON_MS - 1),
     st.sampled_from([1, 5, 60]),
 )
+
+
+scalings = st.none() | st.builds(
+    lambda kind, start_up, cool_down, extra: (
+        {**kind, "start_up_s": start_up, "every_s": 0.01, "max_nodes": extra}
+        | ({} if kind["kind"] == "schedule" else {"cool_down_s": cool_down})
+    ),
+    st.sampled_from(
+        [
+            {"kind": "queue", "out_above": 1.0},
+            {"kind": "utilisation", "out_above": 0.5, "in_below": 0.2},
+            {"kind": "schedule", "steps": [{"at_s": 0.02, "nodes": 3}, {"at_s": 0.06, "nodes": 1}]},
+        ]
+    ),
+    st.sampled_from([0.0, 0.003, 0.02]),
+    st.sampled_from([0.0, 0.02]),
+    st.integers(3, 4),
+)
+
+
+def scaled(scenario: dict[str, Any], scaling: dict[str, Any] | None) -> dict[str, Any]:
+    """Of model `a`, where its nodes may come and go."""
+    model = scenario["models"]["a"]
+    if scaling is None or "disaggregated" in model:
+        return scenario
+    return scenario | {"models": {**scenario["models"], "a": {**model, "scaling": scaling}}}
 
 
 def with_faults(scenario: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,11 +107,19 @@ def with_faults(scenario: dict[str, Any], faults: list[dict[str, Any]]) -> dict[
 
 
 @settings(max_examples=25, deadline=None)
-@given(scenarios, st.lists(asks, max_size=6), st.lists(crashes | slows | networks, min_size=1, max_size=5))
+@given(
+    scenarios,
+    st.lists(asks, max_size=6),
+    st.lists(crashes | slows | networks, min_size=1, max_size=5),
+    scalings,
+)
 def test_kernels_agree_and_every_request_ends_once_and_every_block_and_place_comes_back(
-    scenario: dict[str, Any], callers: list[Ask], faults: list[dict[str, Any]]
+    scenario: dict[str, Any],
+    callers: list[Ask],
+    faults: list[dict[str, Any]],
+    scaling: dict[str, Any] | None,
 ) -> None:
-    broken = with_faults(scenario, faults)
+    broken = scaled(with_faults(scenario, faults), scaling)
     assert_worlds_agree(broken, callers)
     world = World(Scenario.model_validate(broken), 1, 0, engine="fast")
     for ask in callers:

@@ -363,7 +363,18 @@ def rows(table: pa.Table) -> list[dict[str, Any]]:
 
 def assert_worlds_agree(scenario: dict[str, Any], callers: list[Ask]) -> RunTables:
     step, fast = (tables_of(scenario, callers, engine) for engine in ("step", "fast"))
-    for name in ("requests", "user_requests", "asks", "sessions", "agent_steps", "nodes", "gaps", "stages"):
+    for name in (
+        "requests",
+        "user_requests",
+        "asks",
+        "sessions",
+        "agent_steps",
+        "nodes",
+        "gaps",
+        "stages",
+        "faults",
+        "lifetimes",
+    ):
         plain, quick = getattr(step, name), getattr(fast, name)
         if plain is quick is None:
             continue

@@ -6,6 +6,7 @@ import pytest
 from reports.columns import by_variant
 from reports.cost import NodeWork, cost_json, costs_json
 from reports.metrics import Window
+from reports.rates import pools
 from tests.support.records import node, request, tables
 
 SECOND = 10**12
@@ -75,6 +76,8 @@ def test_the_work_of_the_window_comes_from_the_records() -> None:
     found = NodeWork.of(requests, requests, "llama", 2, Window.of(5.0, 10.0), [0])
     assert found.busy_share.tolist() == [pytest.approx(0.3)]
     assert (found.requests.tolist(), found.output_tokens.tolist()) == ([2], [40])
-    (row,) = costs_json(requests, requests, nodes, {"llama": {"costs": POWER}}, Window.of(5.0, 10.0), [0])
+    (row,) = costs_json(
+        requests, requests, pools(nodes), {"llama": {"costs": POWER}}, Window.of(5.0, 10.0), [0]
+    )
     assert row["power_w"]["value"] == pytest.approx(2 * (100 + 200 * 0.3))
     assert row["facts"]["busy_w"]["confidence"] == "measured"
