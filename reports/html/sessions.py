@@ -11,10 +11,10 @@ from reports.html.markup import Html, join, tag
 from reports.html.palette import SERIES, series_role
 from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table
-from reports.words import PER_SECOND, PLAIN, Scale, count, duration_scale, share
+from reports.words import PER_SECOND, PLAIN, Scale, count, duration_scale, plural, share
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
-TOLD_TURN_BY_TURN = {"chats": "conversations", "recorded": "recorded sessions"}
+TOLD_TURN_BY_TURN = {"chats": "conversation", "recorded": "recorded session"}
 """By kind of callers, what they have."""
 ENDINGS = {
     "completed": "had all their turns",
@@ -79,7 +79,7 @@ def _sentence(name: str, one: Found) -> str:
         for ending, number in sorted(one["endings"].items(), key=lambda item: -item[1])
     ]
     turns = one["turns"]["value"]
-    return f"{name}: {count(began)} {what} of {turns:.3g} turns on average. Of them {', '.join(told)}."
+    return f"{name}: {plural(began, what)} of {turns:.3g} turns on average. Of them {', '.join(told)}."
 
 
 def _durations(chats: Mapping[str, Found]) -> Html | None:
@@ -92,7 +92,7 @@ def _durations(chats: Mapping[str, Found]) -> Html | None:
     ]
     columns = ["", *(statistic.label for statistic in reversed(STATISTICS))]
     kinds = dict.fromkeys(TOLD_TURN_BY_TURN[one["callers"]] for one in chats.values())
-    caption = f"How long {' and '.join(kinds)} lasted that had all their turns, pauses included"
+    caption = f"How long {' and '.join(f'{kind}s' for kind in kinds)} lasted that had all their turns, pauses included"
     return table(caption, columns, [body(lines)], after=notes.html())
 
 

@@ -190,6 +190,19 @@ def test_a_question_apart_knows_nothing_and_its_answer_enters_the_next_prompt(
     assert told(requests, "prompt_tokens", "output_tokens") == [(25, 3), (6, 3), (31, 2)]
 
 
+def test_what_branches_found_enters_the_next_prompt_once_and_what_was_known_before_them_too(
+    tmp_path: Path,
+) -> None:
+    steps = """
+      look: {kind: tool, time: {kind: fixed, s: 0.1}, result: {kind: fixed, tokens: 7}, then: both}
+      both: {kind: fan_out, branches: {more: 2}, then: tell}
+      more: {kind: tool, time: {kind: fixed, s: 0.1}, result: {kind: fixed, tokens: 4}}
+      tell: {kind: ask}
+"""
+    (request,) = run(tmp_path, steps).requests.to_pylist()
+    assert request["prompt_tokens"] == 20 + 7 + 2 * 4
+
+
 def test_an_agent_ends_with_a_call_that_fails(tmp_path: Path) -> None:
     limits = "models.m.limits={requests_per_minute: 1, tokens_per_minute: 1000}"
     tables = run(tmp_path, CHAIN, limits)

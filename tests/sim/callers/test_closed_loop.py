@@ -66,7 +66,8 @@ def test_users_join_as_the_ramp_says(tmp_path: Path, arrivals: str, joined_ms: l
 
 
 def test_each_user_has_a_connection_of_his_own(tmp_path: Path) -> None:
-    settings = ["traffic.talk.arrivals.users=5"]
+    # They come when the connections of those before them stand open, and idle.
+    settings = ["traffic.talk.arrivals={kind: ramp, users: 5, over_s: 0.45}"]
     cold = told(run(tmp_path, *settings, text=TEXT), "session", "cold")
     assert sorted(session for session, is_cold in cold if is_cold) == [0, 1, 2, 3, 4]
 
