@@ -1,5 +1,6 @@
 """What callers that wait cost beside open-loop requests: events and calls are asserted, times are told."""
 
+import json
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -124,3 +125,43 @@ def test_callers_that_nobody_states_cost_no_event(tmp_path: Path) -> None:
     assert not world.traffic.sessions.inside
     assert not len(world.traffic.sessions.records.arrays("number")["number"])
     assert events_per_request(world) <= 5.3
+
+
+def recorded(file: Path, sessions: int = 280) -> None:
+    """Of ten turns with 500 tokens each, 14 sessions a second; an answer takes 0.4 s by their stamps."""
+    rows = [
+        {
+            "session_id": f"s{number}",
+            "turn": str(turn),
+            "prompt_tokens": 500,
+            "output_tokens": 50,
+            "sent_ps": number * PS_PER_S // 14 + turn * 507 * PS_PER_S // 1000,
+            **({"after": [str(turn - 1)], "delay_ps": PS_PER_S // 10} if turn else {}),
+            **({} if turn else {"start_ps": number * PS_PER_S // 14}),
+        }
+        for number in range(sessions)
+        for turn in range(10)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_a_recorded_session_of_ten_turns_costs_little_more_than_ten_requests(
+    speeds: Speeds, tmp_path: Path
+) -> None:
+    recorded(tmp_path / "sessions.jsonl")
+    common = ["traffic.chat.lengths={kind: trace}", "run.horizon_s=20"]
+    sent, in_turns = (
+        scenario(tmp_path, GPU, *common, f"traffic.chat.arrivals={{kind: {kind}, path: sessions.jsonl}}")
+        for kind in ("trace", "recording")
+    )
+    worlds = [run(spec) for spec in (sent, in_turns)]
+    events = [events_per_request(world) for world in worlds]
+    assert events[1] <= 1.2 * events[0], events
+    requests = [world.numbers.next() - 1 for world in worlds]
+    calls = [calls_of(partial(run, spec)) / n for spec, n in zip((sent, in_turns), requests, strict=True)]
+    assert calls[1] / calls[0] <= 1.3, calls
+    ratio = speeds.paired(partial(run, sent), partial(run, in_turns)) * requests[0] / requests[1]
+    speeds.note(
+        f"ten recorded turns ({events[1]:.2f} events, {calls[1]:.0f} calls)",
+        f"{ratio:10.2f} times ten requests",
+    )
