@@ -94,17 +94,42 @@ def test_a_turn_waits_for_what_was_spawned_and_then_for_its_delay(tmp_path: Path
     ]
 
 
-def test_a_spawned_session_is_over_when_what_it_forked_is(tmp_path: Path) -> None:
+def test_who_waits_for_a_conversation_waits_for_its_last_turn_and_not_for_what_that_forks(
+    tmp_path: Path,
+) -> None:
     rows = (
         talk("root", turn("Plan.", spawns=["child"]), turn("Sum up.")),
-        talk("child", turn("Split.", forks=["x", "y", {"child": "z", "background": True}])),
+        talk("child", turn("Split.", forks=["x", {"child": "y", "background": True}])),
         talk("x", turn("X.")),
         talk("y", turn("Y.")),
-        talk("z", turn("Z.")),
     )
     (session,) = read(tmp_path, *rows)
-    # Plan, Split, Z (aside), X, Y, Sum up
-    assert waits(session)[-1] == ((0, 3, 4), 0)
+    # Plan, Split, X, Y, Sum up
+    assert waits(session) == [((), 0), ((0,), 0), ((1,), 0), ((1,), 0), ((0, 1), 0)]
+
+
+PLAYED = Path(__file__).with_name("aiperf_dag.json")
+"""A graph with all that the format has, each turn with its own `max_tokens`, and how aiperf 0.13 played it with
+one worker, against a server that took 0.25 s for each answer: of each request its last message, as a text,
+when it came, when its answer left, and all its messages."""
+
+
+def test_turns_wait_for_what_aiperf_waits_for_and_say_what_it_says(tmp_path: Path) -> None:
+    """It asks within 0.1 s after the last answer that it needs; the next answer may come 0.1 s later."""
+    played = json.loads(PLAYED.read_text(encoding="utf-8"))
+    authored = [one for row in played["rows"] for one in row.get("turns", [])]
+    text_of = {one["max_tokens"]: one["messages"][0]["content"] for one in authored}
+    tokens_of_answer = {f"A({text})": number for number, text in text_of.items()}
+    seen = {text: (came_s, left_s, said) for text, came_s, left_s, said in played["seen"]}
+    sessions = read(tmp_path, *played["rows"])
+    assert len(seen) == len(authored) == sum(len(session.turns) for session in sessions)
+    for session in sessions:
+        texts = [text_of[one.output_tokens] for one in session.turns]
+        for text, one in zip(texts, session.turns, strict=True):
+            came_s, _, said = seen[text]
+            free_s = max((seen[texts[before]][1] for before in one.after), default=0.0)
+            assert 0 <= came_s - free_s <= 0.1, text
+            assert one.prompt_tokens == sum(tokens_of_answer.get(each) or tokens(each) for each in said), text
 
 
 def test_a_conversation_may_be_spawned_by_several(tmp_path: Path) -> None:

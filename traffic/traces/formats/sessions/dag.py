@@ -6,7 +6,8 @@ As the package aiperf 0.13 reads it (dataset/loader/dag_jsonl.py). A turn follow
 A session here is a conversation that nobody forks or spawns, with all that comes of it.
 
 `delay` (ms) counts from the last answer that a turn waits for. AIPerf itself honours it only where that is
-the answer of the turn before, not where children are waited for.
+the answer of the turn before in the conversation: a turn that waits for children, and a child's first, go at
+once there. Whoever waits for a conversation waits for its last turn, not for what that forks.
 """
 
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ def read_dag_jsonl(path: Path, limit_rows: int | None = None) -> Recording:
 class _Tree:
     """All turns that come of one conversation.
 
-    Whoever plays a conversation gets the turns that end it: nothing of it, or of what it forks, follows them.
+    Whoever plays a conversation gets the turns that end it: its last one, whatever it forks or spawns.
     """
 
     def __init__(self, path: Path, conversations: dict[str, DagConversation], root: DagConversation) -> None:
@@ -125,10 +126,7 @@ class _Tree:
                 ends = self._children(one, spawn.children, after, way)
                 if spawn.join_at is not None:
                     joins[spawn.join_at] = (*joins.get(spawn.join_at, ()), *ends)
-            aside = [fork.child for fork in turn.forks if fork.background]
-            self._children(one, aside, after, way, said)
-            forked = [fork.child for fork in turn.forks if not fork.background]
-            after = self._children(one, forked, after, way, said) or after
+            self._children(one, turn.forks, after, way, said)
         return after
 
     def _add(

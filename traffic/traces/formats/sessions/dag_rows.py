@@ -28,12 +28,6 @@ class Said(NamedTuple):
     tokens: int
 
 
-class Fork(NamedTuple):
-    child: str
-    background: bool
-    """Nobody waits for it."""
-
-
 class Spawn(NamedTuple):
     children: Sequence[str]
     join_at: int | None
@@ -46,7 +40,8 @@ class DagTurn:
     tools: tuple[Said, ...]
     output_tokens: int
     delay_ps: int
-    forks: Sequence[Fork]
+    forks: Sequence[str]
+    """Nobody waits for them."""
     spawns: Sequence[Spawn]
 
 
@@ -66,7 +61,7 @@ class DagConversation:
         for children, _ in self.rounds:
             yield from children
         for turn in self.turns:
-            yield from (fork.child for fork in turn.forks)
+            yield from turn.forks
             for spawn in turn.spawns:
                 yield from spawn.children
 
@@ -150,16 +145,15 @@ class DagReader:
         return found
 
 
-def _forks(row: JsonRow, *, last: bool) -> Iterator[Fork]:
+def _forks(row: JsonRow, *, last: bool) -> Iterator[str]:
     for one in _list("forks", row.get("forks") or []):
         stated = one if isinstance(one, dict) else {"child": one}
-        background = bool(stated.get("background"))
-        if not last and not background:
+        if not last and not stated.get("background"):
             raise BadValueError(
                 f"it forks {shortly(stated.get('child'))} and is not the last turn: only a fork with "
                 f"`background: true` leaves turns to come"
             )
-        yield Fork(_text("forks", required(stated, "child")), background)
+        yield _text("forks", required(stated, "child"))
 
 
 def _spawns(row: JsonRow, place: int, turns: int) -> Iterator[Spawn]:
