@@ -91,8 +91,8 @@ def _durations(chats: Mapping[str, Found]) -> Html | None:
         for name, one in chats.items()
     ]
     columns = ["", *(statistic.label for statistic in reversed(STATISTICS))]
-    kinds = dict.fromkeys(TOLD_TURN_BY_TURN[one["callers"]] for one in chats.values())
-    caption = f"How long {' and '.join(f'{kind}s' for kind in kinds)} lasted that had all their turns, pauses included"
+    kinds = dict.fromkeys(f"{TOLD_TURN_BY_TURN[one['callers']]}s" for one in chats.values())
+    caption = f"How long {' and '.join(kinds)} lasted that had all their turns, pauses included"
     return table(caption, columns, [body(lines)], after=notes.html())
 
 

@@ -93,4 +93,4 @@ def test_recorded_sessions_are_told_as_such(tmp_path: Path) -> None:
     assert (found["callers"], found["began"], found["endings"]) == ("recorded", 1, {"completed": 1})
     assert [turn["asked"] for turn in found["by_turn"]] == [1, 1]
     page = render(summary).replace("\N{NO-BREAK SPACE}", " ")
-    assert "1 recorded sessions of 2 turns on average. Of them 100 % had all their turns." in page
+    assert "1 recorded session of 2 turns on average. Of them 100 % had all their turns." in page
