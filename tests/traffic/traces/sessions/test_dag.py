@@ -109,9 +109,9 @@ def test_who_waits_for_a_conversation_waits_for_its_last_turn_and_not_for_what_t
 
 
 PLAYED = Path(__file__).with_name("aiperf_dag.json")
-"""A graph with all that the format has, each turn with its own `max_tokens`, and how aiperf 0.13 played it with
-one worker, against a server that took 0.25 s for each answer: of each request its last message, as a text,
-when it came, when its answer left, and all its messages."""
+"""A graph with all that the format has, each turn with its own `max_tokens`, and how aiperf 0.13 played it
+with one worker, against a server that took 0.25 s for each answer: of each request its last message, as a
+text, when it came, when its answer left, and all its messages."""
 
 
 def test_turns_wait_for_what_aiperf_waits_for_and_say_what_it_says(tmp_path: Path) -> None:
