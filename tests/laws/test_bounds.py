@@ -80,7 +80,30 @@ TENTH = {"kind": "fixed", "s": 0.1}
 THEN = {"then": {"end": 1.0}}
 FAN = {"go": {"kind": "fan_out", "branches": {"x": 2}}, "x": {"kind": "ask"}}
 
+ONCE = {"at_s": 0.2, "for_s": 0.1}
+CRASH = {"kind": "node_crash", "model": "m", "nodes": [0], "requests": "requeue", **ONCE}
+SLOW = {"kind": "slow_node", "model": "m", "nodes": [0], "factor": 2, **ONCE}
+OUTAGE = {"kind": "hop_outage", "hop": "custom", **ONCE}
+CUT = {"kind": "region_cut", "place": "here", **ONCE}
+LOSS = {"kind": "packet_loss", "hop": "custom", "loss_per_segment": 0.1, **ONCE}
+SCALED = {"max_nodes": 3, "start_up_s": 0.1, "every_s": 0.2}
+
 WHERE: dict[str, tuple[str, Any]] = {
+    "NodeCrash": ("faults.f", CRASH),
+    "SlowNode": ("faults.f", SLOW),
+    "HopOutage": ("faults.f", OUTAGE),
+    "RegionCut": ("faults.f", CUT),
+    "PacketLoss": ("faults.f", LOSS),
+    "QueueScaling": ("models.m.scaling", SCALED | {"kind": "queue", "out_above": 2, "cool_down_s": 0.1}),
+    "UtilisationScaling": (
+        "models.m.scaling",
+        SCALED | {"kind": "utilisation", "out_above": 0.5, "in_below": 0.1, "cool_down_s": 0.1},
+    ),
+    "ScheduleScaling": (
+        "models.m.scaling",
+        SCALED | {"kind": "schedule", "steps": [{"at_s": 0.2, "nodes": 2}]},
+    ),
+    "ScheduleStep": ("models.m.scaling", SCALED | {"kind": "schedule", "steps": [{"at_s": 0.2, "nodes": 2}]}),
     "SandboxSection": ("sandboxes", {}),
     "EdgeSection": ("edge", {}),
     "AppSection": ("apps.a", None),
@@ -189,6 +212,7 @@ INSIDE = {
     "Sandbox": "steps.go",
     "FanOut": "steps.go",
     "JoiningStep": "steps.0",
+    "ScheduleStep": "steps.0",
     "FixedCount": "turns",
     "GeometricCount": "turns",
     "FixedDuration": "think",
@@ -233,6 +257,12 @@ BESIDE: dict[str, dict[str, Any]] = {
     "LognormalLength.high least": {"traffic.s.lengths.prompt.median": 1},
     "HedgeSection.after_quantile least": {"traffic.s.hedge.after_ms": None},
     "HedgeSection.after_quantile most": {"traffic.s.hedge.after_ms": None},
+    **{
+        f"{kind}.{name} {end}": {"faults.f.at_s": None, "faults.f.for_s": None, f"faults.f.{other}": 0.2}
+        for kind in ("NodeCrash", "SlowNode", "HopOutage", "RegionCut", "PacketLoss")
+        for name, other in (("mtbf_s", "mttr_s"), ("mttr_s", "mtbf_s"))
+        for end in ("least", "most")
+    },
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
     **{
         f"{section} {end}": {"traffic.s.lengths": {"kind": "trace"}}
