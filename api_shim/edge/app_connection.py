@@ -21,6 +21,7 @@ HOP_BY_HOP = {
 }
 """Of one connection (RFC 9110, 7.6.1), hence not passed on. Lengths and codings of bodies are."""
 READ_BYTES = 2**16
+CLOSED = "it closed the connection"
 WITHOUT_BODY = (204, 304)
 """Statuses (RFC 9110, 6.4.1)."""
 FINAL = range(200, 600)
@@ -98,7 +99,7 @@ class AppConnection:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._reader.read(READ_BYTES))
         except (OSError, h11.ProtocolError) as error:
-            raise AppLostError(str(error)) from None
+            raise AppLostError(CLOSED if self._reader.at_eof() else str(error)) from None
         if not isinstance(event, h11.Event) or isinstance(event, h11.ConnectionClosed):
-            raise AppLostError("it closed the connection")
+            raise AppLostError(CLOSED)
         return event

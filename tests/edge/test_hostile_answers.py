@@ -57,6 +57,12 @@ def test_a_status_that_no_answer_has_is_none(tmp_path: Path, status: int) -> Non
         with_app(tmp_path, answer, head(tmp_path / "http"))
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 x\r\ncontent-len"])
+def test_who_closes_the_connection_is_told_in_our_words(tmp_path: Path, answer: bytes) -> None:
+    with pytest.raises(AppLostError, match=r"^it closed the connection$"):
+        with_app(tmp_path, answer, head(tmp_path / "http"))
+
+
 @pytest.mark.parametrize(("status", "left"), [(200, [b"x", b"content-length"]), (204, [b"x"]), (304, [b"x"])])
 def test_what_has_no_body_has_no_length(tmp_path: Path, status: int, left: list[bytes]) -> None:
     answer = b"HTTP/1.1 %d x\r\nx: y\r\ncontent-length: 2\r\n\r\nok" % status
