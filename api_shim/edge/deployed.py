@@ -87,7 +87,7 @@ class DeployedApps:
             raise UserError(f"it wants {app.gpu_count} GPUs, and applications have none here.")
         check_place(slug, app.deployment.project, [one.plan for one in self._edge.apps])
         folder = self._folder / deployment.id
-        folder.mkdir(mode=0o755)
+        folder.mkdir(mode=0o700)
         # Not beside the store, where others wait for theirs: it may be gigabytes.
         plan = await asyncio.to_thread(self._unpacked, slug, app, folder)
         await self._edge.run(plan)

@@ -87,7 +87,9 @@ def isolated(plan: EdgePlan, address: Path) -> Iterator[Opened]:
         bpf = opened.enter_context(memory_file(seccomp_filter()))
         given = opened.enter_context(memory_file(variables))
         launch = (plan.interpreter(), "-I", "-S", "-c", LAUNCH, str(given))
-        command = [*as_user(some_uid()), "bwrap", *_arguments(plan, bpf), *launch]
+        uid = some_uid()
+        os.chown(plan.folder.parent, uid, -1)  # which nobody else on the machine may look into
+        command = [*as_user(uid), "bwrap", *_arguments(plan, bpf), *launch]
         command += plan.command("--fd", str(listening.fileno()))
         yield Opened(command, {"PATH": os.environ.get("PATH", os.defpath)}, (bpf, given, listening.fileno()))
 

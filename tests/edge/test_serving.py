@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import stat
 import time  # noqa: TID251 -- a real server takes real time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -276,6 +277,8 @@ def test_what_is_deployed_runs_isolated_and_the_next_one_in_its_place(served: Se
             assert client.post("/open", content=str(path)).text == "FileNotFoundError", path
         assert client.post("/open?write", content="main.py").text in {"OSError", "PermissionError"}
         assert re.fullmatch(r"\[b'e80sim-deployed-\w+'\]", client.post("/list", content="/tmp").text)
+        folder = Path(environ["cwd"]).parent
+        assert (folder.name, stat.S_IMODE(folder.stat().st_mode)) == (first, 0o700)
         assert client.post("/open?write", content="/tmp/mine").text == "opened"
         answer = client.get("/model")
         assert answer.json()["x-sim-place"] == "edge"
