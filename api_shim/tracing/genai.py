@@ -45,6 +45,7 @@ def of_request(trace: Trace) -> dict[str, Attribute]:
     found: dict[str, Attribute | None] = {
         OPERATION_NAME: operation(trace),
         "gen_ai.provider.name": PROVIDER,
+        "gen_ai.conversation.id": _conversation(trace),
         "gen_ai.request.model": row.model or None,
         "gen_ai.request.stream": True if row.streamed else None,
         **dict(_settings(trace)),
@@ -70,6 +71,13 @@ def of_request(trace: Trace) -> dict[str, Attribute]:
         "sim.duration_ps": row.duration_ps,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _conversation(trace: Trace) -> str | None:
+    """The id, which a body names alone or in an object."""
+    named = trace.settings.get("conversation")
+    found = named.get("id") if isinstance(named, dict) else named
+    return found if isinstance(found, str) else None
 
 
 def _cached(trace: Trace) -> int:

@@ -31,8 +31,9 @@ SETTINGS = (
     "presence_penalty",
     "frequency_penalty",
     "reasoning_effort",
+    "conversation",
 )
-"""What of a body tells how to generate."""
+"""What of a body tells how to generate, and what it goes on with."""
 LONGEST_SETTING = 200
 LONGEST_MODEL = 200
 MOST_MESSAGES = 1000

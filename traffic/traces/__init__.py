@@ -9,10 +9,12 @@ from traffic.traces.formats.table import (
     write_recording,
     write_trace,
 )
+from traffic.traces.recording import Recording
 from traffic.traces.trace import Trace, TraceError
 
 __all__ = [
     "FORMATS",
+    "Recording",
     "Trace",
     "TraceError",
     "read_recording",
