@@ -8,6 +8,7 @@ from api_shim.telemetry.step_tally import StepTally
 from sim.node.kernel import Boundary, Sequence
 from sim.node.queue_limits import QueueFull
 from sim.platform.ticket import Ticket, capped
+from traffic.request import Request
 
 
 class NodeTally(StepTally):
@@ -27,6 +28,9 @@ class NodeTally(StepTally):
 
     def refused(self, full: QueueFull) -> None:
         self.rejected[full.setting] += 1
+
+    def never_started(self, request: Request) -> None:
+        self.ended["abort"] += request.samples
 
     def passed(self, boundary: Boundary) -> None:
         for sequence in boundary.firsts:

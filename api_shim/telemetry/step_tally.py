@@ -9,6 +9,7 @@ from api_shim.telemetry.kinds import OF_STEPS
 from sim.node.gaps import COLUMNS
 from sim.node.kernel import Boundary, UnderWay
 from sim.node.queue_limits import QueueFull
+from traffic.request import Request
 
 MOST_KEPT = 4096
 """Rows of gaps, and steps that differ, until they are counted: to do so at once costs each stretch more."""
@@ -44,6 +45,8 @@ class StepTally:
         self.hits += found
 
     def refused(self, full: QueueFull) -> None: ...
+
+    def never_started(self, request: Request) -> None: ...
 
     def passed(self, boundary: Boundary) -> None: ...
 

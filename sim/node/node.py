@@ -336,6 +336,8 @@ class Node(Generic[J]):
                 self._limits.moved_in(_unfinished(ticket), by=-1)
             else:
                 self._limits.never_started(ticket.request)
+        if self._watch is not None and not ticket.sequences:
+            self._watch.never_started(ticket.request)
         self._leave(ticket)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from sim.node.gaps import stretch
 from sim.node.kernel import Boundary, GapSink
 from sim.node.queue_limits import QueueFull
+from traffic.request import Request
 
 
 class NodeWatch(Protocol):
@@ -24,6 +25,10 @@ class NodeWatch(Protocol):
         ...
 
     def refused(self, full: QueueFull) -> None: ...
+
+    def never_started(self, request: Request) -> None:
+        """It left before it came to the kernel."""
+        ...
 
     def passed(self, boundary: Boundary) -> None:
         """Who has its first token there, and who is out."""

@@ -5,12 +5,16 @@ with 5 tokens takes 11 + 40 ms, and "hello" behind it has its first token 62 ms 
 """
 
 import asyncio
+import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api_shim.cli import _bound
 from api_shim.node_ports import NodePort, settle, told
+from api_shim.server import bind
 from api_shim.testing import VirtualPlatform
 from e80sim.mistakes import UserError
 from sim.platform.pool import Pool
@@ -231,6 +235,22 @@ def test_ports_follow_each_other_and_are_told_when_the_server_starts() -> None:
         "http://h:9008/v1 is node 7 of llama",
         "... and so on, up to http://h:9010, which is node 9 of llama",
     ]
+
+
+def test_nodes_get_ports_that_are_free_or_are_told_which_one_is_not() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        nodes, sockets = _bound(
+            [NodePort("llama", 0, 0), NodePort("llama", 1, 0)], partial(bind, "127.0.0.1")
+        )
+        with sockets[0], sockets[1]:
+            assert [one.getsockname()[1] for one in sockets] == [node.port for node in nodes]
+            assert len({0, port, *(node.port for node in nodes)}) == 4
+        sentence = rf"--node-ports: node 1 of llama: cannot listen on 127.0.0.1 port {port}: "
+        with pytest.raises(UserError, match=sentence):
+            _bound([NodePort("llama", 1, port)], partial(bind, "127.0.0.1"))
 
 
 SPLIT = {"nodes": 2, "disaggregated": {"prefill_nodes": 1}}
