@@ -118,9 +118,22 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("own", [{}, {"chance": CRASH | {"mtbf_s": 0.1, "mttr_s": 0.05, "for_s": None}}])
-def test_what_was_broken_replays_to_the_picosecond(tmp_path: Path, own: dict[str, Any]) -> None:
-    spec = scenario(run={"horizon_s": LONGEST_S}, faults=own)
+SCALING = {
+    "kind": "queue",
+    "max_nodes": 4,
+    "start_up_s": 0.05,
+    "every_s": 0.02,
+    "out_above": 1,
+    "cool_down_s": 0.1,
+}
+CHANCE = {"chance": CRASH | {"mtbf_s": 0.1, "mttr_s": 0.05, "for_s": None}}
+
+
+@pytest.mark.parametrize(("own", "llama"), [({}, {}), (CHANCE, {}), ({}, {"scaling": SCALING})])
+def test_what_was_broken_replays_to_the_picosecond(
+    tmp_path: Path, own: dict[str, Any], llama: dict[str, Any]
+) -> None:
+    spec = scenario(run={"horizon_s": LONGEST_S}, faults=own, llama=llama)
     platform = make_wire(spec, settings=ServerSettings(dashboard_token=TOKEN))
     path = tmp_path / "arrivals.jsonl"
     journal = platform.platform.shim.journal = Journal(
@@ -154,6 +167,11 @@ def test_what_was_broken_replays_to_the_picosecond(tmp_path: Path, own: dict[str
     assert own or "node_lost" in outcomes  # with chance, what should break may be broken already
     again = live_tables(replayed(spec, entries))
     assert first_difference(tables, again) is None
+    assert (tables.lifetimes is None) is not bool(llama)
+    if tables.lifetimes is not None:
+        assert again.lifetimes is not None
+        assert tables.lifetimes["began_ps"].to_pylist() == again.lifetimes["began_ps"].to_pylist()
+        assert tables.lifetimes.num_rows > 3  # some came
     assert tables.faults is not None
     assert again.faults is not None
     assert tables.faults.num_rows == again.faults.num_rows >= 5
