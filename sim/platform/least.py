@@ -11,6 +11,66 @@ SPARE_ENTRIES = 64
 
 
 class Least:
+    """Whoever changes a value tells. Values are not negative.
+
+    Invariant: the entry that an index has in `_entries` is in the heap; all others there are outdated.
+    """
+
+    __slots__ = ("_entries", "_heap", "_most")
+
+    def __init__(self) -> None:
+        self._entries: dict[int, int] = {}
+        self._heap: list[int] = []
+        self._most = SPARE_ENTRIES  # entries in the heap
+
+    def __getitem__(self, index: int) -> int:
+        return self._entries[index] >> INDEX_BITS
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._entries
+
+    def add(self, index: int, value: int) -> None:
+        assert 0 <= index <= _INDEX, index
+        self._entries[index] = entry = value << INDEX_BITS | index
+        self._most += 2
+        heappush(self._heap, entry)
+
+    def remove(self, index: int) -> None:
+        del self._entries[index]
+        self._most -= 2
+        if len(self._heap) > self._most:
+            self._tidy()
+
+    def put(self, index: int, value: int) -> None:
+        """`index`, which need not be among those looked after, has this value now."""
+        entries = self._entries
+        if index not in entries:
+            return
+        heap, before = self._heap, entries[index]
+        entries[index] = entry = value << INDEX_BITS | index
+        if heap[0] == before:  # as after a decision, which raises the least
+            heapreplace(heap, entry)
+            return
+        heappush(heap, entry)
+        if len(heap) > self._most:
+            self._tidy()
+
+    def least(self) -> int:
+        """The index. There must be one."""
+        heap, entries = self._heap, self._entries
+        while True:
+            entry = heap[0]
+            index = entry & _INDEX
+            if entries.get(index) == entry:
+                return index
+            heappop(heap)
+
+    def _tidy(self) -> None:
+        self._heap[:] = self._entries.values()
+        heapify(self._heap)
+
+
+class LeastOfGrowing:
     """Values may rise at any time and nobody need tell; whoever lowers one calls `lowered`.
 
     Invariant: of each index one entry counts, that in `_entries`, and it is not above the present value. So

@@ -4,8 +4,9 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from itertools import accumulate
+from typing import Any
 
-from sim.platform.least import Least
+from sim.platform.least import Least, LeastOfGrowing
 from sim.platform.members import Members, Signal
 from sim.platform.ticket import Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -18,17 +19,20 @@ class Outstanding:
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        self._least = Least(members.outstanding)
-        self.join, self.leave = self._least.add, self._least.remove
-        self.least = self._least.least
+        self._least = Least()
+        self.leave, self.least = self._least.remove, self._least.least
+        self.entered = self.left = self._changed
 
     def __getitem__(self, index: int) -> int:
-        return self._members.outstanding(index)
+        least = self._least  # knows what the members count, and leaves the nodes alone
+        return least[index] if index in least else self._members.outstanding(index)
 
-    def entered(self, ticket: Ticket) -> None: ...
+    def join(self, index: int) -> None:
+        self._least.add(index, self._members.outstanding(index))
 
-    def left(self, ticket: Ticket) -> None:
-        self._least.lowered(index_of(ticket))
+    def _changed(self, ticket: Ticket) -> None:
+        node: Any = ticket.node
+        self._least.put(node.index, node.outstanding)
 
 
 class KvTokens:
@@ -45,7 +49,7 @@ class KvTokens:
         self._members = members
         self._settled: dict[int, int] = {}
         """Prompts inside, minus the answers of those that left: with all answers so far, what is inside."""
-        self._least = Least(self.__getitem__)
+        self._least = LeastOfGrowing(self.__getitem__)
         self.join, self.leave = self._least.add, self._least.remove
         self.least = self._least.least
 
@@ -84,7 +88,7 @@ class Late:
         """When it is known, node, reading."""
         self._to_read: dict[int, None] = {}
         self._armed = False
-        self._least = Least(lambda index: self._seen.get(index, 0))
+        self._least = Least()
 
     def __getitem__(self, index: int) -> int:
         self._hear()
@@ -92,7 +96,7 @@ class Late:
 
     def join(self, index: int) -> None:
         self._signal.join(index)
-        self._least.add(index)
+        self._least.add(index, self._seen.get(index, 0))
 
     def leave(self, index: int) -> None:
         self._signal.leave(index)
@@ -143,7 +147,7 @@ class Late:
         while on_the_way and on_the_way[0][0] <= now_ps:
             _, index, reading = on_the_way.popleft()
             self._seen[index] = reading
-            self._least.lowered(index)
+            self._least.put(index, reading)
 
 
 class Places:
@@ -152,8 +156,11 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self._taken: dict[int, int] = {}
-        self._least = Least(lambda index: self._taken.get(index, 0))
-        self.join, self.leave = self._least.add, self._least.remove
+        self._least = Least()
+        self.leave = self._least.remove
+
+    def join(self, index: int) -> None:
+        self._least.add(index, self._taken.setdefault(index, 0))
 
     def roomy(self, samples: int) -> int | None:
         """The node with the most free places, the first of equals, if it has room for all `samples`."""
@@ -161,16 +168,17 @@ class Places:
         return index if self.has_room(index, samples) else None
 
     def has_room(self, index: int, samples: int) -> bool:
-        return min(samples, self._most) <= self._most - self._taken.get(index, 0)
+        return min(samples, self._most) <= self._most - self._taken[index]
 
     def entered(self, ticket: Ticket) -> None:
-        index = index_of(ticket)
-        self._taken[index] = self._taken.get(index, 0) + min(ticket.request.samples, self._most)
+        self._take(index_of(ticket), min(ticket.request.samples, self._most))
 
     def left(self, ticket: Ticket) -> None:
-        index = index_of(ticket)
-        self._taken[index] -= min(ticket.request.samples, self._most)
-        self._least.lowered(index)
+        self._take(index_of(ticket), -min(ticket.request.samples, self._most))
+
+    def _take(self, index: int, places: int) -> None:
+        self._taken[index] = taken = self._taken[index] + places
+        self._least.put(index, taken)
 
 
 class Shares:

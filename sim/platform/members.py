@@ -65,6 +65,16 @@ class AffinityLimit:
         return requests - least > self.ahead and requests > self.ratio * least
 
 
+class Nodes(dict[int, Node[Ticket]]):
+    """By index, of all that were ever asked for; `make` makes who is not here yet."""
+
+    make: MakeNode
+
+    def __missing__(self, index: int) -> Node[Ticket]:
+        node = self[index] = self.make(index)
+        return node
+
+
 class Members:
     """In order of their index, which is what "the first of equals" refers to."""
 
@@ -86,13 +96,14 @@ class Members:
         self._as_seen = as_seen
         self.indexes: list[int] = []
         """Of those that take requests, ascending."""
-        self.made: dict[int, Node[Ticket]] = {}
-        """By index, of all that ever were members: the others have never had a request."""
+        self.made = Nodes()
+        """Of all that ever were members: the others have never had a request."""
+        self.node: Callable[[int], Node[Ticket]] = self.made.__getitem__
+        """Which has index so-and-so; it is made if it has to be."""
         self.ever = 0
         """How many ever were members."""
         self.loads: list[Load] = []
         """What the policy goes by, hence what is kept up to date."""
-        self._make: MakeNode | None = None
         self._opened = 0
 
     def __len__(self) -> int:
@@ -100,13 +111,6 @@ class Members:
 
     def __getitem__(self, position: int) -> Node[Ticket]:
         return self.node(self.indexes[position])
-
-    def node(self, index: int) -> Node[Ticket]:
-        found = self.made.get(index)
-        if found is None:
-            assert self._make is not None
-            found = self.made[index] = self._make(index)
-        return found
 
     def __contains__(self, index: int) -> bool:
         """Whether node `index` takes requests."""
@@ -137,7 +141,7 @@ class Members:
     def open(self, count: int, make: MakeNode, first: int = 0) -> None:
         """The first members, with `count` indexes from `first` on; `make` makes each when it is chosen."""
         assert not self.ever
-        self._make, self._opened, self.ever = make, first + count, count
+        self.made.make, self._opened, self.ever = make, first + count, count
         self.indexes = list(range(first, first + count))
         for load in self.loads:
             for index in self.indexes:

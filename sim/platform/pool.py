@@ -47,7 +47,7 @@ class Pool:
         self.members = self._members = members = Members() if members is None else members
         self.lost: set[int] = set()
         """Nodes that are dead and will be members again."""
-        self._choose = routing(members, rng)
+        self._choose, self._loads = routing(members, rng), members.loads
         self._queue: WaitingQueue[Ticket] = queue or FirstComeFirstServed()
         self._held = False
         """Whether somebody may be in the queue: to ask it costs more."""
@@ -101,7 +101,9 @@ class Pool:
         if not self._held and self._members.indexes:
             chosen = self._choose(ticket.request)
             if chosen is not None:
-                self._enter(ticket, chosen)
+                if chosen.submit(ticket):  # as `_enter`, a call less for most requests
+                    for load in self._loads:
+                        load.entered(ticket)
                 return
         self._queue.push(ticket)
         self._held = True
@@ -109,7 +111,7 @@ class Pool:
 
     def left(self, ticket: Ticket) -> None:
         """To be told when `ticket` is out of its node, which has counted it off already."""
-        for load in self._members.loads:
+        for load in self._loads:
             load.left(ticket)
         if self._held:
             self._let_in()
@@ -129,7 +131,7 @@ class Pool:
 
     def _enter(self, ticket: Ticket, node: Node[Ticket]) -> None:
         if node.submit(ticket):
-            for load in self._members.loads:
+            for load in self._loads:
                 load.entered(ticket)
 
     def _let_in(self) -> None:

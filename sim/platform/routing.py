@@ -20,14 +20,14 @@ BLOCK = 256
 
 def least_outstanding(members: Members, _rng: Generator) -> Chooser:
     """The node with the fewest requests inside, queued ones included; the first of equals."""
-    load = members.signal(Outstanding(members))
-    return lambda _request: members.node(load.least())
+    node, least = members.node, members.signal(Outstanding(members)).least
+    return lambda _request: node(least())
 
 
 def least_kv(members: Members, _rng: Generator) -> Chooser:
     """The node whose requests have the fewest tokens, prompts and answers so far; the first of equals."""
-    load = members.signal(KvTokens(members))
-    return lambda _request: members.node(load.least())
+    node, least = members.node, members.signal(KvTokens(members)).least
+    return lambda _request: node(least())
 
 
 def round_robin(members: Members, _rng: Generator) -> Chooser:

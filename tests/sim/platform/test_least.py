@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.platform.least import SPARE_ENTRIES, Least
+from sim.platform.least import SPARE_ENTRIES, Least, LeastOfGrowing
 
 MOVES = st.lists(
     st.tuples(
@@ -18,21 +18,29 @@ MOVES = st.lists(
 def test_it_is_what_looking_at_all_would_find(moves: list[tuple[str, int, int]]) -> None:
     values = [0] * 4
     inside = {1, 2, 3}
-    least = Least(values.__getitem__)
+    least, told = LeastOfGrowing(values.__getitem__), Least()
     for index in inside:
         least.add(index)
+        told.add(index, 0)
     for move, index, amount in moves:
         if move == "toggle":
-            (least.remove if index in inside else least.add)(index)
+            if index in inside:
+                least.remove(index)
+                told.remove(index)
+            else:
+                least.add(index)
+                told.add(index, values[index])
             inside ^= {index}
         elif move == "rise":
             values[index] += amount
         else:
             values[index] = max(0, values[index] - amount)
             least.lowered(index)
+        told.put(index, values[index])
         if inside:
-            assert least.least() == min(inside, key=lambda i: (values[i], i))
-        assert len(least._heap) <= 2 * len(inside) + SPARE_ENTRIES + 1
+            assert told.least() == least.least() == min(inside, key=lambda i: (values[i], i))
+        assert {index: told[index] for index in range(4) if index in told} == {i: values[i] for i in inside}
+        assert max(len(least._heap), len(told._heap)) <= 2 * len(inside) + SPARE_ENTRIES + 1
 
 
 def looks_per_decision(nodes: int) -> float:
@@ -44,7 +52,7 @@ def looks_per_decision(nodes: int) -> float:
         looks += 1
         return values[index]
 
-    least = Least(value)
+    least = LeastOfGrowing(value)
     for index in range(nodes):
         least.add(index)
     looks, rounds = 0, 4000

@@ -1,6 +1,7 @@
 """Which node takes a request, under each policy, and what routers know of the load of nodes."""
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,7 +61,10 @@ def test_two_random_nodes_are_different_and_the_less_loaded_one_is_taken() -> No
     choose = ROUTING["power_of_two"](members, stream(1, 0, "x"))
     members.open(3, FakeNode)  # type: ignore[arg-type]
     fakes: list[Any] = [members.node(index) for index in range(3)]
-    fakes[0].outstanding, fakes[1].outstanding, fakes[2].outstanding = 5, 1, 0
+    for fake, outstanding in zip(fakes, (5, 1, 0), strict=True):
+        fake.outstanding = outstanding
+        for load in members.loads:
+            load.entered(SimpleNamespace(node=fake))  # type: ignore[arg-type]
     taken = Counter(choose(None).index for _ in range(3000))  # type: ignore[arg-type,union-attr]
     # Of the three pairs 2 wins two and 1 wins one, so 2 : 1; the busiest never does.
     assert taken[0] == 0
