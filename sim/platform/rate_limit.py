@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sim.platform.charges import CHARGES, Charge
+from sim.platform.charges import CHARGES, Admit, Settle
 from sim.platform.meter import Meter, Rate
 from sim.platform.quantised_bucket import QuantisedBucket
 from sim.platform.token_bucket import TokenBucket
@@ -72,7 +72,10 @@ class Limit(NamedTuple):
     quantity: str
     amount: Callable[[Cost], int]
     meter: Meter[Any]
-    charge: Charge
+    needs: Callable[[int], int] | None
+    admit: Admit
+    settle: Settle | None
+    """These three as `Charge` has them."""
 
     @classmethod
     def of(
@@ -88,10 +91,13 @@ class Limit(NamedTuple):
         # A request counts as one when it comes, whatever becomes of it.
         when = CHARGES["reserved" if quantity == "requests" else charge]
         counted = (lambda cost: amount(cost.without_cached())) if cached_free else amount
-        return cls(quantity, counted, ALGORITHMS[algorithm](rate), when)
+        meter = ALGORITHMS[algorithm](rate)
+        settle = None if when.settle is None else when.settle(meter)
+        return cls(quantity, counted, meter, when.needs, when.admit(meter), settle)
 
     def wait_ps(self, now_ps: int, cost: Cost) -> int | None:
-        return self.meter.wait_ps(now_ps, self.charge.needs(self.amount(cost)))
+        amount = self.amount(cost)
+        return self.meter.wait_ps(now_ps, amount if self.needs is None else self.needs(amount))
 
     def room(self, now_ps: int) -> Room:
         meter = self.meter
@@ -119,24 +125,31 @@ class Grant(NamedTuple):
     """What was taken of limits for a request, until it ends."""
 
     limiters: Sequence[Limiter]
-    parts: Sequence[tuple[Limit, int, Any]]
-    """Each with what was reserved, and what its charge remembers."""
+    parts: Sequence[tuple[Limit, Settle, int, Any]]
+    """Of those that are settled: each with what was reserved, and what its charge remembers."""
 
     def settle(self, now_ps: int, taken: Cost) -> None:
         """Once."""
-        for limit, reserved, remembered in self.parts:
-            limit.charge.settle(limit.meter, now_ps, remembered, reserved, limit.amount(taken))
+        for limit, settle, reserved, remembered in self.parts:
+            settle(now_ps, remembered, reserved, limit.amount(taken))
         for limiter in self.limiters:
             limiter.open -= 1
 
 
 def reserve(limiters: Sequence[Limiter], now_ps: int, cost: Cost) -> Grant | Refusal:
     """Take `cost` from all limits of all `limiters`, or nothing at all."""
-    asked = [(limit, limit.amount(cost)) for limiter in limiters for limit in limiter.limits]
+    asked = []
+    for limiter in limiters:
+        for limit in limiter.limits:
+            amount, needs = limit.amount(cost), limit.needs
+            if limit.meter.wait_ps(now_ps, amount if needs is None else needs(amount)) != 0:
+                return _refusal([one for limiter in limiters for one in limiter.limits], now_ps, cost)
+            asked.append((limit, amount))
+    parts = []
     for limit, amount in asked:
-        if limit.meter.wait_ps(now_ps, limit.charge.needs(amount)) != 0:
-            return _refusal([limit for limit, _ in asked], now_ps, cost)
-    parts = [(limit, amount, limit.charge.admit(limit.meter, now_ps, amount)) for limit, amount in asked]
+        remembered, settle = limit.admit(now_ps, amount), limit.settle
+        if settle is not None:
+            parts.append((limit, settle, amount, remembered))
     for limiter in limiters:
         limiter.open += 1
     return Grant(limiters, parts)

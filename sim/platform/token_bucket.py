@@ -87,20 +87,26 @@ class TokenBucket:
             layer.take_out()
 
     def _refill(self, now_ps: int) -> int:
-        self._drain(self._top, self.limit * (now_ps - self._at_ps))
-        self._at_ps = now_ps
+        if now_ps != self._at_ps:
+            self._drain(self._top, self.limit * (now_ps - self._at_ps))
+            self._at_ps = now_ps
         return self._used
 
     def _drain(self, layer: Layer, units: int) -> None:
         """Take `units` from the layer and those under it, or all they have."""
-        while units and layer is not self._ground:
-            part = min(units, layer.units)
-            layer.units -= part
-            self._used -= part
-            units -= part
-            below = layer.below
-            if not layer.units and layer is not self._top:
+        ground, top, used = self._ground, self._top, self._used
+        while units and layer is not ground:
+            held, below = layer.units, layer.below
+            if units < held:
+                layer.units = held - units
+                used -= units
+                break
+            layer.units = 0
+            used -= held
+            units -= held
+            if layer is not top:
                 below.open += layer.open
                 layer.sunk_into = below
                 layer.take_out()
             layer = below
+        self._used = used
