@@ -58,7 +58,9 @@ class AffineStepTime:
 
     def step_ps(self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int) -> int:
         if not chunks:
-            return self.dense(decodes) + self.decode_ps * decodes + self.kv_ps * kv_tokens or 1
+            table = self.dense_ps  # as `dense` does; most stretches of steps have no chunks
+            dense_ps = table[decodes] if decodes < len(table) else table[-1]
+            return dense_ps + self.decode_ps * decodes + self.kv_ps * kv_tokens or 1
         new_tokens = pairs = 0
         for new, past in chunks:
             new_tokens += new

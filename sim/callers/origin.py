@@ -31,7 +31,7 @@ class Origin:
         sizes: SizePair,
         intended_ps: int,
         project: str,
-        parent: int,
+        parent: int = -1,
         beginning: Beginning = NOTHING_IN_COMMON,
         session: int = -1,
         turn: int = 0,
@@ -62,10 +62,13 @@ class Origin:
             parent,
             session,
             turn,
-            tier=self._tier,
-            prefix=beginning.prefix,
-            fairness_id=self._fairness_id,
-            ttft_objective_ps=self._ttft_objective_ps,
+            0,  # the first attempt
+            -1,
+            None,
+            self._tier,
+            self._fairness_id,
+            self._ttft_objective_ps,
+            beginning.prefix,
         )
 
 

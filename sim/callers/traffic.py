@@ -130,8 +130,10 @@ class _SourceTraffic:
         if source.app is not None:
             visit, walks = self.visits(source.app), self.walks(source.app)
             return lambda: visit(next(projects), next(beginnings), next(sizes), walks)
-        if source.prefix is None:
-            return lambda: send(next(sizes)[0], next(projects))
+        if source.prefix is None:  # `send` as it is for most requests: a call less for each
+            client, request = self._client, self._origin.request
+            env, number = self.traffic.env, self.traffic.numbers.next
+            return lambda: client.submit(request(number(), next(sizes)[0], env.now, next(projects)), IGNORE)
         return lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings))
 
     def call_sizes(self) -> Iterator[list[SizePair]]:

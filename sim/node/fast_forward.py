@@ -267,9 +267,9 @@ class FastForward:
             self._plan(now_ps)
         else:
             self._fall_idle()
-        if len(firsts) > 1:
+        if firsts:
             firsts.sort(key=_by_number)
-        if len(ended) > 1:
+        if ended:
             ended.sort(key=_by_number)
         return Boundary(self._next_ps, firsts, ended)
 
@@ -400,7 +400,10 @@ class FastForward:
         if steps > self._supplied:
             # The step engine took them before those who end with the last of these steps give theirs back, so
             # here too: a pool that evicts could tell.
-            self._supply(steps)
+            if prefilling or self._supplied > 1:
+                self._supply(steps)
+            else:  # the same, for most stretches: a call less, and no loop
+                self._pool.take(blocks_in(self._demand, self._clock + 1, steps - 1, decodes))
         self._supplied = 1
         self._clock = now_step = self._clock + steps
         # Those who finish together come in admission order, in which tickets grow.
@@ -574,7 +577,7 @@ class FastForward:
         self._fall_idle()
 
     def _fall_idle(self) -> None:
-        assert self._kept or self._pool.free == self._pool.blocks, (self._pool.free, self._pool.blocks)
+        assert self._pool.free == self._pool.blocks or self._kept, (self._pool.free, self._pool.blocks)
         self._next_ps = None
         self._open = False
 

@@ -1,5 +1,6 @@
 """One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
 
+from collections.abc import Callable
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from hwmodels.step_time import StepTime
@@ -61,8 +62,10 @@ class Node(Generic[J]):
 
     __slots__ = (
         "_alarm",
+        "_held",
         "_limits",
         "_order",
+        "_prepare",
         "_slots",
         "_slots_free",
         "_waiting",
@@ -104,9 +107,11 @@ class Node(Generic[J]):
         self.kernel = kernel
         self.progress = progress
         self.overhead_ps = overhead_ps
+        self._prepare: Callable[[J], None] = self._work_before if overhead_ps else self._enter
         self.outstanding = 0
         self._slots = slots
         self._slots_free = slots or 0
+        self._held = False  # whether somebody may be waiting: to ask the queue costs more
         if slots is not None:  # else nobody waits here, and there may be thousands of nodes
             self._waiting = queue or FirstComeFirstServed()
         self._order = env.boundary_orders(1) if order is None else order
@@ -138,6 +143,7 @@ class Node(Generic[J]):
             self._prepare(ticket)
         else:
             self._waiting.push(ticket)
+            self._held = True
             self._let_in(self._slots)
         return True
 
@@ -216,12 +222,9 @@ class Node(Generic[J]):
         """Whether the step that ended at this instant, if one did, is over."""
         return self.env.reached >= self._order
 
-    def _prepare(self, ticket: J) -> None:
+    def _work_before(self, ticket: J) -> None:
         ticket.overhead_ps = self.overhead_ps
-        if self.overhead_ps:
-            Alarm(self.env, self.env.now + self.overhead_ps, self._prepared, ticket)
-        else:
-            self._enter(ticket)
+        Alarm(self.env, self.env.now + self.overhead_ps, self._prepared, ticket)
 
     def _prepared(self, alarm: Alarm) -> None:
         ticket: J = alarm.subject
@@ -233,6 +236,7 @@ class Node(Generic[J]):
             self._enter(ticket)
 
     def _enter(self, ticket: J) -> None:
+        ticket.overhead_ps = self.overhead_ps
         if ticket.moving:
             self._resume(ticket)
             return
@@ -249,9 +253,12 @@ class Node(Generic[J]):
                 request.key,
                 request.prefix,
             )
-            sequence.hands_over = self.hands_over
+            if self.hands_over:
+                sequence.hands_over = True
             ticket.sequences.append(sequence)
-            self._arm(self.kernel.add(now, sequence, after_boundary=after_boundary))
+            due_ps = self.kernel.add(now, sequence, after_boundary=after_boundary)
+            if due_ps != self.due_ps:
+                self._arm(due_ps)
         ticket.unfinished = request.samples
 
     def _resume(self, ticket: J) -> None:
@@ -289,21 +296,23 @@ class Node(Generic[J]):
             )
 
     def _boundary(self, _alarm: Alarm) -> None:
-        self.due_ps = self._alarm = None
         boundary = self.kernel.boundary(self.env.now)
-        self._arm(boundary.next_ps)
+        self.due_ps = next_ps = boundary.next_ps
+        self._alarm = None if next_ps is None else Alarm(self.env, next_ps, self._boundary, None, self._order)
         if self._limits is not None:
             self._limits.passed(boundary)
         if self._watch is not None:
             self._watch.passed(boundary)
-        self._tell_firsts(boundary.firsts)
+        if boundary.firsts:
+            self._tell_firsts(boundary.firsts)
         for sequence in boundary.ended:
             ticket: Any = sequence.owner
             ticket.unfinished -= 1
             if not ticket.unfinished:
                 if self._slots is not None:
                     self._release(ticket, self._slots)
-                self._leave(ticket)
+                self.outstanding -= 1
+                self.progress.left_node(ticket)
 
     def _tell_firsts(self, firsts: list[Sequence]) -> None:
         for sequence in firsts:
@@ -313,7 +322,8 @@ class Node(Generic[J]):
 
     def _release(self, ticket: J, slots: int) -> None:
         self._slots_free += min(ticket.request.samples, slots)
-        self._let_in(slots)
+        if self._held:
+            self._let_in(slots)
 
     def _let_in(self, slots: int) -> None:
         """Free places go to the head of the queue, and nobody passes it."""
@@ -324,10 +334,7 @@ class Node(Generic[J]):
                 return
             self._slots_free -= places
             self._prepare(waiting.pop())
-
-    def _leave(self, ticket: J) -> None:
-        self.outstanding -= 1
-        self.progress.left_node(ticket)
+        self._held = False
 
     def _leave_early(self, ticket: J) -> None:
         """Before it came to the kernel."""
@@ -338,7 +345,8 @@ class Node(Generic[J]):
                 self._limits.never_started(ticket.request)
         if self._watch is not None and not ticket.sequences:
             self._watch.never_started(ticket.request)
-        self._leave(ticket)
+        self.outstanding -= 1
+        self.progress.left_node(ticket)
 
 
 def _unfinished(ticket: Job) -> list[Sequence]:

@@ -192,17 +192,17 @@ class FlowControl:
             self._woken = True
             Alarm(self._env, self._env.now, self._wake, None, FEEDBACK)
 
-    def forget(self, ticket: Ticket) -> bool:
-        """Whether `ticket`, whose caller leaves, waited here. It does no longer."""
+    def forget(self, ticket: Ticket) -> None:
+        """The caller of `ticket` leaves. If it waits here, it does no longer."""
         held = self._held.get(ticket.request.number)
         if held is not None:
             self._out(held)
             held.band.drop(held)
             self._close(held)
-        return held is not None
 
     def _pass(self, ticket: Ticket) -> None:
         self.inside += 1
+        ticket.flow = self
         self._let_pass(ticket)
 
     def _hold(self, ticket: Ticket) -> None:

@@ -53,13 +53,14 @@ class Gateway:
         self._pools = pools
         self._reject = reject
         self._overhead_ps = overhead_ps
+        self.enter: Callable[[Ticket], None] = self._take_turn if overhead_ps else self._admit
         self._free_at = None if concurrency is None else [0] * concurrency
 
     def arrived(self, alarm: Alarm) -> None:
         self.enter(alarm.subject)
 
-    def enter(self, ticket: Ticket) -> None:
-        if not self._overhead_ps or ticket.request.node is not None:
+    def _take_turn(self, ticket: Ticket) -> None:
+        if ticket.request.node is not None:
             self._admit(ticket)
             return
         start = self.env.now
@@ -74,7 +75,7 @@ class Gateway:
     def _admit(self, ticket: Ticket) -> None:
         if ticket.outcome:
             return  # the caller left meanwhile
-        request, now = ticket.request, self.env.now
+        request = ticket.request
         admission = self.admissions[request.model]
         tokens = request.prompt_tokens + (request.max_output_tokens or request.output_tokens)
         if tokens > admission.context_tokens:
@@ -84,13 +85,14 @@ class Gateway:
             self._pass_by(ticket, request.node)
             return
         budgets = admission.budgets
-        limiters = None if budgets is None else budgets.limiters(request, now)
-        if budgets is not None and limiters:
-            grant = reserve(limiters, now, budgets.cost(request))
-            if isinstance(grant, Refusal):
-                self._reject(ticket, grant)
-                return
-            ticket.grant = grant
+        if budgets is not None:
+            limiters = budgets.limiters(request, self.env.now)
+            if limiters:
+                grant = reserve(limiters, self.env.now, budgets.cost(request))
+                if isinstance(grant, Refusal):
+                    self._reject(ticket, grant)
+                    return
+                ticket.grant = grant
         if admission.flow is None:
             self.let_pass(ticket)
         else:
@@ -118,14 +120,10 @@ class Gateway:
             ticket.grant = None
         self._reject(ticket, refusal)
 
-    def left(self, ticket: Ticket) -> None:
-        """`ticket`, which was let pass, is out of its node, or was not taken by it."""
-        flow = self.admissions[ticket.request.model].flow
-        if flow is not None and ticket.request.node is None:
-            flow.left()
-
     def abandoned(self, ticket: Ticket) -> None:
         """The caller of `ticket`, which is at no node, leaves."""
         flow = self.admissions[ticket.request.model].flow
-        if flow is not None and not flow.forget(ticket) and ticket.admitted_ps >= 0:
-            flow.left()
+        if ticket.flow is not None:
+            ticket.flow.left()
+        elif flow is not None:
+            flow.forget(ticket)

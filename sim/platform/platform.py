@@ -89,12 +89,14 @@ class Platform:
 
     def refused(self, ticket: Ticket, full: QueueFull) -> None:
         """By the node that was chosen."""
-        self.gateway.left(ticket)
+        if ticket.flow is not None:
+            ticket.flow.left()
         self.gateway.refuse(ticket, Refusal(*full, None))
 
     def dead(self, ticket: Ticket) -> None:
         """The node that `ticket` names: it is told so as by a gateway, and pays for no token."""
-        self.gateway.left(ticket)
+        if ticket.flow is not None:
+            ticket.flow.left()
         at_ps = ticket.link.whole(ticket.departure, self.env.now, 0)
         if not self._left_before(ticket, at_ps):
             self._close(ticket, at_ps, "node_lost")
@@ -112,12 +114,14 @@ class Platform:
                 ticket.way_back_ps = ticket.first_seen_ps - now
             if ticket.request.read_timeout_ps is not None:
                 self._hears(ticket)
-            ticket.sink.first_token(ticket.first_seen_ps)
+            if ticket.sink is not IGNORE:
+                ticket.sink.first_token(ticket.first_seen_ps)
 
     def left_node(self, ticket: Ticket) -> None:
         assert ticket.node is not None
         self.pools[ticket.request.model].left(ticket)
-        self.gateway.left(ticket)
+        if ticket.flow is not None:
+            ticket.flow.left()
         if not ticket.outcome:
             if ticket.leaving and any(s.generated < s.output_tokens for s in ticket.sequences):
                 self._end_early(ticket, self.env.now, ticket.leaving)
@@ -128,20 +132,24 @@ class Platform:
         self._record(ticket)
 
     def _settle(self, ticket: Ticket, grant: Grant) -> None:
-        output = sum(sequence.generated for sequence in ticket.sequences)
-        cached = ticket.sequences[0].cached_tokens if ticket.sequences else 0
+        output = cached = 0
+        for sequence in ticket.sequences:
+            output += sequence.generated
+        if ticket.sequences:
+            cached = ticket.sequences[0].cached_tokens
         grant.settle(self.env.now, Cost(ticket.request.prompt_tokens, output, cached))
 
     def _complete(self, ticket: Ticket) -> None:
         request = ticket.request
         at_ps = self._all_back_ps(ticket)
-        if self._left_before(ticket, at_ps):
+        if ticket.deadline_ps is not None and self._left_before(ticket, at_ps):
             return
         if not request.stream:
             ticket.first_seen_ps = at_ps
         self._close(ticket, at_ps, "completed")
-        ticket.reason = "length" if capped(request) else "stop"
-        ticket.sink.ended(at_ps, ticket.reason)
+        ticket.reason = "length" if request.max_output_tokens is not None and capped(request) else "stop"
+        if ticket.sink is not IGNORE:
+            ticket.sink.ended(at_ps, ticket.reason)
 
     def _all_back_ps(self, ticket: Ticket) -> int:
         """When the whole answer, whose last token exists now, is at the caller."""

@@ -72,6 +72,14 @@ class Whereabouts(Protocol):
     def cancel(self, ticket: "Ticket", /) -> None: ...
 
 
+class Flow(Protocol):
+    """What lets a number of requests at a time pass to the nodes."""
+
+    def left(self) -> None:
+        """One of them is out of its node, or was not taken by it."""
+        ...
+
+
 class Ignore:
     """The sink of open-loop traffic, which only its record interests."""
 
@@ -98,6 +106,7 @@ class Ticket:
         "departure",
         "ended_ps",
         "first_seen_ps",
+        "flow",
         "grant",
         "leaving",
         "link",
@@ -130,6 +139,7 @@ class Ticket:
         self.deadline_ps = request.deadline_ps  # when the caller gives up as things stand
         self.admitted_ps = -1
         self.grant: Grant | None = None
+        self.flow: Flow | None = None  # that has let it pass
         self.node: Whereabouts | None = None
         self.moving: Moving = ""
         self.overhead_ps = -1
