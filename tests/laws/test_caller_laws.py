@@ -64,20 +64,19 @@ common = st.fixed_dictionaries(
     }
 )
 sources = st.tuples(common, chats | users).map(lambda parts: parts[0] | parts[1])
-scenarios = st.builds(
-    lambda traffic, caches, limits, nodes: {
+
+
+def scenario_of(
+    traffic: dict[str, Any], limits: dict[str, Any] | None, nodes: int = 1, *, caches: bool = False
+) -> dict[str, Any]:
+    chip = {"kind": "hardwired_asic", "prefill_ms_per_token": 0.2, "decode_step_ms": 2, "kv_pool_tokens": 120}
+    return {
         "name": "callers",
         "models": {
             "m": {
                 "id": "m",
                 "llm": "llama3.1-8b",
-                "hardware": {
-                    "kind": "hardwired_asic",
-                    "prefill_ms_per_token": 0.2,
-                    "decode_step_ms": 2,
-                    "kv_pool_tokens": 120,
-                    "max_concurrent_sequences": 3,
-                },
+                "hardware": chip | {"max_concurrent_sequences": 3},
                 "nodes": nodes,
                 "context_tokens": 60,
                 "batching": {"block_size": 2, "enable_prefix_caching": caches},
@@ -90,13 +89,19 @@ scenarios = st.builds(
                 "away": {"kind": "internet", "access": "cable", "near": "aws:us-east-1"},
             }
         },
-        "traffic": {f"source{i}": one for i, one in enumerate(traffic)},
+        "traffic": traffic,
         "run": {"horizon_s": HORIZON_MS / 1000, "replications": 1},
-    },
+    }
+
+
+scenarios = st.builds(
+    lambda traffic, limits, nodes, caches: scenario_of(
+        {f"source{i}": one for i, one in enumerate(traffic)}, limits, nodes, caches=caches
+    ),
     st.lists(sources, min_size=1, max_size=3),
-    st.booleans(),
     st.none() | st.just({"requests_per_minute": 30, "tokens_per_minute": 5000}),
     st.integers(1, 2),
+    st.booleans(),
 )
 
 
@@ -168,6 +173,76 @@ def goes_on_until_the_horizon(session: dict[str, Any], rows: Rows) -> None:
     assert all(row["intended_ps"] < HORIZON_MS * MS for row in rows)
     assert all(after["intended_ps"] - before["intended_ps"] >= MS for before, after in pairwise(rows))
     assert all(row["prompt_tokens"] == 4 for row in rows)
+
+
+AGENT = {
+    "plan": {"kind": "ask", "then": {"fan": 0.5, "run": 0.5}},
+    "fan": {"kind": "fan_out", "branches": {"look": 2, "deep": 1}, "then": "run"},
+    "look": {"kind": "tool", "time": duration(0.005), "then": {"plan": 0.0, "sum": 0.5, "end": 0.5}},
+    "sum": {"kind": "ask", "history": False, "prompt": fixed(tokens=2)},
+    "deep": {"kind": "fan_out", "branches": {"look": 2}, "then": "sum"},
+    "run": {"kind": "sandbox", "run": duration(0.005), "then": {"plan": 0.4, "end": 0.6}},
+}
+agents = st.builds(
+    lambda common, arrivals, most_steps, place, limits: {
+        "most_steps": most_steps,
+        "place": place,
+        "limits": limits,
+        "source": {name: value for name, value in common.items() if name != "model"}
+        | {"app": "a"}
+        | arrivals,
+    },
+    common,
+    users
+    | st.just({"arrivals": {"kind": "poisson", "rate_per_s": 40}})
+    | st.just({"arrivals": {"kind": "constant", "rate_per_s": 50}, "users": 3}),
+    st.sampled_from([1, 4, 30]),
+    st.sampled_from(["here", "away"]),
+    st.none() | st.just({"requests_per_minute": 40, "tokens_per_minute": 5000}),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(agents)
+def test_what_a_user_waits_for_is_one_step_after_the_other_and_both_engines_agree(
+    told: dict[str, Any],
+) -> None:
+    scenario = scenario_of({"source0": told["source"]}, told["limits"])
+    app = {
+        "place": told["place"],
+        "model": "m",
+        "cpu_ms": 1,
+        "most_steps": told["most_steps"],
+        "steps": AGENT,
+    }
+    tables, again = (tables_of(scenario | {"apps": {"a": app}}, engine) for engine in ("fast", "step"))
+    for name in ("requests", "user_requests", "agent_steps"):
+        assert getattr(tables, name).equals(getattr(again, name)), name
+    assert tables.user_requests is not None
+    assert tables.agent_steps is not None
+    visits, requests = tables.user_requests.to_pylist(), tables.requests.to_pylist()
+    numbers = [row["number"] for row in (*visits, *requests)]
+    assert len(set(numbers)) == len(numbers)
+    steps: dict[int, Rows] = defaultdict(list)
+    for row in tables.agent_steps.to_pylist():
+        steps[row["number"]].append(row)
+    asked = sorted(row["ask"] for rows in steps.values() for row in rows if row["kind"] == "ask")
+    assert asked == sorted(row["number"] for row in requests)
+    for visit in visits:
+        assert len(steps[visit["number"]]) <= told["most_steps"]
+        if visit["outcome"] == "completed":
+            are_one_after_the_other(visit, steps[visit["number"]])
+
+
+def are_one_after_the_other(visit: dict[str, Any], rows: Rows) -> None:
+    """Steps of the critical path. Branches stand for their fan-outs."""
+    path = [row for row in rows if row["critical"] and row["kind"] != "fan_out"]
+    path.sort(key=lambda row: (int(row["began_ps"]), int(row["ended_ps"])))
+    at_ps = visit["arrived_ps"] + MS  # of work
+    for row in path:
+        assert row["began_ps"] == at_ps
+        at_ps = row["ended_ps"]
+    assert visit["left_ps"] == at_ps
 
 
 TWO_KINDS = """
