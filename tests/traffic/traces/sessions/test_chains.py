@@ -77,6 +77,12 @@ def test_a_turn_that_failed_is_left_out_and_its_words_are_not(tmp_path: Path) ->
     assert "1 row with 0 output tokens skipped (in line 2)." in recording.notes
 
 
+def test_a_first_turn_that_failed_leaves_its_words_to_the_second(tmp_path: Path) -> None:
+    rows = (asked(600, 0, session_id="a", timestamp=3), asked(70, 5, session_id="a", delay=9))
+    (session,) = read_recording(written(tmp_path, *rows)).sessions
+    assert session.turns == (RecordedTurn(670, 5, (), 9 * MS, prefix=(("line 1 on", 675),)),)
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

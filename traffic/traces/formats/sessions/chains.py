@@ -63,6 +63,7 @@ class _Chains:
         stamp_ps, delay = _time_ps(row, "timestamp"), delay_key(row)
         delay_ps = None if delay is None else _time_ps(row, delay)
         session = self._sessions.setdefault(name, _Session(stamp_ps, []))
+        prefix = self._prefixes.of(name, line, asked, alone=stated is None)
         if self._skipped(line, asked.prompt_tokens, asked.output_tokens):
             return
         if stamp_ps is not None and session.start_ps is None:
@@ -79,7 +80,7 @@ class _Chains:
                 tuple(turn.name for turn in session.turns[-1:]),
                 delay_ps or 0,
                 stamp_ps if session.turns else None,
-                self._prefixes.of(name, line, asked, alone=stated is None),
+                prefix,
                 stamp_ps,
             )
         )

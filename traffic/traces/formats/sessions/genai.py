@@ -106,7 +106,8 @@ class _Spans:
         )
 
     def _is_call(self, span: Span) -> bool:
-        return span.attributes.get(OPERATION) in CALLS
+        operation = span.attributes.get(OPERATION)
+        return isinstance(operation, str) and operation in CALLS
 
     def _usage(self, span: Span) -> tuple[int, int]:
         try:
