@@ -54,6 +54,13 @@ class GpuIteration(GpuSpec):
         default=None, ge=0, le=MOST_MS, description="per sequence in the step"
     )
 
+    t_prompts_ms: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_MS,
+        description="of a step that holds prompt tokens: the least time of their kernels; absent: 0",
+    )
+
     @model_validator(mode="after")
     def _a_table_stands_alone(self) -> Self:
         stated = [term for term in ROOFLINE_TERMS if getattr(self, term) is not None]
@@ -79,6 +86,7 @@ class GpuIteration(GpuSpec):
             mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
             sequence_ms=sheet["ms_per_sequence"],
             prefill_tile_tokens=sheet["prefill_tile_tokens"],
+            prompts_ms=sheet.get("t_prompts_ms") or 0.0,
         )
         return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
 

@@ -19,7 +19,7 @@ LONGEST_STEP_MS = 4e9
 
 @dataclass(frozen=True, slots=True)
 class GpuStep:
-    """`fixed + dense(T) + c*pairs + e*KV*(m in mixed steps) + s*sequences`, in ms."""
+    """`fixed + dense(T) + c*pairs + e*KV*(m in mixed steps) + s*sequences + (q with prompts)`, in ms."""
 
     fixed_ms: float
     dense: SmoothRoofline | DenseTable
@@ -28,6 +28,8 @@ class GpuStep:
     mixed_kv_multiplier: float
     sequence_ms: float
     prefill_tile_tokens: float
+    prompts_ms: float = 0.0
+    """Of a step that holds prompt tokens: their kernels' least time."""
 
     def law(self, llm: Llm, max_num_batched_tokens: int) -> AffineStepTime:
         """The law in picoseconds, tabulated for steps of up to `max_num_batched_tokens` tokens.
@@ -48,6 +50,7 @@ class GpuStep:
             decode_ps=ps(self.sequence_ms + self.kv_token_ms * window_tokens),
             kv_ps=ps(self.kv_token_ms * full_share),
             mixed_kv_ps=ps(self.kv_token_ms * full_share * self.mixed_kv_multiplier),
+            prompts_ps=ps(self.prompts_ms),
             prefill_tile_tokens=round(self.prefill_tile_tokens),
         )
 

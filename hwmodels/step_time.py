@@ -30,7 +30,8 @@ class AffineStepTime:
     P prompt tokens in C chunks, D decoding sequences, T = P + D. An attention pair is one new token looking
     at one cached or new token: a chunk of n tokens over `past` makes `max(n, tile)*past + n(n+1)/2` of them,
     because kernels read the past in tiles of at least `prefill_tile_tokens` rows.
-    A KV token costs `mixed_kv_ps` instead of `kv_ps` when the step also holds prompt tokens.
+    A KV token costs `mixed_kv_ps` instead of `kv_ps` when the step also holds prompt tokens, and such a step
+    takes `prompts_ps` more, whatever they are.
 
     What would cost nothing takes a picosecond, so that time goes on: a law may be all zeros. It stays affine,
     since no coefficient is negative: steps that grow from one to the next have pairs or KV tokens that cost
@@ -45,12 +46,14 @@ class AffineStepTime:
     decode_ps: int = 0
     kv_ps: int = 0
     mixed_kv_ps: int = 0
+    prompts_ps: int = 0
     prefill_tile_tokens: int = 0
 
     def __post_init__(self) -> None:
         assert self.dense_ps, "a law needs at least one dense entry"
         prices = (self.token_ps, self.pair_ps, self.chunk_ps, self.decode_ps, self.kv_ps, self.mixed_kv_ps)
-        assert min(*self.dense_ps, *prices, self.prefill_tile_tokens) >= 0, f"{self}: negative durations"
+        least = min(*self.dense_ps, *prices, self.prompts_ps, self.prefill_tile_tokens)
+        assert least >= 0, f"{self}: negative durations"
 
     def dense(self, tokens: int) -> int:
         table = self.dense_ps
@@ -72,6 +75,7 @@ class AffineStepTime:
             + self.chunk_ps * len(chunks)
             + self.decode_ps * decodes
             + self.mixed_kv_ps * kv_tokens
+            + self.prompts_ps
         ) or 1
 
 
@@ -85,5 +89,6 @@ def slowed(law: AffineStepTime, factor: float) -> AffineStepTime:
         decode_ps=round(law.decode_ps * factor),
         kv_ps=round(law.kv_ps * factor),
         mixed_kv_ps=round(law.mixed_kv_ps * factor),
+        prompts_ps=round(law.prompts_ps * factor),
         prefill_tile_tokens=law.prefill_tile_tokens,
     )

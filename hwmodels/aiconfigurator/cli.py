@@ -27,8 +27,8 @@ def aiconfigurator(
     ] = None,
     tp: Annotated[int, typer.Option(min=1, max=64, help="GPUs that share each layer (tensor parallel)")] = 1,
     form: Annotated[
-        str, typer.Option(help="table: dense times by token count; r6b: a smooth roofline")
-    ] = "table",
+        str, typer.Option(help="kernels or table: dense times by token count; r6b: a smooth roofline")
+    ] = "kernels",
     max_model_len: Annotated[
         int | None,
         typer.Option(min=2, help="context limit of a node; default: the LLM's, or what the KV pool holds"),

@@ -54,7 +54,7 @@ class Law(NamedTuple):
     """What came from bytes, and of which kernels."""
 
 
-def law(node: Node, weights: str, kv_cache_dtype: str, form: str = "table") -> Law:
+def law(node: Node, weights: str, kv_cache_dtype: str, form: str = "kernels") -> Law:
     """UserError where the package has no kernels that the law could be derived from."""
     node.llm.precision(weights)
     if kv_cache_dtype not in KV_CACHE_DTYPES:

@@ -20,7 +20,7 @@ def calibrate(
         str | None, typer.Option(help="precision of its weights; default: its usual one")
     ] = None,
     form: Annotated[
-        str, typer.Option(help="r6b: a smooth roofline; table: dense times by token count")
+        str, typer.Option(help="r6b: a smooth roofline; table, kernels: dense times by token count")
     ] = "r6b",
     out: Annotated[Path | None, typer.Option(help="write the catalogue entry here (.yaml)")] = None,
     name: Annotated[

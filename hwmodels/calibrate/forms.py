@@ -1,7 +1,7 @@
 """The two forms of a GPU's law as functions of a vector of coefficients, with bounds and a start."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,7 @@ def predicted_ms(step: GpuStep, table: StepTable, llm: Llm) -> FloatArray:
         + step.pair_ms * pairs
         + step.kv_token_ms * kv_tokens
         + step.sequence_ms * (table.chunks + table.decodes)
+        + step.prompts_ms * (table.chunks > 0)
     )
 
 
@@ -112,7 +113,23 @@ def _with_measured_dense(table: StepTable, linear: "_Linear") -> Form:
     return Form("table", (fixed, *_attention(linear)), step)
 
 
-FORMS: dict[str, Callable[[StepTable, Llm, str], Form]] = {"r6b": r6b, "table": dense_table}
+def kernels(table: StepTable, llm: Llm, weights: str) -> Form:
+    """As a dense table, and a time of its own for steps that hold prompts, whose kernels have a least one."""
+    base = dense_table(table, llm, weights)
+    scale = 0.1 * float(np.median(table.step_ms))
+
+    def step(x: FloatArray) -> GpuStep:
+        return replace(base.step(x[:-1]), prompts_ms=float(x[-1]))
+
+    prompts = Coefficient("t_prompts_ms", 0.1 * scale, scale)
+    return Form("kernels", (*base.coefficients, prompts), step, base.knots)
+
+
+FORMS: dict[str, Callable[[StepTable, Llm, str], Form]] = {
+    "r6b": r6b,
+    "table": dense_table,
+    "kernels": kernels,
+}
 
 
 def _step(fixed_ms: float, dense: SmoothRoofline | DenseTable, attention: FloatArray) -> GpuStep:

@@ -48,7 +48,7 @@ def _ms(new: int, past: int, decodes: int, context: int) -> float:
     return LAW.step_ps([(new, past)] if new else [], decodes, decodes * context) / 1e9
 
 
-@pytest.mark.parametrize("form", ["r6b", "table"])
+@pytest.mark.parametrize("form", ["r6b", "table", "kernels"])
 def test_the_entry_it_writes_gives_the_steps_of_the_table(table: Path, form: str) -> None:
     out = table.with_name(f"{form}.yaml")
     result = e80sim(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwmodels.step_time import AffineStepTime
+from hwmodels.step_time import AffineStepTime, slowed
 
 prices = st.sampled_from([0, 0, 1, 3])
 
@@ -21,8 +21,15 @@ def test_a_picosecond_is_not_added_to_what_costs_something() -> None:
     assert law.step_ps((), 1, 100) == 50
 
 
+def test_prompts_cost_their_least_time_once_a_step() -> None:
+    law = AffineStepTime(dense_ps=(100,), token_ps=1, chunk_ps=10, decode_ps=20, prompts_ps=1000)
+    assert law.step_ps((), 2, 0) == 100 + 2 * 20
+    assert law.step_ps([(5, 0), (7, 0)], 2, 0) == 100 + 12 + 2 * 10 + 2 * 20 + 1000
+    assert slowed(law, 2.0).step_ps([(5, 0)], 0, 0) == 2 * (100 + 5 + 10 + 1000)
+
+
 @pytest.mark.parametrize(
-    "coefficient", ["token_ps", "pair_ps", "chunk_ps", "decode_ps", "kv_ps", "mixed_kv_ps"]
+    "coefficient", ["token_ps", "pair_ps", "chunk_ps", "decode_ps", "kv_ps", "mixed_kv_ps", "prompts_ps"]
 )
 def test_nothing_may_cost_less_than_nothing(coefficient: str) -> None:
     with pytest.raises(AssertionError, match="negative"):
@@ -39,6 +46,7 @@ def test_nothing_may_cost_less_than_nothing(coefficient: str) -> None:
         decode_ps=prices,
         kv_ps=prices,
         mixed_kv_ps=prices,
+        prompts_ps=prices,
         prefill_tile_tokens=st.sampled_from([0, 4]),
     ),
     new=st.integers(0, 5),

@@ -112,6 +112,7 @@ laws = st.builds(
     decode_ps=prices,
     kv_ps=prices,
     mixed_kv_ps=prices,
+    prompts_ps=prices,
     prefill_tile_tokens=st.sampled_from([0, 1, 5]),
 )
 

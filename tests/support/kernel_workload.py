@@ -26,6 +26,7 @@ def random_law(rng: np.random.Generator) -> AffineStepTime:
         kv_ps=int(rng.choice([0, 1, 50, 400])),
         mixed_kv_ps=int(rng.choice([0, 1, 80, 400])),
         prefill_tile_tokens=int(rng.choice([0, 1, 128])),
+        prompts_ps=int(rng.choice([0, 0, 500_000])),
     )
 
 

@@ -55,12 +55,12 @@ def _versions(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"hwmodels.aiconfigurator.{module}.engine_version", lambda _system: "0.24.0")
 
 
-def law_of(weights: str = "bf16", kv: str = "bfloat16", form: str = "table", **bases: str) -> Law:
+def law_of(weights: str = "bf16", kv: str = "bfloat16", form: str = "kernels", **bases: str) -> Law:
     base, kv_base = bases.get("base", weights), bases.get("kv_base", kv)
     return fitted(NODE, HandMade(), base, kv_base, weights, kv, form)
 
 
-@pytest.mark.parametrize("form", ["table", "r6b"])
+@pytest.mark.parametrize("form", ["kernels", "table", "r6b"])
 def test_a_law_gives_the_steps_of_its_kernels(tmp_path: Path, form: str) -> None:
     law = law_of(form=form)
     assert law.errors.median < 0.005
@@ -79,11 +79,28 @@ def test_a_law_gives_the_steps_of_its_kernels(tmp_path: Path, form: str) -> None
 def test_a_table_keeps_the_jump_where_kernels_change_their_tiles(tmp_path: Path) -> None:
     """As FP8 matrices of 513 rows take 1.7 times as long as those of 512 on an H100."""
     kernels = HandMade(lambda tokens: 10.0 if tokens <= 512 else 17.0)
-    law = fitted(NODE, kernels, "fp8", "fp8", "fp8", "fp8", "table")
+    law = fitted(NODE, kernels, "fp8", "fp8", "fp8", "fp8", "kernels")
     node = built(tmp_path, law).build(LLAMA)
     just, more = (node.step_time.step_ps((), decodes, 0) / 1e9 for decodes in (512, 513))
     assert just == pytest.approx(10.5, rel=0.01)
     assert more == pytest.approx(17.5, rel=0.01)
+
+
+class WithALeastTime(HandMade):
+    """Kernels of prompts take 2 ms more, however few their tokens."""
+
+    def prompts(self, sequences: int, new: int, past: int) -> Step:
+        step = super().prompts(sequences, new, past)
+        return step._replace(ms=step.ms + 2)
+
+
+def test_steps_with_prompts_have_a_least_time_of_their_own() -> None:
+    law = fitted(NODE, WithALeastTime(), "bf16", "bfloat16", "bf16", "bfloat16", "kernels")
+    assert law.section["values"]["t_prompts_ms"]["value"] == pytest.approx(2, rel=0.03)
+    assert law.section["values"]["t_fixed_ms"]["value"] == pytest.approx(0, abs=0.05)
+    assert law.errors.most < 0.02
+    without = fitted(NODE, WithALeastTime(), "bf16", "bfloat16", "bf16", "bfloat16", "table")
+    assert without.errors.most > 0.04
 
 
 def test_every_value_tells_its_kernels_and_the_error_of_the_fit() -> None:
