@@ -1,12 +1,13 @@
 """The summary as a table for a terminal: no colour, at most 100 columns."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports import lifetimes
 from reports.attainment import NOT_JUDGED
 from reports.faults import sentences
 from reports.terminal import WIDTH, columns
+from reports.words import plural
 
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
 QUANTILES = ("p50", "p95", "p99")
@@ -21,7 +22,11 @@ def summary_table(summary: Summary) -> str:
     lines = [summary["title"], _scale(summary), ""]
     for name, variant in summary["variants"].items():
         verdict = variant["verdict"]
-        lines += [*wrapped(f"{name}: {verdict['state']}. {verdict['why']}"), *_rows(variant)]
+        lines += [
+            *wrapped(f"{name}: {verdict['state']}. {verdict['why']}"),
+            *_rows(variant),
+            *_sessions(variant),
+        ]
         for sentence in lifetimes.sentences(variant.get("scaling", ())):
             lines += wrapped(sentence, "    ")
         for sentence in sentences(variant["faults"]) if variant.get("faults") else ():
@@ -67,6 +72,30 @@ def _group_rows(group: Summary) -> Iterator[list[str]]:
         latencies = [latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
         named, closing = ([group["source"], place], ends) if number == 0 else (["", ""], ["", ""])
         yield [*named, title, *latencies, *closing]
+
+
+def _sessions(variant: Summary) -> Iterator[str]:
+    """A sentence for each source whose callers wait for their answers."""
+    for found in variant.get("sessions", []):
+        told = _levels(found["levels"]) if "levels" in found else _conversations(found)
+        if told:
+            yield from wrapped(f"  {found['source']}: {told}", "    ")
+
+
+def _conversations(found: Summary) -> str:
+    began = found["began"]
+    if not began:
+        return ""
+    ordered = sorted(found["endings"].items(), key=lambda item: -item[1])
+    endings = ", ".join(f"{name} {number / began:.1%}" for name, number in ordered)
+    return f"{plural(began, 'session')} of {found['turns']['value']:.3g} turns on average: {endings}"
+
+
+def _levels(levels: Sequence[Summary]) -> str:
+    """The first and the last number of users."""
+    ends = [levels[0], levels[-1]] if len(levels) > 1 else levels
+    each = (f"{one['answered_per_s']['value']:.3g} with {one['users']:,.4g} users" for one in ends)
+    return f"answers per second: {', '.join(each)}" if ends else ""
 
 
 def latency(estimate: Summary) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from reports.html.figures import figures_of
 from reports.html.page import render
+from reports.text import summary_table
 from tests.sim.callers.test_chats import TEXT as CHATS
 from tests.sim.callers.test_closed_loop import TEXT as USERS
 from tests.support.study import summary_of
@@ -31,6 +32,7 @@ def test_a_conversation_is_told_turn_by_turn(tmp_path: Path) -> None:
     assert [t["ttft"]["mean"]["value"] for t in found["by_turn"]] == pytest.approx([0.028, 0.025, 0.025])
     page = render(summary).replace("\N{NO-BREAK SPACE}", " ")
     assert "talk: 1 conversation of 3 turns on average. Of them 100 % had all their turns." in page
+    assert "  talk: 1 session of 3 turns on average: completed 100.0%\n" in summary_table(summary)
     (figure,) = [one for one in figures_of(summary) if one.identity == "turns"]
     assert [trace["x"] for trace in figure.plot["data"] if trace["meta"]["choice"] == "mean"] == [[1, 2, 3]]
 
@@ -53,6 +55,9 @@ def test_what_users_get_done_is_told_for_each_number_of_them(tmp_path: Path) -> 
     assert one["answered_per_s"]["value"] == 7.0
     assert one["felt"]["mean"]["value"] == pytest.approx((0.048 + 6 * 0.044) / 7)
     assert two["answered_per_s"]["value"] in {13.0, 14.0}
+    answered = f"{two['answered_per_s']['value']:.3g}"
+    told = f"  talk: answers per second: 7 with 1 users, {answered} with 2 users\n"
+    assert told in summary_table(summary)
     (figure,) = [found for found in figures_of(summary) if found.identity == "users"]
     (rate,) = [trace for trace in figure.plot["data"] if trace["meta"]["choice"] == "rate"]
     assert (rate["x"], rate["y"][0]) == ([1, 2], 7)
