@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -106,10 +107,10 @@ def nodes() -> Nodes:
 
 
 @contextmanager
-def running(*command: str, at: str, port: int) -> Iterator[str]:
-    """A router as a process, once it answers at the path `at`; its URL."""
+def running(*command: str, at: str, port: int, folder: Path) -> Iterator[str]:
+    """A router as a process that may write into `folder`, once it answers at the path `at`; its URL."""
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd=folder)
     try:
         until_s = time.monotonic() + PATIENCE_S
         while not _answers(url + at):

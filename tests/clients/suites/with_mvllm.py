@@ -26,7 +26,7 @@ def url(nodes: Any, run_router: Any, free_ports: tuple[int, int], tmp_path: Path
     port = free_ports[0]
     served_at = ("--host", "127.0.0.1", "--port", str(port), "--config", str(config))
     mvllm = ("-c", "from mvllm.cli import app; app()", "run", "--console", *served_at)
-    with run_router(sys.executable, *mvllm, at="/health", port=port) as router:
+    with run_router(sys.executable, *mvllm, at="/health", port=port, folder=tmp_path) as router:
         yield router
 
 

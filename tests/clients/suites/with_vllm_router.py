@@ -3,17 +3,18 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 
 @pytest.fixture
-def url(nodes: Any, run_router: Any, free_ports: tuple[int, int]) -> Iterator[str]:
+def url(nodes: Any, run_router: Any, free_ports: tuple[int, int], tmp_path: Path) -> Iterator[str]:
     port, of_metrics = free_ports
     of_router = ("--port", str(port), "--prometheus-port", str(of_metrics), "--policy", "round_robin")
     launch = (sys.executable, "-m", "vllm_router.launch_router", *of_router, "--worker-urls", *nodes.urls)
-    with run_router(*launch, at="/health", port=port) as router:
+    with run_router(*launch, at="/health", port=port, folder=tmp_path) as router:
         yield router
 
 
