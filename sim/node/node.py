@@ -40,10 +40,6 @@ class NodeListener(Protocol[Told_contra]):
         """The node did not take `ticket`."""
         ...
 
-    def dead(self, ticket: Told_contra, /) -> None:
-        """The node that `ticket` names is dead."""
-        ...
-
     def first_token(self, ticket: Told_contra, /) -> None: ...
 
     def left_node(self, ticket: Told_contra, /) -> None:

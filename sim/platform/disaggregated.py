@@ -137,9 +137,6 @@ class DisaggregatedPool:
     def first_token(self, ticket: Ticket) -> None:
         self._platform.first_token(ticket)
 
-    def dead(self, ticket: Ticket) -> None:
-        self._platform.dead(ticket)
-
     def refused(self, ticket: Ticket, full: QueueFull) -> None:
         self._platform.refused(ticket, full)
 

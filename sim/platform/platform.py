@@ -93,18 +93,6 @@ class Platform:
             ticket.flow.left()
         self.gateway.refuse(ticket, Refusal(*full, None))
 
-    def dead(self, ticket: Ticket) -> None:
-        """The node that `ticket` names: it is told so as by a gateway, and pays for no token."""
-        if ticket.flow is not None:
-            ticket.flow.left()
-        at_ps = ticket.link.whole(ticket.departure, self.env.now, 0)
-        if not self._left_before(ticket, at_ps):
-            self._close(ticket, at_ps, "node_lost")
-            ticket.sink.ended(at_ps, "node_lost")
-        if ticket.grant is not None:
-            self._settle(ticket, ticket.grant)
-        self._record(ticket)
-
     def first_token(self, ticket: Ticket) -> None:
         """Only a caller who streams sees it before the end."""
         if ticket.request.stream and not ticket.outcome:

@@ -92,16 +92,12 @@ class Pool:
     def serve(self, ticket: Ticket) -> None:
         """`ticket` enters the node that it names or the routing policy chooses, or waits for one."""
         if ticket.request.node is not None:
-            node = self._members.node(ticket.request.node)
-            if node.index in self.lost:
-                node.progress.dead(ticket)
-            else:
-                self._enter(ticket, node)
+            self._enter(ticket, self._members.node(ticket.request.node))
             return
         if not self._held and self._members.indexes:
-            chosen = self._choose(ticket.request)
-            if chosen is not None:
-                if chosen.submit(ticket):  # as `_enter`, a call less for most requests
+            node = self._choose(ticket.request)
+            if node is not None:
+                if node.submit(ticket):  # as `_enter`, a call less for most requests
                     for load in self._loads:
                         load.entered(ticket)
                 return

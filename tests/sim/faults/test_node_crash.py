@@ -158,3 +158,17 @@ def test_a_node_that_refuses_more_takes_what_a_dead_one_had_begun() -> None:
     crash_at(b, 20, "without_kv")
     b.env.run()
     assert [row["outcome"] for row in b.rows()] == ["completed", "completed"]
+
+
+def test_who_names_a_dead_node_is_refused_and_does_not_move() -> None:
+    b, inside, later = make_bench(nodes=2, way_ms=3, limits=(100, 1000)), Diary(), Diary()
+    b.submit_at(0, b.request(node=0), inside)
+    b.submit_at(30, b.request(node=0), later)
+    b.submit_at(30, b.request(node=1), Diary())
+    crash_at(b, 20, "without_kv")
+    b.at(60, lambda: ground(b).restart("m", 0))
+    b.env.run()
+    assert [row["outcome"] for row in b.rows()] == ["node_lost", "rejected_no_endpoints", "completed"]
+    assert inside.heard[-1] == ("ended", 23 * MS, "node_lost")
+    assert later.heard[-1][:2] == ("rejected", 36 * MS)
+    assert b.pool.node(0).outstanding == 0
