@@ -80,6 +80,7 @@ def convert(
 ) -> None:
     """Write the requests of FILE to OUT: arrivals from the first on, tokens and prefix blocks, no more."""
     from traffic.traces.convert import sped_up, spread_out
+    from traffic.traces.describe_sessions_text import sessions_and_turns
     from traffic.traces.spread import spread_note
 
     if to not in (known := [*writable(), *writable_sessions()]):
@@ -92,7 +93,7 @@ def convert(
             raise UserError(f"--to {to} keeps sessions as they are: leave --speed and --spread out")
         recording = read_recording(file, name, limit_rows)
         write_recording(recording, out, to)
-        typer.echo(f"{out}: {len(recording.sessions):,} sessions of {recording.turns:,} turns")
+        typer.echo(f"{out}: {sessions_and_turns(len(recording.sessions), recording.turns)}")
         _tell(recording.notes)
         return
     read = read_trace(file, name, limit_rows)

@@ -43,6 +43,7 @@ class TraceArrivals(ArrivalProcess, TraceFile):
 
     kind: Literal["trace"] = "trace"
     rows_are: ClassVar[str] = "rows"
+    last_comes: ClassVar[str] = "The last row arrives"
     speed: float = Field(default=1.0, ge=1e-6, le=1e6, description="2 replays the trace in half its time")
     loop: bool = Field(default=False, description="start again after the last row, one mean gap later")
     spread: Spread = Field(
@@ -126,7 +127,7 @@ class TraceArrivals(ArrivalProcess, TraceFile):
             beyond = f"Beyond the horizon of {horizon_ps / PS_PER_S:g} s"
             yield f"{beyond} and so not sent: {unsent:,} of {trace.rows:,} {self.rows_are}."
         elif not self.loop and (last_ps := self._span_ps()) < horizon_ps - PS_PER_S:
-            ends = f"The last row arrives at {last_ps / PS_PER_S:.4g} s"
+            ends = f"{self.last_comes} at {last_ps / PS_PER_S:.4g} s"
             yield f"{ends}, before the horizon of {horizon_ps / PS_PER_S:g} s."
 
     def _rows_from(self, horizon_ps: int) -> int:
@@ -193,6 +194,7 @@ class RecordingArrivals(RecordingFile, TraceArrivals):
 
     kind: Literal["recording"] = "recording"  # type: ignore[assignment]  # another line of the table
     rows_are: ClassVar[str] = "sessions"
+    last_comes: ClassVar[str] = "The last session starts"
 
     def load(self) -> None:
         if not self.recording.started:

@@ -52,13 +52,13 @@ def test_sessions_are_described_and_written_as_the_graph_that_they_are(tmp_path:
     file, out = tmp_path / "dag.jsonl", tmp_path / "out.jsonl"
     file.write_text(DAG)
     told = e80sim("trace", ["describe", str(file)]).stdout
-    assert "1 sessions of 3 turns" in told
-    assert "1 turns wait for several answers." in told
+    assert "1 session of 3 turns" in told
+    assert "Turns that wait for several answers: 1." in told
     assert "Token counts are those of the texts" in told
     about = json.loads(e80sim("trace", ["describe", str(file), "--json"]).stdout)
     assert about["sessions"]["turns_in_a_row"]["max"] == 3
     result = e80sim("trace", ["convert", str(file), str(out), "--to", "sessions_jsonl"])
-    assert result.stdout == f"{out}: 1 sessions of 3 turns\n"
+    assert result.stdout == f"{out}: 1 session of 3 turns\n"
     assert read_recording(out).sessions == read_recording(file).sessions
     refused = e80sim("trace", ["convert", str(file), str(out), "--to", "sessions_jsonl", "--speed", "2"])
     assert refused.stderr.strip().endswith("keeps sessions as they are: leave --speed and --spread out")
@@ -70,7 +70,7 @@ def test_sessions_with_stamps_are_described_as_requests_too(tmp_path: Path) -> N
     file.write_text(f'{{{row}, "timestamp": 0}}\n{{{row}, "delay": 2000}}\n')
     told = e80sim("trace", ["describe", str(file)]).stdout
     assert "sessions.jsonl: 2 requests in 2.0 s" in told
-    assert "1 sessions of 2 turns" in told
+    assert "1 session of 2 turns" in told
 
 
 def test_convert_takes_the_first_rows_at_another_speed(file: str, tmp_path: Path) -> None:

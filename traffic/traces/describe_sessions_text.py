@@ -7,7 +7,7 @@ from traffic.traces.describe_text import COLUMNS
 def sessions_text(about: SessionsDescription) -> str:
     names = ["turns", "turns in a row", "delay (s)", "shortest (s)"]
     spreads = [about["turns_per_session"], about["turns_in_a_row"], about["delay_s"], about["shortest_s"]]
-    lines = [f"{about['sessions']:,} sessions of {about['turns']:,} turns", ""]
+    lines = [sessions_and_turns(about["sessions"], about["turns"]), ""]
     lines.append(f"{'':<15}" + "".join(f"{name:>9}" for name in COLUMNS))
     lines += [_row(name, spread) for name, spread in zip(names, spreads, strict=True)]
     lines.append(
@@ -15,14 +15,18 @@ def sessions_text(about: SessionsDescription) -> str:
         "session is its delays."
     )
     if about["waiting_for_several"]:
-        lines.append(f"{about['waiting_for_several']:,} turns wait for several answers.")
+        lines.append(f"Turns that wait for several answers: {about['waiting_for_several']:,}.")
     if about["stamped"]:
-        lines.append(f"{about['stamped']:,} turns leave at their stamp, or when the answer before is there.")
+        lines.append(f"Turns that leave at their stamp, or with the answer before: {about['stamped']:,}.")
     if about["prompt_growth"] is not None:
         lines.append(
             f"The last prompt of a session is {about['prompt_growth']:.3g} times its first (median)."
         )
     return "\n".join(lines)
+
+
+def sessions_and_turns(sessions: int, turns: int) -> str:
+    return f"{sessions:,} session{'s' * (sessions != 1)} of {turns:,} turn{'s' * (turns != 1)}"
 
 
 def _row(name: str, spread: Spread | None) -> str:

@@ -121,7 +121,7 @@ def test_sessions_are_described_by_their_turns_and_delays(tmp_path: Path) -> Non
     )
     assert about["shortest_s"]["max"] == 0.005, "the right branch: 2 ms, then 3"
     assert about["prompt_growth"] == 3
-    assert "1 turns wait for several answers" in sessions_text(about)
+    assert "Turns that wait for several answers: 1." in sessions_text(about)
 
 
 TOKENS = st.integers(1, 1000)
