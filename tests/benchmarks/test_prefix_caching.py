@@ -44,7 +44,10 @@ def test_a_prompt_of_4000_tokens_costs_the_pool_a_few_calls_and_no_work_per_bloc
     speeds: Speeds, shared: float
 ) -> None:
     pool = PrefixPool(BLOCKS, 16)
-    calls = counted_calls(lambda: run(pool, sequences(shared)))
+    calls = counted_calls(lambda: run(pool, sequences(shared)), CachedRuns.find.__code__.co_filename)
+    of_all = counted_calls(lambda: run(PrefixPool(BLOCKS, 16), sequences(shared)))
+    of_counting = counted_calls(lambda: run(CountingPool(BLOCKS, 16), sequences(0)))
+    assert of_all < 2 * of_counting
     blocks = REQUESTS * (PROMPT + OUTPUT) // 16
     assert calls / REQUESTS < 40, "the blocks of a request are 258"
     counting = speeds.measure(
@@ -63,13 +66,13 @@ def test_a_prompt_of_4000_tokens_costs_the_pool_a_few_calls_and_no_work_per_bloc
     )
 
 
-def counted_calls(act: Any) -> int:
-    """Calls of the tree's own functions."""
-    path, found = CachedRuns.find.__code__.co_filename, 0
+def counted_calls(act: Any, path: str = "") -> int:
+    """Calls of Python functions, of those in the file `path` alone where it is stated."""
+    found = 0
 
     def count(frame: FrameType, event: str, _argument: object) -> None:
         nonlocal found
-        found += event == "call" and frame.f_code.co_filename == path
+        found += event == "call" and (not path or frame.f_code.co_filename == path)
 
     sys.setprofile(count)
     try:
