@@ -19,10 +19,12 @@ def felt_phases_ps(users: Columns, calls: Columns, *, fan_out: bool) -> dict[str
         calls, owner = calls.take(last), owner[last]
     set_up, network_out, back = (phase.ps(users) for phase in USER_PHASES)
     in_calls = _summed(owner, E2E.ps(calls), len(users))
+    waited = users["waited_ps"]
     return {
         "user_set_up": set_up,
         "user_network_out": network_out,
-        "app_cpu": IN_APP.ps(users) - in_calls,
+        **({"app_wait": waited} if waited.any() else {}),
+        "app_cpu": IN_APP.ps(users) - in_calls - waited,
         **{phase.name: _summed(owner, phase.ps(calls), len(users)) for phase in PHASES},
         "user_return": back,
     }

@@ -139,12 +139,20 @@ USER_PHASES = (
     ),
 )
 IN_APP = Duration("in_app", "In the app", ("left",), ("arrived",), "Calls included.")
+APP_WAIT = Definition(
+    "app_wait",
+    "Wait for the app",
+    "s",
+    "waited",
+    "Until an instance of the app had room for the request, cold starts included; shown where any did.",
+)
 APP_CPU = Definition(
     "app_cpu",
     "App",
     "s",
-    "left - arrived - e2e of the calls on the critical path",
-    "The app's own work and waiting. Sequential calls are all on the critical path; of calls made at once "
+    "left - arrived - waited - e2e of the calls on the critical path",
+    "The app's own work, shared with whatever else is at work in its instance. Sequential calls are all on "
+    "the critical path; of calls made at once "
     "(fan-out) only the one that ended last is.",
 )
 TOOL = Definition(

@@ -86,7 +86,7 @@ def render() -> str:
         _section("Where the time goes: a model request", metrics.PHASES, "They add up to E2E exactly."),
         _section(
             "Where the time goes: a user request",
-            [*metrics.USER_PHASES, metrics.APP_CPU, *metrics.AGENT_PHASES],
+            [*metrics.USER_PHASES, metrics.APP_WAIT, metrics.APP_CPU, *metrics.AGENT_PHASES],
             "With the phases of the calls on its critical path they add up to the felt latency exactly.",
         ),
         _section(

@@ -89,6 +89,8 @@ USER_REQUEST_COLUMNS = (
     Column("cpu_ps", "stamp", "a duration: the app's own work, all calls together"),
     Column("left_ps", "stamp", "the app had its answer ready"),
     Column("ended_ps", "stamp", "the answer reached the user: felt latency = ended - intended"),
+    Column("waited_ps", "stamp", "a duration: it waited for an instance of the app with room for it"),
+    Column("cold_start", "flag", "it came before the instance that took it was running"),
 )
 
 SESSION_ENDINGS = ("completed", "context_limit", "horizon", "unfinished")

@@ -7,6 +7,7 @@ from reports.words import duration
 
 PARTS = {
     "the hop between user and app": ("user_set_up", "user_network_out", "user_return"),
+    "waiting for the app": ("app_wait",),
     "the app itself": ("app_cpu",),
     "the sender's own delay": ("client_wait",),
     "the gateway": ("admission",),

@@ -49,6 +49,7 @@ DEFINITIONS: Definitions = {
         metrics.TPOT,
         metrics.E2E,
         *metrics.USER_PHASES,
+        metrics.APP_WAIT,
         metrics.APP_CPU,
         *metrics.AGENT_PHASES,
         *metrics.PHASES,

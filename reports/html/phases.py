@@ -23,6 +23,7 @@ PHASES = {
     "client_wait": Phase("Client wait", "muted"),
     "user_set_up": Phase("Set-up, user to app", "set_up", hatched=True),
     "user_network_out": Phase("Network, user to app", "network_out", hatched=True),
+    "app_wait": Phase("Wait for the app", "app_cpu", hatched=True),
     "app_cpu": Phase("App", "app_cpu"),
     "tool": Phase("Tools", "muted"),
     "sandbox": Phase("Sandboxes", "muted", hatched=True),

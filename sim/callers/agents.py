@@ -14,6 +14,7 @@ from sim.callers.apps import App, Reply
 from sim.callers.closed_loop import at
 from sim.callers.conversation import Conversation
 from sim.callers.session import Answer, Asked, Session
+from sim.edge.compute import Seat
 from sim.network import Link
 from sim.platform.recorder import Recorder
 from sim.platform.ticket import Sink
@@ -127,15 +128,17 @@ class Thread:
 class AgentWork:
     """One user request on its way through the table of an agent."""
 
-    __slots__ = ("_thread", "_walk", "_with", "calls")
+    __slots__ = ("_seat", "_thread", "_walk", "_with", "calls")
 
     def __init__(self, surroundings: Surroundings, walk: Sequence[Planned], thread: Thread) -> None:
         self._with = surroundings
         self._walk = walk
         self._thread = thread
+        self._seat: Seat | None = None
         self.calls = 0
 
-    def story(self) -> Generator[Event, Any, Reply]:
+    def story(self, seat: Seat | None) -> Generator[Event, Any, Reply]:
+        self._seat = seat
         outcome = yield from self._go(self._walk, self._thread)
         return Reply(outcome, self._thread.said)
 
@@ -180,9 +183,12 @@ class AgentWork:
         planned = row.planned
         prompt_tokens, output_tokens = thread.prompt(planned)
         self.calls += 1
-        asked = thread.session.ask(prompt_tokens, output_tokens, self._with.app.cpu_per_call_ps)
+        seat, work_ps = self._seat, self._with.app.cpu_per_call_ps
+        asked = thread.session.ask(prompt_tokens, output_tokens, work_ps if seat is None else 0)
         row.ask = asked.tickets[0].request.number
         answer: Answer = yield asked
+        if seat is not None:
+            yield seat.work(work_ps)
         thread.hear(answer.output_tokens, planned)
         return answer.outcome
 

@@ -11,6 +11,7 @@ from simpy import Event
 
 from reports.record import USER_REQUEST_COLUMNS
 from sim.callers.session import Answer, Session
+from sim.edge.compute import Compute, Seat
 from sim.network import Departure, Link
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Timeline
@@ -30,6 +31,8 @@ class App:
     fan_out: bool
     cpu_ps: int
     cpu_per_call_ps: int
+    compute: Compute | None = None
+    """What it runs on. None has room for all, and does everybody's work at once."""
 
 
 class Reply(NamedTuple):
@@ -53,7 +56,9 @@ class Work(Protocol):
         """The app's own work so far along its critical path."""
         ...
 
-    def story(self) -> Generator[Event, Any, Reply]: ...
+    def story(self, seat: Seat | None) -> Generator[Event, Any, Reply]:
+        """`seat` is its place on what the app runs on, if the app has such a thing."""
+        ...
 
     def close(self, number: int) -> None:
         """It is done, or will not be: for what it keeps records of. `number` is that of the user request."""
@@ -76,11 +81,14 @@ class Calls:
         self._asked = 0
         self.calls = app.calls
 
-    def story(self) -> Generator[Event, Answer, Reply]:
+    def story(self, seat: Seat | None) -> Generator[Event, Any, Reply]:
+        work_ps = self._app.cpu_per_call_ps
         rounds = [self._sizes] if self._app.fan_out else [[pair] for pair in self._sizes]
         for sizes in rounds:
             self._asked += len(sizes)
-            answer = yield self._session.ask_at_once(sizes, self._app.cpu_per_call_ps)
+            answer: Answer = yield self._session.ask_at_once(sizes, work_ps if seat is None else 0)
+            if seat is not None:
+                yield seat.work(work_ps)
             if not answer.completed:
                 break
         return Reply(answer.outcome, answer.output_tokens)
@@ -96,7 +104,7 @@ class Calls:
 class Visit:
     """One user request on its way through an app."""
 
-    __slots__ = ("_departure", "_replied", "_visits", "number", "user", "work")
+    __slots__ = ("_departure", "_replied", "_visits", "number", "seat", "user", "work")
 
     def __init__(
         self,
@@ -115,10 +123,21 @@ class Visit:
         self._replied = replied
         env = visits.env
         self._departure = user.link.send(env.now, message_tokens, user_number)
-        env.begin_at(self._story(), self._departure.arrived_ps + user.app.cpu_ps)
+        self.seat: Seat | None = None
+        compute, arrived_ps = user.app.compute, self._departure.arrived_ps
+        if compute is None:
+            env.begin_at(self._story(), arrived_ps + user.app.cpu_ps)
+        else:
+            env.begin_at(self._story_on(compute), arrived_ps)
+
+    def _story_on(self, compute: Compute) -> Generator[Event, Any, None]:
+        self.seat = seat = yield compute.enter()
+        yield seat.work(self.user.app.cpu_ps)
+        yield from self._story()
+        compute.leave(seat)
 
     def _story(self) -> Generator[Event, Any, None]:
-        reply = yield from self.work.story()
+        reply = yield from self.work.story(self.seat)
         now, departure, link = self._visits.env.now, self._departure, self.user.link
         ended_ps = link.whole(departure, now, reply.output_tokens if reply.outcome == "completed" else 0)
         link.release(departure.connection, ended_ps)
@@ -172,7 +191,7 @@ class Visits:
     def record(self, visit: Visit, departure: Departure, left_ps: int, ended_ps: int, outcome: str) -> None:
         del self.inside[visit.number]
         visit.work.close(visit.number)
-        user, app, codes = visit.user, visit.user.app, self.records.labels.codes
+        user, app, seat, codes = visit.user, visit.user.app, visit.seat, self.records.labels.codes
         self.records.add(
             (
                 visit.number,
@@ -192,5 +211,7 @@ class Visits:
                 visit.work.cpu_ps,
                 left_ps,
                 ended_ps,
+                0 if seat is None else seat.waited_ps,
+                seat is not None and seat.cold,
             )
         )

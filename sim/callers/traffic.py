@@ -19,6 +19,7 @@ from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
 from sim.callers.sources import Numbers, OpenSource
+from sim.edge.compute import Compute
 from sim.network import Network
 from sim.platform.platform import Platform
 from sim.platform.recorder import Recorder
@@ -61,6 +62,7 @@ class Traffic:
         self.sessions = SessionRecords(env)
         self.asks = Asks()
         self.agent_steps = Recorder(AGENT_STEP_COLUMNS)
+        self._computes: dict[str, Compute] = {}
         self.horizon_ps = ps_of_s(scenario.run.horizon_s)
 
     def add(self, name: str, source: Source) -> None:
@@ -69,6 +71,16 @@ class Traffic:
         start = _start(of_source)
         arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
         OpenSource(self.env, arrivals, start)
+
+    def compute(self, app_name: str) -> Compute | None:
+        """What the app runs on, whichever source calls it."""
+        section = self.scenario.apps[app_name].compute
+        if section is None:
+            return None
+        found = self._computes.get(app_name)
+        if found is None:
+            found = self._computes[app_name] = Compute(self.env, section.shape())
+        return found
 
     def record_unfinished(self) -> None:
         """The run is over: what has not ended is recorded as it stands."""
@@ -234,6 +246,7 @@ class _SourceTraffic:
             spec.mode == "fan_out",
             ps_of_ms(spec.cpu_ms),
             ps_of_ms(spec.cpu_per_call_ms),
+            traffic.compute(app_name),
         )
         link = traffic.network.link(
             source.place,

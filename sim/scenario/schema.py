@@ -27,6 +27,7 @@ from sim.faults.scaling import AnyScaling
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
+from sim.scenario.compute import ComputeSection
 from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.retries import HedgeSection, Retry
@@ -430,6 +431,11 @@ class AppSection(Section):
     cpu_ms: float = Field(0.0, ge=0, le=MAX_MS, description="work before the first call")
     cpu_per_call_ms: float = Field(
         0.0, ge=0, le=MAX_MS, description="work after each answer; once when fanned out"
+    )
+    compute: ComputeSection | None = Field(
+        None,
+        description="what it runs on, which its work then shares: `cpu_ms` and `cpu_per_call_ms` are those "
+        "of a whole core; absent: room for all, and everybody's work at once",
     )
 
     @model_validator(mode="after")
