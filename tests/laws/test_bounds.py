@@ -88,7 +88,11 @@ CUT = {"kind": "region_cut", "place": "here", **ONCE}
 LOSS = {"kind": "packet_loss", "hop": "custom", "loss_per_segment": 0.1, **ONCE}
 SCALED = {"max_nodes": 3, "start_up_s": 0.1, "every_s": 0.2}
 
+COMPUTE = {"cpu_mhz": 3000, "warm_instances": 0, "cold_start_ms": 5, "idle_timeout_s": 0.1}
+COMPUTE |= {"memory_size_mb": 512, "memory_at_rest_mb": 12, "memory_per_request_mb": 5}
+
 WHERE: dict[str, tuple[str, Any]] = {
+    "ComputeSection": ("apps.a.compute", COMPUTE),
     "NodeCrash": ("faults.f", CRASH),
     "SlowNode": ("faults.f", SLOW),
     "HopOutage": ("faults.f", OUTAGE),
@@ -238,6 +242,15 @@ BESIDE: dict[str, dict[str, Any]] = {
     "PrecisionSection.max_replications most": {"run.replications": 2},
     "AppSection.most_steps least": {"apps.a": AGENT},
     "AppSection.most_steps most": {"apps.a": AGENT},
+    "ComputeSection.memory_size_mb least": {
+        "apps.a.compute.memory_at_rest_mb": 0,
+        "apps.a.compute.memory_per_request_mb": 5e-324,
+    },
+    "ComputeSection.memory_per_request_mb most": {
+        "apps.a.compute.memory_at_rest_mb": 0,
+        "apps.a.compute.memory_size_mb": 1_048_576,
+    },
+    "ComputeSection.warm_instances most": {"apps.a.compute.instances": 1000},
     "AppSection.calls most": {"traffic.u.arrivals.rate_per_s": 1},
     "GpuIteration.dense_ms_by_tokens.* least": TABLED,
     "GpuIteration.dense_ms_by_tokens.* most": TABLED,
