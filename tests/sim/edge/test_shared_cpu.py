@@ -63,7 +63,7 @@ def test_no_work_is_lost_and_less_work_of_the_same_arrival_ends_no_later(
     """Against the same in exact fractions, step by step; late by less than a picosecond for each who came."""
     found, exact = ends(cores, jobs), exactly(cores, jobs)
     for ended, exact_end in zip(found, exact, strict=True):
-        assert exact_end <= ended < exact_end + 1 + len(jobs) * max(1, len(jobs) / cores)
+        assert exact_end <= ended < exact_end + 1 + len(jobs) * max(Fraction(1), len(jobs) / cores)
 
 
 def exactly(cores: Fraction, jobs: list[tuple[int, int]]) -> list[Fraction]:

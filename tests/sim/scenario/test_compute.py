@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sim.scenario.compute import ComputeSection
 
-MEMORY = {"memory_size_mb": 512.0, "memory_at_rest_mb": 130.0, "memory_per_request_mb": 30.0}
+MEMORY: dict[str, Any] = {"memory_size_mb": 512.0, "memory_at_rest_mb": 130.0, "memory_per_request_mb": 30.0}
 
 
 def test_memory_and_concurrency_bound_the_requests_at_once() -> None:
