@@ -28,6 +28,7 @@ PLACES = ("edge", "aws:us-east-1", "internet")
 REQUESTS = ("requests.jsonl", "requests.http")
 ANSWERS = "answers.jsonl"
 MEASURED = "measured"
+GATEWAY = "gateway"
 STATED_CPU_MS = 1.0
 """For each request or answer that the application reads, on a core of reference speed: assumed, and
 `--app-cpu measured` says what an application takes on the machine at hand."""
@@ -175,6 +176,12 @@ def compare(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write a page with waterfalls, too")
     ] = None,
+    write_scenario: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="write the application's timing model, too: a scenario for `e80sim run`"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="everything that was measured, as JSON")] = False,
 ) -> None:
     """Run DIR's application in virtual time at each place, and show what its users feel and why."""
@@ -182,9 +189,12 @@ def compare(
     from api_shim.rehearsal.compared import comparison
     from api_shim.rehearsal.compared_page import render_places
     from api_shim.rehearsal.compared_text import compared_text
+    from api_shim.rehearsal.model_scenario import scenario_text
     from api_shim.rehearsal.part import Part
+    from api_shim.rehearsal.performance import environment_of
     from api_shim.rehearsal.rehearsals import rehearse
     from api_shim.rehearsal.requests_file import read_requests
+    from api_shim.rehearsal.start_up import start_up_ms
     from reports.run_directory import replace_file
     from sim.scenario.load import load
     from sim.scenario.shipped import DOCUMENTED_PLATFORM
@@ -196,6 +206,7 @@ def compare(
         raise UserError(f"--repeat {repeat}: that makes {count:,} requests, more than {MOST_REQUESTS:,}")
     wanted = _places([*(places or []), *(more or [])])
     _check_report(report)
+    _check_new(write_scenario, [*wanted, users_at])
     platform = scenario or DOCUMENTED_PLATFORM
     spec = load(platform, settings or []).variant(variant)
     part = Part(
@@ -221,6 +232,11 @@ def compare(
     title = f"{app_folder.manifest.project} in {len(measured)} places"
     if report is not None:
         replace_file(report, render_places(title, about, measured))
+    if write_scenario is not None:
+        cold_start_ms = start_up_ms(app_folder, spec.edge, environment_of(app_folder, spec))
+        text = scenario_text(app_folder, spec, part, measured, cold_start_ms)
+        replace_file(write_scenario, text)
+        say(f"the model is in {write_scenario}: e80sim run {shlex.quote(str(write_scenario))}")
     if as_json:
         found = comparison(measured) | {"about": about, "measured": [asdict(place) for place in measured]}
         typer.echo(json.dumps(found))
@@ -234,6 +250,16 @@ def _check_report(file: Path | None) -> None:
         raise UserError(f"--report {file} is a folder: name a file in it, such as {file / 'report.html'}")
     if file is not None and not file.parent.is_dir():
         raise UserError(f"--report {file}: there is no folder {file.parent}")
+
+
+def _check_new(file: Path | None, places: list[str]) -> None:
+    """Before anything is measured: a scenario may have been changed by hand. Raises UserError."""
+    if file is not None and file.exists():
+        raise UserError(f"--write-scenario {file} exists already: choose another name")
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"--write-scenario {file}: there is no folder {file.parent}")
+    if file is not None and GATEWAY in places:
+        raise UserError("--write-scenario: no scenario has anybody at the gateway; the next place is edge")
 
 
 def _requests_of(folder: Path) -> Path:

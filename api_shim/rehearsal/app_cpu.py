@@ -8,6 +8,11 @@ from typing import Protocol
 from sim.time.units import PS_PER_MS
 
 
+def slowdown_of(cpu_mhz: float, reference_mhz: float) -> float:
+    """Of one event loop, which has no use for more than a core."""
+    return max(1.0, reference_mhz / cpu_mhz)
+
+
 class AppCpu(Protocol):
     measures: bool
     """Whether it wants to be told what the code really took."""

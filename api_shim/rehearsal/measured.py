@@ -25,6 +25,16 @@ class MeasuredCall:
     cold: bool
     bars: list[Bar]
     """On the critical path or not."""
+    model: str = ""
+    """On the wire, where it asked one."""
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    streamed: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """By a model."""
+        return bool(self.model) and bool(self.bars) and 0 < self.status < FIRST_REFUSAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,11 @@ def _told(visit: Visit) -> str:
 
 def _call(call: WireExchange, origin_ps: int) -> MeasuredCall:
     bars = _bars(of_call(call), origin_ps) if call.ended_ps >= 0 else []
-    return MeasuredCall(call.what, call.status, call.cold, bars)
+    asked = call.asked
+    if asked is None:
+        return MeasuredCall(call.what, call.status, call.cold, bars)
+    sizes = asked.prompt_tokens, asked.output_tokens
+    return MeasuredCall(call.what, call.status, call.cold, bars, asked.model, *sizes, asked.streamed)
 
 
 def _bars(stretches: Sequence[Stretch], origin_ps: int) -> list[Bar]:

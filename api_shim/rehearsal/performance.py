@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from api_shim.content.contents import make_content
 from api_shim.edge.manifest import AppFolder, read_app_folder
-from api_shim.rehearsal.app_cpu import AppCpu, MeasuredCpu, StatedCpu
+from api_shim.rehearsal.app_cpu import AppCpu, MeasuredCpu, StatedCpu, slowdown_of
 from api_shim.rehearsal.application import AppServer, import_app
 from api_shim.rehearsal.blocking import Blocking
 from api_shim.rehearsal.machines import MACHINE, Machine
@@ -44,7 +44,7 @@ def perform(part: Part) -> Performed:
     app = read_app_folder(Path(part.folder))
     requests = read_requests(Path(part.requests))
     scenario = load(Path(part.scenario), part.settings).variant(part.variant)
-    place, users_place = _ends(part, scenario)
+    place, users_place = ends_of(part.place, part.users_at, scenario)
     seed = scenario.run.seed if part.seed is None else part.seed
     machine = Machine("app", "app", place)
     cpu = _cpu(part, app, scenario)
@@ -60,7 +60,7 @@ def perform(part: Part) -> Performed:
         export=_joined,
     ) as platform:
         _open_the_platform(platform, virtual)
-        environment = _environment(app, scenario)
+        environment = environment_of(app, scenario)
         keep_to(Blocking(loop), seed)
         if cpu.measures:
             loop.cpu_clock = REAL_CPU_NS
@@ -109,12 +109,11 @@ async def _story(
         await users.all_served()
 
 
-def _ends(part: Part, scenario: Scenario) -> tuple[PlaceSpec, PlaceSpec]:
+def ends_of(text: str, users_at: str, scenario: Scenario) -> tuple[PlaceSpec, PlaceSpec]:
     """Of the application and its users. The same text is the same host, as a developer's own machine is."""
     places = scenario.network.places
-    users_text = _written_out(part.users_at, scenario)
+    users_text = _written_out(users_at, scenario)
     users = end_named(users_text, places)
-    text = part.place
     if text == WITH_THE_USERS and text not in places:
         return users, users
     return (users if text == users_text else end_named(text, places)), users
@@ -128,8 +127,7 @@ def _written_out(text: str, scenario: Scenario) -> str:
 
 def _cpu(part: Part, app: AppFolder, scenario: Scenario) -> AppCpu:
     """As slow as the manifest's share of a reference core, in every place alike."""
-    reference_mhz = scenario.edge.reference_mhz
-    slowdown = max(1.0, reference_mhz / (app.manifest.cpu_mhz or scenario.edge.cpu_mhz))
+    slowdown = slowdown_of(app.manifest.cpu_mhz or scenario.edge.cpu_mhz, scenario.edge.reference_mhz)
     if part.app_cpu_ms is None:
         return MeasuredCpu(slowdown)
     return StatedCpu(part.app_cpu_ms * slowdown)
@@ -171,10 +169,12 @@ def _joined(make: Callable[[], Trace]) -> None:
     """What the model did for a request belongs to what was seen of it on the wire."""
     exchange = EXCHANGE.get()
     if exchange is not None:
-        exchange.spans += make().spans
+        trace = make()
+        exchange.spans += trace.spans
+        exchange.asked = trace.row
 
 
-def _environment(app: AppFolder, scenario: Scenario) -> dict[str, str]:
+def environment_of(app: AppFolder, scenario: Scenario) -> dict[str, str]:
     """What the platform gives to an application, and nothing more: what works here works there."""
     key = next(iter(scenario.serve.keys), API_KEY)
     manifest = app.manifest

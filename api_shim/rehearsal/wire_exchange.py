@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from api_shim.store.traces import TraceSpan
+from api_shim.store.traces import TraceRow, TraceSpan
 
 REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
@@ -37,6 +37,8 @@ class WireExchange:
     answer_head: bytes = b""
     spans: list[TraceSpan] = field(default_factory=list)
     """Of the model, where the server is the platform."""
+    asked: TraceRow | None = None
+    """What it asked a model for, if it did."""
 
     @property
     def what(self) -> str:

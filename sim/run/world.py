@@ -398,7 +398,7 @@ class World:
     # Connections
 
     def _link_to_gateway(self, caller: str, place: str) -> Link:
-        """A source has the connections that it states. An app pools its own, one pool for each copy of it."""
+        """Connections are as a source or an app states them. Each copy of an app has its own."""
         if is_key(caller):
             forgotten = (
                 self.platform.links.forgotten
@@ -412,7 +412,8 @@ class World:
         if kind == "source":
             source = self.scenario.traffic[name]
             return self.network.link(place, None, rng, connections=source.connections, users=source.people)
-        return self.network.link(place, None, rng, users=copies(self.scenario, name, place))
+        connections, users = self.scenario.apps[name].connections, copies(self.scenario, name, place)
+        return self.network.link(place, None, rng, connections=connections, users=users)
 
     # Records
 

@@ -428,6 +428,11 @@ class AppSection(Section):
         description="of an agent, which then answers with what it has; needed where its steps can go round "
         "in a circle",
     )
+    connections: Connections = Field(
+        "pooled",
+        description="those of its calls to the model: kept while idle, or closed after each call; those "
+        "of a source are its users'",
+    )
     cpu_ms: float = Field(0.0, ge=0, le=MAX_MS, description="work before the first call")
     cpu_per_call_ms: float = Field(
         0.0, ge=0, le=MAX_MS, description="work after each answer; once when fanned out"

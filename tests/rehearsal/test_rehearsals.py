@@ -246,6 +246,12 @@ def test_an_entrypoint_that_does_not_import_is_told_with_its_line(
         (["{}", "--report", "{}"], "is a folder: name a file in it, such as"),
         (["{}", "--report", "."], "--report . is a folder: name a file in it, such as report.html"),
         (["{}", "--report", "{}/none/page.html"], "page.html: there is no folder"),
+        (["{}", "--write-scenario", "."], "--write-scenario . exists already: choose another name"),
+        (["{}", "--write-scenario", "{}/none/model.yaml"], "model.yaml: there is no folder"),
+        (
+            ["{}", "--places", "gateway", "--write-scenario", "{}/new"],
+            "no scenario has anybody at the gateway",
+        ),
         (["{}", "--app-cpu", "much"], "--app-cpu much: write measured, or milliseconds from 0 to 60000"),
         (
             ["{}", "--repeat", "100000", "--requests", "{}/two.jsonl"],

@@ -84,3 +84,14 @@ def test_a_fan_out_from_home_takes_the_time_of_all_its_bytes(tmp_path: Path) -> 
         assert max(ended) - min(first) >= 595.2 + 10
         assert visit["ended_ps"] / MS - min(sent) >= 595.2
     assert {row["outcome"] for row in requests} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("connections", "colds"), [("pooled", [True, *[False] * 5]), ("per_request", [True] * 6)]
+)
+def test_an_app_keeps_its_connections_or_opens_one_for_each_call(
+    tmp_path: Path, connections: str, colds: list[bool]
+) -> None:
+    requests, visits = rows(tmp_path, f"apps.bot.connections={connections}")
+    assert [request["cold"] for request in requests][:6] == colds
+    assert [visit["cold"] for visit in visits][:2] == [True, False]  # users keep theirs all the same
