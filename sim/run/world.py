@@ -412,7 +412,8 @@ class World:
         if kind == "source":
             source = self.scenario.traffic[name]
             return self.network.link(place, None, rng, connections=source.connections, users=source.people)
-        connections, users = self.scenario.apps[name].connections, copies(self.scenario, name, place)
+        app, users = self.scenario.apps.get(name), copies(self.scenario, name, place)
+        connections = "pooled" if app is None else app.connections  # whoever else calls keeps them, too
         return self.network.link(place, None, rng, connections=connections, users=users)
 
     # Records
