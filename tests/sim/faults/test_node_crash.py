@@ -6,6 +6,7 @@ from hwmodels.step_time import AffineStepTime
 from sim.faults.ground import Ground
 from sim.network import Network
 from sim.node.node import Moving
+from sim.platform.flow_control import BandSettings, FlowSettings
 from sim.scenario.schema import NetworkSection
 from sim.time.streams import stream
 from tests.support.bench import MS, Bench, Diary, make_bench
@@ -172,3 +173,31 @@ def test_who_names_a_dead_node_is_refused_and_does_not_move() -> None:
     assert inside.heard[-1] == ("ended", 23 * MS, "node_lost")
     assert later.heard[-1][:2] == ("rejected", 36 * MS)
     assert b.pool.node(0).outstanding == 0
+
+
+@pytest.mark.parametrize("engine", ["step", "fast"])
+def test_who_named_a_dead_node_leaves_no_place_in_the_gateways_queue_that_it_never_took(engine: str) -> None:
+    """One at a time for each node that takes any. The third begins anew on node 1 at 25 ms; the fourth waits
+    until both are out of the one node that is left.
+    """
+    b = make_bench(nodes=2, engine=engine, flow=FlowSettings(1, 100, BandSettings()))
+    flow = b.platform.gateway.admissions["m"].flow
+    assert flow is not None
+    for at, node in ((0, 0), (0, None), (1, None), (30, None), (30, 0)):
+        b.submit_at(at, b.request(node=node), Diary())
+    crash_at(b, 20, "without_kv")
+    counts = []
+    for at in (19, 21, 31, 61):
+        b.at(at, lambda: counts.append((flow.inside, flow.waiting)))
+    b.env.run()
+    fates = {row["number"]: (row["outcome"], row["node"], row["ended_ps"] // MS) for row in b.rows()}
+    assert fates == {
+        1: ("node_lost", 0, 20),
+        2: ("completed", 1, 40),
+        3: ("completed", 1, 60),
+        4: ("completed", 1, 95),
+        5: ("rejected_no_endpoints", -1, 30),
+    }
+    assert counts == [(2, 0), (2, 0), (2, 1), (1, 0)]
+    assert (flow.inside, flow.waiting) == (0, 0)
+    assert b.pool.node(0).outstanding == b.pool.node(1).outstanding == 0
