@@ -1,10 +1,11 @@
 """What the server does at this moment, read off the model and the tallies when somebody looks."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 from api_shim.shim import ServedModel, Shim
@@ -23,6 +24,7 @@ RATE_OVER_S = 10.0
 """Rates are means over this long, or since somebody began to look."""
 LOOK_EVERY_S = 0.9
 MOST_LOOKS = 90
+NO_CACHES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,25 @@ class NodeState:
     waiting: int
     kv_blocks_used: int
     preemptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixCacheState:
+    """Of all nodes of a model since the start, counted as each prompt is first scheduled."""
+
+    prompt_tokens: int
+    """Looked for."""
+    cached_tokens: int
+    """Those found."""
+    cached_tokens_per_s: float | None
+    """Simulated seconds; None on the first look."""
+    course: list[float]
+    """Cached tokens per second between looks, oldest first."""
+
+    @property
+    def hit_rate(self) -> float | None:
+        """None before the first prompt."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,8 @@ class ModelState:
     ttft_p50_ms: float | None
     ttft_p99_ms: float | None
     """Of all requests since the start."""
+    prefix_cache: PrefixCacheState | None
+    """None where prefix caching is off."""
 
     @property
     def kv_share(self) -> float:
@@ -104,6 +127,11 @@ class Look(NamedTuple):
     simulated_s: float
     answered: int
     output_tokens: int
+    cached_tokens: Mapping[str, int] = NO_CACHES
+    """By the id of the model."""
+
+
+Count = Callable[[Look], int]
 
 
 class Course:
@@ -118,20 +146,16 @@ class Course:
         if not self._looks or look.at_s - self._looks[-1].at_s >= LOOK_EVERY_S:
             self._looks.append(look)
 
-    def rates(self, now: Look) -> tuple[float | None, float | None]:
-        """(requests, output tokens) per simulated second."""
+    def rate(self, count: Count, now: Look) -> float | None:
+        """Per simulated second, over the last seconds."""
         before = next((look for look in self._looks if now.at_s - look.at_s <= RATE_OVER_S), now)
         lasted_s = now.simulated_s - before.simulated_s
-        if lasted_s <= 0:
-            return None, None
-        return (
-            (now.answered - before.answered) / lasted_s,
-            (now.output_tokens - before.output_tokens) / lasted_s,
-        )
+        return (count(now) - count(before)) / lasted_s if lasted_s > 0 else None
 
-    def tokens_per_s(self) -> list[float]:
+    def rates(self, count: Count) -> list[float]:
+        """Per simulated second, from each look to the next."""
         return [
-            (later.output_tokens - look.output_tokens) / (later.simulated_s - look.simulated_s)
+            (count(later) - count(look)) / (later.simulated_s - look.simulated_s)
             for look, later in pairwise(self._looks)
             if later.simulated_s > look.simulated_s
         ]
@@ -154,9 +178,9 @@ class LiveView:
         now_ps = shim.clock.reach()
         pools = shim.world.platform.pools.values()
         tokens = sum(node.kernel.output_tokens_done for pool in pools for node in pool.nodes)
-        look = Look(shim.clock.unix_s(), s_of_ps(now_ps), shim.served, tokens)
+        cached = {model.id: _cache_lookups(shim, model)[1] for model in shim.models.values()}
+        look = Look(shim.clock.unix_s(), s_of_ps(now_ps), shim.served, tokens, cached)
         self._course.note(look)
-        requests_per_s, tokens_per_s = self._course.rates(look)
         limits = sorted(_limits(shim, now_ps), key=lambda use: use.share, reverse=True)
         lateness = shim.pacing.lateness
         return Moment(
@@ -166,15 +190,17 @@ class LiveView:
             streams=shim.streams,
             answered=shim.served,
             unanswered=shim.unanswered,
-            requests_per_s=requests_per_s,
-            output_tokens_per_s=tokens_per_s,
-            course=self._course.tokens_per_s(),
+            requests_per_s=self._course.rate(lambda one: one.answered, look),
+            output_tokens_per_s=self._course.rate(_output_tokens, look),
+            course=self._course.rates(_output_tokens),
             lateness_p50_ms=_ms(lateness.quantile(0.5)),
             lateness_p99_ms=_ms(lateness.quantile(0.99)),
             not_paced=shim.pacing.why_not(),
             flush_ms=shim.settings.flush(shim.streams),
             models=[
-                _model_state(shim, model, self._most_running[model.name], now_ps)
+                _model_state(
+                    shim, model, self._most_running[model.name], now_ps, self._prefix_cache(model, look)
+                )
                 for model in shim.models.values()
             ],
             limits=limits[:MOST_OWNERS],
@@ -184,8 +210,33 @@ class LiveView:
             ),
         )
 
+    def _prefix_cache(self, model: ServedModel, now: Look) -> PrefixCacheState | None:
+        if not self._shim.world.scenario.models[model.name].batching.enable_prefix_caching:
+            return None
 
-def _model_state(shim: Shim, model: ServedModel, most_running: int, now_ps: int) -> ModelState:
+        def cached_tokens(look: Look) -> int:
+            return look.cached_tokens[model.id]
+
+        return PrefixCacheState(
+            *_cache_lookups(self._shim, model),
+            cached_tokens_per_s=self._course.rate(cached_tokens, now),
+            course=self._course.rates(cached_tokens),
+        )
+
+
+def _output_tokens(look: Look) -> int:
+    return look.output_tokens
+
+
+def _cache_lookups(shim: Shim, model: ServedModel) -> tuple[int, int]:
+    """(prompt tokens looked for, those found)"""
+    steps = shim.metrics.steps_of(model)
+    return sum(one.queries for one in steps), sum(one.hits for one in steps)
+
+
+def _model_state(
+    shim: Shim, model: ServedModel, most_running: int, now_ps: int, prefix_cache: PrefixCacheState | None
+) -> ModelState:
     pool = shim.world.platform.pools[model.name]
     nodes = {node.index: _node_state(node, now_ps) for node in pool.nodes}
     tally = shim.metrics.tallies[model.id]
@@ -203,6 +254,7 @@ def _model_state(shim: Shim, model: ServedModel, most_running: int, now_ps: int)
         refused=dict(tally.refused),
         ttft_p50_ms=_ms(ttft.quantile(0.5)),
         ttft_p99_ms=_ms(ttft.quantile(0.99)),
+        prefix_cache=prefix_cache,
     )
 
 

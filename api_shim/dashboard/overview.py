@@ -10,7 +10,6 @@ from api_shim.dashboard.pages import SignedIn, dashboard_of, page, page_router
 from api_shim.routes.described import TheShim
 
 router = page_router()
-SPARK_HEIGHT = 40.0
 
 
 @router.get("")
@@ -18,7 +17,7 @@ SPARK_HEIGHT = 40.0
 async def overview(request: Request, shim: TheShim, session: SignedIn) -> Response:
     del session
     moment = dashboard_of(request).live.moment()
-    return await page(request, shim, "overview.html", now=moment, spark=_spark(moment.course))
+    return await page(request, shim, "overview.html", now=moment)
 
 
 @router.get("/live")
@@ -26,7 +25,7 @@ async def live(request: Request, shim: TheShim, session: SignedIn) -> Response:
     """Only what changes."""
     del session
     moment = dashboard_of(request).live.moment()
-    return await page(request, shim, "live.html", now=moment, spark=_spark(moment.course))
+    return await page(request, shim, "live.html", now=moment)
 
 
 @router.get("/{path:path}")
@@ -34,9 +33,3 @@ async def missing(session: SignedIn) -> Response:
     """What no other page is; the last of all routes of the dashboard."""
     del session
     raise HTTPException(HTTPStatus.NOT_FOUND)
-
-
-def _spark(values: list[float]) -> str:
-    """Points of a line, a unit to the right for each value."""
-    most = max(values, default=0.0) or 1.0
-    return " ".join(f"{x},{SPARK_HEIGHT * (1 - value / most):.1f}" for x, value in enumerate(values))

@@ -19,6 +19,7 @@ from api_shim.middleware import GUARDED
 from api_shim.routes.described import TheShim
 from api_shim.routes.traces import app_spans_of
 from api_shim.store.traces import NS_PER_S, TracesWanted
+from api_shim.tracing.genai import cached_tokens
 
 PER_PAGE = 50
 LONGEST_FILTER = 300
@@ -137,6 +138,7 @@ async def show_trace(request: Request, shim: TheShim, session: SignedIn, trace_i
         "trace.html",
         trace=trace,
         row=trace.row,
+        cached_tokens=cached_tokens(trace),
         bars=drawn,
         bars_left_out=max(0, len(trace.spans) - MOST_BARS),
         ticks=ticks(trace),

@@ -10,6 +10,7 @@ from sim.time.units import PS_PER_MS, PS_PER_S
 PS_PER_US = 10**6
 NS_PER_S = 10**9
 NOTHING = "\N{EN DASH}"
+LINE_HEIGHT = 40.0
 
 
 def date(seconds: float | None) -> str:
@@ -61,8 +62,14 @@ def size(size_bytes: int) -> str:
     return f"{value:.3g}\u00a0GiB"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f}\u00a0%"
+def percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.0f}\u00a0%"
+
+
+def points(values: list[float]) -> str:
+    """Of a line, a unit to the right for each value, the highest at 0 and zero at `LINE_HEIGHT`."""
+    most = max(values, default=0.0) or 1.0
+    return " ".join(f"{x},{LINE_HEIGHT * (1 - value / most):.1f}" for x, value in enumerate(values))
 
 
 def pretty(text: str) -> str:
@@ -91,6 +98,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "size": size,
     "percent": percent,
+    "points": points,
     "pretty": pretty,
     "sentence": sentence,
     "facts": facts,

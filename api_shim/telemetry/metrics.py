@@ -138,10 +138,14 @@ class Metrics(Collector):
         yield from self._gateway_queues()
         yield from self._server()
 
+    def steps_of(self, model: Named) -> list[StepTally]:
+        """Which together count all of its nodes."""
+        alone = [node.tally for (of_model, _), node in self.nodes.items() if of_model == model.name]
+        return [self.steps[model.name], *alone]
+
     def _reading(self, model: Named, now_ps: int) -> Reading:
         world, tally = self._shim.world, self.tallies[model.id]
-        steps = [self.steps[model.name]]
-        steps += [node.tally for (of_model, _), node in self.nodes.items() if of_model == model.name]
+        steps = self.steps_of(model)
         pool, kv_blocks = world.platform.pools[model.name], world.kv_blocks[model.name]
         nodes = pool.nodes
         state = state_of(nodes, kv_blocks * pool.size, now_ps)

@@ -55,7 +55,7 @@ def of_request(trace: Trace) -> dict[str, Attribute]:
             row.first_seen_ps / PS_PER_S if row.streamed and row.first_seen_ps is not None else None
         ),
         "gen_ai.usage.input_tokens": row.prompt_tokens or None,
-        "gen_ai.usage.cache_read.input_tokens": _cached(trace) or None,
+        "gen_ai.usage.cache_read.input_tokens": cached_tokens(trace) or None,
         "gen_ai.usage.output_tokens": row.output_tokens or None,
         "error.type": error_type(trace),
         "http.request.method": "POST",
@@ -80,7 +80,7 @@ def _conversation(trace: Trace) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _cached(trace: Trace) -> int:
+def cached_tokens(trace: Trace) -> int:
     """As `usage` tells it: of each prompt what its first completion found."""
     first = (span.attributes for span in trace.spans if span.attributes.get("sample") == 0)
     return sum(int(attributes.get("cached_tokens", 0)) for attributes in first)

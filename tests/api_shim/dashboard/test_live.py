@@ -8,6 +8,14 @@ from tests.api_shim.dashboard.sample_traces import trace
 from tests.support.live import LLAMA, MS, MakeWire, chat, scenario
 
 
+def answered(look: Look) -> int:
+    return look.answered
+
+
+def output_tokens(look: Look) -> int:
+    return look.output_tokens
+
+
 def test_batch_queue_cache_and_streams_are_those_of_the_present(make: MakeWire) -> None:
     """Each node serves one at a time: of five, two stream and three wait."""
     wire = make()
@@ -65,8 +73,8 @@ def test_rates_are_of_the_last_ten_seconds_of_whoever_looks() -> None:
     for second in range(31):
         course.note(Look(float(second), 2.0 * second, 5 * second, 100 * second if second < 20 else 2000))
     now = Look(30.0, 60.0, 150, 2000)
-    assert course.rates(now) == (2.5, 0.0)
-    assert course.tokens_per_s() == [50.0] * 20 + [0.0] * 10
+    assert (course.rate(answered, now), course.rate(output_tokens, now)) == (2.5, 0.0)
+    assert course.rates(output_tokens) == [50.0] * 20 + [0.0] * 10
 
 
 def test_there_is_no_rate_before_the_second_look_nor_over_a_time_when_nobody_looked() -> None:
@@ -74,8 +82,8 @@ def test_there_is_no_rate_before_the_second_look_nor_over_a_time_when_nobody_loo
     first, second = Look(0.0, 0.0, 0, 0), Look(60.0, 60.0, 600, 600)
     for look in (first, second):
         course.note(look)
-        assert course.rates(look) == (None, None)
-    assert course.tokens_per_s() == []
+        assert course.rate(answered, look) is None
+    assert course.rates(output_tokens) == []
 
 
 def test_several_who_look_share_one_course() -> None:
@@ -83,8 +91,8 @@ def test_several_who_look_share_one_course() -> None:
     course = Course()
     for tenth in range(100):
         course.note(Look(tenth / 10, tenth / 10, tenth, tenth))
-    assert len(course.tokens_per_s()) == 10
-    assert all(abs(rate - 10) < 1e-6 for rate in course.tokens_per_s())
+    assert len(course.rates(output_tokens)) == 10
+    assert all(abs(rate - 10) < 1e-6 for rate in course.rates(output_tokens))
 
 
 def test_of_many_nodes_some_are_listed_and_all_are_counted(make: MakeWire) -> None:
