@@ -118,7 +118,9 @@ class Sandbox:
             await end(launched)
             raise
         now_s = time.monotonic()
-        dog = Watchdog(launched.process.pid, wish.limits) if launched.watched else None
+        dog = None
+        if launched.watched:
+            dog = Watchdog(launched.process.pid, wish.limits, own_network=not wish.network)
         sandbox = cls(wish, launched, connection, dog, version, now_s, now_s)
         sandbox._tasks = [
             asyncio.create_task(sandbox._end_with(waits()))

@@ -23,9 +23,13 @@ SCRATCH = ("/home/user", "/tmp", "/dev/shm")  # noqa: S108 -- of the sandbox
 
 
 class Watchdog:
-    def __init__(self, root: int, limits: SandboxLimits) -> None:
-        """`root` is bubblewrap's process, and nothing runs in the sandbox yet."""
+    def __init__(self, root: int, limits: SandboxLimits, *, own_network: bool) -> None:
+        """`root` is bubblewrap's process, and nothing runs in the sandbox yet.
+
+        Without a network of its own the sockets that it sees are those of the whole machine.
+        """
         self._root = root
+        self._own_network = own_network
         self._limits = limits
         self._ours = {process.name for process in look(root)}
         """Bubblewrap's own process inside and the server: never stopped, and there when nothing else is."""
@@ -71,7 +75,7 @@ class Watchdog:
 
     async def _too_much(self, processes: list[ProcessLook]) -> str | None:
         limits = self._limits
-        in_sockets = 0 if self._inner is None else socket_bytes(self._inner[0])
+        in_sockets = socket_bytes(self._inner[0]) if self._inner is not None and self._own_network else 0
         if await self.memory.too_much(processes, self._theirs(processes), in_sockets):
             held_mib = self.memory.held_bytes >> 20
             return f"out of memory: its programs held {held_mib} MiB, and {limits.memory_mb} are allowed"

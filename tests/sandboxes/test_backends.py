@@ -3,8 +3,11 @@
 import asyncio
 import http.server
 import json
+import resource
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,19 @@ from tests.sandboxes.conftest import PATIENCE_S, Boxes
 from tests.sandboxes.test_programs import CODE, wheel
 
 MakeTool = Callable[[str], str]
+
+
+@pytest.fixture
+def many_sockets() -> Iterator[None]:
+    """Of this machine: together they may hold more than a sandbox is allowed."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
+    with ExitStack() as kept:
+        for _ in range(700):
+            for end in socket.socketpair():
+                kept.enter_context(end)
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
 
 
 @pytest.fixture
@@ -168,6 +184,7 @@ class _Index(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.mark.usefixtures("isolation")
+@pytest.mark.usefixtures("many_sockets")
 def test_an_index_is_asked_only_where_that_is_allowed(tmp_path: Path) -> None:
     folder = tmp_path / "simple" / "tiny-thing"
     folder.mkdir(parents=True)

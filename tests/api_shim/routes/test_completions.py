@@ -105,14 +105,16 @@ def metrics(wire: Wire) -> dict[str, float]:
 def test_metrics_go_by_vllms_names_with_buckets_fine_enough_for_an_asic(wire: Wire) -> None:
     wire.ask(body=chat(max_tokens=3))
     wire.ask(body=chat(max_tokens=1991))
-    found, label = metrics(wire), f'model_name="{LLAMA}"'
+    found, label = metrics(wire), f'engine="0",model_name="{LLAMA}"'
     assert found[f"vllm:time_to_first_token_seconds_sum{{{label}}}"] == 0.011
     assert found[f"vllm:e2e_request_latency_seconds_sum{{{label}}}"] == 0.031
     assert found[f"vllm:request_time_per_output_token_seconds_sum{{{label}}}"] == 0.01
     assert found[f"vllm:prompt_tokens_total{{{label}}}"] == 11
     assert found[f"vllm:generation_tokens_total{{{label}}}"] == 3
-    assert found[f'vllm:request_success_total{{finished_reason="length",{label}}}'] == 1
-    assert found[f'e80sim:requests_refused_total{{{label},reason="context"}}'] == 1
+    assert (
+        found[f'vllm:request_success_total{{engine="0",finished_reason="length",model_name="{LLAMA}"}}'] == 1
+    )
+    assert found[f'e80sim:requests_refused_total{{model_name="{LLAMA}",reason="context"}}'] == 1
     assert found[f"vllm:num_requests_running{{{label}}}"] == 0
     assert found[f"vllm:kv_cache_usage_perc{{{label}}}"] == 0
     assert found["e80sim:paced"] == 1
@@ -136,7 +138,7 @@ def test_metrics_tell_what_is_inside_while_it_is(wire: Wire) -> None:
         return {name: float(value) for name, value in lines}
 
     found = wire.platform.run(look())
-    assert found[f'vllm:num_requests_running{{model_name="{LLAMA}"}}'] == 1
+    assert found[f'vllm:num_requests_running{{engine="0",model_name="{LLAMA}"}}'] == 1
     assert found["e80sim:streams"] == 1
     assert found["e80sim:requests_inside"] == 1
 
