@@ -103,4 +103,4 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _delay(start_up_s: float | None) -> str:
-    return "" if start_up_s is None else f", each of which took requests {start_up_s:.4g} s later"
+    return "" if start_up_s is None else f", and those that were kept took requests {start_up_s:.4g} s later"
