@@ -533,7 +533,8 @@ class Source(Workload):
         None,
         ge=MIN_S,
         le=MAX_S,
-        description="callers give up after this, all attempts together; of an `app` its calls to the model; absent: never",
+        description="callers give up after this, all attempts together; of an `app` its calls to the "
+        "model; absent: never",
     )
     retry: Retry | None = Field(
         None, description="what clients do when a request fails: docs/retries.md; absent: nothing"

@@ -44,11 +44,12 @@ def _steps(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]
     batching, longest = model.batching, model.max_model_len(hardware)
     budget, seqs = hardware.max_num_batched_tokens, hardware.max_num_seqs
     if batching.prefill == "whole" and budget < longest:
+        # A step that nobody states is as large as the hardware allows.
+        larger = "" if batching.max_num_batched_tokens is None else "raise max_num_batched_tokens, "
         yield Refusal(
             ("batching", "prefill"),
             f"whole prompts of up to {longest:,} tokens, the context of `{name}`, do not fit a step of "
-            f"{budget:,}: raise max_num_batched_tokens, lower {_stated(model, hardware)[-1]}, or prefill in "
-            f"chunks",
+            f"{budget:,}: {larger}lower {_stated(model, hardware)[-1]}, or prefill in chunks",
         )
     if model.hardware.runs_vllm and budget < seqs:
         stated = "max_num_seqs" if batching.max_num_batched_tokens is None else "max_num_batched_tokens"

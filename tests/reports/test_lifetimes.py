@@ -68,6 +68,6 @@ def test_the_delays_are_named() -> None:
     assert row["node_s"] == pytest.approx(140)
     (said,) = sentences([row])
     assert said == (
-        "1.4 nodes of m were paid for in the mean; 1 were ordered, and those that were kept took requests 30 s later; "
-        "0.5 were dismissed while they started; 1 went, empty 7.5 s later."
+        "1.4 nodes of m were paid for in the mean; 1 were ordered, and those that were kept took requests "
+        "30 s later; 0.5 were dismissed while they started; 1 went, empty 7.5 s later."
     )

@@ -294,6 +294,12 @@ SLIPS = [
         9,
         "whole prompts of up to 25,000 tokens, the context of `llama`, do not fit a step of 100: raise",
     ),
+    (  # Nobody can state a larger step than the chip's pipeline is deep.
+        "1, kv_pool_tokens: 25000}\n    nodes: 2\n    context_tokens: 25000\n    batching: {max_num_seqs: 1}",
+        "1_pipelined, kv_pool_tokens: 25000}\n    context_tokens: 25000\n    batching: {prefill: whole}",
+        8,
+        "do not fit a step of 32: lower context_tokens, or prefill in chunks",
+    ),
     ("max_num_seqs: 1", "admission: dynamic", 9, "`dynamic` admission needs `max_queue_delay_ms`"),
     (
         "max_num_seqs: 1",
