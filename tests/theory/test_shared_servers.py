@@ -67,7 +67,7 @@ BATCH_OF_ALL = [
 
 @pytest.mark.parametrize(
     ("rate", "horizon_s", "exact_s", "bound_s"),
-    [(30, 120, 0.050798, 0.05373), (60, 200, 0.094513, 0.09529), (85, 400, 0.251329, 0.25135)],
+    [(30, 120, 0.050798, 0.05373), (60, 200, 0.094513, 0.09529), (85, 250, 0.251329, 0.25135)],
 )
 def test_one_token_answers_are_the_bulk_server_that_takes_all_who_wait(
     tmp_path: Path, rate: float, horizon_s: float, exact_s: float, bound_s: float
@@ -178,7 +178,7 @@ def test_calls_in_a_row_are_a_network_of_product_form(tmp_path: Path) -> None:
         ),
         "models.m.hardware.prefill_ms_per_token=1",
         "models.m.hardware.decode_step_ms=1",
-        "run.horizon_s=4500",
+        "run.horizon_s=2500",
     ]
     (group,) = summary_of(SERIES, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(group["metrics"]["felt"]["mean"], 2.0, REPLICATIONS, precision=0.03)
+    assert_agrees(group["metrics"]["felt"]["mean"], 2.0, REPLICATIONS, precision=0.04)
