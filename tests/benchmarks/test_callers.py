@@ -165,3 +165,25 @@ def test_a_recorded_session_of_ten_turns_costs_little_more_than_ten_requests(
         f"ten recorded turns ({events[1]:.2f} events, {calls[1]:.0f} calls)",
         f"{ratio:10.2f} times ten requests",
     )
+
+
+def test_an_app_on_a_shared_processor_costs_a_few_events_a_piece_of_work(
+    speeds: Speeds, tmp_path: Path
+) -> None:
+    """Of four calls in a row: a seat is one event, and each of five pieces of work an alarm and its end.
+
+    Other work in between moves the alarm, which leaves the old one behind.
+    """
+    common = [AT_ONCE % 500, "traffic.chat.arrivals.rate_per_s=35", "traffic.chat.model=null"]
+    common += ["run.horizon_s=20", "traffic.chat.app=a"]
+    app = "apps.a={place: here, model: llama, calls: 4, cpu_ms: 1, cpu_per_call_ms: 1%s}"
+    plain, shared = (
+        scenario(tmp_path, GPU, *common, app % what) for what in ("", ", compute: {cpu_mhz: 1500}")
+    )
+    users = 5  # numbers a user request: its own, and four of calls
+    events = [events_per_request(run(spec)) * users for spec in (plain, shared)]
+    assert events[1] - events[0] <= 1 + 5 * 3, events
+    ratio = speeds.paired(partial(run, plain), partial(run, shared))
+    speeds.note(
+        f"apps on a shared processor (+{events[1] - events[0]:.2f} events)", f"{ratio:10.2f} times an app"
+    )
