@@ -36,7 +36,7 @@ check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/lint-imports
 
 bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
-	$(BIN)/pytest tests/benchmarks -q -p no:xdist
+	$(BIN)/pytest tests/benchmarks -q -p no:xdist --timeout 900
 
 soak: $(READY) ## long random runs of both kernels against each other
 	$(BIN)/pytest -n auto -m soak --timeout 7200 tests
