@@ -173,10 +173,8 @@ def _in_turn(tasks: list[Task], tell: Tell) -> Iterator[Outcome]:
 
 
 def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
-    # `spawn`: a fork would copy the threads of libraries that already run some.
-    context = multiprocessing.get_context("spawn")
     pending = iter(tasks)
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=interrupt.listen_in_worker) as pool:
+    with _workers(min(jobs, len(tasks))) as pool:
         with interrupt.withheld():
             running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
         for done, _ in enumerate(tasks):
@@ -192,3 +190,18 @@ def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]
                     future.cancel()
                 return
             running.extend(pool.submit(simulate, task) for task in islice(pending, 1))
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool that is gone when this ends: a second interrupt finds it still closing its pipes."""
+    # `spawn`: a fork would copy the threads of libraries that already run some.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=interrupt.listen_in_worker)
+    try:
+        with pool:
+            yield pool
+    except KeyboardInterrupt:
+        with interrupt.withheld():
+            pool.shutdown()
+        raise
