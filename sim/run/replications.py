@@ -177,19 +177,17 @@ def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]
     with _workers(min(jobs, len(tasks))) as pool:
         with interrupt.withheld():
             running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
-        for done, _ in enumerate(tasks):
-            try:
-                outcome = running.pop(0).result()
-            except BrokenProcessPool:  # a worker was killed; what the others are at is lost with the pool
-                interrupt.end_workers()
-                return
-            yield outcome
-            tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")
-            if interrupt.asked():
-                for future in running:
-                    future.cancel()
-                return
-            running.extend(pool.submit(simulate, task) for task in islice(pending, 1))
+        try:
+            for done, _ in enumerate(tasks):
+                yield running.pop(0).result()
+                tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")
+                if interrupt.asked():
+                    for future in running:
+                        future.cancel()
+                    return
+                running.extend(pool.submit(simulate, task) for task in islice(pending, 1))
+        except BrokenProcessPool:  # a worker was killed; what the others are at is lost with the pool
+            interrupt.end_workers()
 
 
 @contextmanager
