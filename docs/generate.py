@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from docs import api_page
+from docs import api_page, formats_page
 from e80sim.choices import KeyOf, OneOf, models_of
 from reports import metrics_doc
 from sim.__main__ import COMMANDS
@@ -165,6 +165,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "scenario.md": scenario_page,
     "cli.md": cli_page,
     "api.md": api_page.render,
+    "formats.md": formats_page.render,
 }
 
 

@@ -22,7 +22,12 @@ NODE = "one node, callers 0 ms away"
 
 @app.command()
 def validate(
-    requests: Annotated[Path, typer.Argument(metavar="REQUESTS", help="a CSV, a row per request")],
+    requests: Annotated[
+        Path, typer.Argument(metavar="REQUESTS", help="measured requests: a CSV, or the file of a load tool")
+    ],
+    requests_format: Annotated[
+        str, typer.Option("--format", help="of REQUESTS: auto, or a name of docs/formats.md")
+    ] = "auto",
     scenario: Annotated[
         Path | None, typer.Option(help="the server as a scenario; its own traffic is left out")
     ] = None,
@@ -52,14 +57,15 @@ def validate(
 ) -> None:
     """Replay REQUESTS with their recorded arrivals and lengths, and show how far the answers are off.
 
-    Columns: input_toks, output_toks, arrival_s, and of ttft_ms, tpot_ms and e2e_ms what was measured, from
+    REQUESTS is what vLLM's bench, AIPerf, GuideLLM, inference-perf, LLMServingSim or BLIS left, or a CSV with
+    the columns input_toks, output_toks, arrival_s, and of ttft_ms, tpot_ms and e2e_ms what was measured, from
     the arrival on. Errors are shares of the measured value: of the mean, then request by request.
     """
     from sim.validation.compare import compare, comparison_text, left_out
     from sim.validation.recorded import read_recorded
     from sim.validation.replay import replay
 
-    recorded = read_recorded(requests)
+    recorded = read_recorded(requests, requests_format)
     if (scenario is None) == (hardware is None):
         raise UserError("the server is either --scenario FILE or --hardware ENTRY")
     if scenario is not None:
@@ -76,6 +82,8 @@ def validate(
     rows, missing = compare(replayed), "; ".join(left_out(replayed))
     if not rows:
         raise UserError(f"{requests}: nothing to compare: {missing}")
+    for note in recorded.notes:
+        sys.stderr.write(f"{note}\n")
     if missing:
         sys.stderr.write(f"not compared: {missing}\n")
     if as_json:

@@ -9,13 +9,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from e80sim.measured import MeasuredError
 from sim.node.kernel import BatchLimits, Sequence
 from sim.node.step_engine import StepEngine
 from sim.scenario.schema import Scenario
 from sim.validation.bare_node import bare_node
 from sim.validation.checks import Evidence, gather
 from sim.validation.compare import compare, comparison_text
-from sim.validation.recorded import RecordedError, RecordedRequests, read_recorded
+from sim.validation.recorded import RecordedRequests, read_recorded
 from sim.validation.replay import Replayed, replay
 from tests.support.cli import e80sim
 
@@ -155,10 +156,10 @@ def recorded_file(folder: Path, text: str) -> Path:
 def test_a_recording_is_read_with_times_from_its_first_arrival(tmp_path: Path) -> None:
     text = "prompt_tokens,output_tokens,arrival_ms,ttft_s,tpot_ms\n10,2,5500,0.25,7\n20,1,5000,0.5,\n"
     recorded = read_recorded(recorded_file(tmp_path, text))
-    assert recorded.arrival_ps == (500 * MS, 0)
-    assert recorded.measured_ms["ttft"].tolist() == [250, 500]
-    assert recorded.measured_ms["tpot"][0] == 7
-    assert np.isnan(recorded.measured_ms["tpot"][1])
+    assert recorded.arrival_ps == (0, 500 * MS)
+    assert recorded.measured_ms["ttft"].tolist() == [500, 250]
+    assert np.isnan(recorded.measured_ms["tpot"][0])
+    assert recorded.measured_ms["tpot"][1] == 7
 
 
 @pytest.mark.parametrize(
@@ -174,19 +175,19 @@ def test_a_recording_is_read_with_times_from_its_first_arrival(tmp_path: Path) -
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: str, sentence: str) -> None:
     path = recorded_file(tmp_path, HEADER + row + "\n")
-    with pytest.raises(RecordedError) as told:
+    with pytest.raises(MeasuredError) as told:
         read_recorded(path)
     assert str(told.value).startswith(f"{path} {sentence}")
 
 
 def test_a_bad_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordedError, match="No such file"):
+    with pytest.raises(MeasuredError, match="No such file"):
         read_recorded(tmp_path / "missing.csv")
-    with pytest.raises(RecordedError, match="holds no requests"):
+    with pytest.raises(MeasuredError, match="holds no requests"):
         read_recorded(recorded_file(tmp_path, HEADER))
-    with pytest.raises(RecordedError, match="line 1: no column for the arrival"):
+    with pytest.raises(MeasuredError, match="line 1: no column for the arrival"):
         read_recorded(recorded_file(tmp_path, "input_toks,output_toks\n"))
-    with pytest.raises(RecordedError, match="nothing measured to compare with"):
+    with pytest.raises(MeasuredError, match="nothing measured to compare with"):
         read_recorded(recorded_file(tmp_path, "input_toks,output_toks,arrival_s\n1,1,0\n"))
 
 
