@@ -81,6 +81,8 @@ class Request:
     prefix: Prefix = ()
     node: int | None = None
     """Of the model's nodes the one that its caller has chosen, past the platform's gateway; None: routed."""
+    cached_tokens: int = 0
+    """Of the prompt, in the KV cache of whichever node takes it: as recorded of a server, fewer than all."""
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

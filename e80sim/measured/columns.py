@@ -4,7 +4,7 @@ Sizes and arrivals are needed, and of ttft, tpot and e2e at least one, each with
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from io import StringIO
 
 from e80sim.measured.cells import Cells
@@ -13,40 +13,67 @@ from e80sim.measured.rows import MeasuredRequest, MeasuredRequests, in_order
 
 MS_PER_UNIT = {"ms": 1.0, "s": 1e3, "us": 1e-3}
 COLUMNS = {
-    "prompt": ("input_toks", "prompt_tokens", "input_tokens"),
-    "output": ("output_toks", "output_tokens"),
+    "prompt": ("input_toks", "prompt_tokens", "input_tokens", "isl"),
+    "output": ("output_toks", "output_tokens", "osl"),
     "arrival": ("arrival_s", "arrival_ms"),
 }
 """What is needed, and the names under which files have it."""
 METRICS = ("ttft", "tpot", "e2e")
 CACHED, ERROR = "cached_tokens", "error"
+CACHED_NAMES = ("cached_toks", CACHED)
 WRITTEN = ("arrival_s", "input_tokens", "output_tokens", CACHED, "ttft_ms", "tpot_ms", "e2e_ms", ERROR)
 
 
 def tells(file: ReadFile) -> bool:
-    return all(file.names & set(names) for names in COLUMNS.values())
+    return tells_sizes(file) and one_of(file, COLUMNS["arrival"]) is not None
 
 
-def read(file: ReadFile) -> MeasuredRequests:
-    prompt, output, arrival = (_named(file, what, names) for what, names in COLUMNS.items())
-    metrics = _metrics(file)
+def tells_sizes(file: ReadFile) -> bool:
+    return all(one_of(file, COLUMNS[what]) for what in ("prompt", "output"))
+
+
+def read(file: ReadFile, *, arrivals: bool = True) -> MeasuredRequests:
+    """Without `arrivals` the file may leave them out: all requests are there from the start."""
+    prompt, output = (named(file, what, COLUMNS[what]) for what in ("prompt", "output"))
+    arrival = one_of(file, COLUMNS["arrival"])
+    if arrivals:
+        arrival = named(file, "arrival", COLUMNS["arrival"])
+    cached = one_of(file, CACHED_NAMES)
+    metrics = measured_metrics(file)
     rows = []
     for cells in file.objects:
         error = cells.text(ERROR)
-        times = {metric: _ms(cells, column) for metric, column in metrics.items()}
+        times = {metric: ms(cells, column) for metric, column in metrics.items()}
         rows.append(
             MeasuredRequest(
-                cells.time(arrival) * MS_PER_UNIT[_unit(arrival)] / 1e3,
+                0.0 if arrival is None else cells.time(arrival) * MS_PER_UNIT[_unit(arrival)] / 1e3,
                 cells.tokens(prompt, least=1 if error is None else 0),
                 cells.tokens(output, least=1 if error is None else 0),
                 times.get("ttft"),
                 times.get("tpot"),
                 times.get("e2e"),
-                cells.tokens(CACHED) if cells.get(CACHED) is not None else None,
+                _cached(cells, cached, prompt),
                 error=error,
             )
         )
-    return in_order(file.path, "columns", rows)
+    used = {prompt, output, arrival, cached, ERROR, *metrics.values()}
+    return in_order(file.path, "columns", rows, unused(file, used))
+
+
+def _cached(cells: Cells, column: str | None, prompt: str) -> int | None:
+    """The last token of a prompt is always computed: its logits start the answer."""
+    if column is None or cells.get(column) is None:
+        return None
+    cached, tokens = cells.tokens(column), cells.tokens(prompt)
+    if cached and cached >= tokens:
+        raise cells.error(f"{column} is {cached}, expected less than the {tokens} tokens of the prompt")
+    return cached
+
+
+def unused(file: ReadFile, used: Container[str | None]) -> list[str]:
+    """A note that names the columns, or keys, that nobody reads."""
+    others = [name for name in file.header or sorted(file.names) if name not in used]
+    return [f"Columns not used: {', '.join(others)}."] if others else []
 
 
 def write(requests: MeasuredRequests) -> Iterator[str]:
@@ -73,8 +100,13 @@ def _csv_line(values: Sequence[object]) -> str:
     return line.getvalue()
 
 
-def _named(file: ReadFile, what: str, names: tuple[str, ...]) -> str:
-    found = next((name for name in names if name in file.names), None)
+def one_of(file: ReadFile, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name in file.names), None)
+
+
+def named(file: ReadFile, what: str, names: tuple[str, ...]) -> str:
+    """The column for that under one of these names; MeasuredError where there is none."""
+    found = one_of(file, names)
     if found is None:
         header = ",".join(file.header or sorted(file.names))
         raise file.error(
@@ -83,7 +115,7 @@ def _named(file: ReadFile, what: str, names: tuple[str, ...]) -> str:
     return found
 
 
-def _metrics(file: ReadFile) -> dict[str, str]:
+def measured_metrics(file: ReadFile) -> dict[str, str]:
     columns = {
         metric: name
         for unit in MS_PER_UNIT
@@ -95,7 +127,7 @@ def _metrics(file: ReadFile) -> dict[str, str]:
     return columns
 
 
-def _ms(cells: Cells, column: str) -> float | None:
+def ms(cells: Cells, column: str) -> float | None:
     time = cells.optional_time(column)
     return None if time is None else time * MS_PER_UNIT[_unit(column)]
 

@@ -252,7 +252,7 @@ class Node(Generic[J]):
             if self.hands_over:
                 sequence.hands_over = True
             ticket.sequences.append(sequence)
-            due_ps = self.kernel.add(now, sequence, after_boundary=after_boundary)
+            due_ps = self.kernel.add(now, sequence, request.cached_tokens, after_boundary=after_boundary)
             if due_ps != self.due_ps:
                 self._arm(due_ps)
         ticket.unfinished = request.samples

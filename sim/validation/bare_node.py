@@ -18,7 +18,11 @@ def bare_node(
     context_tokens: int,
     batching: Mapping[str, int] | None = None,
 ) -> Scenario:
-    """Callers are 0 ms away. ValueError where hardware, LLM and batching do not go together."""
+    """Callers are 0 ms away. Unless `batching` says it, prefixes are cached where the hardware runs vLLM, as
+    there by default.
+
+    ValueError where hardware, LLM and batching do not go together.
+    """
     raw = {
         "name": "bare-node",
         "models": {
@@ -36,6 +40,11 @@ def bare_node(
     }
     try:
         scenario = Scenario.model_validate(raw)
+        model = scenario.models["model"]
+        if "enable_prefix_caching" not in model.batching.model_fields_set:
+            caching = {"enable_prefix_caching": model.hardware.runs_vllm}
+            model = model.model_copy(update={"batching": model.batching.model_copy(update=caching)})
+            scenario = scenario.model_copy(update={"models": {"model": model}})
     except ValidationError as error:
         raise UserError(first_error(error)) from None
     problem = next(iter(problems(scenario)), None)

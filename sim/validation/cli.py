@@ -12,7 +12,9 @@ from e80sim.mistakes import UserError
 
 if TYPE_CHECKING:
     from sim.scenario.schema import Scenario
+    from sim.validation.closed_loops import ClosedLoops
     from sim.validation.recorded import RecordedRequests
+    from sim.validation.replay import Replayed
 
 app = typer.Typer(add_completion=False)
 
@@ -23,7 +25,8 @@ NODE = "one node, callers 0 ms away"
 @app.command()
 def validate(
     requests: Annotated[
-        Path, typer.Argument(metavar="REQUESTS", help="measured requests: a CSV, or the file of a load tool")
+        Path,
+        typer.Argument(metavar="REQUESTS", help="measured requests: a CSV, or the file of a load tool"),
     ],
     requests_format: Annotated[
         str, typer.Option("--format", help="of REQUESTS: auto, or a name of docs/formats.md")
@@ -39,6 +42,10 @@ def validate(
         list[str],
         typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; repeatable"),
     ] = [],  # noqa: B006 -- typer reads it, nobody changes it
+    max_concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, help="so many requests of the client are under way at most; default: any number"),
+    ] = None,
     hardware: Annotated[
         str | None,
         typer.Option(help="catalogue entry, or path of one, instead of a scenario", rich_help_panel=NODE),
@@ -49,6 +56,15 @@ def validate(
     max_num_batched_tokens: Annotated[int | None, typer.Option(min=1, rich_help_panel=NODE)] = None,
     block_size: Annotated[int | None, typer.Option(min=1, rich_help_panel=NODE)] = None,
     kv_pool_tokens: Annotated[int | None, typer.Option(min=1, rich_help_panel=NODE)] = None,
+    enable_prefix_caching: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable-prefix-caching/--no-enable-prefix-caching",
+            help="who was preempted computes only what the cache has lost; default: on for vLLM",
+            show_default=False,
+            rich_help_panel=NODE,
+        ),
+    ] = None,
     host_ms: Annotated[
         float | None,
         typer.Option(min=0, help="host time between steps; default: the entry's", rich_help_panel=NODE),
@@ -58,14 +74,26 @@ def validate(
     """Replay REQUESTS with their recorded arrivals and lengths, and show how far the answers are off.
 
     REQUESTS is what vLLM's bench, AIPerf, GuideLLM, inference-perf, LLMServingSim or BLIS left, or a CSV with
-    the columns input_toks, output_toks, arrival_s, and of ttft_ms, tpot_ms and e2e_ms what was measured, from
-    the arrival on. Errors are shares of the measured value: of the mean, then request by request.
+    the columns input_toks, output_toks, arrival_s, cached_toks where prompts were found in a prefix cache,
+    and of ttft_ms, tpot_ms and e2e_ms what was measured, from the sending on. Errors are shares of the
+    measured value: of the mean, of the quantiles, then request by request.
+
+    With --max-concurrency, as of vLLM's benchmark, a request leaves when its time has come and an answer
+    has made room; without arrivals all are there from the start. A file with a column concurrency has a row
+    per closed loop instead: so many clients, with the means that were measured.
+
+    Example: e80sim validate requests.csv --hardware h100_vllm --max-num-seqs 256 --max-concurrency 64
     """
-    from sim.validation.compare import compare, comparison_text, left_out
+    from sim.validation.closed_loops import closed_loops_of
     from sim.validation.recorded import read_recorded
     from sim.validation.replay import replay
 
-    recorded = read_recorded(requests, requests_format)
+    loops = closed_loops_of(requests)
+    if loops is not None and max_concurrency is not None:
+        raise UserError(f"--max-concurrency is in the rows of {requests} already: leave it out")
+    recorded = None if loops else read_recorded(requests, requests_format, arrivals=max_concurrency is None)
+    measured = recorded or loops
+    assert measured is not None
     if (scenario is None) == (hardware is None):
         raise UserError("the server is either --scenario FILE or --hardware ENTRY")
     if scenario is not None:
@@ -76,24 +104,58 @@ def validate(
             "max_num_seqs": max_num_seqs,
             "max_num_batched_tokens": max_num_batched_tokens,
             "block_size": block_size,
+            "enable_prefix_caching": enable_prefix_caching,
         }
-        server = _bare(recorded, {"preset": hardware} | _stated(spec), llm, _stated(batching))
-    replayed = replay(server, recorded, model=model, place=place)
+        server = _bare(measured, {"preset": hardware} | _stated(spec), llm, _stated(batching))
+    for note in measured.notes:
+        sys.stderr.write(f"{note}\n")
+    if loops is not None:
+        _show_loops(loops, server, model, place, as_json=as_json)
+    if recorded is not None:
+        replayed = replay(server, recorded, model=model, place=place, max_concurrency=max_concurrency)
+        _show(requests, replayed, as_json=as_json)
+
+
+def _show(path: Path, replayed: "Replayed", *, as_json: bool) -> None:
+    from sim.validation.compare import client_wait_text, compare, comparison_text, left_out
+
     rows, missing = compare(replayed), "; ".join(left_out(replayed))
     if not rows:
-        raise UserError(f"{requests}: nothing to compare: {missing}")
-    for note in recorded.notes:
-        sys.stderr.write(f"{note}\n")
+        raise UserError(f"{path}: nothing to compare: {missing}")
     if missing:
         sys.stderr.write(f"not compared: {missing}\n")
+    wait_ms = replayed.client_wait_ms
     if as_json:
         data = {
-            "requests": recorded.name,
+            "requests": replayed.recorded.name,
+            "client_wait_mean_ms": float(wait_ms.mean()),
             "metrics": [asdict(r) | {"mean_error": r.mean_error} for r in rows],
         }
         typer.echo(json.dumps(data, indent=2))
     else:
         typer.echo(comparison_text(rows))
+        if wait_ms.any():
+            typer.echo(client_wait_text(wait_ms))
+
+
+def _show_loops(
+    loops: "ClosedLoops", server: "Scenario", model: str | None, place: str | None, *, as_json: bool
+) -> None:
+    from sim.validation.closed_loops import compare_loops, loop_errors, loops_text
+
+    compared = compare_loops(server, loops, model=model, place=place)
+    if as_json:
+        data = {
+            "closed_loops": loops.name,
+            "rows": [
+                asdict(one.row) | {"simulated_ms": {m: one.simulated_ms[m] for m in one.row.measured_ms}}
+                for one in compared
+            ],
+            "metrics": {metric: asdict(errors) for metric, errors in loop_errors(compared).items()},
+        }
+        typer.echo(json.dumps(data, indent=2))
+    else:
+        typer.echo(loops_text(compared))
 
 
 def _stated(options: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +163,7 @@ def _stated(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare(
-    recorded: "RecordedRequests", hardware: dict[str, Any], llm: str, batching: dict[str, int]
+    recorded: "RecordedRequests | ClosedLoops", hardware: dict[str, Any], llm: str, batching: dict[str, Any]
 ) -> "Scenario":
     from sim.validation.bare_node import bare_node
 

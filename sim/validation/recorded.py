@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from e80sim.measured import AUTO, MeasuredError, MeasuredRequest, MeasuredRequests, read_measured
+from e80sim.measured import AUTO, MeasuredError, MeasuredRequest, MeasuredRequests, columns, read_measured
+from e80sim.measured.files import read_file
 from sim.time.units import PS_PER_MS
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,8 @@ class RecordedRequests:
     output_tokens: tuple[int, ...]
     measured_ms: Mapping[str, FloatArray]
     """By metric; not a number where a request has none."""
+    cached_tokens: tuple[int, ...] = ()
+    """Of each prompt, found in the server's prefix cache; empty where the file does not say."""
     notes: tuple[str, ...] = ()
     """What was done to the rows on their way here, in sentences."""
 
@@ -38,8 +41,20 @@ class RecordedRequests:
         return max(p + o for p, o in zip(self.prompt_tokens, self.output_tokens, strict=True))
 
 
-def read_recorded(path: Path, format: str = AUTO) -> RecordedRequests:  # noqa: A002 -- the word of the option
-    """Of a file in any format of `e80sim.measured`; MeasuredError for one that cannot be used."""
+def read_recorded(
+    path: Path,
+    format: str = AUTO,  # noqa: A002 -- the word of the option
+    *,
+    arrivals: bool = True,
+) -> RecordedRequests:
+    """Of a file in any format of `e80sim.measured`; MeasuredError for one that cannot be used.
+
+    Without `arrivals` a file of our own columns may leave them out: all requests are there from the start.
+    """
+    if not arrivals and format in {AUTO, "columns"}:
+        file = read_file(path)
+        if columns.tells_sizes(file):
+            return recorded_of(columns.read(file, arrivals=False))
     return recorded_of(read_measured(path, format))
 
 
@@ -58,8 +73,16 @@ def recorded_of(measured: MeasuredRequests) -> RecordedRequests:
         tuple(row.input_tokens for row in rows),
         tuple(row.output_tokens for row in rows),
         {metric: _times(rows, metric) for metric in METRICS},
+        _cached(rows),
         tuple(notes),
     )
+
+
+def _cached(rows: list[MeasuredRequest]) -> tuple[int, ...]:
+    """The last token of a prompt is always computed, also where a tool counts it as cached."""
+    if all(row.cached_tokens is None for row in rows):
+        return ()
+    return tuple(min(row.cached_tokens or 0, row.input_tokens - 1) for row in rows)
 
 
 def _times(rows: list[MeasuredRequest], metric: str) -> FloatArray:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -70,6 +71,39 @@ def test_waiting_counts_from_the_recorded_arrival() -> None:
     assert replayed.simulated_ms["ttft"].tolist() == [20.0, 20.0, pytest.approx(20 + 10.2 + 15 - 5)]
 
 
+def test_tokens_that_were_cached_need_no_prefill() -> None:
+    recorded = replace(requests((0, 50, 3), (100, 50, 3)), cached_tokens=(0, 30))
+    # the second computes 20 of its 50 tokens
+    assert replay(server(), recorded).simulated_ms["ttft"].tolist() == [15.0, 12.0]
+
+
+@pytest.mark.parametrize("engine", ["step", "fast"])
+def test_after_a_preemption_a_vllm_node_computes_what_its_cache_has_lost(engine: str) -> None:
+    """Six blocks of ten tokens. Two requests of 20 tokens grow to 30 each; the second gives way to the first,
+
+    which takes two of its three blocks until it ends. The second then computes 31 tokens, but those ten.
+    """
+    batching = BATCHING | {"block_size": 10}
+    card = CARD | {"kv_pool_tokens": 60}
+    ended_ms = [
+        replay(
+            bare_node(card, context_tokens=45, batching=batching | {"enable_prefix_caching": caching}),
+            requests((0, 20, 25), (0, 20, 25)),
+            engine=engine,
+        )
+        .simulated_ms["e2e"]
+        .tolist()
+        for caching in (True, False)
+    ]
+    # 14 ms for both prompts, ten steps of 10.2 ms with both, 14 of 10.1 ms with the first alone
+    first_ms = 14 + 10 * 10.2 + 14 * 10.1
+    assert ended_ms[0][0] == ended_ms[1][0] == pytest.approx(first_ms)
+    # then its prefill, which makes its twelfth token, and 13 steps alone
+    assert ended_ms[0][1] == pytest.approx(first_ms + 12.1 + 13 * 10.1)
+    assert ended_ms[1][1] == pytest.approx(first_ms + 13.1 + 13 * 10.1)
+    assert bare_node(card, context_tokens=45).models["model"].batching.enable_prefix_caching
+
+
 def test_rows_need_not_be_in_order_of_arrival() -> None:
     replayed = replay(server(), requests((100, 50, 2), (0, 50, 2)))
     assert replayed.first_ps.tolist() == [115 * MS, 15 * MS]
@@ -133,12 +167,16 @@ def test_a_request_that_the_platform_refuses_is_named() -> None:
 
 def test_errors_are_shares_of_the_measured_values() -> None:
     recorded = requests((0, 1, 3), (0, 1, 3), ttft=[10.0, 40.0], e2e=[100.0, float("nan")])
-    replayed = Replayed(recorded, np.array([12 * MS, 30 * MS]), np.array([90 * MS, 90 * MS]))
+    sent_ps, ended_ps = np.array([0, 0]), np.array([90 * MS, 90 * MS])
+    replayed = Replayed(recorded, sent_ps, np.array([12 * MS, 30 * MS]), ended_ps)
     ttft, e2e = compare(replayed)
     assert (ttft.metric, ttft.requests, e2e.metric, e2e.requests) == ("ttft", 2, "e2e", 1)
     assert ttft.mean_error == pytest.approx(21 / 25 - 1)  # means 21 and 25 ms
     assert ttft.mape == pytest.approx((0.20 + 0.25) / 2)
     assert e2e.mape == pytest.approx(0.10)
+    # medians 21 and 25 ms; p90 0.9 of the way from 12 to 30 and from 10 to 40
+    assert ttft.quantile_errors[0] == pytest.approx(21 / 25 - 1)
+    assert ttft.quantile_errors[1] == pytest.approx(28.2 / 37 - 1)
     assert "-16.0 %" in comparison_text([ttft])
 
 
@@ -178,6 +216,13 @@ def test_a_bad_row_is_named(tmp_path: Path, row: str, sentence: str) -> None:
     with pytest.raises(MeasuredError) as told:
         read_recorded(path)
     assert str(told.value).startswith(f"{path} {sentence}")
+
+
+def test_a_prompt_is_never_cached_to_its_last_token(tmp_path: Path) -> None:
+    header = "input_toks,output_toks,arrival_s,ttft_ms,cached_toks\n"
+    assert read_recorded(recorded_file(tmp_path, header + "50,5,0,1,49\n")).cached_tokens == (49,)
+    with pytest.raises(MeasuredError, match="line 2: cached_toks is 50, expected less than the 50 tokens of"):
+        read_recorded(recorded_file(tmp_path, header + "50,5,0,1,50\n"))
 
 
 def test_a_bad_file_is_named(tmp_path: Path) -> None:
@@ -235,6 +280,13 @@ def test_a_metric_that_no_request_has_is_told_beside_the_others(tmp_path: Path) 
     result = e80sim("validate", [str(path), "--hardware", "rtx_pro_6000_vllm"])
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["metric", "TTFT", "E2E"]
     assert result.stderr == "not compared: no request has a measured TPOT above 0\n"
+
+
+def test_columns_that_nobody_reads_are_named(tmp_path: Path) -> None:
+    text = "input_toks,output_toks,arrival_s,ttft_ms,queue_ms,note\n100,20,0,20,3,x\n"
+    result = e80sim("validate", [str(recorded_file(tmp_path, text)), "--hardware", "rtx_pro_6000_vllm"])
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "Columns not used: queue_ms, note."
 
 
 @pytest.mark.parametrize(
