@@ -16,6 +16,30 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class GemmTiles:
+    """Matrix products work on whole tiles of tokens, so that a step pays for the tile that it has begun.
+
+    Measured on an H100 with vLLM 0.23 (Qwen3-14B): steps of 1,021 to 1,024 tokens take 48.4 ms, and those of
+    1,025 to 1,028 53.4 ms. Shorter steps have kernels with smaller tiles.
+    """
+
+    tokens: int = 0
+    """Of a tile; 0: there are none."""
+    above_tokens: int = 256
+    """In steps of more than so many tokens."""
+
+    def padded(self, tokens: FloatArray) -> FloatArray:
+        """The tokens that products of so many tokens take as long as."""
+        if not self.tokens:
+            return tokens
+        whole = np.ceil(tokens / self.tokens) * self.tokens
+        return np.where(tokens > self.above_tokens, whole, tokens)
+
+
+NO_TILES = GemmTiles()
+
+
+@dataclass(frozen=True, slots=True)
 class SmoothRoofline:
     """`(W(T)^p + (f*T)^p)^(1/p)`: the longer of reading the weights and multiplying, with a soft corner.
 

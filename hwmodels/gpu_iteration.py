@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from e80sim.mistakes import UserError
 from hwmodels.dense import DenseTable, SmoothRoofline
 from hwmodels.entry import DenseMs
-from hwmodels.gpu_node import GpuSpec, gpu_node
+from hwmodels.gpu_node import GpuSpec, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
@@ -87,6 +87,7 @@ class GpuIteration(GpuSpec):
             sequence_ms=sheet["ms_per_sequence"],
             prefill_tile_tokens=sheet["prefill_tile_tokens"],
             prompts_ms=sheet.get("t_prompts_ms") or 0.0,
+            tiles=gemm_tiles(sheet),
         )
         return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
 

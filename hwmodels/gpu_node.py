@@ -6,6 +6,7 @@ from pydantic import Field
 
 from e80sim.choices import KeyOf
 from e80sim.mistakes import UserError
+from hwmodels.dense import NO_TILES, GemmTiles
 from hwmodels.entry import USUAL_KV, Entry
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import KV_CACHE_DTYPES, PRECISIONS, Llm
@@ -32,6 +33,15 @@ class GpuSpec(HardwareSpec):
     )
     mixed_kv_multiplier: float | None = Field(
         default=None, ge=1, le=1000, description="price of a KV token in a step that also holds prompt tokens"
+    )
+    gemm_tile_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_SEQUENCES,
+        description="matrix products take whole tiles of so many tokens; absent or 0: no tiles",
+    )
+    gemm_tile_above_tokens: int | None = Field(
+        default=None, ge=0, le=MOST_SEQUENCES, description="in steps of more than so many tokens; absent: 256"
     )
     p_norm: float | None = Field(
         default=None, ge=1, le=10, description="exponent of the smooth maximum, 1 adds"
@@ -63,6 +73,14 @@ class GpuSpec(HardwareSpec):
             llm.precision(self.weights or as_bought.weights),
             self.kv_cache_dtype or as_bought.kv_cache_dtype or USUAL_KV,
         )
+
+
+def gemm_tiles(sheet: Sheet) -> GemmTiles:
+    tokens = sheet.get("gemm_tile_tokens")
+    if not tokens:
+        return NO_TILES
+    above = sheet.get("gemm_tile_above_tokens")
+    return GemmTiles(int(tokens)) if above is None else GemmTiles(int(tokens), int(above))
 
 
 class Stored(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e80sim.mistakes import UserError
-from hwmodels.dense import DenseTable, SmoothRoofline
+from hwmodels.dense import NO_TILES, DenseTable, FloatArray, GemmTiles, SmoothRoofline
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
 from hwmodels.step_time import AffineStepTime
@@ -19,7 +19,10 @@ LONGEST_STEP_MS = 4e9
 
 @dataclass(frozen=True, slots=True)
 class GpuStep:
-    """`fixed + dense(T) + c*pairs + e*KV*(m in mixed steps) + s*sequences + (q with prompts)`, in ms."""
+    """`fixed + dense(T') + c*pairs + e*KV*(m in mixed steps) + s*sequences + (q with prompts)`, in ms.
+
+    T' is the number of tokens T in whole tiles, where the kernels have any.
+    """
 
     fixed_ms: float
     dense: SmoothRoofline | DenseTable
@@ -30,6 +33,11 @@ class GpuStep:
     prefill_tile_tokens: float
     prompts_ms: float = 0.0
     """Of a step that holds prompt tokens: their kernels' least time."""
+    tiles: GemmTiles = NO_TILES
+
+    def dense_ms(self, tokens: FloatArray, llm: Llm) -> FloatArray:
+        """The dense part of steps with so many tokens."""
+        return self.dense.ms(self.tiles.padded(tokens), llm)
 
     def law(self, llm: Llm, max_num_batched_tokens: int) -> AffineStepTime:
         """The law in picoseconds, tabulated for steps of up to `max_num_batched_tokens` tokens.
@@ -56,7 +64,7 @@ class GpuStep:
 
     def _dense_ps(self, llm: Llm, max_tokens: int) -> tuple[int, ...]:
         tokens = np.arange(max_tokens + 1, dtype=np.float64)
-        times_ms = self.fixed_ms + self.dense.ms(tokens, llm)
+        times_ms = self.fixed_ms + self.dense_ms(tokens, llm)
         if times_ms.max() > LONGEST_STEP_MS:
             raise UserError(
                 f"a step of {max_tokens:,} tokens would take {times_ms.max() / 86_400_000:,.0f} days: one of "

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hwmodels.dense import SmoothRoofline
-from hwmodels.gpu_node import GpuSpec, Stored, gpu_node
+from hwmodels.gpu_node import GpuSpec, Stored, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
@@ -73,4 +73,5 @@ def _step(sheet: Sheet, llm: Llm, stored: Stored) -> GpuStep:
         mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
         sequence_ms=2 * llm.head_params / flops_per_ms,  # only the last position of a chunk needs logits
         prefill_tile_tokens=sheet["prefill_tile_tokens"],
+        tiles=gemm_tiles(sheet),
     )

@@ -32,12 +32,24 @@ def calibrate(
     ] = "generic_vllm",
     memory_gb: Annotated[
         float | None,
-        typer.Option(min=0.001, help="of the device, in 1e9 bytes; default: that of the entry it extends"),
+        typer.Option(
+            min=0.001, help="of the device, in 1e9 bytes; with --out, this or --kv-pool-tokens is needed"
+        ),
+    ] = None,
+    kv_pool_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="as the server logs it, instead of working it out from the memory"),
     ] = None,
     host_ms: Annotated[
         float | None,
         typer.Option(min=0, help="host time between steps that the table leaves out; 0 if it is in"),
     ] = None,
+    gemm_tile_tokens: Annotated[
+        int, typer.Option(min=0, max=4096, help="pad steps to whole tiles of so many tokens; 0: no tiles")
+    ] = 0,
+    gemm_tile_above_tokens: Annotated[
+        int, typer.Option(min=0, help="in steps of more than so many tokens")
+    ] = 256,
     holdout: Annotated[float, typer.Option(help="share of the steps kept out of the fit to test it")] = 0.5,
     seed: Annotated[int, typer.Option(help="which steps those are")] = 1,
     column: Annotated[
@@ -57,11 +69,16 @@ def calibrate(
     from hwmodels.calibrate.read import read_step_table
     from hwmodels.calibrate.target import Target
     from hwmodels.calibrate.text import as_data, as_text
+    from hwmodels.dense import GemmTiles
     from hwmodels.llm import load_llm
 
-    target = None if out is None else Target(out, extends, memory_gb, host_ms)
+    memory = {"memory_gb": memory_gb, "kv_pool_tokens": kv_pool_tokens}
+    target = None if out is None else Target(out, extends, memory, host_ms)
+    tiles = GemmTiles(gemm_tile_tokens, gemm_tile_above_tokens)
     steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
-    calibration = fit(steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed)
+    calibration = fit(
+        steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed, tiles=tiles
+    )
     usage = None if target is None else target.write(calibration, name or table.stem)
     typer.echo(json.dumps(as_data(calibration), indent=2) if as_json else as_text(calibration))
     if usage is not None:

@@ -1,6 +1,6 @@
 """A calibration as a catalogue file that `hardware: {preset: ./file.yaml}` loads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import floor, log10
 from typing import Any
 
@@ -10,7 +10,8 @@ from e80sim.plain_yaml import Dumper
 from hwmodels.calibrate.fit import Calibration, Errors
 from hwmodels.calibrate.intervals import FittedValue
 from hwmodels.calibrate.step_table import StepTable
-from hwmodels.dense import DenseTable
+from hwmodels.dense import DenseTable, GemmTiles
+from hwmodels.entry import load_entry
 
 DIGITS = 6
 WHOLE = frozenset({"prefill_tile_tokens"})
@@ -18,6 +19,9 @@ DEFAULT_BUDGET = 8192
 
 
 STATED = "stated when the table was fitted"
+NO_PADDING = "its steps were fitted without padding"
+MEMORY = ("memory_gb", "kv_pool_tokens")
+"""No step time tells of it, and without it nobody knows how many sequences fit."""
 
 
 def entry_yaml(
@@ -26,23 +30,28 @@ def entry_yaml(
     *,
     extends: str,
     host_ms: float | None,
-    memory_gb: float | None = None,
+    memory: Mapping[str, float] | None = None,
 ) -> str:
     """`extends` is the entry with everything that no step time tells.
 
-    Its host time stays where `host_ms` is None, its memory where `memory_gb` is.
+    Its host time stays where `host_ms` is None. What `memory` states of `MEMORY` stands in place of its own.
     """
     entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": reach(calibration.table)}
     entry["extends"] = extends
-    card: dict[str, Any] = {}
-    if memory_gb is not None:
-        card["memory_gb"] = {"value": memory_gb, "source": STATED, "confidence": "assumed"}
+    if memory and "kv_pool_tokens" not in memory:  # else the other card's pool, if it has one, would count
+        entry["without"] = ["kv_pool_tokens"]
+    card: dict[str, Any] = {
+        name: {"value": value, "source": STATED, "confidence": "assumed"}
+        for name, value in (memory or {}).items()
+    }
     dense = calibration.step.dense
     if isinstance(dense, DenseTable) and dense.tokens[-1] < DEFAULT_BUDGET:
         card["max_num_batched_tokens"] = _longest_step(calibration, dense.tokens[-1])
     if card:
         entry["values"] = card
     fit = fit_section(calibration, _source(calibration))
+    if not calibration.tiles.tokens and "gemm_tile_tokens" in load_entry(extends).values:
+        fit["values"]["gemm_tile_tokens"] = {"value": 0, "source": NO_PADDING, "confidence": "derived"}
     if host_ms is not None:
         source = f"{STATED}: host time between steps that its times leave out"
         fit["values"]["t_host_ms"] = {"value": host_ms, "source": source, "confidence": "assumed"}
@@ -60,12 +69,27 @@ def fit_section(calibration: Calibration, source: str) -> dict[str, Any]:
     if calibration.warnings:
         fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
     fit["values"] = dict(_values(calibration, source))
+    fit["values"] |= _tile_values(calibration.tiles)
     dense = calibration.step.dense
     if isinstance(dense, DenseTable):
         fit["dense_ms_by_tokens"] = {
             tokens: rounded(ms) for tokens, ms in zip(dense.tokens, dense.times_ms, strict=True)
         }
     return fit
+
+
+def _tile_values(tiles: GemmTiles) -> dict[str, dict[str, Any]]:
+    """Of a fit with padding; where there is none, nothing is written."""
+    if not tiles.tokens:
+        return {}
+    source = f"{STATED}, which padded its steps to whole tiles"
+    return {
+        name: {"value": tokens, "source": source, "confidence": "assumed"}
+        for name, tokens in (
+            ("gemm_tile_tokens", tiles.tokens),
+            ("gemm_tile_above_tokens", tiles.above_tokens),
+        )
+    }
 
 
 def reach(table: StepTable) -> str:

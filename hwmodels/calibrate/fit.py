@@ -9,6 +9,8 @@ from hwmodels.calibrate.forms import FORMS, Form
 from hwmodels.calibrate.intervals import FittedValue, determine
 from hwmodels.calibrate.solve import relative_errors, solve
 from hwmodels.calibrate.step_table import FloatArray, IntArray, StepTable
+from hwmodels.calibrate.tiles import tile_warnings
+from hwmodels.dense import NO_TILES, GemmTiles
 from hwmodels.entry import nearest
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
@@ -34,6 +36,7 @@ class Calibration:
     llm: Llm
     weights: str
     form: Form
+    tiles: GemmTiles
     estimates: tuple[FittedValue, ...]
     warnings: tuple[str, ...]
     errors: tuple[Errors, ...]
@@ -60,24 +63,30 @@ def calibrate(
     form: str = "r6b",
     hold_out: float = 0.5,
     seed: int = 1,
+    tiles: GemmTiles = NO_TILES,
 ) -> Calibration:
-    """Fit `form` to `table`; ValueError where the table is too short or the form unknown."""
+    """Fit `form` to `table`, its steps padded to whole `tiles`.
+
+    UserError where the table is too short or the form unknown.
+    """
     if form not in FORMS:
         raise UserError(nearest("form", form, FORMS))
     precision = llm.precision(weights)
-    shape = FORMS[form](table, llm, precision)
+    shape = FORMS[form](table, llm, precision, tiles)
     seen, unseen = _split(table, shape, hold_out, seed)
     half = solve(shape, table, llm, seen)
     everything = np.arange(table.rows)
     whole = half if not len(unseen) else solve(shape, table, llm, everything, half.x)
     determined = determine(shape, whole, table, everything)
+    step = shape.step(whole.x)
     return Calibration(
         table=table,
         llm=llm,
         weights=precision,
         form=shape,
+        tiles=tiles,
         estimates=determined.estimates,
-        warnings=determined.warnings,
+        warnings=(*determined.warnings, *tile_warnings(table, step, llm)),
         errors=_errors(whole.x, shape, table, llm, everything),
         held_out=_errors(half.x, shape, table, llm, unseen) if len(unseen) else (),
     )

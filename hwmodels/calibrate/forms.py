@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodels.calibrate.step_table import FloatArray, StepTable
-from hwmodels.dense import DenseTable, SmoothRoofline
+from hwmodels.dense import DenseTable, GemmTiles, SmoothRoofline
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 
@@ -50,7 +50,7 @@ def predicted_ms(step: GpuStep, table: StepTable, llm: Llm) -> FloatArray:
     kv_tokens = kv_price * table.kv_tokens + window_tokens * table.decodes
     return (
         step.fixed_ms
-        + step.dense.ms(table.tokens, llm)
+        + step.dense_ms(table.tokens, llm)
         + step.pair_ms * pairs
         + step.kv_token_ms * kv_tokens
         + step.sequence_ms * (table.chunks + table.decodes)
@@ -58,8 +58,8 @@ def predicted_ms(step: GpuStep, table: StepTable, llm: Llm) -> FloatArray:
     )
 
 
-def r6b(table: StepTable, llm: Llm, weights: str) -> Form:
-    """A smooth roofline of the tokens, and the attention law."""
+def r6b(table: StepTable, llm: Llm, weights: str, tiles: GemmTiles) -> Form:
+    """A smooth roofline of the tokens, in whole tiles, and the attention law."""
     linear = _linear_start(table)
     half, token = linear.constant / 2, linear.token
     coefficients = (
@@ -72,50 +72,63 @@ def r6b(table: StepTable, llm: Llm, weights: str) -> Form:
     share = llm.dense_share(weights)
 
     def step(x: FloatArray) -> GpuStep:
-        return _step(x[0], SmoothRoofline(x[1], share, x[2], x[3]), x[4:])
+        return _step(x[0], SmoothRoofline(x[1], share, x[2], x[3]), x[4:], tiles)
 
     return Form("r6b", coefficients, step)
 
 
-def dense_table(table: StepTable, llm: Llm, weights: str) -> Form:
+def dense_table(table: StepTable, llm: Llm, weights: str, tiles: GemmTiles) -> Form:
     """Dense times by token count, and the attention law.
 
     Where the table has the dense part apart, its means are taken as they are and a constant is fitted beside
-    them. Otherwise the dense times at some token counts are fitted with the rest.
+    them. Otherwise the dense times at some token counts are fitted with the rest. With tiles the counts are
+    those of whole tiles, and the law puts both sides of a jump where they are.
     """
     del llm, weights
     linear = _linear_start(table)
     if table.dense_ms is not None:
-        return _with_measured_dense(table, linear)
-    knots = _knots(table)
+        return _with_measured_dense(table, linear, tiles)
+    knots = _knots(tiles.padded(table.tokens))
     times = tuple(
         Coefficient(f"dense_ms[{k}]", linear.constant + linear.token * k, linear.constant, 1e-6)
         for k in knots
     )
 
     def step(x: FloatArray) -> GpuStep:
-        return _step(0.0, DenseTable(knots, tuple(x[5:].tolist())), x)
+        return _step(0.0, DenseTable(knots, tuple(x[5:].tolist())), x, tiles)
 
     return Form("table", (*_attention(linear), *times), step, knots)
 
 
-def _with_measured_dense(table: StepTable, linear: "_Linear") -> Form:
-    assert table.dense_ms is not None
-    tokens, group = np.unique(table.tokens, return_inverse=True)
-    means = np.bincount(group, table.dense_ms) / np.bincount(group)
-    keep = _thinned(tokens, means)
-    dense = DenseTable(tuple(tokens[keep].astype(int).tolist()), tuple(np.round(means[keep], 6).tolist()))
+def _with_measured_dense(table: StepTable, linear: "_Linear", tiles: GemmTiles) -> Form:
+    dense = measured_dense(table, tiles)
 
     def step(x: FloatArray) -> GpuStep:
-        return _step(x[0], dense, x[1:])
+        return _step(x[0], dense, x[1:], tiles)
 
     fixed = Coefficient("t_fixed_ms", 0.01 * linear.constant, linear.constant)
     return Form("table", (fixed, *_attention(linear)), step)
 
 
-def kernels(table: StepTable, llm: Llm, weights: str) -> Form:
+def measured_dense(table: StepTable, tiles: GemmTiles) -> DenseTable:
+    """The mean of each token count, of which a tile takes the median.
+
+    Profiles are often interpolated right behind an edge: a mean over the tile would be too low there.
+    """
+    assert table.dense_ms is not None
+    tokens, group = np.unique(table.tokens, return_inverse=True)
+    means = np.bincount(group, table.dense_ms) / np.bincount(group)
+    if tiles.tokens:
+        whole, tile = np.unique(tiles.padded(tokens), return_inverse=True)
+        means = np.array([np.median(means[tile == index]) for index in range(len(whole))])
+        tokens = whole
+    keep = _thinned(tokens, means)
+    return DenseTable(tuple(tokens[keep].astype(int).tolist()), tuple(np.round(means[keep], 6).tolist()))
+
+
+def kernels(table: StepTable, llm: Llm, weights: str, tiles: GemmTiles) -> Form:
     """As a dense table, and a time of its own for steps that hold prompts, whose kernels have a least one."""
-    base = dense_table(table, llm, weights)
+    base = dense_table(table, llm, weights, tiles)
     scale = 0.1 * float(np.median(table.step_ms))
 
     def step(x: FloatArray) -> GpuStep:
@@ -125,16 +138,18 @@ def kernels(table: StepTable, llm: Llm, weights: str) -> Form:
     return Form("kernels", (*base.coefficients, prompts), step, base.knots)
 
 
-FORMS: dict[str, Callable[[StepTable, Llm, str], Form]] = {
+FORMS: dict[str, Callable[[StepTable, Llm, str, GemmTiles], Form]] = {
     "r6b": r6b,
     "table": dense_table,
     "kernels": kernels,
 }
 
 
-def _step(fixed_ms: float, dense: SmoothRoofline | DenseTable, attention: FloatArray) -> GpuStep:
-    pair_ms, tile_tokens, kv_token_ms, mixed, sequence_ms = attention[:5]
-    return GpuStep(fixed_ms, dense, pair_ms, kv_token_ms, mixed, sequence_ms, tile_tokens)
+def _step(
+    fixed_ms: float, dense: SmoothRoofline | DenseTable, attention: FloatArray, tiles: GemmTiles
+) -> GpuStep:
+    pair_ms, rows, kv_token_ms, mixed, sequence_ms = attention[:5]
+    return GpuStep(fixed_ms, dense, pair_ms, kv_token_ms, mixed, sequence_ms, rows, tiles=tiles)
 
 
 def _attention(linear: "_Linear") -> tuple[Coefficient, ...]:
@@ -173,9 +188,9 @@ def _linear_start(table: StepTable) -> _Linear:
     return _Linear(*(max(float(x), least) / size for x, size in zip(found, sizes, strict=True)))
 
 
-def _knots(table: StepTable) -> tuple[int, ...]:
-    """Token counts for a table: all of them while they are few, else spread over the quantiles."""
-    counts = np.unique(table.tokens)
+def _knots(tokens: FloatArray) -> tuple[int, ...]:
+    """Token counts for a table: all of them while they are few, else spread over the range."""
+    counts = np.unique(tokens)
     if len(counts) > MOST_KNOTS:
         wanted = np.geomspace(counts[0], counts[-1], MOST_KNOTS)
         counts = np.unique(counts[np.abs(counts[None, :] - wanted[:, None]).argmin(axis=1)])

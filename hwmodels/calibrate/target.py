@@ -1,38 +1,38 @@
 """Where a calibration goes: a catalogue file that a scenario can use, or a sentence about what it lacks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
 from e80sim.mistakes import UserError
-from hwmodels.calibrate.entry_file import entry_yaml
+from hwmodels.calibrate.entry_file import MEMORY, entry_yaml
 from hwmodels.calibrate.fit import Calibration
-from hwmodels.entry import first_error, load_entry, names
+from hwmodels.entry import Entry, first_error, load_entry
 from hwmodels.gpu_iteration import GpuIteration
-
-MEMORY = ("memory_gb", "kv_pool_tokens")
-"""No step time tells of it, and without it nobody knows how many sequences fit."""
 
 
 class Target:
     """Checked before the fit, which takes longer."""
 
-    def __init__(self, out: Path, extends: str, memory_gb: float | None, host_ms: float | None) -> None:
-        """UserError where the file would be none of the catalogue's, or nothing states the memory."""
+    def __init__(
+        self, out: Path, extends: str, memory: Mapping[str, float | None], host_ms: float | None
+    ) -> None:
+        """`memory` by the names in `MEMORY`.
+
+        UserError where the file would be none of the catalogue's, or nothing states the memory: that of the
+        entry it extends is another card's.
+        """
         base = load_entry(extends, "gpu_iteration")
         if out.suffix != ".yaml":
             raise UserError(f"--out {out}: the name of a catalogue file ends in .yaml")
-        if memory_gb is None and not any(name in base.values for name in MEMORY):
-            able = [name for name in names(base.kind) if "memory_gb" in load_entry(name).values]
-            raise UserError(
-                f"{extends} states no memory, and no step time tells of it: give --memory-gb, "
-                f"or --extends {' or '.join(able)}"
-            )
+        self._memory = {name: value for name, value in memory.items() if value is not None}
+        if not self._memory:
+            raise UserError(_asks_for_memory(base))
         self._out = out
         self._base = base
         self._extends = extends
-        self._memory_gb = memory_gb
         self._host_ms = host_ms
 
     def write(self, calibration: Calibration, name: str) -> str:
@@ -42,7 +42,7 @@ class Target:
             f"{name}, fitted to {calibration.table.name}",
             extends=self._extends,
             host_ms=self._host_ms,
-            memory_gb=self._memory_gb,
+            memory=self._memory,
         )
         lacking = [
             estimate.name
@@ -74,8 +74,16 @@ class Target:
         asked = (
             f"no step of the table shows {' and '.join(lacking)}, so state what it is and " if lacking else ""
         )
-        memory = ""
-        if self._memory_gb is None and "memory_gb" in self._base.values:
-            memory = f"; its memory is that of {self._extends}, {self._base.values['memory_gb'].value:g} GB"
         use = f"use it as hardware: {{{', '.join(settings)}}} of a model with llm: {calibration.llm.name}"
-        return f"{asked}{use}{memory}"
+        return f"{asked}{use}"
+
+
+def _asks_for_memory(base: Entry) -> str:
+    """The card of an entry is often not the one that was timed, and its KV pool is then not either."""
+    options = [f"--{name.replace('_', '-')}" for name in MEMORY]
+    told = [f"{base.values[name].value:g}" for name in MEMORY if name in base.values]
+    has = f" ({base.name} has {' and '.join(told)}, perhaps of another card)" if told else ""
+    return (
+        f"no step time tells of the memory{has}, and without it nobody knows how many sequences fit: give "
+        + (" or ".join(options))
+    )

@@ -16,6 +16,8 @@ def as_data(calibration: Calibration) -> dict[str, Any]:
         "llm": calibration.llm.name,
         "weights": calibration.weights,
         "form": calibration.form.name,
+        "gemm_tile_tokens": calibration.tiles.tokens,
+        "gemm_tile_above_tokens": calibration.tiles.above_tokens,
         "coefficients": [asdict(estimate) for estimate in calibration.estimates],
         "warnings": list(calibration.warnings),
         "errors": [asdict(errors) for errors in calibration.errors],
@@ -33,9 +35,11 @@ def as_text(calibration: Calibration) -> str:
 
 def _lines(calibration: Calibration) -> Iterator[str]:
     table = calibration.table
+    tiles = calibration.tiles
+    padded = f", in tiles of {tiles.tokens} tokens above {tiles.above_tokens}" if tiles.tokens else ""
     yield (
         f"{table.name}: {table.rows:,} steps of {calibration.llm.name} in {calibration.weights},"
-        f" form {calibration.form.name}"
+        f" form {calibration.form.name}{padded}"
     )
     yield ""
     yield f"{'coefficient':<22}{'value':>13}   95 % interval"

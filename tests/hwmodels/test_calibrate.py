@@ -12,7 +12,7 @@ import pytest
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
 from hwmodels.calibrate.step_table import StepTable
-from hwmodels.dense import DenseTable, SmoothRoofline
+from hwmodels.dense import DenseTable, GemmTiles, SmoothRoofline
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm, load_llm
 from hwmodels.step_time import AffineStepTime
@@ -190,6 +190,59 @@ def test_dense_times_of_the_table_are_taken_as_they_are(tmp_path: Path) -> None:
     fit = calibrate(replace(table, dense_ms=dense_ms), LLAMA, form="table", hold_out=0)
     assert values_of(fit)["t_fixed_ms"] == pytest.approx(0.3, abs=0.01)
     assert values_of(fit)["ms_per_sequence"] == pytest.approx(0.012, rel=0.01)
+
+
+TILED_GRID: list[Shape] = [
+    *(
+        (new, 0, 0, 0)
+        for edge in (384, 512, 768, 1024, 2048)
+        for new in (edge - 16, edge, edge + 1, edge + 16)
+    ),
+    *GRID,
+]
+
+
+def test_tiles_come_back_through_a_padded_fit(tmp_path: Path) -> None:
+    tiles = GemmTiles(128)
+    table = synthetic(tmp_path, replace(TRUTH, tiles=tiles), TILED_GRID)
+    fit = calibrate(table, LLAMA, hold_out=0, tiles=tiles)
+    assert values_of(fit) == pytest.approx(KNOWN, rel=2e-3)
+    assert fit.usual_error.mape == pytest.approx(0, abs=1e-4)
+    assert not any("multiple of 128" in warning for warning in fit.warnings)
+
+
+def test_a_smooth_fit_of_steps_in_tiles_says_what_it_leaves_out(tmp_path: Path) -> None:
+    table = synthetic(tmp_path, replace(TRUTH, tiles=GemmTiles(128)), TILED_GRID)
+    fit = calibrate(table, LLAMA, hold_out=0)
+    (told,) = (warning for warning in fit.warnings if "multiple of 128" in warning)
+    assert "--gemm-tile-tokens 128 fits tiles" in told
+    smooth = calibrate(synthetic(tmp_path, TRUTH, TILED_GRID), LLAMA, hold_out=0)
+    assert not any("multiple of 128" in warning for warning in smooth.warnings)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["fitted", "measured apart"])
+def test_a_dense_table_in_tiles_has_both_sides_of_each_jump(tmp_path: Path, apart: bool) -> None:
+    truth = replace(TRUTH, fixed_ms=0, tiles=GemmTiles(128))
+    table = synthetic(tmp_path, truth, [*TILED_GRID[:20], *GRID[::5]])
+    if apart:
+        table = replace(table, dense_ms=truth.dense_ms(table.tokens, LLAMA))
+    fit = calibrate(table, LLAMA, form="table", hold_out=0, tiles=GemmTiles(128))
+    law = fit.step.law(LLAMA, 2048)
+    for tokens in (512, 513, 640, 1024, 1025):
+        assert law.dense(tokens) == pytest.approx(truth.law(LLAMA, 2048).dense(tokens), rel=5e-3)
+    (untimed,) = (warning for warning in fit.warnings if "no step was timed" in warning)
+    assert "of the 15 tiles of 128 tokens from 384 to 2,176" in untimed
+
+
+def test_a_dense_table_without_tiles_says_across_which_jump_it_is_interpolated(tmp_path: Path) -> None:
+    dense = DenseTable.of({1: 7.0, 512: 20.0, 640: 26.0, 2200: 80.0})
+    truth = replace(TRUTH, fixed_ms=0, dense=dense, tiles=GemmTiles(128))
+    shapes = [shape for shape in TILED_GRID if shape[0] + shape[2] not in {513, 1025}]
+    table = synthetic(tmp_path, truth, shapes)
+    table = replace(table, dense_ms=truth.dense_ms(table.tokens, LLAMA))
+    fit = calibrate(table, LLAMA, form="table", hold_out=0)
+    (told,) = (warning for warning in fit.warnings if "interpolated across the jump" in warning)
+    assert "most from 512 to 528:" in told
 
 
 def test_a_table_with_fewer_steps_than_it_takes_is_refused(tmp_path: Path) -> None:

@@ -129,11 +129,7 @@ def test_prompts_that_the_table_lacks_are_asked_of_the_scenario(table: Path) -> 
     ("options", "use", "hardware"),
     [
         (CARD, f"{{preset: ./card.yaml}} {OF}\n", {}),
-        (
-            ["--extends", "h100_vllm"],
-            f"{{preset: ./card.yaml}} {OF}; its memory is that of h100_vllm, 80 GB\n",
-            {},
-        ),
+        (["--extends", "h100_vllm", "--memory-gb", "80"], f"{{preset: ./card.yaml}} {OF}\n", {}),
         (
             [*CARD, "--weights", "fp8"],
             f"{{preset: ./card.yaml, weights: fp8}} {OF}\n",
@@ -157,6 +153,17 @@ def test_what_it_says_about_use_is_true(
     assert server.models["model"].build_hardware().kv_pool_tokens > 4096
 
 
+def test_a_kv_pool_is_taken_as_stated_and_memory_replaces_the_pool_of_another_card(table: Path) -> None:
+    first, second = table.with_name("first.yaml"), table.with_name("second.yaml")
+    stated = ["--kv-pool-tokens", "12345"]
+    assert e80sim("calibrate", [str(table), "--out", str(first), *stated]).exit_code == 0
+    assert GpuIteration(preset=str(first)).build(LLAMA).kv_pool_tokens == 12345
+    extended = ["--extends", str(first), "--out", str(second)]
+    assert e80sim("calibrate", [str(table), *extended, *CARD]).exit_code == 0
+    # (96 x 0.9 - 2) GB less 16.06 of weights, over 131,072 bytes a token
+    assert GpuIteration(preset=str(second)).build(LLAMA).kv_pool_tokens == pytest.approx(521_400, rel=2e-3)
+
+
 def test_a_card_too_small_for_the_llm_leaves_no_file(table: Path) -> None:
     out = table.with_name("card.yaml")
     result = e80sim("calibrate", [str(table), "--out", str(out), "--memory-gb", "8"])
@@ -174,9 +181,10 @@ def test_a_card_too_small_for_the_llm_leaves_no_file(table: Path) -> None:
         (["--where", "gpu"], "e80sim: --where gpu: write it as NAME=VALUE"),
         (["--out", "x.yml"], "e80sim: --out x.yml: the name of a catalogue file ends in .yaml"),
         (["--out", "/nowhere/x.yaml", *CARD], "e80sim: cannot write /nowhere/x.yaml: No such file"),
+        (["--out", "x.yaml"], "e80sim: no step time tells of the memory, and without it"),
         (
-            ["--out", "x.yaml"],
-            "e80sim: generic_vllm states no memory, and no step time tells of it: give --memory-gb, or",
+            ["--out", "x.yaml", "--extends", "h100_vllm"],
+            "e80sim: no step time tells of the memory (h100_vllm has 80, perhaps of another card), and",
         ),
         (["--out", "x.yaml", "--extends", "h100"], "e80sim: h100 is of kind roofline"),
     ],
@@ -186,4 +194,5 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(table: Path, options: list[st
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith(sentence)
+    assert ("give --memory-gb or --kv-pool-tokens" in result.stderr) == ("no step time tells" in sentence)
     assert result.stderr.count("\n") == 1

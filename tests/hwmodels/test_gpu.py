@@ -168,6 +168,15 @@ def test_a_dense_scale_multiplies_the_table() -> None:
     assert spec.build(LLAMA).step_time.dense(100) == pytest.approx((9.9 + 0.5) * 1e9)
 
 
+def test_tiles_are_stated_with_the_hardware_of_either_kind() -> None:
+    spec = GpuIteration.model_validate({"preset": "h100_vllm", "gemm_tile_tokens": 128})
+    plain = GpuIteration(preset="h100_vllm").build(LLAMA).step_time
+    law = spec.build(LLAMA).step_time
+    assert (law.dense(256), law.dense(257)) == (plain.dense(256), plain.dense(384))
+    everywhere = Roofline(preset="h100", gemm_tile_tokens=64, gemm_tile_above_tokens=0).build(LLAMA).step_time
+    assert everywhere.dense(1) == Roofline(preset="h100").build(LLAMA).step_time.dense(64)
+
+
 def test_a_dense_table_survives_json() -> None:
     spec = GpuIteration.model_validate({"dense_ms_by_tokens": TABLE, **ATTENTION})
     again = GpuIteration.model_validate(spec.model_dump(mode="json", exclude_unset=True))

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.dense import DenseTable, SmoothRoofline
+from hwmodels.dense import DenseTable, GemmTiles, SmoothRoofline
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm, load_llm
 
@@ -114,3 +114,44 @@ def test_a_table_is_linear_between_its_points_and_holds_below_the_first() -> Non
 def test_a_measured_table_may_fall() -> None:
     law = replace(PLAIN, dense=DenseTable.of({1: 5.0, 2: 4.0})).law(LLAMA, 2)
     assert (law.dense(1), law.dense(2)) == (6 * 10**9, 5 * 10**9)
+
+
+# Tiles of tokens
+
+
+TILED = replace(PLAIN, tiles=GemmTiles(128))
+PS_PER_MS = 10**9
+
+
+def test_a_step_pays_for_the_tile_that_it_has_begun() -> None:
+    dense = DenseTable.of({256: 10.0, 384: 14.0, 1024: 40.0, 1152: 45.0})
+    law = replace(TILED, fixed_ms=0, dense=dense).law(LLAMA, 1152)
+    assert law.dense(256) == 10 * PS_PER_MS
+    assert [law.dense(tokens) for tokens in (257, 300, 384)] == [14 * PS_PER_MS] * 3
+    assert [law.dense(tokens) for tokens in (897, 1000, 1024)] == [40 * PS_PER_MS] * 3
+    assert [law.dense(tokens) for tokens in (1025, 1026, 1152)] == [45 * PS_PER_MS] * 3
+    # prompt tokens and decodes fill one tile together: 1,000 + 24 and 1,000 + 25
+    full, above = (law.step_ps([(1000, 0)], decodes, 0) for decodes in (24, 25))
+    assert above - full == 5 * PS_PER_MS + law.decode_ps
+
+
+def test_steps_below_the_threshold_and_without_tiles_are_as_they_were() -> None:
+    tiled, plain_law = TILED.law(LLAMA, 600), PLAIN.law(LLAMA, 600)
+    assert tiled.dense_ps[:257] == plain_law.dense_ps[:257]
+    assert tiled.dense(257) == plain_law.dense(384)
+    assert replace(PLAIN, tiles=GemmTiles(0, 0)).law(LLAMA, 600) == plain_law
+    assert replace(PLAIN, tiles=GemmTiles(64, 0)).law(LLAMA, 600).dense(1) == plain_law.dense(64)
+
+
+@settings(max_examples=20)
+@given(step=steps, tile=st.sampled_from([16, 64, 128, 200]), above=st.sampled_from([0, 100, 128]))
+def test_a_tiled_law_never_falls_is_flat_between_edges_and_meets_the_plain_one_there(
+    step: GpuStep, tile: int, above: int
+) -> None:
+    law = replace(step, tiles=GemmTiles(tile, above)).law(LLAMA, 640)
+    # Whole tiles beyond the budget are paid for by the steps that begin them.
+    plain_law = step.law(LLAMA, 800)
+    assert list(law.dense_ps) == sorted(law.dense_ps)
+    for tokens in range(1, 641):
+        whole = -(-tokens // tile) * tile if tokens > above else tokens
+        assert law.dense(tokens) == plain_law.dense(whole)

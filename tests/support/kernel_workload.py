@@ -17,8 +17,9 @@ def random_law(rng: np.random.Generator) -> AffineStepTime:
     base_ps = int(rng.integers(1, 6_000_000))
     rise_ps = int(rng.choice([0, 0, 100, 20_000]))
     knee = int(rng.choice([1, 8, 100]))
+    tile = (1, 1, 4, 32)[base_ps % 4]  # in which matrix products work
     return AffineStepTime(
-        dense_ps=tuple(base_ps + rise_ps * tokens for tokens in range(knee)),
+        dense_ps=tuple(base_ps + rise_ps * (-(-tokens // tile) * tile) for tokens in range(knee)),
         token_ps=int(rng.integers(0, 30_000)),
         pair_ps=int(rng.choice([0, 1, 30, 500])),
         chunk_ps=int(rng.choice([0, 100_000])),
