@@ -46,7 +46,7 @@ mutants: $(READY) ## break rules one by one and name what no test notices; hours
 	$(BIN)/python tools/mutants.py $(if $(ONLY),'$(ONLY)')
 
 validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, writes docs/validation.md
-	$(BIN)/python docs/validate.py
+	$(BIN)/python -m docs.validate
 
 docs: $(READY) ## rewrite the generated pages under docs/
 	$(BIN)/python -m docs.generate

@@ -2,12 +2,18 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from docs.validation_under_load import percent, sections, signed, table
 from hwmodels.calibrate.fit import Calibration, Errors
-from sim.validation.checks import HOST_MS, Check, Evidence, gather
+from sim.validation.check import Check
+from sim.validation.checks import HOST_MS, Evidence, gather
 from sim.validation.compare import TITLES, Comparison
+from sim.validation.loops import gather_loops
+from sim.validation.parallel import gather_parallel
+from sim.validation.rates import gather_rates
 
 PAGE = Path(__file__).with_name("validation.md")
 
@@ -15,7 +21,8 @@ INTRODUCTION = """\
 # How far the model is from measurements
 
 `make validate` writes this page; it needs the raw tables, in the folder that `E80SIM_DATA` names. The
-bounds were set before the figures, and a test fails where one is exceeded.
+bounds were set before the figures, and the command fails where one is exceeded. *Not met* are bounds for
+what is not built; they are not enforced.
 
 Errors are shares of the measured value. *Mean error* and *MAPE* are means of absolute errors, step by
 step or request by request; the error of a mean keeps its sign. TTFT counts from a request's arrival,
@@ -66,46 +73,38 @@ OPEN = """\
 """
 
 
-def page(evidence: Evidence) -> str:
-    parts = [
-        INTRODUCTION,
-        _table(("check", "error", "bound", ""), map(_check, evidence.checks)),
+def page(checks: Sequence[Check], parts: Sequence[str]) -> str:
+    head = table(("check", "error", "bound", ""), map(_check, checks))
+    return "\n".join([INTRODUCTION, head, *parts, OPEN])
+
+
+def unloaded(evidence: Evidence) -> list[str]:
+    """The sections on single steps, on one run of requests, and on HC1."""
+    replay_head = (
+        "form",
+        "host time",
+        "metric",
+        "measured mean",
+        "simulated mean",
+        "error of the mean",
+        "MAPE",
+        "P95",
+    )
+    return [
         STEPS,
-        _table(("steps", "number", *_heads(evidence)), _step_rows(evidence)),
+        table(("steps", "number", *_heads(evidence)), _step_rows(evidence)),
         REPLAY,
-        _table(
-            (
-                "form",
-                "host time",
-                "metric",
-                "measured mean",
-                "simulated mean",
-                "error of the mean",
-                "MAPE",
-                "P95",
-            ),
-            _replay_rows(evidence),
-        ),
+        table(replay_head, _replay_rows(evidence)),
         HC1,
-        _table(
+        table(
             ("preset", "rows", "decode time, worst", "TTFT, worst"),
-            (
-                (p, str(e.rows), _signed(e.worst_decode), _signed(e.worst_ttft))
-                for p, e in evidence.hc1.items()
-            ),
+            ((p, str(e.rows), signed(e.worst_decode), signed(e.worst_ttft)) for p, e in evidence.hc1.items()),
         ),
-        OPEN,
     ]
-    return "\n".join(parts)
-
-
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _check(check: Check) -> tuple[str, ...]:
-    return check.what, _signed(check.error), f"{100 * check.bound:g} %", "pass" if check.passed else "FAIL"
+    return check.what, signed(check.error), f"{100 * check.bound:g} %", check.verdict
 
 
 def _heads(evidence: Evidence) -> list[str]:
@@ -121,7 +120,7 @@ def _step_rows(evidence: Evidence) -> Iterator[tuple[str, ...]]:
 def _both(errors: Errors) -> tuple[str, str]:
     assert errors.mape is not None
     assert errors.p95 is not None
-    return _percent(errors.mape), _percent(errors.p95)
+    return percent(errors.mape), percent(errors.p95)
 
 
 def _replay_rows(evidence: Evidence) -> Iterator[tuple[str, ...]]:
@@ -136,18 +135,10 @@ def _compared(row: Comparison) -> tuple[str, ...]:
         TITLES[row.metric],
         f"{row.measured_mean_ms:,.1f} ms",
         f"{row.simulated_mean_ms:,.1f} ms",
-        _signed(row.mean_error),
-        _percent(row.mape),
-        _percent(row.p95),
+        signed(row.mean_error),
+        percent(row.mape),
+        percent(row.p95),
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f} %"
 
 
 def main() -> int:
@@ -157,15 +148,29 @@ def main() -> int:
             "validate: set E80SIM_DATA to the folder that holds calibration/ with the raw tables\n"
         )
         return 2
-    evidence = gather(Path(folder))
-    PAGE.write_text(page(evidence), encoding="utf-8")
-    failed = [check for check in evidence.checks if not check.passed]
+    checks, parts = measure(Path(folder))
+    PAGE.write_text(page(checks, parts), encoding="utf-8")
+    failed = [check for check in checks if not check.passed]
     for check in failed:
         sys.stderr.write(
-            f"validate: {check.what} is {_signed(check.error)}, at most {check.bound:.0%} allowed\n"
+            f"validate: {check.what} is {signed(check.error)}, at most {check.bound:.1%} allowed\n"
         )
-    sys.stdout.write(f"{PAGE}: {len(evidence.checks)} checks, {len(failed)} failed\n")
-    return 1 if failed else 0
+    enforced = sum(check.enforced for check in failed)
+    told = f"{enforced} failed, {len(failed) - enforced} not met"
+    sys.stdout.write(f"{PAGE}: {len(checks)} checks, {told}\n")
+    return 1 if enforced else 0
+
+
+def measure(data: Path) -> tuple[list[Check], list[str]]:
+    """All checks, and the sections of the page."""
+    evidence, folder = gather(data), data / "calibration"
+    loops = gather_loops(folder)
+    with TemporaryDirectory() as scratch:
+        rates = gather_rates(folder, Path(scratch))
+        parallel = gather_parallel(folder, Path(scratch))
+    *first, hc1_text, hc1_table = unloaded(evidence)
+    parts = [*first, *sections(rates, loops, parallel), hc1_text, hc1_table]
+    return [*evidence.checks, *rates.checks, *loops.checks, *parallel.checks], parts
 
 
 if __name__ == "__main__":

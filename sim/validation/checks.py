@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.calibrate.entry_file import entry_yaml
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
 from hwmodels.llm import load_llm
 from sim.time.units import PS_PER_S
 from sim.validation.bare_node import bare_node
+from sim.validation.check import Check
 from sim.validation.compare import Comparison, compare
+from sim.validation.fitted import fitted_node
 from sim.validation.recorded import RecordedRequests, read_recorded
 from sim.validation.replay import replay
 
@@ -31,19 +32,6 @@ HC1_PRESETS = ("hc1", "hc1_pipelined")
 HC1_LATER_FROM_UNIX = 1_788_220_800
 """September 2026: the one row before it comes from a note whose second block looked invented."""
 HC1_LEAST_TOKENS = 19
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """An error and the most that it may be, both as shares of the measured value."""
-
-    what: str
-    error: float
-    bound: float
-
-    @property
-    def passed(self) -> bool:
-        return abs(self.error) <= self.bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +89,14 @@ def gather(data: Path) -> Evidence:
     steps = read_step_table(folder / "llmservingsim_llama31_8b_rtxpro6000_iteration.csv")
     recorded = read_recorded(folder / "vllm_requests_llama31_8b_rtxpro6000.csv")
     fits = {form: calibrate(steps, load_llm("llama3.1-8b"), form=form) for form in FORMS}
-    return Evidence(
-        fits,
-        {
-            (form, host_ms): _replayed(fit, recorded, host_ms)
+    with TemporaryDirectory() as scratch:
+        replays = {
+            (form, host_ms): _replayed(Path(scratch), fit, recorded, host_ms)
             for form, fit in fits.items()
             for host_ms in HOST_MS
-        },
-        {preset: _hc1_errors(folder / "taalas_hc1_chatjimmy_measured.csv", preset) for preset in HC1_PRESETS},
-    )
+        }
+    hc1 = folder / "taalas_hc1_chatjimmy_measured.csv"
+    return Evidence(fits, replays, {preset: _hc1_errors(hc1, preset) for preset in HC1_PRESETS})
 
 
 def _mape(fit: Calibration) -> float:
@@ -118,15 +105,20 @@ def _mape(fit: Calibration) -> float:
     return errors.mape
 
 
-def _replayed(fit: Calibration, recorded: RecordedRequests, host_ms: float) -> list[Comparison]:
-    """Through the file that `e80sim calibrate` would write."""
-    with TemporaryDirectory() as folder:
-        entry = Path(folder, "fitted.yaml")
-        text = entry_yaml(fit, "fitted", extends="rtx_pro_6000_vllm", host_ms=host_ms)
-        entry.write_text(text, encoding="utf-8")
-        hardware = {"preset": str(entry), "kv_pool_tokens": VLLM_POOL_TOKENS}
-        server = bare_node(hardware, context_tokens=recorded.longest_tokens, batching=VLLM_BATCHING)
-        return compare(replay(server, recorded))
+def _replayed(
+    scratch: Path, fit: Calibration, recorded: RecordedRequests, host_ms: float
+) -> list[Comparison]:
+    server = fitted_node(
+        scratch,
+        fit,
+        extends="rtx_pro_6000_vllm",
+        stated={"kv_pool_tokens": VLLM_POOL_TOKENS},
+        llm="llama3.1-8b",
+        context_tokens=recorded.longest_tokens,
+        batching=VLLM_BATCHING,
+        host_ms=host_ms,
+    )
+    return compare(replay(server, recorded))
 
 
 # HC1: times on the chip, each request alone

@@ -16,7 +16,9 @@ from sim.node.step_engine import StepEngine
 from sim.scenario.schema import Scenario
 from sim.validation.bare_node import bare_node
 from sim.validation.checks import Evidence, gather
+from sim.validation.closed_loops import loop_errors
 from sim.validation.compare import compare, comparison_text
+from sim.validation.loops import gather_loops
 from sim.validation.recorded import RecordedRequests, read_recorded
 from sim.validation.replay import Replayed, replay
 from tests.support.cli import e80sim
@@ -343,22 +345,33 @@ def test_hc1_replies_of_19_tokens_and_more_come_within_3_and_15_percent(
     assert abs(errors.worst_ttft) <= 0.15
 
 
-def test_every_check_of_the_page_passes_and_stands_on_it(evidence: Evidence) -> None:
-    checks = evidence.checks
-    assert len(checks) == 14
-    assert [check.what for check in checks if not check.passed] == []
+def test_every_check_stands_on_the_page_which_none_fails(evidence: Evidence) -> None:
+    assert len(evidence.checks) == 14
+    assert [check.what for check in evidence.checks if not check.passed] == []
     page = (DOCS / "validation.md").read_text(encoding="utf-8")
-    for check in checks:
+    for check in evidence.checks:
         assert f"| {check.what} |" in page
-    assert page.count("| pass |") == 14
     assert "FAIL" not in page
 
 
 def test_the_page_is_what_the_evidence_gives(evidence: Evidence) -> None:
     """Words for word; figures may differ in their last digit, as fits do between machines."""
-    fresh = docs_validate().page(evidence).splitlines()
     committed = (DOCS / "validation.md").read_text(encoding="utf-8").splitlines()
-    assert [_words(line) for line in fresh] == [_words(line) for line in committed]
+    words = [_words(line) for line in committed]
+    for part in docs_validate().unloaded(evidence):
+        fresh = [_words(line) for line in part.splitlines()]
+        first = words.index(fresh[0])
+        assert words[first : first + len(fresh)] == fresh
+
+
+def test_closed_loops_come_within_3_percent_and_no_row_is_further_off_than_8() -> None:
+    folder = os.environ.get("E80SIM_DATA")
+    if not folder:
+        pytest.skip("E80SIM_DATA is not set: the raw measurements are not part of the repository")
+    tpot = loop_errors(gather_loops(Path(folder, "calibration")).tensorrt)["tpot"]
+    assert tpot.rows == 42
+    assert tpot.mape <= 0.03
+    assert abs(tpot.worst) <= 0.08
 
 
 DOCS = Path(__file__).parents[3] / "docs"

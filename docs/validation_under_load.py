@@ -1,0 +1,129 @@
+"""The sections of docs/validation.md on servers under load: rates, closed loops, parallel GPUs."""
+
+from collections.abc import Iterator, Sequence
+
+from sim.validation.closed_loops import ComparedLoop, loop_errors
+from sim.validation.compare import QUANTILES, TITLES, Comparison
+from sim.validation.loops import LoopEvidence
+from sim.validation.parallel import ParallelEvidence
+from sim.validation.rates import RateEvidence
+
+RATES = """\
+## One H100 at four rates
+
+Requests that vLLM 0.23 answered on one H100 (Qwen3-14B in bf16, prompts of about 986 tokens, answers of
+128), seen by the client, 600 s each at 2, 6, 8 and 12 requests a second in open loop; from
+inference-sim/residency-vllm at 2641b57, which states no licence: only figures are shown. The 12/s run is of a
+patched server, about 1 % slower by its authors. The law is fitted to 265 steps that aiconfigurator 0.12.0
+composes from its kernels, none from these runs.
+
+- *As composed*: that law, and a scheduler that waits for the end of a step.
+- *With the numbers*: the same, until the engine can schedule a step ahead.
+"""
+
+LOOPS = """\
+## Closed loops
+
+Llama-3.1-8B in bf16 on one H100 under TensorRT-LLM 1.0.0rc3: 8 to 128 clients that ask again as soon as they
+are answered, means as aiconfigurator 0.12.0 has them (Apache-2.0). The law is composed of that engine's
+kernels; nothing is fitted to these rows. Each is replayed as a closed loop in its steady state: the
+clients do not start in step, and the first and the last answer of each are not counted. How many requests
+the measurements had is not known, and their TTFT is that of a start at once, so it is left out.
+"""
+
+PRESET = """\
+The preset `h100_vllm` as it ships, against means that were published of vLLM with Qwen3-8B on an H100
+(gpustack/gpustack at 47277d7, Apache-2.0): 100 requests of 233 prompt and 221 output tokens on average. The
+preset has no law of that LLM; that of Llama-3.1-8B stands for it, with 2 % fewer parameters.
+"""
+
+PARALLEL = """\
+## Two GPUs with one model between them
+
+300 requests that vLLM 0.19 answered with Qwen3-32B on two RTX PRO 6000, tensor-parallel width 2, from
+casys-kaist/LLMServingSim at 5daddb2 (MIT). The law is fitted to the composed steps of one of the two ranks,
+which leave out what they tell each other.
+"""
+
+
+def sections(rates: RateEvidence, loops: LoopEvidence, parallel: ParallelEvidence) -> list[str]:
+    return [
+        RATES,
+        table(_rate_head(), _rate_rows(rates)),
+        LOOPS,
+        table(("clients", "rows", "TPOT, MAPE", "mean error", "worst row"), _loop_rows(loops.tensorrt)),
+        PRESET,
+        table(("clients", *_published_head()), _published_rows(loops.preset)),
+        PARALLEL,
+        table(
+            ("metric", "measured mean", "simulated mean", "error of the mean", "MAPE"),
+            _parallel_rows(parallel),
+        ),
+    ]
+
+
+def _rate_head() -> tuple[str, ...]:
+    quantiles = (f"p{quantile}" for quantile in QUANTILES)
+    composed = ("as composed: mean", "MAPE")
+    return ("rate", "metric", "measured mean", *composed, "with the numbers: mean", *quantiles, "MAPE")
+
+
+def _rate_rows(rates: RateEvidence) -> Iterator[tuple[str, ...]]:
+    for rate, rows in rates.replays.items():
+        for plain, row in zip(rates.as_composed[rate], rows, strict=True):
+            yield f"{rate}/s", TITLES[row.metric], *_both(plain, row)
+
+
+def _both(plain: Comparison, row: Comparison) -> tuple[str, ...]:
+    return (
+        f"{row.measured_mean_ms:,.1f} ms",
+        signed(plain.mean_error),
+        percent(plain.mape),
+        signed(row.mean_error),
+        *map(signed, row.quantile_errors),
+        percent(row.mape),
+    )
+
+
+def _loop_rows(compared: Sequence[ComparedLoop]) -> Iterator[tuple[str, ...]]:
+    for clients in sorted({one.row.concurrency for one in compared}):
+        yield _loop_row(f"{clients}", [one for one in compared if one.row.concurrency == clients])
+    yield _loop_row("all", compared)
+
+
+def _loop_row(which: str, compared: Sequence[ComparedLoop]) -> tuple[str, ...]:
+    errors = loop_errors(compared)["tpot"]
+    return which, f"{errors.rows}", percent(errors.mape), signed(errors.bias), signed(errors.worst)
+
+
+def _published_head() -> Iterator[str]:
+    for title in TITLES.values():
+        yield from (f"published {title}", "simulated", "error")
+
+
+def _published_rows(compared: Sequence[ComparedLoop]) -> Iterator[tuple[str, ...]]:
+    for one in compared:
+        cells = [f"{one.row.concurrency}"]
+        for metric in TITLES:
+            cells += [f"{one.row.measured_ms[metric]:,.1f} ms", f"{one.simulated_ms[metric]:,.1f} ms"]
+            cells.append(signed(one.error(metric)))
+        yield tuple(cells)
+
+
+def _parallel_rows(parallel: ParallelEvidence) -> Iterator[tuple[str, ...]]:
+    for row in parallel.rows:
+        means = (f"{row.measured_mean_ms:,.1f} ms", f"{row.simulated_mean_ms:,.1f} ms")
+        yield TITLES[row.metric], *means, signed(row.mean_error), percent(row.mape)
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def signed(share: float) -> str:
+    return f"{100 * share:+.1f} %"
