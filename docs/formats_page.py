@@ -1,6 +1,9 @@
 """`docs/formats.md`: the files of others that are read and written, from the tables that read them."""
 
 from e80sim.measured import FORMATS as MEASURED
+from reports.exports.table import EXPORTS
+from traffic.traces import FORMATS as TRACES
+from traffic.traces.formats.table import TraceFormat
 
 HEAD = """# Formats
 
@@ -19,6 +22,37 @@ request count from when it was sent, and the time per output token leaves the fi
 |---|---|---|"""
 
 
+EXPORTS_HEAD = """## A run in the files of others
+
+`e80sim export RUN FILE --format F` writes the requests of one variant and replication, as a load tool
+at the callers' places would have measured them: times count from when the caller sent. What a format
+has no place for is told. Formats of recorded traffic, below, are written too, from what was sent.
+`e80sim trace export RUN --perfetto FILE` writes a trace for ui.perfetto.dev: a process per node and per
+place of callers, requests with their phases, and queue, batch and KV tokens over time. Of more than
+`--most-requests` the slowest and some of the others are drawn; counters are of all requests, and a peak
+stays where it was.
+
+| format | file |
+|---|---|"""
+
+TRACES_HEAD = """## Recorded traffic
+
+| format | told by | or any of | times | written |
+|---|---|---|---|---|"""
+
+
 def render() -> str:
-    rows = [f"| `{name}` | {known.title} | {known.fields} |" for name, known in MEASURED.items()]
-    return "\n".join([HEAD, MEASURED_HEAD, *rows, ""])
+    measured = [f"| `{name}` | {known.title} | {known.fields} |" for name, known in MEASURED.items()]
+    exports = [f"| `{name}` | {known.title} |" for name, known in EXPORTS.items()]
+    traces = [_trace(name, known) for name, known in TRACES.items()]
+    parts = [HEAD, MEASURED_HEAD, *measured, "", EXPORTS_HEAD, *exports, "", TRACES_HEAD, *traces, ""]
+    return "\n".join(parts)
+
+
+def _trace(name: str, known: TraceFormat) -> str:
+    written = "traces" if known.lines else "sessions" if known.session_lines else "no"
+    return f"| `{name}` | {_words(known.names)} | {_words(known.or_any_of)} | {known.stamps} | {written} |"
+
+
+def _words(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))

@@ -3,9 +3,7 @@
 Sizes and arrivals are needed, and of ttft, tpot and e2e at least one, each with its unit behind it.
 """
 
-import csv
-from collections.abc import Container, Iterator, Sequence
-from io import StringIO
+from collections.abc import Container
 
 from e80sim.measured.cells import Cells
 from e80sim.measured.files import ReadFile
@@ -21,7 +19,6 @@ COLUMNS = {
 METRICS = ("ttft", "tpot", "e2e")
 CACHED, ERROR = "cached_tokens", "error"
 CACHED_NAMES = ("cached_toks", CACHED)
-WRITTEN = ("arrival_s", "input_tokens", "output_tokens", CACHED, "ttft_ms", "tpot_ms", "e2e_ms", ERROR)
 
 
 def tells(file: ReadFile) -> bool:
@@ -74,30 +71,6 @@ def unused(file: ReadFile, used: Container[str | None]) -> list[str]:
     """A note that names the columns, or keys, that nobody reads."""
     others = [name for name in file.header or sorted(file.names) if name not in used]
     return [f"Columns not used: {', '.join(others)}."] if others else []
-
-
-def write(requests: MeasuredRequests) -> Iterator[str]:
-    """Lines of CSV, without their ends."""
-    yield ",".join(WRITTEN)
-    for row in requests.rows:
-        yield _csv_line(
-            [
-                row.arrival_s,
-                row.input_tokens,
-                row.output_tokens,
-                row.cached_tokens,
-                row.ttft_ms,
-                row.tpot_ms,
-                row.e2e_ms,
-                row.error,
-            ]
-        )
-
-
-def _csv_line(values: Sequence[object]) -> str:
-    line = StringIO()
-    csv.writer(line, lineterminator="").writerow(["" if value is None else value for value in values])
-    return line.getvalue()
 
 
 def one_of(file: ReadFile, names: tuple[str, ...]) -> str | None:

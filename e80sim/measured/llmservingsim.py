@@ -4,9 +4,6 @@ Times count from `queued_ts`: the API server and the tokenizer are outside. `arr
 Origin of the keys: github.com/casys-kaist/LLMServingSim, bench/examples.
 """
 
-import json
-from collections.abc import Iterator
-
 from e80sim.measured.files import ReadFile
 from e80sim.measured.rows import MeasuredRequest, MeasuredRequests, in_order
 
@@ -33,21 +30,3 @@ def read(file: ReadFile) -> MeasuredRequests:
             MeasuredRequest(queued, cells.tokens("input_toks", least=1), output, ttft_ms, tpot_ms, e2e_ms)
         )
     return in_order(file.path, "llmservingsim_jsonl", rows, ["Times count from the engine's queue on."])
-
-
-def write(requests: MeasuredRequests) -> Iterator[str]:
-    """Requests that were answered in full; `scheduled_ts` is what the rows do not say, and stays out."""
-    for number, row in enumerate(requests.answered):
-        if row.ttft_ms is None or row.e2e_ms is None:
-            continue
-        yield json.dumps(
-            {
-                "request_id": f"e80sim-{number}",
-                "input_toks": row.input_tokens,
-                "output_toks": row.output_tokens,
-                "arrival_time": row.arrival_s,
-                "queued_ts": row.arrival_s,
-                "first_token_ts": row.arrival_s + row.ttft_ms / MS_PER_S,
-                "last_token_ts": row.arrival_s + row.e2e_ms / MS_PER_S,
-            }
-        )

@@ -138,6 +138,19 @@ def test_aiperf_rows_count_in_ns_and_its_warm_up_is_left_out(tmp_path: Path) -> 
     assert measured.notes == ("1 request of the warm-up is left out.", "1 of 2 requests failed.")
 
 
+def test_a_file_that_aiperf_made_is_read() -> None:
+    """Three requests that AIPerf 0.13.0 sent to `e80sim serve --speed 0.05`, two at a time."""
+    measured = read_measured(Path(__file__).parent / "aiperf_profile_export.jsonl")
+    assert (measured.format, len(measured.rows), measured.notes) == ("aiperf_jsonl", 3, ())
+    first = measured.rows[0]
+    assert (first.input_tokens, first.output_tokens, first.cached_tokens) == (166, 12, 0)
+    assert first.ttft_ms == pytest.approx(782.470532)
+    assert first.e2e_ms == pytest.approx(1878.016763)
+    assert first.tpot_ms == pytest.approx(99.595112)  # its own inter_token_latency: chunks were tokens
+    assert len(first.itl_ms) == 11
+    assert sum(first.itl_ms) == pytest.approx(1878.016763 - 782.470532)
+
+
 def test_a_unit_of_aiperf_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     row = {**aiperf_row(NOW_NS), "metrics": {"request_latency": {"value": 1, "unit": "hours"}}}
     with pytest.raises(MeasuredError, match=r"request_latency.unit is 'hours', expected ms, ns"):
