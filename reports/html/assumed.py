@@ -15,7 +15,13 @@ def heading(summary: Summary) -> str:
     found = assumed_count(summary)
     if not found:
         return "This answer rests on no assumed value"
-    return f"This answer rests on {found} assumed value{'s' if found > 1 else ''}"
+    return f"This answer rests on {found} {_kinds(summary)} value{'s' if found > 1 else ''}"
+
+
+def _kinds(summary: Summary) -> str:
+    """Round trips between places that nobody measured are derived ones."""
+    entries = summary["facts"].get("assumed", [])
+    return "assumed" if all(entry["confidence"] == "assumed" for entry in entries) else "assumed or predicted"
 
 
 def assumed(summary: Summary) -> Html:
@@ -35,7 +41,8 @@ def assumed(summary: Summary) -> Html:
         for entry in entries
     ]
     columns = ["What", "Model", "Value", "Unit", "Why this value"]
-    return table("Assumed values: change them and the answer may change", columns, [body(lines)])
+    title = f"{_kinds(summary).capitalize()} values: change them and the answer may change"
+    return table(title, columns, [body(lines)])
 
 
 def _plain(value: object) -> str:

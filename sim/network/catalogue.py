@@ -1,9 +1,10 @@
 """`sim/data/network.yaml`: every number of the network model with its source and confidence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ BOUNDS = {
 
 Values = Mapping[str, Value]
 
+TO, PAIR_VALUE = " to ", ".rtt_floor_ms"
+"""Of the name of a pair's round trip: `aws:us-east-1 to azure:eastus.rtt_floor_ms`."""
+
 
 @dataclass(frozen=True, slots=True)
 class HopFacts:
@@ -47,21 +51,56 @@ class HopFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorClass:
+    """How wrong predicted round trips of one class are: measured less predicted, ms.
+
+    Those up to `length_km` long whose nearest measured pair is up to `away_km` away, both ends together.
+    """
+
+    mean_ms: float
+    """Of absolute errors."""
+    low_ms: float
+    high_ms: float
+    """9 of 10 errors lie from `low_ms` to here."""
+    away_km: float = inf
+    length_km: float = inf
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPrediction:
+    values: Values
+    by_distance: ErrorClass
+    """Of pairs that are predicted from their distance alone; longer ones are as wrong as those far off."""
+    nearby: tuple[ErrorClass, ...]
+    """Of pairs predicted from measured ones nearby, the tightest class first."""
+
+    def error(self, away_km: float, length_km: float) -> ErrorClass:
+        return next(one for one in self.nearby if away_km <= one.away_km and length_km <= one.length_km)
+
+    def error_by_distance(self, length_km: float) -> ErrorClass:
+        within = length_km <= self.by_distance.length_km
+        return self.by_distance if within else self.error(inf, length_km)
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkFacts:
     hops: Mapping[str, HopFacts]
     dns_lookup: Values
     transport: Values
     kv_transfer: Values
     """From a node to another one, beside it."""
-    region_prediction: Values
+    region_prediction: RegionPrediction
+    pairs: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Round trips between places that a scenario states, ms; the names of a pair are sorted."""
 
     def with_stated(self, stated: Mapping[str, float]) -> "NetworkFacts":
         """These facts with `stated` values, by name such as `fabric.rtt_floor_ms`, over the catalogue's.
 
-        What is known of a pair of regions is no value of the catalogue, and stays as it is.
+        The round trip of a pair of places goes by the name of `pair_name`, either of the two first.
         Raises ValueError where the catalogue has no value of that name.
         """
-        unknown = next((name for name in stated if name not in self.names), None)
+        pairs = {pair: value for name, value in stated.items() if (pair := pair_of(name))}
+        unknown = next((name for name in stated if name not in self.names and not pair_of(name)), None)
         if unknown is not None:
             close = get_close_matches(unknown, self.names, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else "names are as in 'fabric.rtt_floor_ms'"
@@ -77,6 +116,7 @@ class NetworkFacts:
             dns_lookup=_restated(self.dns_lookup, stated),
             transport=_restated(self.transport, stated),
             kv_transfer=_restated(self.kv_transfer, stated),
+            pairs=pairs,
         )
 
     @property
@@ -102,8 +142,23 @@ def network_facts() -> NetworkFacts:
         dns_lookup=_values("dns_lookup", raw["dns_lookup"]),
         transport=_values("transport", raw["transport"]),
         kv_transfer=_values("kv_transfer", raw["kv_transfer"]),
-        region_prediction=_values("region_prediction", raw["region_prediction"]),
+        region_prediction=RegionPrediction(
+            _values("region_prediction", raw["region_prediction"]["values"]),
+            ErrorClass(**raw["region_prediction"]["errors"]["by_distance"]),
+            tuple(ErrorClass(**one) for one in raw["region_prediction"]["errors"]["nearby"]),
+        ),
     )
+
+
+def pair_name(a: str, b: str) -> str:
+    """Of the round trip between two places, among the values that a scenario may state."""
+    return f"{min(a, b)}{TO}{max(a, b)}{PAIR_VALUE}"
+
+
+def pair_of(name: str) -> tuple[str, str] | None:
+    """The two places, sorted, if `name` is that of their round trip."""
+    a, to, b = name.removesuffix(PAIR_VALUE).partition(TO)
+    return (min(a, b), max(a, b)) if to and name.endswith(PAIR_VALUE) else None
 
 
 def _values(owner: str, raw: Mapping[str, Mapping[str, Any]]) -> Values:

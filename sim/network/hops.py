@@ -7,9 +7,12 @@ from typing import NamedTuple
 
 from e80sim.choices import Confidence
 from hwmodels.value import Value
-from sim.network.catalogue import HopFacts, NetworkFacts, Values, weakest
+from sim.network.catalogue import PAIR_VALUE, HopFacts, NetworkFacts, Values, pair_name, weakest
 from sim.network.jitter import FAMILIES, Gamma, Jitter
-from sim.network.regions import RegionTable
+from sim.network.regions import RegionTable, RttEstimate
+
+LEAST_MS = 0.001
+"""A stated round trip may be none at all, and a window still takes some time."""
 
 
 class Atlas(NamedTuple):
@@ -17,6 +20,20 @@ class Atlas(NamedTuple):
 
     table: RegionTable
     facts: NetworkFacts
+
+    def rtt_between(self, a: str, b: str) -> RttEstimate:
+        """As the scenario states it, else as the table knows or predicts it. Either order of a and b."""
+        stated = self._stated(a, b)
+        if stated is None:
+            return self.table.rtt_between(a, b)
+        return RttEstimate(stated, "stated", None, "assumed", "scenario")
+
+    def in_one_metro(self, a: str, b: str) -> bool:
+        """Unless the scenario states their round trip, which then is that of two regions."""
+        return self._stated(a, b) is None and self.table.same_metro(a, b)
+
+    def _stated(self, a: str, b: str) -> float | None:
+        return self.facts.pairs.get((min(a, b), max(a, b)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +53,19 @@ class Hop:
     down_mbit_per_s: float = inf
     evidence: tuple[Value, ...] = ()
     shared: bool = False
+    pair: RttEstimate | None = None
+    """Of a hop between regions: how its floor is known."""
+
+    @property
+    def floor(self) -> Value | None:
+        """None if a user states the whole hop."""
+        floors = [value for value in self.evidence if value.name.endswith("rtt_floor_ms")]
+        return floors[0] if floors else None
 
     @property
     def source(self) -> str:
         """Of the floor."""
-        floors = [value.source for value in self.evidence if value.name.endswith("rtt_floor_ms")]
-        return floors[0] if floors else "stated in the scenario"
+        return "stated in the scenario" if self.floor is None else self.floor.source
 
     @property
     def confidence(self) -> Confidence:
@@ -86,30 +110,27 @@ def metro(atlas: Atlas, region: str, private: bool) -> Hop:
     if private:
         return catalogued(facts, "metro_private", f"metro {area}, private interconnect")
     rtt_ms = table.neighbour_rtt_ms(region)
-    floor = None if rtt_ms is None else _floor(rtt_ms, f"AWS to GCP in {area}, region_rtt.csv", "measured")
+    source = f"AWS to GCP in {area}, region_rtt.csv"
+    floor = None if rtt_ms is None else Value(f"{area}{PAIR_VALUE}", rtt_ms, source, "measured")
     return catalogued(facts, "metro_xcloud", f"metro {area}, public path", floor)
 
 
 def inter_region(atlas: Atlas, a: str, b: str) -> Hop:
     """Jitter grows with the floor; a single flow gets one window per round trip at most."""
-    table, facts = atlas
-    rtt = table.rtt_between(a, b)
-    error = "" if rtt.error_ms is None else f", mean absolute error {rtt.error_ms:g} ms"
-    floor = _floor(rtt.rtt_ms, f"{rtt.method}: {rtt.source}{error}", rtt.confidence)
+    rtt = atlas.rtt_between(a, b)
+    facts = atlas.facts
+    floor = Value(pair_name(a, b), rtt.rtt_ms, rtt.says, rtt.confidence, rtt.low_ms, rtt.high_ms)
     values = facts.hops["inter_region"].values
     hop = catalogued(facts, "inter_region", f"{a} to {b}", floor)
     scale_ms = max(values["jitter_scale_ms"].value, values["jitter_share_of_floor"].value * rtt.rtt_ms)
-    window_mbit_per_s = values["megabytes_per_round_trip"].value * 8 / (rtt.rtt_ms / 1000)
+    window_mbit_per_s = values["megabytes_per_round_trip"].value * 8000 / max(rtt.rtt_ms, LEAST_MS)
     return replace(
         hop,
+        pair=rtt,
         jitter=Gamma(values["jitter_shape"].value, scale_ms),
         up_mbit_per_s=min(hop.up_mbit_per_s, window_mbit_per_s),
         down_mbit_per_s=min(hop.down_mbit_per_s, window_mbit_per_s),
     )
-
-
-def _floor(rtt_ms: float, source: str, confidence: Confidence) -> Value:
-    return Value("rtt_floor_ms", rtt_ms, source, confidence)
 
 
 def evidence_of(hops: tuple[Hop, ...]) -> Values:

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from hwmodels.value import Value
 from sim.network.catalogue import network_facts
 from sim.network.connections import Link, ps_per_byte
-from sim.network.hops import evidence_of
+from sim.network.hops import Hop, evidence_of
 from sim.network.keep_alive import Connections, KeepAlive, Tls
 from sim.network.path import Path
 from sim.network.places import GATEWAY, Place, PlaceSpec, path_between
@@ -101,9 +101,20 @@ class Network:
         ]
 
     def assumptions(self, legs: Sequence[Leg]) -> list[dict[str, Any]]:
-        """Every assumed value that results over these legs rest on, each once, by a readable name."""
+        """Every assumed value and predicted pair that results over these legs rest on, by readable names."""
         titles = {kind: hop.title for kind, hop in self._facts.hops.items()}
-        return [_row(value, titles) for value in self.values(legs) if value.confidence == "assumed"]
+        predicted = {hop.floor for hop in self.predicted(legs)}
+        return [
+            _row(value, titles)
+            for value in self.values(legs)
+            if value.confidence == "assumed" or value in predicted
+        ]
+
+    def predicted(self, legs: Sequence[Leg]) -> list[Hop]:
+        """Every hop of these legs whose round trip is that of two places that nobody measured, each once."""
+        hops = (hop for a, b in legs for hop in self.path(a, b).hops)
+        found = {hop.floor: hop for hop in hops if hop.pair is not None and hop.pair.error_ms is not None}
+        return list(found.values())
 
     def values(self, legs: Sequence[Leg]) -> list[Value]:
         """Every value that results over these legs rest on, each once."""

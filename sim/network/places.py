@@ -3,23 +3,63 @@
 from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from e80sim.choices import OneOf, by_kind
 from sim.network.catalogue import LEAST_MBIT_PER_S, MOST_MBIT_PER_S, NetworkFacts, network_facts
+from sim.network.globe import BOUNDS, is_point, point_name
 from sim.network.hops import Atlas, Hop, catalogued, inter_region, metro
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.path import Path
 from sim.network.regions import region_table
 
 
+def _named(given: object) -> object:
+    """Coordinates as the name that stands for them; everything else as it is."""
+    if not isinstance(given, dict):
+        return given
+    if given.keys() != BOUNDS.keys() or not all(_is_number(value) for value in given.values()):
+        raise ValueError("coordinates are written as {lat: 52.52, lon: 13.4}, in degrees")
+    return point_name(given["lat"], given["lon"])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _known(region: str) -> str:
-    region_table().region(region)
-    return region
+    return region_table().region(region).name
 
 
-RegionName = Annotated[str, AfterValidator(_known)]
-"""A region of the table, such as `aws:us-east-1`."""
+_COORDINATES = {axis: {"type": "number", "minimum": -most, "maximum": most} for axis, most in BOUNDS.items()}
+
+RegionName = Annotated[
+    str,
+    BeforeValidator(_named),
+    AfterValidator(_known),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": _COORDINATES,
+                    "required": list(BOUNDS),
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+"""A region of the table, such as `aws:us-east-1`, or coordinates, which are kept as `@52.52,13.4`."""
 
 
 class Attachment(NamedTuple):
@@ -96,11 +136,15 @@ class RegionPlace(PlaceSpec):
 
     kind: Literal["region"]
     resolver: ClassVar[str] = "region_ms"
-    region: RegionName = Field(description="such as aws:us-east-1 or gcp:us-east4")
+    region: RegionName = Field(
+        description="such as aws:us-east-1, azure:eastus or gcp:us-east4; or {lat: 52.52, lon: 13.4}"
+    )
     private: bool = Field(False, description="a private interconnect instead of the metro's public path")
 
     @property
     def label(self) -> str:
+        if is_point(self.region):
+            return f"a machine at {_written(self.region)}"
         return f"{_written(self.region)} ({region_table().region(self.region).city})"
 
     @property
@@ -114,7 +158,9 @@ class InternetPlace(PlaceSpec):
     kind: Literal["internet"]
     resolver: ClassVar[str] = "internet_ms"
     access: Literal["fibre", "cable", "dsl", "wifi", "4g", "5g"]
-    near: RegionName = Field(description="the region that the access network reaches first")
+    near: RegionName = Field(
+        description="what the access network reaches first: a region, or {lat: 52.52, lon: 13.4}"
+    )
     line: Literal["fibre", "cable", "dsl"] | None = Field(
         None, description="the line behind a WiFi; absent: cable"
     )
@@ -290,19 +336,25 @@ def _between(atlas: Atlas, a: Attachment, b: Attachment, site: str) -> tuple[Hop
     if a.region == b.region:
         return (catalogued(atlas.facts, "cross_az"),) if a.in_cloud else ()
     private = a.private and b.private
-    if atlas.table.same_metro(a.region, b.region):
+    if atlas.in_one_metro(a.region, b.region):
         return (metro(atlas, a.region, private),)
     return (inter_region(atlas, a.region, b.region),)
 
 
 def _to_site(atlas: Atlas, region: str, site: str, private: bool) -> tuple[Hop, ...]:
-    """The datacenter is beside the site's region, across the metro from it and from its neighbour."""
+    """The datacenter is beside the site's region, across the metro from it and from its neighbour.
+
+    A site of coordinates is the datacenter itself.
+    """
     last = metro(atlas, site, private)
-    if region == site or atlas.table.same_metro(region, site):
+    if region == site or atlas.in_one_metro(region, site):
         return (last,)
-    return inter_region(atlas, region, site), last
+    between = inter_region(atlas, region, site)
+    return (between,) if is_point(site) else (between, last)
 
 
 def _written(region: str) -> str:
+    if is_point(region):
+        return region_table().region(region).city
     cloud, _, code = region.partition(":")
     return f"{cloud.upper()} {code}"

@@ -6,37 +6,39 @@ from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from e80sim.choices import Confidence
 from e80sim.mistakes import UserError
-from sim.network.catalogue import DATA, network_facts
+from sim.network.catalogue import DATA, network_facts, pair_name
+from sim.network.globe import Region, distance_km, is_point, point
+from sim.network.prediction import MeasuredPairs
 
-Method = Literal["measured", "same_metro", "nearest_pair", "distance"]
-EARTH_RADIUS_KM = 6371.0
-
-
-class Region(NamedTuple):
-    name: str
-    """Cloud and code, such as `aws:us-east-1`."""
-    city: str
-    latitude_deg: float
-    longitude_deg: float
-
-    @property
-    def cloud(self) -> str:
-        return self.name.partition(":")[0]
+Method = Literal["measured", "same_metro", "nearby_pairs", "distance", "stated"]
 
 
 class RttEstimate(NamedTuple):
-    """`error_ms` is the mean absolute error of the method, None for a measured pair."""
+    """`error_ms` is the mean absolute error of the method; it and the band are None for a measured pair."""
 
     rtt_ms: float
     method: Method
     error_ms: float | None
     confidence: Confidence
     source: str
+    low_ms: float | None = None
+    high_ms: float | None = None
+    """9 of 10 pairs that were withheld and predicted like this one lie from `low_ms` to here."""
+
+    @property
+    def band(self) -> str:
+        """For people; empty where nothing was predicted."""
+        if self.low_ms is None or self.high_ms is None:
+            return ""
+        return f"{self.low_ms:g} to {self.high_ms:g} ms in 9 of 10 such cases"
+
+    @property
+    def says(self) -> str:
+        """Method, source and error in one line."""
+        error = "" if self.error_ms is None else f", mean absolute error {self.error_ms:g} ms, {self.band}"
+        return self.source if self.method == "stated" else f"{self.method}: {self.source}{error}"
 
 
 class RegionTable:
@@ -53,6 +55,9 @@ class RegionTable:
         self.metros = metros
 
     def region(self, name: str) -> Region:
+        """A region by name, or the place that coordinates such as `@52.52,13.4` mean."""
+        if is_point(name):
+            return point(name)
         found = self.regions.get(name)
         if found is None:
             raise UserError(f"there is no region {name!r}; {_hint(name, self.regions)}")
@@ -63,23 +68,29 @@ class RegionTable:
         start, end = self.region(a), self.region(b)
         if a == b:
             raise UserError(f"{a} to itself is a hop inside a region, not a pair of regions")
-        measured = self.rtts.get(_pair(a, b))
+        pair = _pair(a, b)
+        measured = self.rtts.get(pair)
         if measured is not None:
-            return RttEstimate(measured, "measured", None, "measured", "region_rtt.csv")
+            return RttEstimate(measured, "measured", None, "measured", _table_of(pair))
         if self.same_metro(a, b):
             rtt = network_facts().hops["metro_xcloud"].values["rtt_floor_ms"]
-            error_ms = network_facts().region_prediction["same_metro_error_ms"].value
-            return RttEstimate(rtt.value, "same_metro", error_ms, rtt.confidence, rtt.source)
-        return self._predicted(start, end)
+            error_ms = network_facts().region_prediction.values["same_metro_error_ms"].value
+            return RttEstimate(
+                rtt.value, "same_metro", error_ms, rtt.confidence, rtt.source, rtt.low, rtt.high
+            )
+        found = self._pairs.predict(start, end, network_facts().region_prediction)
+        return RttEstimate(
+            found.rtt_ms, found.method, found.error_ms, "derived", found.source, found.low_ms, found.high_ms
+        )
 
     def same_metro(self, a: str, b: str) -> bool:
-        """Next to each other, in two clouds. Two regions of one cloud are apart by design."""
+        """Next to each other, but not two regions of one cloud, which are apart by design."""
         start, end = self.region(a), self.region(b)
-        if start.cloud == end.cloud:
+        if start.cloud == end.cloud and start.cloud:
             return False
         if a in self.metros and self.metros[a] == self.metros.get(b):
             return True
-        near_km = network_facts().region_prediction["same_metro_km"].value
+        near_km = network_facts().region_prediction.values["same_metro_km"].value
         return _pair(a, b) not in self.rtts and distance_km(start, end) <= near_km
 
     def neighbour_rtt_ms(self, region: str) -> float | None:
@@ -90,45 +101,15 @@ class RegionTable:
                 return self.rtts.get(_pair(region, other))
         return None
 
-    def _predicted(self, a: Region, b: Region) -> RttEstimate:
-        facts = network_facts().region_prediction
-        apart_km = distance_km(a, b)
-        n, m, replaced_km = self._nearest_pair(a, b)
-        if replaced_km > apart_km and apart_km < facts["short_km"].value:
-            rtt_ms = facts["short_offset_ms"].value + facts["short_ms_per_km"].value * apart_km
-            source = f"{apart_km:,.0f} km and no measured pair nearby"
-            return RttEstimate(
-                round(rtt_ms, 1), "distance", facts["distance_error_ms"].value, "derived", source
-            )
-        longer_km = apart_km - distance_km(n, m)
-        rtt_ms = self.rtts[_pair(n.name, m.name)] + facts["ms_per_km"].value * longer_km
-        rtt_ms = max(rtt_ms, facts["fibre_ms_per_km"].value * apart_km)
-        source = f"{n.name} to {m.name}, {longer_km:+,.0f} km"
-        return RttEstimate(round(rtt_ms, 1), "nearest_pair", _error_ms(replaced_km), "derived", source)
-
-    def _nearest_pair(self, a: Region, b: Region) -> tuple[Region, Region, float]:
-        """The measured pair whose ends lie nearest to a and b, in that order, and how far away in all."""
-        names, first, second, positions = self._geometry
-        from_a = _distances_km(_position(a), positions)
-        from_b = _distances_km(_position(b), positions)
-        straight = from_a[first] + from_b[second]
-        crossed = from_a[second] + from_b[first]
-        best = int(np.argmin(np.minimum(straight, crossed)))
-        ends = (int(first[best]), int(second[best]))
-        if crossed[best] < straight[best]:
-            ends = ends[::-1]
-        replaced_km = float(min(straight[best], crossed[best]))
-        return self.regions[names[ends[0]]], self.regions[names[ends[1]]], replaced_km
-
     @cached_property
-    def _geometry(
-        self,
-    ) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-        names = list(self.regions)
-        number = {name: i for i, name in enumerate(names)}
-        ends = np.array([(number[a], number[b]) for a, b in self.rtts], dtype=np.intp)
-        positions = np.array([_position(self.regions[name]) for name in names])
-        return names, ends[:, 0], ends[:, 1], positions
+    def _pairs(self) -> MeasuredPairs:
+        return MeasuredPairs(self.regions, self.rtts)
+
+
+def _table_of(pair: tuple[str, str]) -> str:
+    return (
+        "azure_rtt.csv" if pair[0].startswith("azure:") and pair[1].startswith("azure:") else "region_rtt.csv"
+    )
 
 
 def _pair(a: str, b: str) -> tuple[str, str]:
@@ -141,48 +122,25 @@ def _hint(name: str, known: Mapping[str, Region]) -> str:
     close = dict.fromkeys([*get_close_matches(name, known, n=2, cutoff=0.8), *same_code])
     if close:
         return f"did you mean {' or '.join(repr(region) for region in close)}?"
-    return "regions are written as 'aws:us-east-1' or 'gcp:us-east4'"
-
-
-def _error_ms(replaced_km: float) -> float:
-    facts = network_facts().region_prediction
-    for limit_km in (700, 1500, 3000):
-        if replaced_km <= limit_km:
-            return facts[f"error_within_{limit_km}_km_ms"].value
-    return facts["error_beyond_ms"].value
-
-
-def distance_km(a: Region, b: Region) -> float:
-    """Along the great circle."""
-    return float(_distances_km(_position(a), np.array([_position(b)]))[0])
-
-
-def _position(region: Region) -> tuple[float, float]:
-    return region.latitude_deg, region.longitude_deg
-
-
-def _distances_km(origin: tuple[float, float], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    latitude, longitude = np.radians(origin)
-    latitudes, longitudes = np.radians(positions).T
-    haversine = (
-        np.sin((latitudes - latitude) / 2) ** 2
-        + np.cos(latitude) * np.cos(latitudes) * np.sin((longitudes - longitude) / 2) ** 2
-    )
-    distances: NDArray[np.float64] = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(haversine))
-    return distances
+    return "regions are written as 'aws:us-east-1' or 'azure:eastus', coordinates as '@52.52,13.4'"
 
 
 @cache
 def region_table() -> RegionTable:
     """The table that comes with the product."""
+    tables = {
+        name: {(row["a"], row["b"]): float(row["rtt_ms"]) for row in _rows(name)}
+        for name in ("region_rtt.csv", "azure_rtt.csv")
+    }
     return RegionTable(
         regions={
             row["region"]: Region(
                 row["region"], row["city"], float(row["latitude_deg"]), float(row["longitude_deg"])
             )
-            for row in _rows("regions.csv")
+            for name in ("regions.csv", "more_regions.csv")
+            for row in _rows(name)
         },
-        rtts={(row["a"], row["b"]): float(row["rtt_ms"]) for row in _rows("region_rtt.csv")},
+        rtts={pair: rtt_ms for pairs in tables.values() for pair, rtt_ms in pairs.items()},
         metros={
             row[cloud]: row["metro"]
             for row in _rows("metros.csv")
@@ -195,6 +153,15 @@ def region_table() -> RegionTable:
 def _rows(name: str) -> Iterator[dict[str, str]]:
     with (DATA / name).open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(line for line in file if not line.startswith("#"))
+
+
+def require_pair(pair: tuple[str, str]) -> None:
+    """Raises UserError unless these are two places between which a scenario may state the round trip."""
+    a, b = (region_table().region(name).name for name in pair)
+    if a == b:
+        raise UserError(f"{a} to itself is no pair of places")
+    if (min(a, b), max(a, b)) != pair:
+        raise UserError(f"that pair of places is written {pair_name(a, b)}")
 
 
 def rtt_between(a: str, b: str) -> RttEstimate:

@@ -210,6 +210,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     """Validate SCENARIO and all its variants without running anything, and say what a run would take."""
     from reports.words import plural
     from sim.run.estimate import estimate, require_fitting
+    from sim.run.report_context import prediction_notes
     from sim.scenario.check import limit_notes, trace_notes
     from sim.scenario.prefix_caches import prefix_cache_notes
     from sim.scenario.start_up import capacity_notes
@@ -232,6 +233,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
             *limit_notes(variant),
             *prefix_cache_notes(variant),
             *capacity_notes(variant),
+            *prediction_notes(variant),
         )
     ):
         typer.echo(f"Note: {note}")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-FORMS = "a region such as aws:us-east-1, edge, internet:cable:aws:us-east-1, or a place of the scenario"
+FORMS = (
+    "a region such as aws:us-east-1, coordinates such as @52.52,13.4, edge, internet:cable:aws:us-east-1, "
+    "or a place of the scenario"
+)
 
 
 @app.command()

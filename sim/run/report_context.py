@@ -102,7 +102,7 @@ def _objectives(scenario: Scenario) -> Json:
 
 
 def _assumed(scenarios: list[Scenario]) -> list[Json]:
-    """Every value with confidence `assumed` that any of the scenarios rests on, each once."""
+    """Every assumed value and predicted round trip that any of the scenarios rests on, each once."""
     rows: dict[tuple[str, str | None], Json] = {}
     for scenario in scenarios:
         for model_name, model in scenario.models.items():
@@ -124,6 +124,16 @@ def _assumed(scenarios: list[Scenario]) -> list[Json]:
         ]:
             rows[str(row["what"]), None] = {**row, "model": None}
     return list(rows.values())
+
+
+def prediction_notes(scenario: Scenario) -> list[str]:
+    """What a user should know of round trips that nobody measured."""
+    return [
+        f"{hop.name} is predicted, {hop.rtt_floor_ms:g} ms: {hop.pair.band}. If you know it, state "
+        f"`network.values: {{{hop.floor.name}: ...}}`."
+        for hop in Network(scenario.network).predicted(legs(scenario))
+        if hop.pair is not None and hop.floor is not None
+    ]
 
 
 def legs(scenario: Scenario) -> list[tuple[str, str | None]]:

@@ -166,8 +166,7 @@ def _values(scenario: Scenario) -> Iterator[tuple[Value, tuple[str, str] | None,
             if value.name in type(model.hardware).model_fields:
                 yield value, (model.hardware.preset, model.llm), name
     for value in Network(scenario.network).values(legs(scenario)):
-        if "." in value.name:  # else it is known of one pair of regions alone
-            yield value, None, None
+        yield value, None, None
 
 
 def _fitting(hardware: HardwareSpec, name: str, value: float) -> float | int:

@@ -27,6 +27,7 @@ from sim.faults.scaling import AnyScaling
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
+from sim.network.regions import require_pair
 from sim.scenario.compute import ComputeSection
 from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
@@ -385,14 +386,16 @@ class NetworkSection(Section):
     )
     values: dict[str, float] = Field(
         default_factory=dict,
-        description="instead of the network catalogue's values, by name: `fabric.rtt_floor_ms: 0.02`",
+        description="instead of the network catalogue's values, by name: `fabric.rtt_floor_ms: 0.02`, or "
+        "`aws:us-east-1 to azure:eastus.rtt_floor_ms: 3` of a pair of regions",
     )
     places: dict[Name, Place] = Field(min_length=1)
 
     @field_validator("values")
     @classmethod
     def _known_and_possible(cls, values: dict[str, float]) -> dict[str, float]:
-        network_facts().with_stated(values)
+        for pair in network_facts().with_stated(values).pairs:
+            require_pair(pair)
         return values
 
 

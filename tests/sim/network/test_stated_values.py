@@ -41,6 +41,22 @@ def test_what_is_known_of_a_pair_of_regions_stays() -> None:
     assert stated.path("cloud").up_mbit_per_s == pytest.approx(plain.path("cloud").up_mbit_per_s / 2)
 
 
+def test_the_round_trip_of_a_pair_may_be_stated_in_either_order() -> None:
+    plain = network({}).path("cloud").rtt_ms
+    for pair in ("aws:us-east-1 to gcp:us-west2", "gcp:us-west2 to aws:us-east-1"):
+        stated = network({f"{pair}.rtt_floor_ms": 12.0}).path("cloud")
+        assert stated.rtt_ms == pytest.approx(12.0 + 2.5)  # and across the metro to the platform
+        assert stated.rtt_ms < plain
+        assert stated.hops[0].pair is not None
+        assert stated.hops[0].pair.method == "stated"
+
+
+def test_a_stated_pair_of_one_metro_is_that_of_two_regions() -> None:
+    home = network({"aws:us-east-1 to gcp:us-east4.rtt_floor_ms": 0.0}).path("home")
+    assert [hop.kind for hop in home.hops] == ["cable", "inter_region", "metro_xcloud"]
+    assert home.rtt_ms == pytest.approx(15 + 2.5)
+
+
 def test_stated_transport_reaches_the_wire() -> None:
     """5 bytes a token more for 1,000 tokens over 25 Gbit/s (the fabric) are 1.6 µs."""
     flat = {"transport.bytes_per_prompt_token": 4.0, "transport.initial_window_segments": 100.0}
@@ -79,6 +95,8 @@ def test_stating_nothing_changes_nothing() -> None:
             {"cable.loss_per_segment": 0.9},
             "cable.loss_per_segment is 0.9; it must be at least 0 and at most 0.5",
         ),
+        ({"aws:us-east1 to gcp:us-east4.rtt_floor_ms": 1.0}, "no region 'aws:us-east1'; did you mean"),
+        ({"aws:us-east-1 to gcp:us-east4.rtt_floor_ms": -1.0}, "is -1; it must be at least 0"),
         ({"dns_lookup.edge_ms": -1.0}, "dns_lookup.edge_ms is -1; it must be at least 0"),
     ],
 )

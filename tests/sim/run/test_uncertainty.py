@@ -12,7 +12,9 @@ from hwmodels.hardwired_asic import HardwiredAsic
 from reports.run_directory import read
 from reports.uncertainty import Study, uncertainty_json
 from sim.__main__ import main
+from sim.network import Network
 from sim.run.replications import Outcome, Task, Tell, perform
+from sim.run.report_context import facts
 from sim.run.uncertainty import Uncertain, draw, latin_hypercube, ranges_of, study
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
@@ -214,3 +216,47 @@ def test_the_columns_of_a_hypercube_are_shuffled_apart() -> None:
     for a, b in product(range(4), repeat=2):
         if a < b:
             assert abs(np.corrcoef(shares[:, a], shares[:, b])[0, 1]) < 0.25
+
+
+FAR = QUEUE.replace(
+    "here: {{kind: custom, rtt_ms: 0}}", "here: {{kind: region, region: aws:ap-southeast-6}}"
+).replace("network:", "network:\n  site: aws:us-west-2")
+PAIR = "aws:ap-southeast-6 to aws:us-west-2.rtt_floor_ms"
+
+
+def far(folder: Path, *setting: str) -> Plan:
+    (folder / "chip.yaml").write_text(CHIP, encoding="utf-8")
+    return plan_of(FAR.format(chip=folder / "chip.yaml"), folder, setting)
+
+
+def test_the_round_trip_of_a_predicted_pair_is_drawn_from_its_band(tmp_path: Path) -> None:
+    # New Zealand to Oregon: 136.2 ms, and 9 of 10 such predictions are wrong by -26.7 to +31.6 ms; the lower
+    # end would be faster than light in fibre, which takes 110.5 ms.
+    plan = far(tmp_path)
+    (found,) = [one for one in ranges_of(plan.variants).uncertain if one.name == PAIR]
+    assert (found.low, found.high, found.confidence) == (110.5, 167.8, "derived")
+    drawn = draw(plan, 8)
+    column = drawn.ranges.uncertain.index(found)
+    for row, variants in zip(drawn.values, drawn.scenarios, strict=True):
+        for one in variants.values():
+            assert Network(one.network).path("here").rtt_ms == pytest.approx(row[column] + 2.5)
+    assert drawn.values[:, column].min() < 118
+    assert drawn.values[:, column].max() > 160
+
+
+def test_a_stated_pair_is_certain_and_a_measured_one_too(tmp_path: Path) -> None:
+    for setting in (f"network.values={{{PAIR}: 130}}", "network.places.here.region=aws:us-east-1"):
+        names = {one.name for one in ranges_of(far(tmp_path, setting).variants).uncertain}
+        assert not any(" to " in name for name in names)
+
+
+def test_the_report_and_check_name_a_predicted_pair_with_its_band(tmp_path: Path, capsys: Any) -> None:
+    plan = far(tmp_path)
+    rows = facts(plan, ("busy",))["assumed"]
+    (row,) = [row for row in rows if row["confidence"] == "derived"]
+    assert row["what"] == "aws:ap-southeast-6 to aws:us-west-2: rtt_floor_ms"
+    assert "110.5 to 167.8 ms in 9 of 10 such cases" in row["source"]
+    file = tmp_path / "far.yaml"
+    file.write_text(FAR.format(chip=tmp_path / "chip.yaml"), encoding="utf-8")
+    assert main(["check", str(file)]) == 0
+    assert f"state `network.values: {{{PAIR}: ...}}`" in capsys.readouterr().out
