@@ -3,38 +3,44 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from e80sim.mistakes import UserError
-from hwmodels.entry import LLM, USUAL_KV, Entry, first_error, load_entry, names
+from hwmodels.entry import LINK, LLM, USUAL_KV, Entry, first_error, load_entry, names
 from hwmodels.hardware import HARDWARE, Hardware
 from hwmodels.llm import KV_CACHE_DTYPES, Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
+from hwmodels.parallel.collectives import COLLECTIVES
+from hwmodels.parallel.link import load_link
 from hwmodels.value import Value
 
 DECODES = ((1, 1024), (32, 1024), (128, 1024), (128, 8192))
 """Illustrative decode batches: (sequences, context of each)."""
 PREFILLS = (512, 2048, 8192)
 STEP_TOKENS = (1, 4, 8, 16, 64)
+WIDTHS = (2, 4, 8, 16)
+EXCHANGED_BYTES = (2**14, 2**17, 2**20, 2**23, 2**26)
 
 Page = dict[str, Any]
 
 
 def index() -> list[Page]:
-    """The LLMs first, then each kind of hardware."""
-    kinds = (LLM, *HARDWARE)
+    """The LLMs first, then each kind of hardware, then what connects GPUs."""
+    kinds = (LLM, *HARDWARE, LINK)
     entries = sorted(map(load_entry, names()), key=lambda entry: kinds.index(entry.kind))
     return [{"name": entry.name, "kind": entry.kind, "title": entry.title} for entry in entries]
 
 
 def page(name: str) -> Page:
     """Everything about one entry; ValueError names the nearest one where there is none."""
-    entry = load_entry(name, LLM, *HARDWARE)
+    entry = load_entry(name, LLM, *HARDWARE, LINK)
     fits = [
         {
             "llm": fit.llm,
             "weights": fit.weights,
             "kv_cache_dtype": fit.kv_cache_dtype,
+            **({} if fit.tensor_parallel == 1 else {"tensor_parallel": fit.tensor_parallel}),
             "note": fit.note,
             "values": _rows(fit.values.values()),
             "dense_ms_by_tokens": fit.dense_ms_by_tokens,
@@ -49,8 +55,32 @@ def page(name: str) -> Page:
         "settings": entry.settings.model_dump(exclude_none=True),
         "values": _rows(entry.values.values()),
         "fits": fits,
-        "derived": _llm_costs(load_llm(name)) if entry.kind == LLM else list(_step_times(name, entry)),
+        "derived": _derived(name, entry),
+        **({"link": entry.link} if entry.link else {}),
     }
+
+
+def _derived(name: str, entry: Entry) -> list[Page]:
+    if entry.kind == LLM:
+        return _llm_costs(load_llm(name))
+    return _exchanges(name, entry) if entry.kind == LINK else list(_step_times(name, entry))
+
+
+def _exchanges(name: str, entry: Entry) -> list[Page]:
+    """Of each collective and number of GPUs: what it takes, and whether somebody has measured that."""
+    link, _, _ = load_link(name)
+    measured = {(times.collective, times.gpus): times.source for times in entry.collectives}
+    sizes = np.array(EXCHANGED_BYTES, dtype=np.float64)
+    return [
+        {
+            "collective": collective,
+            "gpus": gpus,
+            "source": measured.get((collective, gpus)),
+            "us": dict(zip(EXCHANGED_BYTES, (1e3 * link.ms(collective, gpus, sizes)).tolist(), strict=True)),
+        }
+        for collective in COLLECTIVES
+        for gpus in WIDTHS
+    ]
 
 
 def _rows(values: Iterable[Value]) -> list[Page]:
@@ -95,14 +125,15 @@ def _step_times(name: str, entry: Entry) -> Iterator[Page]:
             yield row | {"refused": str(error)}
 
 
-def _combinations(entry: Entry) -> Iterator[tuple[Llm, dict[str, str]]]:
+def _combinations(entry: Entry) -> Iterator[tuple[Llm, dict[str, Any]]]:
     """The LLMs that it runs, and what a scenario would state of their precision."""
     for llm in map(load_llm, names(LLM)):
         if not entry.runs(llm.name):
             continue
         for fit in entry.fits:
             if fit.llm == llm.name:
-                yield llm, {"weights": fit.weights, "kv_cache_dtype": fit.kv_cache_dtype}
+                one_of = {} if fit.tensor_parallel == 1 else {"tensor_parallel": fit.tensor_parallel}
+                yield llm, {"weights": fit.weights, "kv_cache_dtype": fit.kv_cache_dtype, **one_of}
         if entry.fits:
             continue
         if "weights" in HARDWARE[entry.kind].model_fields:
@@ -112,7 +143,7 @@ def _combinations(entry: Entry) -> Iterator[tuple[Llm, dict[str, str]]]:
             yield llm, {}
 
 
-def _build(name: str, llm: Llm, stated: dict[str, str]) -> NodeHardware:
+def _build(name: str, llm: Llm, stated: dict[str, Any]) -> NodeHardware:
     raw = {"preset": name} | stated
     try:
         spec = TypeAdapter[Any](Hardware).validate_python(raw)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from hwmodels.catalog_page import DECODES, PREFILLS, Page
-from hwmodels.entry import LLM, USUAL_KV
+from hwmodels.entry import LINK, LLM, USUAL_KV
 
 WIDTH = 100
 INDENT = "    "
@@ -20,18 +20,22 @@ def page_text(entry: Page) -> str:
     if entry["settings"]:
         bought = ", ".join(f"{name} {value}" for name, value in entry["settings"].items())
         lines.append(f"Bought with {bought}, where a scenario states nothing else")
+    if "link" in entry:
+        lines.append(f"Connected with others by {entry['link']}, where a scenario states no other link")
     lines += ["", *_value_lines(entry["values"])]
     for fit in entry["fits"]:
-        lines += ["", f"Fit for {fit['llm']} in {fit['weights']}{_kept(fit['kv_cache_dtype'])}"]
+        lines += ["", f"Fit for {fit['llm']} in {fit['weights']}{_kept(fit['kv_cache_dtype'])}{_shared(fit)}"]
         lines += _note(fit["note"])
         lines += _value_lines(fit["values"])
         if fit["dense_ms_by_tokens"]:
             lines += _dense_lines(fit["dense_ms_by_tokens"])
-    lines += [
-        "",
-        *(_llm_lines(entry["derived"]) if entry["kind"] == LLM else _time_lines(entry["derived"])),
-    ]
+    lines += ["", *DERIVED.get(entry["kind"], _time_lines)(entry["derived"])]
     return "\n".join(lines)
+
+
+def _shared(row: Page) -> str:
+    """How many GPUs share the layers, where it is not one."""
+    return f", {row['tensor_parallel']} GPUs" if "tensor_parallel" in row else ""
 
 
 def _kept(kv_cache_dtype: str | None) -> str:
@@ -82,7 +86,9 @@ def _time_lines(rows: Sequence[Page]) -> Iterator[str]:
     decodes = [f"{batch}x{context // 1024}k" for batch, context in DECODES]
     prompts = [str(prompt) for prompt in PREFILLS]
     yield "Derived step times in ms: a decode step of batch x context, and the whole prefill of a lone prompt"
-    labels = [f"{row['llm']} {row['weights'] or ''}{_kept(row['kv_cache_dtype'])}" for row in rows]
+    labels = [
+        f"{row['llm']} {row['weights'] or ''}{_kept(row['kv_cache_dtype'])}{_shared(row)}" for row in rows
+    ]
     width = max(20, *(len(label) + 1 for label in labels))
     yield f"{'':<{width}}{'KV tokens':>11}{'overhead':>10} |{_cells(decodes)} |{_cells(prompts)}"
     for row, label in zip(rows, labels, strict=True):
@@ -93,6 +99,28 @@ def _time_lines(rows: Sequence[Page]) -> Iterator[str]:
         overhead = _ms(row["request_overhead_ms"])
         pool = f"{row['kv_pool_tokens']:>11,}"
         yield f"{label:<{width}}{pool}{overhead:>10} |{_cells(times[0])} |{_cells(times[1])}"
+
+
+def _link_lines(rows: Sequence[Page]) -> Iterator[str]:
+    sizes = [_size(size) for size in rows[0]["us"]]
+    yield "Time of a collective in us, by GPUs and bytes"
+    yield f"{'':<12}{'GPUs':>6} |{_cells(sizes)}"
+    for row in rows:
+        cells = _cells([_ms(us) for us in row["us"].values()])
+        told = "measured" if row["source"] else "derived"
+        yield f"{row['collective']:<12}{row['gpus']:>6} |{cells}  {told}"
+    for source in dict.fromkeys(row["source"] for row in rows if row["source"]):
+        yield from wrap(
+            f"Measured: {source}",
+            WIDTH,
+            initial_indent=INDENT,
+            subsequent_indent=INDENT,
+            break_on_hyphens=False,
+        )
+
+
+def _size(size: int) -> str:
+    return f"{size // 2**20} MiB" if size >= 2**20 else f"{size // 2**10} KiB"
 
 
 def _cells(texts: Sequence[str]) -> str:
@@ -107,3 +135,7 @@ def _number(value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,.10g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.5g}"
+
+
+DERIVED = {LLM: _llm_lines, LINK: _link_lines}
+"""Of the kinds that are no hardware."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from e80sim.choices import Confidence
 from e80sim.mistakes import UserError
 from e80sim.plain_yaml import Loader
 from hwmodels.value import Value
@@ -18,7 +19,8 @@ from hwmodels.value import Value
 DATA = Path(__file__).parent / "data"
 
 LLM = "llm"
-"""The kind of entry that is no hardware."""
+LINK = "link"
+"""Kinds of entry that are no hardware."""
 USUAL_KV = "bfloat16"
 """The precision of a KV cache that nobody states."""
 Values = dict[str, Value]
@@ -67,6 +69,10 @@ class Fit(_Strict):
     llm: str
     weights: str
     kv_cache_dtype: str = USUAL_KV
+    tensor_parallel: int = Field(default=1, ge=1)
+    """How many GPUs shared each layer; the steps are those of one of them."""
+    holds_communication: bool = False
+    """Whether the steps hold what the GPUs tell each other, or a link adds it."""
     note: str | None = None
     values: Values
     dense_ms_by_tokens: DenseMs | None = None
@@ -80,6 +86,20 @@ class Settings(_Strict):
 
     weights: str | None = None
     kv_cache_dtype: str | None = None
+    tensor_parallel: int | None = Field(default=None, ge=1)
+
+
+class CollectiveTimes(_Strict):
+    """How long so many GPUs took over a link for one exchange, by its bytes."""
+
+    collective: str
+    gpus: int = Field(ge=2)
+    source: str = Field(min_length=1)
+    confidence: Confidence
+    us_by_bytes: Annotated[
+        dict[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]],
+        Field(min_length=2),
+    ]
 
 
 class Entry(_Strict):
@@ -95,6 +115,10 @@ class Entry(_Strict):
     fits: tuple[Fit, ...] = ()
     settings: Settings = Settings()
     """Of a GPU's node."""
+    link: str | None = None
+    """Of a GPU: what connects it with others, an entry of kind `LINK`."""
+    collectives: tuple[CollectiveTimes, ...] = ()
+    """Of a link."""
     weights: tuple[str, ...] = ()
     """Of an LLM: the weight precisions it comes in, the usual one first."""
 
@@ -104,9 +128,17 @@ class Entry(_Strict):
         made_for = {fit.llm for fit in self.fits} or set(self.llms)
         return not made_for or llm in made_for
 
-    def fit(self, llm: str, weights: str, kv_cache_dtype: str = USUAL_KV) -> Fit | None:
+    def fit(
+        self, llm: str, weights: str, kv_cache_dtype: str = USUAL_KV, tensor_parallel: int = 1
+    ) -> Fit | None:
+        """That of so many GPUs, else that of one, from which it follows."""
         wanted = (llm, weights, kv_cache_dtype)
-        return next((fit for fit in self.fits if (fit.llm, fit.weights, fit.kv_cache_dtype) == wanted), None)
+        found = {
+            fit.tensor_parallel: fit
+            for fit in reversed(self.fits)
+            if (fit.llm, fit.weights, fit.kv_cache_dtype) == wanted
+        }
+        return found.get(tensor_parallel) or found.get(1)
 
     def all_values(self) -> list[Value]:
         return [*self.values.values(), *(value for fit in self.fits for value in fit.values.values())]
@@ -118,9 +150,13 @@ def names(*kinds: str) -> list[str]:
     return [stem for stem in stems if not kinds or _parse(DATA / f"{stem}.yaml").get("kind") in kinds]
 
 
+_ALONE: dict[tuple[str, ...], str] = {(LLM,): "LLM", (LINK,): "link"}
+"""What an entry is called where no other kind will do."""
+
+
 def load_entry(name: str, *kinds: str) -> Entry:
     """The entry of this name (or at this path); ValueError names the nearest one of these kinds."""
-    what = "LLM" if kinds == (LLM,) else "catalogue entry" if not kinds or LLM in kinds else "hardware preset"
+    what = _ALONE.get(kinds) or ("catalogue entry" if not kinds or LLM in kinds else "hardware preset")
     entry = _validated(name, what, kinds)
     if kinds and entry.kind not in kinds:
         raise UserError(
@@ -155,6 +191,7 @@ def _extended(entry: Entry, base: Entry, without: list[str]) -> Entry:
             "llms": entry.llms or base.llms,
             "note": entry.note or base.note,
             "fits": entry.fits or base.fits,
+            "link": entry.link or base.link,
         }
     )
 

@@ -11,6 +11,7 @@ from hwmodels.gpu_node import GpuSpec, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
+from hwmodels.parallel.rank import rank_of
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST_MS
 
@@ -73,8 +74,9 @@ class GpuIteration(GpuSpec):
     ) -> NodeHardware:
         """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
         entry = self.entry()
-        stored = self.stored(llm, entry)
-        sheet = self.sheet(llm, *stored, entry=entry)
+        stored, width = self.stored(llm, entry), self.width(entry)
+        rank = rank_of(llm, width)
+        sheet = self.sheet(llm, *stored, entry=entry, tensor_parallel=width)
         budget = max_num_batched_tokens
         if budget is None:
             budget = int(sheet["max_num_batched_tokens"])
@@ -89,7 +91,8 @@ class GpuIteration(GpuSpec):
             prompts_ms=sheet.get("t_prompts_ms") or 0.0,
             tiles=gemm_tiles(sheet),
         )
-        return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
+        step = self.on_ranks(step, sheet, llm, entry, stored, sheet.timed_on or width)
+        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
 
     def _dense(self, sheet: Sheet, llm: Llm, weights: str, budget: int) -> SmoothRoofline | DenseTable:
         """The scenario's table, else that of the preset's fit, else the roofline."""

@@ -11,6 +11,7 @@ from e80sim.mistakes import UserError
 from hwmodels.dense import NO_TILES, DenseTable, FloatArray, GemmTiles, SmoothRoofline
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
+from hwmodels.parallel.communication import Communication
 from hwmodels.step_time import AffineStepTime
 
 LONGEST_STEP_MS = 4e9
@@ -21,7 +22,9 @@ LONGEST_STEP_MS = 4e9
 class GpuStep:
     """`fixed + dense(T') + c*pairs + e*KV*(m in mixed steps) + s*sequences + (q with prompts)`, in ms.
 
-    T' is the number of tokens T in whole tiles, where the kernels have any.
+    T' is the number of tokens T in whole tiles, where the kernels have any. Of one rank, where several GPUs share
+    the layers; what they tell each other adds to the dense part, since it depends on the step's tokens alone,
+    and to the price of a sequence.
     """
 
     fixed_ms: float
@@ -34,6 +37,7 @@ class GpuStep:
     prompts_ms: float = 0.0
     """Of a step that holds prompt tokens: their kernels' least time."""
     tiles: GemmTiles = NO_TILES
+    communication: Communication | None = None
 
     def dense_ms(self, tokens: FloatArray, llm: Llm) -> FloatArray:
         """The dense part of steps with so many tokens."""
@@ -50,12 +54,15 @@ class GpuStep:
         """
         window_tokens = llm.window_share * llm.sliding_window_tokens
         full_share = 1 - llm.window_share
+        sequence_ms = self.sequence_ms
+        if self.communication is not None:
+            sequence_ms += self.communication.sequence_ms
         return AffineStepTime(
             dense_ps=self._dense_ps(llm, max_num_batched_tokens),
             token_ps=ps(self.pair_ms * window_tokens),
             pair_ps=ps(self.pair_ms * full_share),
-            chunk_ps=ps(self.sequence_ms),
-            decode_ps=ps(self.sequence_ms + self.kv_token_ms * window_tokens),
+            chunk_ps=ps(sequence_ms),
+            decode_ps=ps(sequence_ms + self.kv_token_ms * window_tokens),
             kv_ps=ps(self.kv_token_ms * full_share),
             mixed_kv_ps=ps(self.kv_token_ms * full_share * self.mixed_kv_multiplier),
             prompts_ps=ps(self.prompts_ms),
@@ -75,4 +82,6 @@ class GpuStep:
             # Rounding of log and exp must not make a larger step the shorter one. A measured one may be:
             # kernels change with the size of their matrices.
             table = np.maximum.accumulate(table)
+        if self.communication is not None:
+            table = table + np.rint(self.communication.step_ms(tokens) * 1e9).astype(np.int64)
         return tuple(table.tolist())

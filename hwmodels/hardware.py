@@ -23,10 +23,11 @@ def _with_kind(raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  (whateve
         raw = {"preset": raw}
     if not isinstance(raw, dict):
         return raw
+    for name in ("preset", "link"):
+        named = raw.get(name)
+        if isinstance(named, str) and is_path(named):
+            raw = raw | {name: _beside_the_scenario(named, info)}
     preset = raw.get("preset")
-    if isinstance(preset, str) and is_path(preset):
-        preset = _beside_the_scenario(preset, info)
-        raw = raw | {"preset": preset}
     if "kind" in raw:
         return raw
     if not isinstance(preset, str):

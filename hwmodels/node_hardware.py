@@ -32,5 +32,7 @@ class NodeHardware:
     """What a report must say about it."""
     kv_bytes_per_token: int | None = None
     """As its KV cache stores them; absent: as the LLM's usual one does."""
+    gpus: int = 1
+    """That it consists of: power and price above are those of all of them, `values` those of one."""
     max_model_len: int | None = None
     """Prompt and output of one sequence at most, where the catalogue's entry says so."""

@@ -9,6 +9,7 @@ from hwmodels.gpu_node import GpuSpec, Stored, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
+from hwmodels.parallel.rank import rank_of
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_MS
 
@@ -51,8 +52,10 @@ class Roofline(GpuSpec):
         entry = self.entry()
         stored = self.stored(llm, entry)
         sheet = self.sheet(llm, *stored, entry=entry)
-        step = _step(sheet, llm, stored)
-        return gpu_node(sheet, step, llm, stored, max_num_seqs, max_num_batched_tokens)
+        width = self.width(entry)
+        rank = rank_of(llm, width)
+        step = self.on_ranks(_step(sheet, llm, stored), sheet, llm, entry, stored, 1)
+        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
 
 
 def _step(sheet: Sheet, llm: Llm, stored: Stored) -> GpuStep:

@@ -1,6 +1,6 @@
 """Values that remember which of them were read: a report lists what its answer rests on, and no more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from e80sim.mistakes import UserError
 from hwmodels.entry import DenseMs, Entry, load_entry, names
@@ -14,7 +14,13 @@ class Sheet:
         values: Mapping[str, Value],
         notes: tuple[str, ...] = (),
         dense_ms_by_tokens: DenseMs | None = None,
+        timed_on: int | None = None,
+        *,
+        holds_communication: bool = False,
     ) -> None:
+        """`timed_on` is how many GPUs shared the layers when the steps of its fit were timed."""
+        self.timed_on = timed_on
+        self.holds_communication = holds_communication
         self.notes = notes
         self.dense_ms_by_tokens = dense_ms_by_tokens
         self._entry = entry
@@ -35,6 +41,10 @@ class Sheet:
             others = self._presets_with(name)
             raise UserError(f"{self._entry.name} has no {name}: state it, or choose another preset{others}")
         return value
+
+    def add(self, values: Iterable[Value]) -> None:
+        """As read, from another entry."""
+        self._read |= {value.name: value for value in values}
 
     def is_stated(self, name: str) -> bool:
         return name in self._values

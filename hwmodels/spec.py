@@ -76,30 +76,46 @@ class HardwareSpec(BaseModel, ABC):
         kv_cache_dtype: str = USUAL_KV,
         *,
         entry: Entry | None = None,
+        tensor_parallel: int = 1,
     ) -> Sheet:
         """The values for this LLM; ValueError where the preset was made for others."""
         entry = entry or self.entry()
         if not entry.runs(llm.name):
             made_for = sorted({fit.llm for fit in entry.fits} | set(entry.llms))
             raise UserError(f"{self.preset} is made for {', '.join(made_for)}, not for {llm.name}")
-        values, notes, dense = dict(entry.values), [entry.note], None
+        values, notes, fit = dict(entry.values), [entry.note], None
         if entry.fits and weights is not None:
-            fit = entry.fit(llm.name, weights, kv_cache_dtype)
+            fit = entry.fit(llm.name, weights, kv_cache_dtype, tensor_parallel)
             if fit is None:
-                raise UserError(f"{self.preset}: {_no_fit(entry, llm.name, weights, kv_cache_dtype)}")
+                why = _no_fit(entry, llm.name, weights, kv_cache_dtype, tensor_parallel)
+                raise UserError(f"{self.preset}: {why}")
             values |= fit.values
             notes.append(fit.note)
-            dense = fit.dense_ms_by_tokens
-        return Sheet(entry, values | self._stated(), tuple(note for note in notes if note), dense)
+        values |= self._stated()
+        told = tuple(note for note in notes if note)
+        if fit is None:
+            return Sheet(entry, values, told)
+        return Sheet(
+            entry,
+            values,
+            told,
+            fit.dense_ms_by_tokens,
+            fit.tensor_parallel,
+            holds_communication=fit.holds_communication,
+        )
 
     def _stated(self) -> dict[str, Value]:
         stated = self.model_dump(exclude_none=True, exclude=set(self.no_values))
         return {name: Value(name, value, "scenario", "assumed") for name, value in stated.items()}
 
 
-def _no_fit(entry: Entry, llm: str, weights: str, kv_cache_dtype: str) -> str:
+def _no_fit(entry: Entry, llm: str, weights: str, kv_cache_dtype: str, tensor_parallel: int) -> str:
     fitted = [fit for fit in entry.fits if fit.llm == llm]
     caches = [fit.kv_cache_dtype for fit in fitted if fit.weights == weights]
+    if kv_cache_dtype in caches:
+        widths = {fit.tensor_parallel for fit in fitted if fit.weights == weights}
+        told = ", ".join(map(str, sorted(widths)))
+        return f"no fit of {llm} at tensor_parallel {tensor_parallel}; choose from {told}"
     if caches:
         return nearest(f"fit of {llm} in {weights} with a KV cache in", kv_cache_dtype, caches)
     return nearest(f"fit of {llm} in", weights, {fit.weights for fit in fitted})

@@ -9,6 +9,7 @@ from e80sim.choices import Confidence
 
 SYMBOLS = {
     "ms": "ms",
+    "us": "us",
     "s": "s",
     "w": "W",
     "gb": "GB",

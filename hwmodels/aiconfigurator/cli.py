@@ -52,6 +52,7 @@ def aiconfigurator(
     from hwmodels.aiconfigurator.text import as_data, as_text, usage
     from hwmodels.calibrate.entry_file import as_yaml
     from hwmodels.entry import load_entry
+    from hwmodels.parallel.rank import rank_of
 
     if out is not None and out.suffix != ".yaml":
         raise UserError(f"--out {out}: the name of a catalogue file ends in .yaml")
@@ -63,6 +64,7 @@ def aiconfigurator(
         )
     if tp > asked.llm.num_key_value_heads:
         raise UserError(f"--tp {tp} is more than the {asked.llm.num_key_value_heads} KV heads of {model}")
+    rank_of(asked.llm, tp)
     node = Node(system_of(system), model, asked.llm, tp)
     caches = dict.fromkeys(kv_cache_dtype or ["bfloat16"])
     laws = [law(node, asked.llm.precision(weights), kept, form) for kept in caches]

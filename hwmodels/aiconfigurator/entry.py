@@ -15,8 +15,6 @@ from hwmodels.entry import Entry, first_error
 from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.node_hardware import NodeHardware
 
-PER_GPU = ("memory_gb", "activation_reserve_gb", "busy_w", "idle_w", "usd_per_hour")
-"""Values of the entry it extends that several GPUs have several times."""
 BLOCK_TOKENS = 1024
 """To which a context limit is rounded down where the KV pool sets it."""
 LARGE_GB = 70 * 2**30 / 1e9
@@ -34,13 +32,24 @@ def entry(node: Node, laws: Sequence[Law], base: Entry, max_model_len: int | Non
             f"time between steps is that of another GPU. {reach(laws[0].calibration.table)}"
         ),
         "extends": base.name,
-        "settings": {"weights": first["weights"], "kv_cache_dtype": first["kv_cache_dtype"]},
+        "settings": {
+            "weights": first["weights"],
+            "kv_cache_dtype": first["kv_cache_dtype"],
+            **({} if node.width == 1 else {"tensor_parallel": node.width}),
+        },
         "values": _values(node, base),
-        "fits": [law.section for law in laws],
+        "fits": [_fit(law.section, node.width) for law in laws],
     }
     pool_tokens = tried(made, node).kv_pool_tokens
     made["values"]["max_model_len"] = _longest(node, pool_tokens, max_model_len)
     return as_yaml(made)
+
+
+def _fit(section: dict[str, Any], width: int) -> dict[str, Any]:
+    if width == 1:
+        return section
+    told = {name: section[name] for name in ("llm", "weights", "kv_cache_dtype") if name in section}
+    return told | {"tensor_parallel": width, "holds_communication": True} | section
 
 
 def tried(made: dict[str, Any], node: Node) -> NodeHardware:
@@ -63,10 +72,10 @@ def _title(node: Node) -> str:
 
 
 def _values(node: Node, base: Entry) -> dict[str, Any]:
-    system, width = node.system, node.width
+    system = node.system
     values: dict[str, Any] = {}
     if "memory_gb" not in base.values:
-        memory_gb = round(system.memory_gb * width, 3)
+        memory_gb = round(system.memory_gb, 3)
         values["memory_gb"] = {"value": memory_gb, "source": system.source, "confidence": "published"}
     if system.memory_gb < LARGE_GB or "a100" in system.name:
         source = "vllm-project/vllm, vllm/engine/arg_utils.py: default on A100 and on GPUs below 70 GiB"
@@ -74,16 +83,6 @@ def _values(node: Node, base: Entry) -> dict[str, Any]:
             name: {"value": value, "source": source, "confidence": "published"}
             for name, value in SMALL_DEFAULTS.items()
         }
-    for name in PER_GPU:
-        told = base.values.get(name)
-        if width > 1 and told is not None:
-            values[name] = {
-                "value": told.value * width,
-                "source": f"{width} GPUs; {told.source}",
-                "confidence": told.confidence,
-            }
-            if told.low is not None and told.high is not None:
-                values[name] |= {"low": told.low * width, "high": told.high * width}
     return values
 
 

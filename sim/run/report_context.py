@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hwmodels.node_hardware import NodeHardware
 from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
@@ -9,7 +10,8 @@ from sim.scenario.load import BASE, Plan
 from sim.scenario.schema import Scenario, Source
 
 Json = dict[str, Any]
-POWER_AND_PRICE = ("idle_w", "busy_w", "usd_per_hour", "usd_per_1m_tokens")
+PER_GPU = ("idle_w", "busy_w", "usd_per_hour")
+POWER_AND_PRICE = (*PER_GPU, "usd_per_1m_tokens")
 
 
 def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
@@ -38,13 +40,25 @@ def _models(scenario: Scenario) -> dict[str, Json]:
             "nodes": model.nodes,
             "prefill_nodes": None if model.disaggregated is None else model.disaggregated.prefill_nodes,
             "context_tokens": model.context_tokens,
-            "costs": {
-                value.name: {"value": value.value, "confidence": value.confidence, "source": value.source}
-                for value in model.build_hardware().values
-                if value.name in POWER_AND_PRICE
-            },
+            "costs": _costs(model.build_hardware()),
         }
         for name, model in scenario.models.items()
+    }
+
+
+def _costs(hardware: NodeHardware) -> Json:
+    """Of a node: power and price of a GPU count once for each of its own."""
+    gpus = hardware.gpus
+    return {
+        value.name: {
+            "value": value.value if value.name not in PER_GPU else value.value * gpus,
+            "confidence": value.confidence,
+            "source": value.source
+            if gpus == 1 or value.name not in PER_GPU
+            else f"{gpus} GPUs; {value.source}",
+        }
+        for value in hardware.values
+        if value.name in POWER_AND_PRICE
     }
 
 

@@ -147,6 +147,8 @@ def _culprit(model: Model, sentence: str) -> Location:
     batching = next((name for name in type(model.batching).model_fields if sentence.startswith(name)), None)
     if batching is not None:
         return "batching", batching
+    if sentence.startswith("tensor_parallel") and "tensor_parallel" in model.hardware.model_fields_set:
+        return "hardware", "tensor_parallel"
     return ("llm",) if sentence.startswith("no LLM") else ("hardware",)
 
 

@@ -68,7 +68,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_the_catalogue_lists_by_kind() -> None:
-    assert names("llm") == ["gpt-oss-20b", "llama3.1-8b"]
+    assert names("llm") == ["gpt-oss-20b", "llama3.1-8b", "qwen3-32b"]
     assert {"h100", "h200", "a100", "b200", "l40s", "rtx_pro_6000"} <= set(names("roofline"))
     assert {"h100_vllm", "h200_vllm"} <= set(names("gpu_iteration"))
     assert {"hc1", "hc1_pipelined"} <= set(names("hardwired_asic"))

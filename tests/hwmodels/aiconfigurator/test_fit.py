@@ -190,16 +190,18 @@ def test_an_entry_is_a_node_as_bought(tmp_path: Path) -> None:
         spec.model_copy(update={"kv_cache_dtype": "int8_per_token_head"}).build(LLAMA)
 
 
-def test_two_gpus_have_what_one_has_twice() -> None:
-    told = values_of(entry(NODE._replace(width=2), [law_of()], load_entry("h100_vllm"), None))
-    assert told["memory_gb"]["value"] == 160
-    assert told["usd_per_hour"] | {"source": ""} == {
-        "value": 6,
-        "source": "",
-        "confidence": "published",
-        "low": 2.98,
-        "high": 7.98,
-    }
+def test_two_gpus_have_what_one_has_twice_and_steps_that_hold_their_communication(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(entry(NODE._replace(width=2), [law_of()], load_entry("h100_vllm"), None))
+    spec = GpuIteration.model_validate({"preset": str(path)})
+    node = spec.build(LLAMA)
+    assert (node.gpus, node.usd_per_hour, node.busy_w) == (2, 6, 910)
+    # of each (72 - 2) GB less 8.03 GB of weights, 65,536 B a token
+    assert node.kv_pool_tokens == 945_587
+    alone = yaml.safe_load(path.read_text())["fits"][0]["dense_ms_by_tokens"]
+    assert node.step_time.dense(1) == pytest.approx(1e9 * (alone[1] + 0.5), rel=1e-6)
+    with pytest.raises(UserError, match=r"link has no effect on .*two\.yaml, whose steps hold"):
+        spec.model_copy(update={"link": "pcie4"}).build(LLAMA)
 
 
 def test_a_context_limit_is_what_the_pool_holds_where_the_llm_takes_more() -> None:
