@@ -22,9 +22,9 @@ LONGEST_STEP_MS = 4e9
 class GpuStep:
     """`fixed + dense(T') + c*pairs + e*KV*(m in mixed steps) + s*sequences + (q with prompts)`, in ms.
 
-    T' is the number of tokens T in whole tiles, where the kernels have any. Of one rank, where several GPUs share
-    the layers; what they tell each other adds to the dense part, since it depends on the step's tokens alone,
-    and to the price of a sequence.
+    T' is the number of tokens T in whole tiles, where the kernels have any. Of one rank, where several GPUs
+    share the layers; what they tell each other adds to the dense part, since it depends on the step's tokens
+    alone, and to the price of a sequence.
     """
 
     fixed_ms: float
