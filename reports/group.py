@@ -115,9 +115,26 @@ class Group:
             found.append(
                 f"{failed / offered:.1%} of the requests of {about} failed; the latencies leave them out."
             )
+        if "max_concurrency" in self.source:
+            found += self._waited_at_the_client(about)
         if objectives := unjudged(self.calls, self.slo):
             found.append(f"Not judged for {about}, since no request has the number: {', '.join(objectives)}.")
         return [note.replace("%", " %") for note in found]
+
+    def _waited_at_the_client(self, about: str) -> list[str]:
+        """Load tools do not count that time, and here latencies do."""
+        sent, done = self.completed["sent_ps"], self.completed
+        waits_s = (sent - done["intended_ps"]) / PS_PER_S
+        waited = waits_s[waits_s > 0]
+        if not len(waited):
+            return []
+        share, most = len(waited) / len(done), self.source["max_concurrency"]
+        told = (
+            f"{share:.1%} of the requests of {about} waited at their client, {waited.mean():.3g} s on "
+            f"average, until one of {most:,} was answered; latencies count that time, and load tools count "
+            f"from the sending."
+        )
+        return [told]
 
 
 def asks_of(groups: Sequence[Group]) -> Asks:

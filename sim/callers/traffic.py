@@ -13,6 +13,7 @@ from sim.callers.chats import Chat, Script
 from sim.callers.closed_loop import AskAndThink, at, use
 from sim.callers.conversation import Conversation
 from sim.callers.hedging import hedging_of
+from sim.callers.in_flight import InFlight
 from sim.callers.origin import Origin, copies
 from sim.callers.recorded import Replay, script_of
 from sim.callers.retrying import Asks, Client
@@ -63,6 +64,7 @@ class Traffic:
         self.asks = Asks()
         self.agent_steps = Recorder(AGENT_STEP_COLUMNS)
         self._computes: dict[str, Compute] = {}
+        self._in_flight: list[InFlight] = []
         self.horizon_ps = ps_of_s(scenario.run.horizon_s)
 
     def add(self, name: str, source: Source) -> None:
@@ -81,6 +83,17 @@ class Traffic:
         if found is None:
             found = self._computes[app_name] = Compute(self.env, section.shape())
         return found
+
+    def in_flight(self, most: int, send: Callable[[int], object]) -> InFlight:
+        """The line of a source that has at most so many requests under way."""
+        line = InFlight(self.env, most, send)
+        self._in_flight.append(line)
+        return line
+
+    def send_rest(self) -> None:
+        """The run is over, and who still waits at a client is sent, to be recorded as unfinished."""
+        for line in self._in_flight:
+            line.send_rest()
 
     def record_unfinished(self) -> None:
         """The run is over: what has not ended is recorded as it stands."""
@@ -147,6 +160,23 @@ class _SourceTraffic:
             env, number = self.traffic.env, self.traffic.numbers.next
             return lambda: client.submit(request(number(), next(sizes)[0], env.now, next(projects)), IGNORE)
         return lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings))
+
+    def starts_in_line(self, most: int) -> Callable[[], object]:
+        """What each arrival does where only `most` are under way: a request now, or when it is its turn.
+
+        A time-out counts from the sending, as load tools count it, and latencies from the arrival.
+        """
+        env, client, origin, number = self.traffic.env, self._client, self._origin, self.traffic.numbers.next
+        sizes, beginnings, projects = self.call_sizes(), self.beginnings(), self.projects
+
+        def send(arrived_ps: int) -> None:
+            (pair,), project, beginning = next(sizes), next(projects), next(beginnings)
+            request = origin.request(number(), pair, env.now, project, -1, beginning)
+            request.intended_ps = arrived_ps
+            client.submit(request, line)
+
+        line = self.traffic.in_flight(most, send)
+        return lambda: line.arrive(env.now)
 
     def call_sizes(self) -> Iterator[list[SizePair]]:
         source = self.source
@@ -365,4 +395,7 @@ def _start(of: _SourceTraffic) -> Callable[[], object]:
     kind = of.source.callers
     if kind is not None:
         return STARTS[type(kind)](of, kind)
-    return of.starts_alone() if of.source.recording is None else _recorded(of, None)
+    if of.source.recording is not None:
+        return _recorded(of, None)
+    most = of.source.max_concurrency
+    return of.starts_alone() if most is None else of.starts_in_line(most)

@@ -82,6 +82,7 @@ def _sources(scenario: Scenario) -> list[Json]:
             "mode": None if app is None else "agent" if app.steps else app.mode,
             "arrivals": source.arrivals.label,
             **({} if source.callers_kind is None else {"callers": source.callers_kind}),
+            **({} if source.max_concurrency is None else {"max_concurrency": source.max_concurrency}),
             **_client(source),
         }
         for name, source in scenario.traffic.items()

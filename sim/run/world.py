@@ -129,6 +129,7 @@ class World:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
         stages = self._stages(variant)
         faults = self._faults(variant)
+        self.traffic.send_rest()
         self.platform.record_unfinished()
         self.traffic.record_unfinished()
         requests, visits, nodes = self.platform.records, self.traffic.visits.records, self._node_records()

@@ -500,6 +500,13 @@ class Source(Workload):
         "nothing (open loop)",
     )
     tenant: Name = "tenant"
+    max_concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="requests under way at most, of all its callers together, as load tools have it; the "
+        "others wait at the client, first come, first; absent: any number",
+    )
     clients: Clients | None = Field(
         None,
         description="callers with a project and a key each, so that limits count for each of them: "
@@ -596,6 +603,21 @@ class Source(Workload):
         if self.app is not None:
             raise ValueError(
                 "recorded sessions are held with a model, and this source names an app: state `model`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _who_waits_at_the_client_waits_for_nothing_else(self) -> Self:
+        if self.max_concurrency is None:
+            return self
+        if self.callers_kind is not None:
+            raise ValueError(
+                f"`max_concurrency` is of callers who wait for no answer, and those of kind "
+                f"'{self.callers_kind}' do: leave one of the two out"
+            )
+        if self.app is not None:
+            raise ValueError(
+                "`max_concurrency` is of requests to a model, and this source names an app: state `model`"
             )
         return self
 
