@@ -9,6 +9,35 @@ from e80sim.measured.files import ReadFile
 from e80sim.measured.rows import MeasuredRequest, MeasuredRequests, in_order, per_token_ms
 
 COLUMNS = (
+    "request_id",
+    "client_id",
+    "tenant_id",
+    "slo_class",
+    "session_id",
+    "round_index",
+    "prefix_group",
+    "prefix_length",
+    "streaming",
+    "input_tokens",
+    "output_tokens",
+    "text_tokens",
+    "image_tokens",
+    "audio_tokens",
+    "video_tokens",
+    "reason_ratio",
+    "model",
+    "deadline_us",
+    "server_input_tokens",
+    "arrival_time_us",
+    "send_time_us",
+    "first_chunk_time_us",
+    "last_chunk_time_us",
+    "num_chunks",
+    "status",
+    "error_message",
+    "finish_reason",
+)
+NEEDED = (
     "input_tokens",
     "output_tokens",
     "arrival_time_us",
@@ -20,7 +49,7 @@ US_PER_S, MS_PER_US = 1e6, 1e-3
 
 
 def tells(file: ReadFile) -> bool:
-    return file.is_csv and file.names >= set(COLUMNS)
+    return file.is_csv and file.names >= set(NEEDED)
 
 
 def read(file: ReadFile) -> MeasuredRequests:

@@ -58,7 +58,7 @@ FORMATS: dict[str, MeasuredFormat] = {
     "guidellm": MeasuredFormat(
         "GuideLLM's JSON report, of one benchmark",
         "`benchmarks[0].requests`: `request_start_time`, `request_latency`, `prompt_tokens`, "
-        "`output_tokens`, `time_to_first_token_ms`, `inter_token_latency_ms`, `info.error`",
+        "`output_tokens`, `time_to_first_token_ms`, `inter_token_latency_ms`, `cached_tokens`, `info.error`",
         guidellm.tells,
         guidellm.read,
     ),

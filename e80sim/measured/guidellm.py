@@ -45,4 +45,5 @@ def _rows(benchmark: Cells, status: str) -> Iterator[MeasuredRequest]:
             cells.optional_time("time_to_first_token_ms"),
             cells.optional_time("inter_token_latency_ms"),
             None if e2e_s is None else MS_PER_S * e2e_s,
+            cells.tokens("cached_tokens") if cells.get("cached_tokens") is not None else None,
         )

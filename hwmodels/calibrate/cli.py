@@ -14,7 +14,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def calibrate(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="a CSV of step times, a row per step")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="a CSV of step times, or vllm bench forward's JSON")
+    ],
     llm: Annotated[str, typer.Option(help="the LLM that was timed, from the catalogue")] = "llama3.1-8b",
     weights: Annotated[
         str | None, typer.Option(help="precision of its weights; default: its usual one")
@@ -64,9 +66,10 @@ def calibrate(
 
     Columns: iteration_ms, prefill_chunk (or new_tokens_total), kv_prefill, n_decode, kv_decode (or
     kv_decode_total), and if there are several prompts in a step n_prefill, or cells such as 512;64.
+    What `vllm bench forward --output-json` writes is taken as it is; it has no host time: state --host-ms.
     """
     from hwmodels.calibrate.fit import calibrate as fit
-    from hwmodels.calibrate.read import read_step_table
+    from hwmodels.calibrate.sources import read_steps
     from hwmodels.calibrate.target import Target
     from hwmodels.calibrate.text import as_data, as_text
     from hwmodels.dense import GemmTiles
@@ -75,7 +78,9 @@ def calibrate(
     memory = {"memory_gb": memory_gb, "kv_pool_tokens": kv_pool_tokens}
     target = None if out is None else Target(out, extends, memory, host_ms)
     tiles = GemmTiles(gemm_tile_tokens, gemm_tile_above_tokens)
-    steps = read_step_table(table, _pairs("--column", column), _pairs("--where", where))
+    steps, remarks = read_steps(table, _pairs("--column", column), _pairs("--where", where))
+    for remark in remarks:
+        sys.stderr.write(f"{remark}\n")
     calibration = fit(
         steps, load_llm(llm), weights=weights, form=form, hold_out=holdout, seed=seed, tiles=tiles
     )

@@ -21,7 +21,7 @@ class _BadValueError(Exception):
     """What is wrong with a row, without its place."""
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     step_ms: float
     decodes: float
     kv_tokens: float
@@ -91,17 +91,17 @@ def read_step_table(
             raise TableError(f"{path} line {line}: {problem}") from None
     if not steps:
         raise TableError(f"{path}: no rows{' that --where keeps' if where else ''}")
-    return _table(path.name, steps)
+    return step_table(path.name, steps)
 
 
-def _step(row: _Row) -> _Step:
+def _step(row: _Row) -> Step:
     chunks, decodes = _chunks(row), row.count("n_decode")
     per_sequence = None if row.has("kv_decode_total") else row.number("kv_decode")
     kv_tokens = row.number("kv_decode_total") if per_sequence is None else decodes * per_sequence
     if not chunks and not decodes:
         raise _BadValueError("a step of no tokens: neither prompt tokens nor decoding sequences")
     dense_ms = row.ms("dense_ms") if row.has("dense_ms") else None
-    return _Step(row.ms("iteration_ms"), decodes, kv_tokens if decodes else 0.0, dense_ms, chunks)
+    return Step(row.ms("iteration_ms"), decodes, kv_tokens if decodes else 0.0, dense_ms, chunks)
 
 
 def _chunks(row: _Row) -> list[tuple[float, float, float]]:
@@ -129,7 +129,7 @@ def _number(name: str, text: str) -> float:
     return number
 
 
-def _table(name: str, steps: list[_Step]) -> StepTable:
+def step_table(name: str, steps: list[Step]) -> StepTable:
     chunks = [(index, *chunk) for index, step in enumerate(steps) for chunk in step.chunks]
     per_chunk = np.array(chunks, dtype=np.float64).reshape(len(chunks), 4)
     dense = [step.dense_ms for step in steps if step.dense_ms is not None]

@@ -79,6 +79,7 @@ def _request(row: MeasuredRequest, start_s: float) -> dict[str, Any]:
         "request_end_time": end_s,
         "request_latency": None if whole_ms is None else whole_ms / MS_PER_S,
         "prompt_tokens": row.input_tokens,
+        "cached_tokens": row.cached_tokens,
         "output_tokens": row.output_tokens,
         "total_tokens": row.input_tokens + row.output_tokens,
         "time_to_first_token_ms": row.ttft_ms,

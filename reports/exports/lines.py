@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from e80sim.measured import MeasuredRequest, MeasuredRequests
+from e80sim.measured.blis import COLUMNS as BLIS_COLUMNS
 from reports.exports.answers import About
 from reports.exports.spread import MS_PER_S, gaps_ms
 
@@ -18,35 +19,6 @@ COLUMNS = (
     "tpot_ms",
     "e2e_ms",
     "error",
-)
-BLIS = (
-    "request_id",
-    "client_id",
-    "tenant_id",
-    "slo_class",
-    "session_id",
-    "round_index",
-    "prefix_group",
-    "prefix_length",
-    "streaming",
-    "input_tokens",
-    "output_tokens",
-    "text_tokens",
-    "image_tokens",
-    "audio_tokens",
-    "video_tokens",
-    "reason_ratio",
-    "model",
-    "deadline_us",
-    "server_input_tokens",
-    "arrival_time_us",
-    "send_time_us",
-    "first_chunk_time_us",
-    "last_chunk_time_us",
-    "num_chunks",
-    "status",
-    "error_message",
-    "finish_reason",
 )
 US_PER_S, US_PER_MS = 10**6, 10**3
 
@@ -83,11 +55,11 @@ def llmservingsim_losses(requests: MeasuredRequests) -> Iterator[str]:
 
 def blis_csv(requests: MeasuredRequests, about: About) -> Iterator[str]:
     """Stamps since 1970 but for `arrival_time_us`, as `blis observe` has them."""
-    yield ",".join(BLIS)
+    yield ",".join(BLIS_COLUMNS)
     origin_us = int(about.created.timestamp()) * US_PER_S
     for number, row in enumerate(requests.rows):
         sent_us = origin_us + round(row.arrival_s * US_PER_S)
-        values: dict[str, object] = dict.fromkeys(BLIS, 0) | {
+        values: dict[str, object] = dict.fromkeys(BLIS_COLUMNS, 0) | {
             "request_id": number,
             "client_id": "e80sim",
             "tenant_id": "",
@@ -109,7 +81,7 @@ def blis_csv(requests: MeasuredRequests, about: About) -> Iterator[str]:
             "error_message": row.error or "",
             "finish_reason": "",
         }
-        yield _csv([values[name] for name in BLIS])
+        yield _csv([values[name] for name in BLIS_COLUMNS])
 
 
 def blis_losses(_requests: MeasuredRequests) -> Iterator[str]:

@@ -181,6 +181,16 @@ def test_guidellms_time_per_token_has_the_first_token_inside_so_its_itl_is_taken
     assert rounded(measured) == [(0.0, 0, 0, None, None, None, "429"), (0.5, 12, 4, 20, 16, 80, None)]
 
 
+def test_a_file_that_guidellm_made_is_read() -> None:
+    """Two requests of GuideLLM 0.8.1 against `e80sim serve --speed 0.05`; metrics and texts are cut out."""
+    measured = read_measured(Path(__file__).parent / "guidellm.json")
+    assert rounded(measured) == [
+        (0.0, 127, 12, 257.141113, 111.964833, 1489.438295, None),
+        (0.286593, 127, 12, 237.868309, 124.329654, 1609.890938, None),
+    ]
+    assert [row.cached_tokens for row in measured.rows] == [0, 0]
+
+
 def test_a_sweep_of_guidellm_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MeasuredError, match="it holds 2 benchmarks: keep one of them"):
         read_measured(written(tmp_path, guidellm({}, {})))

@@ -27,7 +27,7 @@ READ_BACK = (
     "blis_csv",
 )
 KEEPS_FAILED = frozenset(READ_BACK) - {"llmservingsim_jsonl"}
-KEEPS_CACHED = frozenset({"columns", "aiperf_jsonl"})
+KEEPS_CACHED = frozenset({"columns", "aiperf_jsonl", "guidellm"})
 
 
 def answered(

@@ -134,7 +134,7 @@ ROWS = st.lists(
 
 
 @settings(deadline=None)  # it writes files
-@given(ROWS, st.sampled_from(["azure_csv", "burstgpt_csv", "vidur_csv", "jsonl"]))
+@given(ROWS, st.sampled_from(["azure_csv", "burstgpt_csv", "vidur_csv", "splitwise_csv", "jsonl"]))
 def test_a_trace_comes_back_from_a_file_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], name: str
 ) -> None:
@@ -147,6 +147,65 @@ def test_a_trace_comes_back_from_a_file_as_it_was(
     write_trace(first, folder / "other", name)
     assert columns(read_trace(folder / "other", name)) == columns(first)
     assert recognised(folder / "other") == name
+
+
+SPLITWISE = (
+    "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+    "0,2,0,0.25,1,374,44\n1,2,0,1.5000000004,1,396,109\n"
+)
+LLMSERVINGSIM = (
+    '{"input_toks": 2361, "output_toks": 532, "arrival_time_ns": 46926808, "input_tok_ids": [1]}\n'
+)
+
+
+@pytest.mark.parametrize(("name", "step_ps"), [("llmservingsim_jsonl", 1000), ("blis_csv", 10**6)])
+@settings(deadline=None, max_examples=20)  # it writes files
+@given(rows=ROWS)
+def test_a_trace_on_the_clock_of_a_format_comes_back_from_it(
+    tmp_path_factory: pytest.TempPathFactory, name: str, step_ps: int, rows: list[tuple[int, int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("formats")
+    text = "".join(
+        f'{{"arrival_ps": {at // step_ps * step_ps}, "prompt_tokens": {prompt}, "output_tokens": {output}}}\n'
+        for at, prompt, output in sorted(rows)
+    )
+    first = read_trace(written(folder, text))
+    write_trace(first, folder / "other", name)
+    assert columns(read_trace(folder / "other", name)) == columns(first)
+    assert recognised(folder / "other") == name
+
+
+def test_what_splitwise_and_llmservingsim_wrote_is_read(tmp_path: Path) -> None:
+    assert recognised(written(tmp_path, SPLITWISE)) == "splitwise_csv"
+    trace = read_trace(written(tmp_path, SPLITWISE))
+    assert columns(trace) == ([0, 1_250_000_000_400], [374, 396], [44, 109])
+    assert "Columns not read: request_id, request_type, application_id, batch_size." in trace.notes
+    assert recognised(written(tmp_path, LLMSERVINGSIM)) == "llmservingsim_jsonl"
+    trace = read_trace(written(tmp_path, LLMSERVINGSIM * 2))
+    assert columns(trace) == ([0, 0], [2361, 2361], [532, 532])
+    assert "Keys not read: input_tok_ids." in trace.notes
+
+
+def test_rounding_to_a_formats_clock_is_told(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path, VIDUR + "0.0525000000005,1,1\n"))
+    for name, unit in (("llmservingsim_jsonl", "ns"), ("blis_csv", "us")):
+        told = write_trace(trace, tmp_path / name, name)
+        assert told[0] == f"Times are rounded to the format's {unit}."
+
+
+def test_what_a_load_tool_measured_is_traffic_too(tmp_path: Path) -> None:
+    row = (
+        '{{"metadata": {{"request_start_ns": {}, "benchmark_phase": "profiling"}}, "metrics": '
+        '{{"input_sequence_length": {{"value": 7, "unit": "tokens"}}, "output_sequence_length": '
+        '{{"value": 4, "unit": "tokens"}}}}, "error": {}}}\n'
+    )
+    text = row.format(5 * 10**18 + 250_000_000, "null") + row.format(5 * 10**18, "null")
+    text += row.format(5 * 10**18 + 10**9, '{"message": "429"}')
+    path = written(tmp_path, text)
+    assert recognised(path) == "measured"
+    trace = read_trace(path)
+    assert columns(trace) == ([0, 250_000_000_000], [7, 7], [4, 4])
+    assert "1 row with 0 output tokens skipped (in line 3)." in trace.notes
 
 
 def test_mooncakes_format_keeps_milliseconds(tmp_path: Path) -> None:
@@ -187,7 +246,8 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_reader_and_a_writer() -> None:
-    assert list(FORMATS)[:6] == [*writable()[:3], "bailian_jsonl", *writable()[3:]]
-    assert list(FORMATS)[6:] == [*writable_sessions(), "dag_jsonl", "dynamo_trace", "genai_spans"]
-    assert writable() == ["azure_csv", "burstgpt_csv", "vidur_csv", "mooncake_jsonl", "jsonl"]
+    read_only = {"bailian_jsonl", "measured", "dag_jsonl", "dynamo_trace", "genai_spans"}
+    assert set(FORMATS) == {*writable(), *writable_sessions(), *read_only}
+    csv = ["azure_csv", "burstgpt_csv", "vidur_csv", "splitwise_csv", "blis_csv"]
+    assert writable() == [*csv, "mooncake_jsonl", "jsonl", "llmservingsim_jsonl"]
     assert writable_sessions() == ["sessions_jsonl"]

@@ -1,6 +1,7 @@
-"""CSV traces stamped in seconds from a start: Vidur's and BurstGPT's. They differ in names alone.
+"""CSV traces stamped in seconds from a start: Vidur's, BurstGPT's and SplitwiseSim's, by other names.
 
-Columns and origin: github.com/microsoft/vidur, data/processed_traces; github.com/HPMLL/BurstGPT, data.
+Columns and origin: github.com/microsoft/vidur, data/processed_traces; github.com/HPMLL/BurstGPT, data;
+github.com/Mutinifni/splitwise-sim, generate_trace.py.
 BurstGPT has a row with 0 response tokens for each request that failed.
 """
 
@@ -37,10 +38,22 @@ class SecondsCsv(NamedTuple):
         """Seconds with as many digits as they need, twelve at most."""
         yield ",".join(self)
         for at_ps, prompt, output in trace:
-            seconds, fraction_ps = divmod(at_ps, PS_PER_S)
-            fraction = f"{fraction_ps:012d}".rstrip("0") or "0"
-            yield f"{seconds}.{fraction},{prompt},{output}"
+            yield f"{_seconds(at_ps)},{prompt},{output}"
+
+
+def splitwise_csv(trace: Trace) -> Iterator[str]:
+    """With the columns that its simulator asks for: requests of type 2, an LLM's, each alone."""
+    yield "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size"
+    for number, (at_ps, prompt, output) in enumerate(trace):
+        yield f"{number},2,0,{_seconds(at_ps)},1,{prompt},{output}"
+
+
+def _seconds(at_ps: int) -> str:
+    seconds, fraction_ps = divmod(at_ps, PS_PER_S)
+    fraction = f"{fraction_ps:012d}".rstrip("0") or "0"
+    return f"{seconds}.{fraction}"
 
 
 VIDUR = SecondsCsv("arrived_at", "num_prefill_tokens", "num_decode_tokens")
 BURSTGPT = SecondsCsv("Timestamp", "Request tokens", "Response tokens")
+SPLITWISE = SecondsCsv("arrival_timestamp", "prompt_size", "token_size")

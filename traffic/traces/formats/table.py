@@ -11,16 +11,26 @@ from typing import Literal, Protocol
 
 from traffic.traces.formats.azure import COLUMNS as AZURE
 from traffic.traces.formats.azure import azure_csv, read_azure_csv
+from traffic.traces.formats.blis import READ as BLIS
+from traffic.traces.formats.blis import blis_csv, blis_losses, read_blis_csv
 from traffic.traces.formats.csv_rows import header_names
 from traffic.traces.formats.jsonl import KEYS as OURS
 from traffic.traces.formats.jsonl import jsonl, read_jsonl
+from traffic.traces.formats.llmservingsim import KEYS as LLMSERVINGSIM
+from traffic.traces.formats.llmservingsim import (
+    llmservingsim_jsonl,
+    llmservingsim_losses,
+    read_llmservingsim_jsonl,
+)
+from traffic.traces.formats.measured import KEYS as MEASURED
+from traffic.traces.formats.measured import read_measured_traffic
 from traffic.traces.formats.mooncake import (
     mooncake_jsonl,
     mooncake_losses,
     read_bailian_jsonl,
     read_mooncake_jsonl,
 )
-from traffic.traces.formats.seconds_csv import BURSTGPT, VIDUR
+from traffic.traces.formats.seconds_csv import BURSTGPT, SPLITWISE, VIDUR, splitwise_csv
 from traffic.traces.formats.sessions.chains import read_bailian_chats, read_mooncake_sessions
 from traffic.traces.formats.sessions.dag import read_dag_jsonl
 from traffic.traces.formats.sessions.dynamo import read_dynamo_sessions, read_dynamo_trace
@@ -83,6 +93,12 @@ FORMATS: dict[str, TraceFormat] = {
         "csv", frozenset(BURSTGPT), "Timestamp in seconds", BURSTGPT.read, BURSTGPT.lines
     ),
     "vidur_csv": TraceFormat("csv", frozenset(VIDUR), "arrived_at in seconds", VIDUR.read, VIDUR.lines),
+    "splitwise_csv": TraceFormat(
+        "csv", frozenset(SPLITWISE), "arrival_timestamp in seconds", SPLITWISE.read, splitwise_csv
+    ),
+    "blis_csv": TraceFormat(
+        "csv", frozenset(BLIS), "arrival_time_us in us", read_blis_csv, blis_csv, blis_losses
+    ),
     # Before Mooncake's: the same keys, but a thousand times the time
     "bailian_jsonl": TraceFormat(
         "json",
@@ -104,6 +120,22 @@ FORMATS: dict[str, TraceFormat] = {
         sessions=read_mooncake_sessions,
     ),
     "jsonl": TraceFormat("json", frozenset(OURS), "arrival_ps in ps", read_jsonl, jsonl, lambda _: iter(())),
+    "llmservingsim_jsonl": TraceFormat(
+        "json",
+        frozenset(LLMSERVINGSIM),
+        "arrival_time_ns in ns",
+        read_llmservingsim_jsonl,
+        llmservingsim_jsonl,
+        llmservingsim_losses,
+    ),
+    "measured": TraceFormat(
+        "json",
+        frozenset(),
+        "as the load tool has them",
+        read_measured_traffic,
+        lines=None,  # nothing has been measured yet
+        or_any_of=MEASURED,
+    ),
     "sessions_jsonl": TraceFormat(
         "json",
         frozenset(STATED),
