@@ -11,13 +11,13 @@ from hwmodels.dense import NO_TILES, GemmTiles
 from hwmodels.entry import LINK, USUAL_KV, Entry, names
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import KV_CACHE_DTYPES, PRECISIONS, Llm
-from hwmodels.node_hardware import NodeHardware
+from hwmodels.node_hardware import NodeHardware, ps
 from hwmodels.parallel.communication import Communication
 from hwmodels.parallel.link import BANDWIDTH, LATENCY, Link, load_link
 from hwmodels.parallel.rank import MOST_RANKS, rank_of
 from hwmodels.shared_step import shared
 from hwmodels.sheet import Sheet
-from hwmodels.spec import MOST, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
+from hwmodels.spec import MOST, MOST_MS, MOST_SEQUENCES, MOST_TOKENS, HardwareSpec
 
 
 class GpuSpec(HardwareSpec):
@@ -98,6 +98,20 @@ class GpuSpec(HardwareSpec):
     )
     kv_pool_tokens: int | None = Field(
         default=None, ge=1, le=MOST_TOKENS, description="instead of working it out from the memory"
+    )
+    front_end_ms: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_MS,
+        description="from a request's arrival at the node until its engine has it: HTTP, tokens, the way "
+        "between processes; absent: 0",
+    )
+    launch_ms: float | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_MS,
+        description="host time to form and start a step; only a step that follows no other waits for it; "
+        "absent: 0",
     )
     idle_w: float | None = Field(default=None, ge=0, le=MOST, description="power of a GPU without work")
     busy_w: float | None = Field(default=None, ge=0, le=MOST, description="power of a GPU at full load")
@@ -202,8 +216,10 @@ def gpu_node(
     stated_pool, longest = sheet.get("kv_pool_tokens"), sheet.get("max_model_len")
     return NodeHardware(
         step_time=step.law(llm, budget),
-        request_overhead_ps=0,
+        request_overhead_ps=ps(sheet.get("front_end_ms") or 0.0),
         overhead_holds_slot=False,
+        async_scheduling=bool(sheet.get("async_scheduling")),
+        launch_ps=ps(sheet.get("launch_ms") or 0.0),
         kv_pool_tokens=_kv_pool_tokens(sheet, llm, stored) if stated_pool is None else int(stated_pool),
         max_num_seqs=seqs,
         max_num_batched_tokens=budget,

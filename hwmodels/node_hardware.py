@@ -16,7 +16,7 @@ def ps(milliseconds: float) -> int:
 class NodeHardware:
     step_time: AffineStepTime
     request_overhead_ps: int
-    """Passes before a request's first step may start."""
+    """Passes before a request reaches the engine: the front end of a GPU's, fixed work of an ASIC."""
     overhead_holds_slot: bool
     """A request occupies one of the `max_num_seqs` slots while its overhead passes."""
     kv_pool_tokens: int
@@ -34,5 +34,9 @@ class NodeHardware:
     """As its KV cache stores them; absent: as the LLM's usual one does."""
     gpus: int = 1
     """That it consists of: power and price above are those of all of them, `values` those of one."""
+    async_scheduling: bool = False
+    """Its engine forms a step while the one before it is under way, where nothing else is stated."""
+    launch_ps: int = 0
+    """Passes before a step starts that follows no other."""
     max_model_len: int | None = None
     """Prompt and output of one sequence at most, where the catalogue's entry says so."""

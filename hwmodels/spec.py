@@ -20,7 +20,7 @@ MOST_SEQUENCES = 1_000_000
 MOST = 1e9
 """Of watts, dollars, gigabytes and the like: far above anything, and safe to reckon with."""
 
-SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens", "max_model_len"})
+SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens", "max_model_len", "async_scheduling"})
 """In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
 _PRESET_ITSELF = object()
 """Marks the validation of a preset's own values, which must not look up a preset again."""

@@ -119,7 +119,13 @@ PHASES = (
         "network_out", "Network out", ("arrived",), ("connected",), "The request travels to the gateway."
     ),
     Duration("admission", "Admission", ("admitted",), ("arrived",), "The gateway's own queue and service."),
-    Duration("overhead", "Overhead", ("overhead",), (), "Fixed work at the node before the first step."),
+    Duration(
+        "overhead",
+        "Overhead",
+        ("overhead",),
+        (),
+        "At the node before its engine: the front end of a GPU's, fixed work of an ASIC.",
+    ),
     QUEUE,
     Duration("prefill", "Prefill", ("first",), ("started",), "From its first step to its first token."),
     Duration("decode", "Decode", ("last",), ("first",), "First to last token, preemptions included."),

@@ -65,7 +65,9 @@ REQUEST_COLUMNS = (
     Column("connected_ps", "stamp", "the connection was usable: equals sent when it was warm"),
     Column("arrived_ps", "stamp", "the whole request reached the gateway"),
     Column("admitted_ps", "stamp", "the gateway had let it pass (its queue and service time included)"),
-    Column("overhead_ps", "stamp", "a duration: fixed node work before its first step"),
+    Column(
+        "overhead_ps", "stamp", "a duration: what precedes the engine at its node: a front end, or fixed work"
+    ),
     Column("started_ps", "stamp", "start of the first step that held a part of it"),
     Column("first_ps", "stamp", "the node had its first token"),
     Column("last_ps", "stamp", "the node had its last token"),

@@ -87,6 +87,7 @@ class FastForward:
         "_keep_schedule",
         "_kept",
         "_kv_tokens",
+        "_launch_ps",
         "_law",
         "_leaving",
         "_log",
@@ -114,6 +115,8 @@ class FastForward:
         "prompt_tokens_done",
         "sequence_ps",
     )
+    steps_ahead = 0
+    """So many more steps are formed already when one ends."""
 
     def __init__(
         self,
@@ -127,8 +130,9 @@ class FastForward:
         pool: KvPool | None = None,
         preempt: bool = False,
         batches: WholeBatches | None = None,
+        launch_ps: int = 0,
     ) -> None:
-        """`queue`, `pool`, `preempt` and `batches` as for `StepEngine`; `stepped` hears of stretches."""
+        """As for `StepEngine`; `stepped` hears of stretches."""
         self._clock = 0  # finished steps in which those who decode had a token: here all
         self.preemptions = 0
         self.busy_ps = 0
@@ -150,6 +154,7 @@ class FastForward:
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
         self._batches = batches
+        self._launch_ps = launch_ps
         self._kept: dict[Sequence, ForwardedWork] = {}  # handed over, with their blocks
         self._freed: list[ForwardedWork] = []  # whose blocks come back at the next boundary
         self._held: list[ForwardedWork] = []  # complete, and to leave with the last of their batch
@@ -220,7 +225,7 @@ class FastForward:
             # Those who came before in this stretch are not pushed yet. Had one of them been able to pass the
             # head, it would have cut the stretch.
             if not self._waiting or self._queue.may_precede_head(work):
-                self._cut(now_ps, after_boundary)
+                self._cut(now_ps, after_boundary, self.steps_ahead)
                 self._open = False  # who comes after this one enters then or later
         elif not self._stretch:
             self._next_ps = now_ps
@@ -253,8 +258,11 @@ class FastForward:
         assert now_ps == self._next_ps, (now_ps, self._next_ps)
         firsts: list[Sequence] = []
         ended: list[Sequence] = []
+        start_ps = now_ps
         if self._stretch:
             self._end_stretch(now_ps, firsts, ended)
+        else:
+            start_ps += self._launch_ps
         if self._arrived:
             self._take_in()
         if self._freed:
@@ -262,9 +270,9 @@ class FastForward:
         if self._leaving:
             self._take_out(now_ps, ended)
         if self._batches is not None:
-            self._plan_batch(now_ps, self._batches, ended)
+            self._plan_batch(now_ps, start_ps, self._batches, ended)
         elif self._running or self._waiting:
-            self._plan(now_ps)
+            self._plan(start_ps)
         else:
             self._fall_idle()
         if firsts:
@@ -281,6 +289,8 @@ class FastForward:
             self._break_off(now_ps, firsts, ended)
         self._take_in()
         for work in self._running:
+            if work.gone:
+                continue  # with the last step that ended
             if work.ticket > 0:
                 work.sequence.generated = work.offset + self._clock + 1 - work.sequence.prompt_tokens
             _leave(work, now_ps, ended)
@@ -366,8 +376,11 @@ class FastForward:
 
     # --- the end of a stretch
 
-    def _cut(self, now_ps: int, after_boundary: bool) -> None:
-        """Ends the stretch with the first step that ends at or after now; after now if that one is over."""
+    def _cut(self, now_ps: int, after_boundary: bool, further: int = 0) -> None:
+        """Ends the stretch with the first step that ends at or after now; after now if that one is over.
+
+        Or with the one that comes so many `further`.
+        """
         earliest_ps = now_ps + after_boundary
         assert not self._stretch or self._next_ps is None or earliest_ps <= self._next_ps, (
             now_ps,
@@ -375,7 +388,8 @@ class FastForward:
             self._next_ps,
         )
         if self._stretch > 1:
-            steps = steps_to_reach(earliest_ps - self._started_ps, self._first_ps, self._slope_ps)
+            elapsed_ps = max(0, earliest_ps - self._started_ps)  # below, until the step is launched
+            steps = further + steps_to_reach(elapsed_ps, self._first_ps, self._slope_ps)
             if steps < self._stretch:
                 self._stretch = steps
                 self._next_ps = self._started_ps + lasting(steps, self._first_ps, self._slope_ps)
@@ -410,11 +424,7 @@ class FastForward:
         while finishes and finishes[0][0] <= now_step:
             _, ticket, work = heappop(finishes)
             if work.ticket == ticket:
-                self._release(work)
-                if self._batches is None:
-                    _leave(work, now_ps, ended)
-                else:
-                    self._complete(work, now_ps, ended, self._batches)
+                self._complete(work, now_ps, ended)
         if prefilling:
             self._end_chunks(now_ps, firsts, ended)
         self._stretch = 0
@@ -455,11 +465,7 @@ class FastForward:
             elif sequence.generated < sequence.output_tokens:
                 self._start_decoding(work)
             else:
-                self._release(work)
-                if self._batches is None:
-                    _leave(work, now_ps, ended)
-                else:
-                    self._complete(work, now_ps, ended, self._batches)
+                self._complete(work, now_ps, ended)
         self._prefilling = []
 
     def _keep(self, work: ForwardedWork, now_ps: int, ended: list[Sequence]) -> None:
@@ -476,10 +482,9 @@ class FastForward:
             del work.sequence  # as of those who leave
         self._freed.clear()
 
-    def _complete(
-        self, work: ForwardedWork, now_ps: int, ended: list[Sequence], batches: WholeBatches
-    ) -> None:
-        if batches.together:
+    def _complete(self, work: ForwardedWork, now_ps: int, ended: list[Sequence]) -> None:
+        self._release(work)
+        if self._batches is not None and self._batches.together:
             self._held.append(work)
         else:
             _leave(work, now_ps, ended)
@@ -507,18 +512,20 @@ class FastForward:
     def _release(self, work: ForwardedWork) -> None:
         """Takes `work` out of those who run, and brings its `generated` up to date."""
         del self._running[work]
-        cached = work.cached
         if work.ticket > 0:
-            # One less than it has tokens: the last one comes into the cache with the next step.
-            cached = work.offset + self._clock
-            work.sequence.generated = cached + 1 - work.sequence.prompt_tokens
-            work.ticket = _NOT_DECODING
-            self._demand[-work.offset % self._block_size] -= 1
-            self._decodes -= 1
-            self._kv_tokens -= cached
+            self._stop_decoding(work)
         elif work is self._partial:
             self._partial = None
-        self._pool.give_back(work, cached)
+        self._pool.give_back(work, work.cached)
+
+    def _stop_decoding(self, work: ForwardedWork) -> None:
+        # One less than it has tokens: the last one comes into the cache with the next step.
+        work.cached = cached = work.offset + self._clock
+        work.sequence.generated = cached + 1 - work.sequence.prompt_tokens
+        work.ticket = _NOT_DECODING
+        self._demand[-work.offset % self._block_size] -= 1
+        self._decodes -= 1
+        self._kv_tokens -= cached
 
     def _forget_running(self) -> None:
         """All at once, and the step in progress, whose blocks are taken and whose tokens nobody has."""
@@ -536,7 +543,8 @@ class FastForward:
 
     def _break_off(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         """Ends the stretch with the last step that ended by now and loses the step in progress."""
-        steps = steps_within(now_ps - self._started_ps, self._first_ps, self._slope_ps)
+        elapsed_ps = max(0, now_ps - self._started_ps)  # below, until the step is launched
+        steps = steps_within(elapsed_ps, self._first_ps, self._slope_ps)
         self._stretch = min(steps, self._stretch)
         if self._stretch:
             ended_ps = self._started_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
@@ -583,7 +591,7 @@ class FastForward:
 
     # --- planning
 
-    def _plan_batch(self, now_ps: int, batches: WholeBatches, ended: list[Sequence]) -> None:
+    def _plan_batch(self, now_ps: int, start_ps: int, batches: WholeBatches, ended: list[Sequence]) -> None:
         """Once all of a batch are through the next one starts, or waits for somebody to complete it."""
         batches.places = min(batches.places, self._waiting)
         if not self._running and not batches.places:
@@ -592,18 +600,18 @@ class FastForward:
                 self._fall_idle()
                 self._next_ps = batches.due_ps
                 return
-        self._plan(now_ps)
+        self._plan(start_ps)
         self._open = self._open and batches.places > 0
 
-    def _plan(self, now_ps: int) -> None:
+    def _plan(self, start_ps: int) -> None:
         """First those who run, as if by themselves; then newcomers in what is left of tokens and blocks."""
         chunks: list[Chunk] = []
         demand = self._demand[self._clock % self._block_size]
         preempted, limit = False, None
         if demand > self._pool.free or self._partial is not None or self._preempts:
-            preempted = self._make_room(now_ps)
+            preempted = self._make_room(start_ps)
             if self._preempts and self._waiting and not preempted:
-                limit = self._push_out(now_ps)
+                limit = self._push_out(start_ps)
             demand = self._demand[self._clock % self._block_size]
         left = self._budget - self._decodes
         if demand:
@@ -616,8 +624,8 @@ class FastForward:
             chunks.append((new, partial.cached))
             left -= new
         if self._waiting and not preempted:
-            self._admit(now_ps, left, chunks, limit)
-        self._started_ps = now_ps
+            self._admit(start_ps, left, chunks, limit)
+        self._started_ps = start_ps
         if chunks:
             self._plan_prefill(chunks)
         elif self._decodes:
@@ -629,9 +637,9 @@ class FastForward:
             self._stay_open(once=preempted or limit is not None)
         assert self._first_ps >= 1, (self._first_ps, chunks, self._decodes, self._kv_tokens)
         if self._stretch == 1:
-            self._next_ps = now_ps + self._first_ps
+            self._next_ps = start_ps + self._first_ps
         else:
-            self._next_ps = now_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
+            self._next_ps = start_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
 
     def _make_room(self, now_ps: int) -> bool:
         """Preempts from the tail until all who stay find their blocks for the next step; whether it had to.
@@ -695,7 +703,7 @@ class FastForward:
         if self._batches is not None:
             self._batches.places += 1
 
-    def _admit(self, now_ps: int, left: int, chunks: list[Chunk], limit: int | None) -> None:
+    def _admit(self, start_ps: int, left: int, chunks: list[Chunk], limit: int | None) -> None:
         """In the order of the queue, while slots, tokens and blocks last.
 
         Only those more urgent than `limit`: whoever was pushed out does not come back in the same step.
@@ -718,7 +726,7 @@ class FastForward:
             work.new = new
             self._running[work] = None
             if work.sequence.started_ps < 0:
-                work.sequence.started_ps = now_ps
+                work.sequence.started_ps = start_ps
             self._prefilling.append(work)
             chunks.append((new, work.cached))
             left -= new

@@ -63,6 +63,7 @@ class Sequence:
         "scratch",
         "shared_prompt",
         "started_ps",
+        "stops",
     )
 
     def __init__(
@@ -101,6 +102,8 @@ class Sequence:
         self.preemptions = 0
         self.hands_over = False
         """It ends with its first token, and its KV blocks stay until `NodeKernel.release`."""
+        self.stops = False
+        """Its last token says that it ends there; else the engine knows where before it makes that token."""
         self.scratch: object = None  # the kernel's own
 
     def __repr__(self) -> str:

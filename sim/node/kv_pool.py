@@ -50,6 +50,10 @@ class KvPool(Protocol):
         """For sequences that decode, all together."""
         ...
 
+    def shrink(self, work: Work, held: int, tokens: int) -> None:
+        """Of `work`, which runs and was given room for `held` tokens, those behind `tokens` have no use."""
+        ...
+
     def give_back(self, work: Work, tokens: int) -> None:
         """`work` runs no more, and held that many."""
         ...
@@ -120,6 +124,9 @@ class CountingPool:
 
     def take(self, blocks: int) -> None:
         self.free -= blocks
+
+    def shrink(self, work: Work, held: int, tokens: int) -> None:
+        self.free += self.more(work, tokens, held)
 
     def give_back(self, work: Work, tokens: int) -> None:
         blocks = -(-tokens // self._size)

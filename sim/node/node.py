@@ -238,6 +238,8 @@ class Node(Generic[J]):
             return
         request, now, after_boundary = ticket.request, self.env.now, self._after_boundary()
         prompt = SharedPrompt() if request.samples > 1 else None
+        most = request.max_output_tokens
+        stops = most is None or request.output_tokens < most
         for _ in range(request.samples):
             sequence = Sequence(
                 request.number,
@@ -251,6 +253,7 @@ class Node(Generic[J]):
             )
             if self.hands_over:
                 sequence.hands_over = True
+            sequence.stops = stops
             ticket.sequences.append(sequence)
             due_ps = self.kernel.add(now, sequence, request.cached_tokens, after_boundary=after_boundary)
             if due_ps != self.due_ps:

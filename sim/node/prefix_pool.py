@@ -115,6 +115,10 @@ class PrefixPool:
     def take(self, blocks: int) -> None:
         self.free -= blocks
 
+    def shrink(self, work: Work, held: int, tokens: int) -> None:
+        self._present()  # what was evicted for it stays so
+        self.free += self.more(work, tokens, held)
+
     def _present(self) -> CachedRuns:
         """What has not been taken yet. Which blocks that were, nobody knows until somebody looks."""
         runs = self._runs

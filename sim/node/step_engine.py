@@ -68,12 +68,13 @@ class StepEngine:
         pool: KvPool | None = None,
         preempt: bool = False,
         batches: WholeBatches | None = None,
+        launch_ps: int = 0,
     ) -> None:
         """`queue` and `pool` are empty; by default first come first served, and blocks that are counted.
 
         With `preempt`, whoever is at the head of the queue and cannot enter pushes out those who are less
         urgent, as long as that may help; the queue must go by priority. Without `batches` whoever waits may
-        enter at any step.
+        enter at any step. A step that follows no other starts `launch_ps` after it was formed.
         """
         self.steps = 0
         self.preemptions = 0
@@ -88,6 +89,7 @@ class StepEngine:
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
         self._batches = batches
+        self._launch_ps = launch_ps
         self._held: list[SteppedWork] = []  # complete, and to leave with the last of their batch
         self._law = law
         self._keep_schedule = keep_schedule
@@ -155,17 +157,11 @@ class StepEngine:
 
     def boundary(self, now_ps: int) -> Boundary:
         assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        start_ps = now_ps if self._shares else now_ps + self._launch_ps
         firsts, ended = self._end_step(now_ps)
-        self._take_in()
-        for work in self._freed:
-            self._pool.give_back(work, work.cached)
-        self._freed.clear()
-        for work in self._leaving:
-            if not work.gone:  # a last token beats a removal
-                self._take_out(work, now_ps, ended)
-        self._leaving.clear()
+        self._hear(now_ps, ended)
         may_start = self._may_start(now_ps, ended)
-        self._next_ps = self._start_step(now_ps) if may_start else self._idle_until()
+        self._next_ps = self._start_step(start_ps) if may_start else self._idle_until()
         return Boundary(self._next_ps, sorted(firsts, key=_by_number), sorted(ended, key=_by_number))
 
     def drain(self, now_ps: int) -> Boundary:
@@ -173,7 +169,8 @@ class StepEngine:
         self._shares.clear()  # the step in progress is lost
         self._take_in()
         for work in [*self._running, *self._held]:
-            _leave(work, now_ps, ended)
+            if not work.gone:
+                _leave(work, now_ps, ended)
         self._running.clear()
         self._held.clear()
         self._kept.clear()
@@ -190,7 +187,9 @@ class StepEngine:
     def tokens_by(self, sequence: Sequence, at_ps: int) -> int:
         assert self._keep_schedule, "tokens_by needs a kernel made with keep_schedule=True"
         work = _work_of(sequence)
-        due_now = at_ps == self._due(at_ps) and any(w is work and w.lacking == new for w, new in self._shares)
+        due_now = at_ps == self._due(at_ps) and any(
+            w is work and w.lacking == new and not w.gone for w, new in self._shares
+        )
         return work.earlier_tokens + bisect_right(work.token_ps, at_ps) + due_now
 
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
@@ -251,6 +250,7 @@ class StepEngine:
         ended: list[Sequence] = []
         shares, self._shares = self._shares, []
         self._count_step(now_ps - self._started_ps, shares)
+        shares = [(work, new) for work, new in shares if not work.gone]
         if self._gaps is not None:
             self._count_gaps(now_ps, shares, self._gaps)
         for work, new in shares:
@@ -268,16 +268,19 @@ class StepEngine:
             if sequence.generated == 1:
                 sequence.first_ps = now_ps
                 firsts.append(sequence)
-            if sequence.hands_over:
-                self._running.remove(work)
-                self._kept[sequence] = work
-                _leave(work, now_ps, ended)
-            elif sequence.generated == sequence.output_tokens:
-                if self._batches is not None and self._batches.together:
-                    self._hold(work)
-                else:
-                    self._take_out(work, now_ps, ended)
+            if sequence.hands_over or sequence.generated == sequence.output_tokens:
+                self._complete(work, now_ps, ended)
         return firsts, ended
+
+    def _complete(self, work: SteppedWork, now_ps: int, ended: list[Sequence]) -> None:
+        if work.sequence.hands_over:
+            self._running.remove(work)
+            self._kept[work.sequence] = work
+            _leave(work, now_ps, ended)
+        elif self._batches is not None and self._batches.together:
+            self._hold(work)
+        else:
+            self._take_out(work, now_ps, ended)
 
     def _count_step(self, lasted_ps: int, shares: list[tuple[SteppedWork, int]]) -> None:
         if not shares:  # the kernel was idle
@@ -285,7 +288,7 @@ class StepEngine:
         self.steps += 1
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * len(shares)
-        self.prompt_tokens_done += sum(new for work, new in shares if not work.decoding)
+        self.prompt_tokens_done += sum(new for work, new in shares if not (work.decoding or work.gone))
         if self._stepped is not None:
             self._stepped(1, sum(new for _, new in shares))
 
@@ -298,6 +301,17 @@ class StepEngine:
         for work in got_token:
             if work.latest_ps != self._started_ps:
                 gaps.add_one(work.latest_ps, now_ps)
+
+    def _hear(self, now_ps: int, ended: list[Sequence]) -> None:
+        """Of all that has happened since the last boundary."""
+        self._take_in()
+        for work in self._freed:
+            self._pool.give_back(work, work.cached)
+        self._freed.clear()
+        for work in self._leaving:
+            if not work.gone:  # a last token beats a removal
+                self._take_out(work, now_ps, ended)
+        self._leaving.clear()
 
     def _take_in(self) -> None:
         for work in sorted(self._arrived, key=_by_arrival):
@@ -321,13 +335,13 @@ class StepEngine:
             self._queue.drop(work)
             self._waiting -= 1
 
-    def _start_step(self, now_ps: int) -> int | None:
+    def _start_step(self, start_ps: int) -> int | None:
         left, preempted, limit = self._serve_running()
         if not preempted:
-            self._admit(now_ps, left, limit)
-        return self._begin(now_ps)
+            self._admit(start_ps, left, limit)
+        return self._begin(start_ps)
 
-    def _begin(self, now_ps: int) -> int | None:
+    def _begin(self, start_ps: int) -> int | None:
         """When the step ends that `_shares` says; None where blocks of those handed over leave no room."""
         if not self._shares:
             assert self._kept, "the first running sequence, or else the first waiting one, always finds room"
@@ -336,8 +350,8 @@ class StepEngine:
         cached = [work.cached for work, _ in self._shares if work.decoding]
         duration_ps = self._law.step_ps(chunks, len(cached), sum(cached))
         assert duration_ps >= 1, (duration_ps, chunks, cached)
-        self._started_ps = now_ps
-        return now_ps + duration_ps
+        self._started_ps = start_ps
+        return start_ps + duration_ps
 
     def _serve_running(self) -> tuple[int, bool, int | None]:
         """Answers what is left of the token budget, and whether somebody lost his blocks to the others.
@@ -416,7 +430,7 @@ class StepEngine:
         if self._batches is not None:
             self._batches.places += 1
 
-    def _admit(self, now_ps: int, left: int, limit: int | None) -> None:
+    def _admit(self, start_ps: int, left: int, limit: int | None) -> None:
         """Only those more urgent than `limit`: whoever was pushed out does not come back in the same step."""
         while self._waiting and len(self._running) < self._limits.max_num_seqs and left > 0:
             if self._batches is not None and not self._batches.places:
@@ -436,7 +450,7 @@ class StepEngine:
             self._shares.append((work, new))
             left -= new
             if work.sequence.started_ps < 0:
-                work.sequence.started_ps = now_ps
+                work.sequence.started_ps = start_ps
 
     def _first_chunk(self, work: SteppedWork, left: int) -> int:
         """Tokens that `work` computes in its first step, 0 where it cannot enter.

@@ -19,12 +19,12 @@ NOT_STALLED = -1
 class WholePrefillStepEngine(StepEngine):
     """A step prefills, or it decodes."""
 
-    def _start_step(self, now_ps: int) -> int | None:
+    def _start_step(self, start_ps: int) -> int | None:
         limit = self._push_out()
-        self._admit(now_ps, self._limits.max_num_batched_tokens, limit)
+        self._admit(start_ps, self._limits.max_num_batched_tokens, limit)
         if not self._shares:
             self._serve(self._make_room())
-        return self._begin(now_ps)
+        return self._begin(start_ps)
 
     def _push_out(self) -> int | None:
         limit, head = None, self._queue.head()
@@ -133,24 +133,24 @@ class WholePrefillFastForward(FastForward):
         self._stalled_since_ps = NOT_STALLED
         self._fresh.clear()
 
-    def _plan(self, now_ps: int) -> None:
+    def _plan(self, start_ps: int) -> None:
         chunks: list[Chunk] = []
         limit, preempted = None, False
         if self._waiting:
             if self._preempts:
-                limit = self._push_out(now_ps)
-            self._admit(now_ps, self._budget, chunks, limit)
-        self._started_ps = now_ps
+                limit = self._push_out(start_ps)
+            self._admit(start_ps, self._budget, chunks, limit)
+        self._started_ps = start_ps
         self._stalled = bool(chunks)
         if chunks:
             if self._stalled_since_ps == NOT_STALLED:
-                self._stalled_since_ps = now_ps
+                self._stalled_since_ps = start_ps
             self._first_ps = self._law.step_ps(chunks, 0, 0)
             self._slope_ps = 0
             self._stretch = 1
             self._open = False
         else:
-            preempted = self._make_room(now_ps)
+            preempted = self._make_room(start_ps)
             if not self._decodes:
                 self._wait_for_blocks()
                 return
@@ -159,7 +159,7 @@ class WholePrefillFastForward(FastForward):
         if self._preempts:
             self._stay_open(once=preempted or limit is not None)
         assert self._first_ps >= 1, (self._first_ps, chunks, self._decodes, self._kv_tokens)
-        self._next_ps = now_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
+        self._next_ps = start_ps + lasting(self._stretch, self._first_ps, self._slope_ps)
 
     def _push_out(self, now_ps: int) -> int | None:
         limit, head = None, self._queue.head()

@@ -139,7 +139,12 @@ def _waits_s(scenario: Scenario, source: Source) -> tuple[float, float]:
     prompt, output = (round(sum(one) / SAMPLED) for one in zip(*sizes, strict=True))
     law, batch = hardware.step_time, hardware.max_num_seqs
     first_ps = law.step_ps([(prompt, 0)], 0, 0)
-    alone_ps: float = hardware.request_overhead_ps + first_ps + (output - 1) * law.step_ps([], 1, prompt)
+    alone_ps: float = (
+        hardware.request_overhead_ps
+        + hardware.launch_ps
+        + first_ps
+        + (output - 1) * law.step_ps([], 1, prompt)
+    )
     together_ps: float = first_ps + (output - 1) * law.step_ps([], batch, batch * prompt) / batch
     callers = source.arrivals.callers or 1
     return calls * alone_ps / PS_PER_S, callers * calls * together_ps / model.nodes / PS_PER_S

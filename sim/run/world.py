@@ -35,7 +35,7 @@ from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel
 from sim.node.node import Node
-from sim.node.prefills import PREFILLS
+from sim.node.prefills import ASYNCHRONOUS, PREFILLS
 from sim.node.prefix_pool import kv_pool
 from sim.node.queue_limits import QueueLimits
 from sim.node.queue_orders import QUEUE_ORDERS
@@ -363,7 +363,8 @@ class World:
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
         law, keep_schedule = hardware.step_time, self._keep_schedule
-        kernel: NodeKernel = PREFILLS[batching.prefill][self._engine](
+        engines = ASYNCHRONOUS if batching.schedules_ahead(hardware) else PREFILLS[batching.prefill]
+        kernel: NodeKernel = engines[self._engine](
             limits,
             law,
             keep_schedule=keep_schedule,
@@ -381,6 +382,7 @@ class World:
                 hardware.max_num_seqs,
                 None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
             ),
+            launch_ps=hardware.launch_ps,
         )
         slots = limits.max_num_seqs if hardware.overhead_holds_slot and not decodes else None
         return Node(

@@ -33,7 +33,6 @@ from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
-from sim.scenario.sweep import SweepSection
 from traffic.agents import MOST_STEPS, Step
 from traffic.callers import Callers, Chats, ClosedLoop, Recorded
 from traffic.clients import Clients
@@ -119,6 +118,12 @@ class Batching(Section):
         description="what prompts have in common is computed once and kept in KV blocks that nobody uses, "
         "the least recently used given up first",
     )
+    async_scheduling: bool | None = Field(
+        None,
+        description="the engine forms the next step while the present one is under way, so whoever comes "
+        "waits for the end of the step after that; absent: as the catalogue's entry does, where batches are "
+        "`continuous` and prompts `chunked`",
+    )
     max_num_active_seqs: int | None = Field(
         None, ge=1, le=1_000_000, description="as many of `max_num_seqs` run at once; absent: all"
     )
@@ -158,6 +163,26 @@ class Batching(Section):
                 f"`admission: dynamic`, or leave it out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _forms_steps_one_by_one(self) -> Self:
+        if self.async_scheduling and not self._may_schedule_ahead:
+            stated = "prefill: whole" if self.prefill == "whole" else f"admission: {self.admission}"
+            raise ValueError(
+                f"`async_scheduling` forms steps of `continuous` batches whose prompts are `chunked`, and "
+                f"`{stated}` is stated: leave one of the two out"
+            )
+        return self
+
+    @property
+    def _may_schedule_ahead(self) -> bool:
+        return self.prefill == "chunked" and self.admission == "continuous"
+
+    def schedules_ahead(self, hardware: NodeHardware) -> bool:
+        """As stated, else as the hardware's engine does, if the other settings are ones that it has."""
+        if self.async_scheduling is not None:
+            return self.async_scheduling
+        return hardware.async_scheduling and self._may_schedule_ahead
 
     @model_validator(mode="after")
     def _batches_fill(self) -> Self:
@@ -926,4 +951,3 @@ class Scenario(Section):
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"
     )
-    sweep: SweepSection = SweepSection()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hwmodels.step_time import AffineStepTime
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits
-from sim.node.prefills import PREFILLS
+from sim.node.prefills import ASYNCHRONOUS, PREFILLS
 from sim.node.watch import WatchedGaps
 from sim.node.whole_batches import ADMISSIONS, WholeBatches
 from tests.support.kernel_driver import (
@@ -27,7 +27,7 @@ from tests.support.kernel_driver import (
     Told,
     Workload,
 )
-from tests.support.kernel_workload import random_workload, with_prefixes
+from tests.support.kernel_workload import random_workload, with_hand_overs, with_prefixes
 from tests.support.queues_and_pools import (
     QUEUES,
     Log,
@@ -47,6 +47,8 @@ def assert_kernels_agree(
     admission: str = "continuous",
     max_delay_ps: int = 0,
     prefill: str = "chunked",
+    async_scheduling: bool = False,
+    launch_ps: int = 0,
     pools: tuple[type[Log], type[Log]] = (LoggingPool, LoggingPool),
 ) -> Course:
     """`pools` of the plain one and of the fast one."""
@@ -58,7 +60,7 @@ def assert_kernels_agree(
     def batches() -> WholeBatches | None:
         return ADMISSIONS[admission](limits.max_num_seqs, max_delay_ps)
 
-    engines = PREFILLS[prefill]
+    engines = ASYNCHRONOUS if async_scheduling else PREFILLS[prefill]
     engine = engines["step"](
         limits,
         law,
@@ -69,6 +71,7 @@ def assert_kernels_agree(
         pool=pool,
         preempt=preempt,
         batches=batches(),
+        launch_ps=launch_ps,
     )
     plain = Driver(engine, workload.events, told).run()
     kernel = engines["fast"](
@@ -81,6 +84,7 @@ def assert_kernels_agree(
         pool=fast_pool,
         preempt=preempt,
         batches=batches(),
+        launch_ps=launch_ps,
     )
     fast = Driver(
         kernel, plain.events, fast_told
@@ -124,7 +128,8 @@ def arrivals(
     prompt, output = prompt or draw(st.integers(1, 20)), draw(st.integers(1, 12))
     generated = draw(st.just(0) | st.integers(0, output - 1))
     computed = draw(st.just(0) | st.integers(0, prompt + generated - 1))
-    return Arrive(number, prompt, output, computed, generated, draw(st.booleans()), follower)
+    hangs_up, stops = draw(st.booleans()), draw(st.booleans())
+    return Arrive(number, prompt, output, computed, generated, hangs_up, follower, stops=stops)
 
 
 @st.composite
@@ -215,6 +220,46 @@ def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
     admission = str(rng.choice(["continuous", "continuous", "dynamic", "static"]))
     preempt = QUEUES[order]().ranked and admission == "continuous"
     assert_kernels_agree(workload, order, preempt=preempt, admission=admission, prefill="whole")
+
+
+@settings(max_examples=40, deadline=None)
+@given(workload=small_workloads(), launch_ps=st.sampled_from([0, 1, 40]))
+def test_both_kernels_agree_where_steps_of_small_workloads_are_formed_ahead(
+    workload: Workload, launch_ps: int
+) -> None:
+    assert_kernels_agree(workload, async_scheduling=True, launch_ps=launch_ps)
+
+
+def assert_agree_ahead(seed: int, most: int = 40) -> Course:
+    """With all that goes with it: queues, pushing out, prefix caches, hand-overs, a launch."""
+    rng = np.random.default_rng([14, seed])
+    workload, order = random_workload(rng, most), str(rng.choice(sorted(QUEUES)))
+    pools: tuple[type[Log], type[Log]] = (LoggingPool, LoggingPool)
+    if rng.random() < 0.4:
+        workload, pools = with_prefixes(rng, workload), (LoggingNaivePool, LoggingPrefixPool)
+    if rng.random() < 0.3:
+        workload = with_hand_overs(rng, workload)
+    return assert_kernels_agree(
+        workload,
+        order,
+        preempt=bool(QUEUES[order]().ranked and rng.random() < 0.5),
+        async_scheduling=True,
+        launch_ps=int(rng.choice([0, 1, 10**5, 10**7])),
+        pools=pools,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_both_kernels_agree_where_steps_are_formed_ahead(seed: int) -> None:
+    assert_agree_ahead(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)  # its length is what it is for
+def test_both_kernels_agree_on_thousands_of_random_workloads_ahead() -> None:
+    for seed in range(SOAK_WORKLOADS):
+        assert_agree_ahead(seed, most=80)
 
 
 @settings(max_examples=80, deadline=None)

@@ -171,6 +171,8 @@ models = st.builds(
         st.builds(lambda queue: {"queue": queue}, st.sampled_from(sorted(QUEUE_ORDERS))),
         st.just({"queue": "priority", "preempt": True}),
         st.just({"admission": "static"}),
+        st.just({"async_scheduling": True}),
+        st.just({"async_scheduling": True, "queue": "priority", "preempt": True, "watermark": 0.3}),
         st.just({"watermark": 0.3, "max_num_active_seqs": 1}),
         st.just({"max_num_queued_reqs": 3, "queue": "fair"}),
         st.just({"max_num_queued_tokens": 9, "watermark": 0.9}),

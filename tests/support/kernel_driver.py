@@ -27,6 +27,14 @@ class Arrive:
     priority: int = 0
     key: str = ""
     prefix: Prefix = ()
+    stops: bool = False
+    kept_ps: int | None = None
+    """It hands over, and its KV blocks are released so long after it has ended."""
+
+
+@dataclass(frozen=True)
+class Release:
+    number: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Ask:
     next_ps: int | None = None
 
 
-Action = Arrive | Cancel | ChangeLaw | Drain | Ask
+Action = Arrive | Release | Cancel | ChangeLaw | Drain | Ask
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,10 @@ class Workload:
     limits: BatchLimits
     law: AffineStepTime
     events: list[Event]
+
+
+LAST = 1 << 40
+"""Of the events of an instant."""
 
 
 class Told:
@@ -143,6 +155,7 @@ class Driver:
         heapify(self._events)
         self._next_ps: int | None = None
         self._inside: dict[int, Arrive] = {}
+        self._kept: dict[int, Sequence] = {}
         self._remembered_ps = 0
         self._latest_ps = 0
 
@@ -173,6 +186,9 @@ class Driver:
             put_off = replace(event, at_ps=self._next_ps, on_boundary=False)
             heappush(self._events, (self._next_ps, after, order, put_off))
             return
+        if isinstance(event.action, Release):
+            self._act(at_ps, event.action, after)
+            return
         if isinstance(event.action, Ask) and event.action.next_ps is None:
             event = replace(event, action=replace(event.action, next_ps=self._next_ps or at_ps))
         self.course.events.append(replace(event, on_boundary=False))
@@ -183,6 +199,10 @@ class Driver:
         match action:
             case Arrive():
                 self._add(now_ps, action, after)
+            case Release(number):
+                if number in self._kept:
+                    sequence = self._kept.pop(number)
+                    self._next_ps = self.kernel.release(now_ps, sequence, after_boundary=after)
             case Cancel(number):
                 if number in self._inside:
                     sequence = self.course.sequences[number]
@@ -207,6 +227,7 @@ class Driver:
                 one.key,
                 one.prefix,
             )
+            sequence.stops, sequence.hands_over = one.stops, one.kept_ps is not None
             self.course.sequences[one.number] = sequence
             self._inside[one.number] = one
             self._next_ps = self.kernel.add(
@@ -215,6 +236,7 @@ class Driver:
 
     def _drain(self, now_ps: int, comes_back: bool, after: bool) -> None:
         drained = self.kernel.drain(now_ps)
+        self._kept.clear()
         firsts, ended, self._next_ps = drained.firsts, drained.ended, None
         assert self.kernel.waiting == self.kernel.running == 0
         self._note(now_ps, firsts, ended)
@@ -257,7 +279,13 @@ class Driver:
         assert self._next_ps is None or self._next_ps > now_ps
         self.course.free_blocks[now_ps] = self.kernel.free_blocks
         self._note(now_ps, firsts, ended)
-        followers = [self._inside.pop(sequence.number).follower for sequence in ended]
+        gone = [(sequence, self._inside.pop(sequence.number)) for sequence in ended]
+        followers = [arrive.follower for _, arrive in gone]
+        for sequence, arrive in gone:
+            if arrive.kept_ps is not None and sequence.generated > arrive.generated:
+                self._kept[sequence.number] = sequence
+                event = Event(now_ps + arrive.kept_ps, Release(sequence.number), after=True)
+                heappush(self._events, (event.at_ps, True, LAST + sequence.number, event))
         for sequence in firsts:
             if sequence.number in self._inside and self._inside[sequence.number].hangs_up:
                 self._next_ps = self.kernel.remove(now_ps, sequence, after_boundary=True)

@@ -87,6 +87,7 @@ def _random_arrival(rng: np.random.Generator, number: int, prompt: int, output: 
         hangs_up=bool(rng.random() < 0.05),
         priority=int(rng.choice([-1, 0, 0, 100])),
         key=f"key {rng.integers(4)}",
+        stops=number % 2 == 1,
     )
 
 
@@ -144,6 +145,21 @@ def with_prefixes(rng: np.random.Generator, workload: Workload) -> Workload:
 
     events = [
         replace(event, action=prefixed(event.action)) if isinstance(event.action, Arrive) else event
+        for event in workload.events
+    ]
+    return replace(workload, events=events)
+
+
+def with_hand_overs(rng: np.random.Generator, workload: Workload) -> Workload:
+    """Some leave with their first token, and their blocks stay for a while."""
+
+    def handing_over(arrive: Arrive) -> Arrive:
+        if arrive.generated or arrive.siblings or rng.random() < 0.5:
+            return arrive
+        return replace(arrive, kept_ps=int(rng.choice([0, 10**5, 10**7])))
+
+    events = [
+        replace(event, action=handing_over(event.action)) if isinstance(event.action, Arrive) else event
         for event in workload.events
     ]
     return replace(workload, events=events)

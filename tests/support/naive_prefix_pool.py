@@ -114,6 +114,9 @@ class NaivePrefixPool(CountingPool):
             self.blank += 1
             self.evicted += 1
 
+    def shrink(self, work: Work, held: int, tokens: int) -> None:
+        self.take(-self.more(work, tokens, held))
+
     def give_back(self, work: Work, tokens: int) -> None:
         named, keys = self._named.pop(work), self._of(work, tokens)
         if tokens % self._size:

@@ -86,6 +86,12 @@ class Log(AnyPool):
         super().take(blocks)
         assert self.free >= 0
 
+    def shrink(self, work: Work, held: int, tokens: int) -> None:
+        taken, free = self._taken, self.free
+        super().shrink(work, held, tokens)
+        self._taken = taken  # whether or not it has called `take`
+        self._note("shrink", work.sequence.number, self.free - free)
+
     def give_back(self, work: Work, tokens: int) -> None:
         self._note("give back", work.sequence.number, tokens)
         super().give_back(work, tokens)

@@ -11,10 +11,8 @@ from unittest.mock import patch
 import pyarrow as pa
 
 from reports.tables import RunTables
-from sim.run import replications
-from sim.run.replications import Outcome, Task
-from sim.workers import interrupt
-from sim.workers.executor import Tell
+from sim.run import interrupt, replications
+from sim.run.replications import Outcome, Task, Tell
 
 ONE_IN = 20
 

@@ -288,6 +288,15 @@ SLIPS = [
         9,
         "`preempt` lets a request into a batch that runs, and with `static` admission nobody joins one",
     ),
+    *(
+        (
+            "max_num_seqs: 1",
+            f"async_scheduling: true, {other}",
+            9,
+            f"forms steps of `continuous` batches whose prompts are `chunked`, and `{other}` is stated",
+        )
+        for other in ("prefill: whole", "admission: static")
+    ),
     (
         "max_num_seqs: 1",
         "prefill: whole, max_num_batched_tokens: 100",

@@ -1,1 +1,0 @@
-"""The cells of a sweep as one table, and what it says."""
