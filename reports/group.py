@@ -14,10 +14,11 @@ from reports.columns import Columns, Floats, Ints
 from reports.critical_path import agent_phases_ps, felt_phases_ps
 from reports.metrics import PROBABILITIES, Window
 from reports.objectives import Judged, Slo, judge_requests, judge_users, stated, unjudged
+from reports.quantile_intervals import quantile_answers
 from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
 from reports.retries import answers
-from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed
+from reports.statistics import Samples, mean, quantiles, requests_needed
 
 NOTEWORTHY = 0.01
 CDF_BODY = np.linspace(0.0, 0.95, 39)

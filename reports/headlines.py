@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from reports.group import Group
 from reports.metrics import PROBABILITIES, Window
-from reports.statistics import Answer, Estimate, mean, quantile_answers
+from reports.quantile_intervals import quantile_answers
+from reports.statistics import Answer, Estimate, mean
 from reports.tables import RunTables
 from reports.variant_records import variant_records
 

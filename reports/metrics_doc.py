@@ -33,11 +33,12 @@ _QUANTILES = """\
 A quantile is the linear interpolation between order statistics at position (n - 1)p. It needs ten requests
 beyond it: a p50 needs 20, a p95 200, a p99 1,000, a p99.9 10,000. With fewer the report refuses to print it.
 
-Intervals are 95 %. With several replications: one value per replication, then Student's t over them. A mean,
-a share or any other ratio is one of the totals of all replications. Replications too small for a quantile are
-joined with their neighbours; three such parts are the least for an interval. With a single replication: 20 to
-30 batches in time for a mean, 10 to 30 for a quantile, and none while successive batches are correlated. A
-share counts as many independent asks as its spread shows that they are worth, also at 0 and 1. Intervals of
+Intervals are 95 %. With several replications: a mean, a share or any other ratio is one of the totals of
+all replications, with Student's t over what each contributes. With a single replication: 20 to 30 batches in
+time, and none while successive batches are correlated. A quantile is that of all requests together; its
+interval follows from how the share beyond it varies between replications, or long parts of few of them, and
+needs twenty requests beyond it that are worth independent ones: `docs/statistics.md`. A share counts as many
+independent asks as its spread shows that they are worth, also at 0 and 1. Intervals of
 times end at 0. Differences between variants are paired by replication, which share their random numbers; the
 variance-reduction factor says what that gained.
 

@@ -8,7 +8,6 @@ Asmussen & Glynn, Stochastic Simulation (2007), ch. III-IV, and Law, Simulation 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,7 @@ from reports.student_t import t_quantile
 LEVEL = 0.95
 MEAN_BATCHES = (30, 20)
 REQUESTS_PER_BATCH = 10
-QUANTILE_BATCHES = (10, 30)
 ONE_REPLICATION = "One replication: one value, and so no interval."
-JOINED_PARTS = 3
-"""Replications joined into fewer parts give no interval: Student's t would be wider than the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +94,18 @@ class Samples:
     def counts(self) -> Ints:
         return np.diff(self.starts)
 
+    def without_empty(self) -> "Samples":
+        """Without replications that have none."""
+        return self.only(one for one, n in zip(self.replications, self.counts, strict=True) if n)
+
     def of_replications(self, first: int, end: int) -> Floats:
         return self.values[self.starts[first] : self.starts[end]]
 
     def only(self, replications: Iterable[int]) -> "Samples":
         """The same samples without the other replications."""
         chosen = [self.replications.index(one) for one in replications]
+        if len(chosen) == len(self.replications):
+            return self
         parts = [self.of_replications(i, i + 1) for i in chosen]
         starts = np.cumsum([0, *(len(part) for part in parts)])
         return Samples(np.concatenate(parts), starts, tuple(self.replications[i] for i in chosen), self.least)
@@ -163,12 +165,6 @@ def ratio_of(amounts: Floats, per: Floats) -> Estimate:
     return interval_of(ratios_of(amounts, per), len(per)).within(0.0)
 
 
-def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[Answer]:
-    """A quantile per replication, then t. Replications too small for it are joined with their neighbours."""
-    answers = (_quantile(samples, probability) for probability in probabilities)
-    return [a.within(samples.least) if isinstance(a, Estimate) else a for a in answers]
-
-
 def interval_of(values: Floats, count: int) -> Estimate:
     """The t interval of independent values, one per replication or batch."""
     centre = float(values.mean())
@@ -179,11 +175,6 @@ def interval_of(values: Floats, count: int) -> Estimate:
 def _half_width(values: Floats) -> float:
     blocks = len(values)
     return t_quantile(LEVEL, blocks - 1) * float(values.std(ddof=1)) / math.sqrt(blocks)
-
-
-def parts_of(samples: Samples, needed: int) -> list[Floats]:
-    """Replications, joined with their neighbours where they hold too few requests."""
-    return [samples.of_replications(a, b) for a, b in pairwise(cuts_between(samples.counts, needed))]
 
 
 def _replications(samples: Samples) -> list[Floats]:
@@ -208,52 +199,13 @@ def batches_of(values: Floats) -> tuple[list[Floats], Batches] | str:
     correlation = 0.0
     for batches in MEAN_BATCHES:
         parts = np.array_split(values, batches)
-        correlation = _lag_one(np.array([part.mean() for part in parts]))
+        correlation = lag_one(np.array([part.mean() for part in parts]))
         if count >= batches * REQUESTS_PER_BATCH and correlation <= 2 / math.sqrt(batches):
             return parts, Batches(batches, correlation)
     return _still_correlated(correlation)
 
 
-def _quantile(samples: Samples, probability: float) -> Answer:
-    needed, count = requests_needed(probability), len(samples.values)
-    if count < needed:
-        return too_few(f"a {name_of(probability)}", needed, count)
-    if len(samples.replications) == 1:
-        return _batch_quantile(samples.values, probability, needed)
-    found = np.array([quantiles(part, [probability])[0] for part in parts_of(samples, needed)])
-    least = min(len(samples.replications), JOINED_PARTS)
-    if len(found) >= least:
-        return interval_of(found, count)
-    value = float(quantiles(samples.values, [probability])[0])
-    return Estimate(value, None, None, count, _noparts_of(probability, needed, least))
-
-
-def _batch_quantile(values: Floats, probability: float, needed: int) -> Estimate:
-    """Sectioning: the quantile of all, with the spread of the quantiles of successive batches."""
-    centre, count = float(quantiles(values, [probability])[0]), len(values)
-    batches = min(QUANTILE_BATCHES[1], count // needed)
-    if batches < QUANTILE_BATCHES[0]:
-        return Estimate(centre, None, None, count, _noparts_of(probability, needed, QUANTILE_BATCHES[0]))
-    found = np.array([quantiles(part, [probability])[0] for part in np.array_split(values, batches)])
-    correlation = _lag_one(found)
-    if correlation > 2 / math.sqrt(batches):
-        return Estimate(centre, None, None, count, _still_correlated(correlation))
-    half = _half_width(found)
-    return Estimate(centre, centre - half, centre + half, count, batches=Batches(batches, correlation))
-
-
-def cuts_between(counts: Ints, needed: int) -> list[int]:
-    """Cuts between replications so that every part holds `needed` requests; the rest joins the last part."""
-    cuts, held = [0], 0
-    for number, count in enumerate(counts.tolist(), 1):
-        held += count
-        if held >= needed:
-            cuts.append(number)
-            held = 0
-    return [*cuts[:-1], len(counts)]
-
-
-def _lag_one(values: Floats) -> float:
+def lag_one(values: Floats) -> float:
     apart = values - values.mean()
     total = float(apart @ apart)
     return float(apart[:-1] @ apart[1:]) / total if total > 0 else 0.0
@@ -261,11 +213,6 @@ def _lag_one(values: Floats) -> float:
 
 def too_few(name: str, needed: int, count: int) -> Refused:
     return Refused(f"{name[0].upper()}{name[1:]} needs at least {needed:,} requests; there are {count:,}.")
-
-
-def _noparts_of(probability: float, needed: int, parts: int) -> str:
-    name = name_of(probability)
-    return f"The interval of a {name} needs {parts} replications or batches of {needed:,} requests."
 
 
 def _still_correlated(correlation: float) -> str:

@@ -3,6 +3,9 @@
 import math
 from functools import lru_cache
 
+LARGE = 1000
+"""Degrees of freedom beyond which t is the normal quantile to three digits."""
+
 
 @lru_cache(maxsize=4096)
 def t_quantile(level: float, freedom: int) -> float:
@@ -25,3 +28,11 @@ def _central_probability(angle: float, freedom: int) -> float:
         term *= cosine * cosine * (power - 1) / power
         total += term
     return (angle + sine * total) * 2 / math.pi if odd else sine * total
+
+
+def t_of_freedom(level: float, freedom: float) -> float:
+    """For any `freedom` from 1: between whole ones linear in the reciprocal, to three digits from 2 on."""
+    below = math.floor(min(freedom, LARGE))
+    first, second = t_quantile(level, below), t_quantile(level, below + 1)
+    share = min(1.0, (1 / below - 1 / min(freedom, below + 1)) * below * (below + 1))
+    return first + share * (second - first)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from reports.metrics import PROBABILITIES, Window
-from reports.statistics import Answer, Estimate, Samples, mean, quantile_answers
+from reports.quantile_intervals import quantile_answers
+from reports.statistics import Answer, Estimate, Samples, mean
 from reports.tables import concat
 from reports.variant_records import variant_records
 from sim.run.measured_window import warm_up_of

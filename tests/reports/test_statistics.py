@@ -3,20 +3,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.differences import difference_of_means, difference_of_quantiles
+from reports.differences import difference_of_means
 from reports.statistics import (
     ONE_REPLICATION,
     Answer,
     Estimate,
     Refused,
     Samples,
-    cuts_between,
     mean,
     means_of,
-    quantile_answers,
     quantiles,
     ratio_of,
-    requests_needed,
 )
 from reports.student_t import t_quantile
 from tests.support.queues import waits
@@ -84,8 +81,6 @@ def test_no_interval_of_a_duration_reaches_below_zero() -> None:
     durations = Samples.of(np.concatenate(found), owner, range(2), least=0.0)
     assert estimate(mean(durations)).low == 0.0
     assert (estimate(mean(samples(*found))).low or 0.0) < -40
-    many = Samples.of(np.repeat([0.0, 9.0], 20), np.repeat([0, 1], 20), range(2), least=0.0)
-    assert estimate(quantile_answers(many, [0.5])[0]).low == 0.0
 
 
 def test_an_empty_replication_neither_counts_nor_breaks_the_mean() -> None:
@@ -102,40 +97,6 @@ def test_quantiles_interpolate_between_neighbours() -> None:
 def test_quantiles_agree_with_numpy(values: list[float], probabilities: list[float]) -> None:
     found = quantiles(np.array(values), probabilities)
     assert found == pytest.approx(np.quantile(values, probabilities), rel=1e-9, abs=1e-6)
-
-
-@settings(deadline=None)
-@given(st.lists(FINITE, min_size=40, max_size=80), st.floats(-1000, 1000), st.floats(0.1, 10))
-def test_quantiles_move_with_their_data(values: list[float], shift: float, scale: float) -> None:
-    first = estimate(quantile_answers(samples(values[:20], values[20:]), [0.5])[0])
-    moved = np.array(values) * scale + shift
-    second = estimate(quantile_answers(samples(moved[:20], moved[20:]), [0.5])[0])
-    assert second.value == pytest.approx(first.value * scale + shift, rel=1e-6, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("probability", "needed"), [(0.5, 20), (0.9, 100), (0.95, 200), (0.99, 1000), (0.999, 10_000)]
-)
-def test_a_quantile_from_too_few_requests_is_refused(probability: float, needed: int) -> None:
-    assert requests_needed(probability) == needed
-    few, enough = np.arange(needed - 1.0), np.arange(float(needed))
-    assert isinstance(quantile_answers(samples(few), [probability])[0], Refused)
-    assert isinstance(quantile_answers(samples(enough), [probability])[0], Estimate)
-
-
-def test_the_refusal_is_a_sentence_with_both_numbers() -> None:
-    (answer,) = quantile_answers(samples(np.arange(2000.0)), [0.999])
-    assert answer == Refused("A p99.9 needs at least 10,000 requests; there are 2,000.")
-
-
-def test_small_replications_are_joined_for_a_quantile_they_cannot_carry() -> None:
-    # 100 each, a p95 needs 200: three pairs, whose p95 are all that of 0..99 twice
-    found = estimate(quantile_answers(samples(*[np.arange(100.0)] * 6), [0.95])[0])
-    assert found.n == 600
-    assert [found.low, found.value, found.high] == pytest.approx([94.05] * 3)
-    only = estimate(quantile_answers(samples(*[np.arange(100.0)] * 4), [0.95])[0])
-    assert only.low is None
-    assert only.note == "The interval of a p95 needs 3 replications or batches of 200 requests."
 
 
 def test_one_short_replication_gives_a_value_and_says_why_it_has_no_interval() -> None:
@@ -169,12 +130,6 @@ def test_a_difference_without_a_second_replication_has_no_interval() -> None:
     assert gain is None
 
 
-def test_a_difference_of_quantiles_is_refused_where_either_side_is_too_small() -> None:
-    small, large = samples(np.arange(150.0), []), samples(np.arange(900.0), np.arange(900.0))
-    answer, _ = difference_of_quantiles(large, small, 0.95)
-    assert answer == Refused("A p95 needs at least 200 requests; there are 150.")
-
-
 def test_replications_that_only_one_side_has_are_left_out() -> None:
     other = Samples.of(np.array([3.0, 7.0]), np.array([1, 2]), [1, 2])
     answer, _ = difference_of_means(samples([100.0], [1.0], [5.0]), other)
@@ -195,17 +150,6 @@ def test_intervals_from_batches_of_one_run_cover_its_mean_wait() -> None:
     answers = [estimate(mean(samples(waits(rng, 10_000, 0.5)))) for _ in range(200)]
     assert sum(answer.low is None for answer in answers) < 20
     assert 0.90 <= covered(answers, 0.5) <= 0.99
-    assert width(answers) < 0.2
-
-
-@pytest.mark.theory
-@pytest.mark.parametrize("replications", [1, 10])
-def test_intervals_of_a_p95_cover_it(replications: int) -> None:
-    rng = np.random.default_rng(9)
-    drawn = [[waits(rng, 20_000 // replications, 0.5) for _ in range(replications)] for _ in range(200)]
-    answers = [estimate(quantile_answers(samples(*parts), [0.95])[0]) for parts in drawn]
-    # P(W > t) = rho exp(-(mu - lambda) t) with mu 2, lambda 1: t = ln(0.5 / 0.05)
-    assert 0.90 <= covered(answers, 2.302585) <= 0.99
     assert width(answers) < 0.2
 
 
@@ -236,28 +180,6 @@ def test_the_correlation_of_batches_worked_by_hand() -> None:
     assert found.batches is not None
     assert found.batches.count == 20
     assert found.batches.lag_one == pytest.approx(-0.95)
-
-
-@pytest.mark.parametrize(
-    ("counts", "cuts"),
-    [
-        ([200, 200, 200], [0, 1, 2, 3]),
-        ([199, 200], [0, 2]),
-        ([200, 200, 199], [0, 1, 3]),  # what is too small at the end joins the part before it
-        ([200, 200, 1, 100, 98], [0, 1, 5]),
-        ([100, 100, 50, 200, 20, 20], [0, 2, 6]),
-        ([0, 200, 0], [0, 3]),
-        ([200, 200, 100, 100], [0, 1, 2, 4]),  # together they are enough for one of their own
-    ],
-)
-def test_small_trailing_replications_join_the_last_part(counts: list[int], cuts: list[int]) -> None:
-    assert cuts_between(np.array(counts), 200) == cuts
-
-
-def test_a_small_last_replication_counts_in_the_interval_of_a_quantile() -> None:
-    # A median needs 20. The last part has twenty 10s and ten 40s: its median is 10, and without the join 40.
-    found = estimate(quantile_answers(samples([10.0] * 20, [10.0] * 20, [10.0] * 20, [40.0] * 10), [0.5])[0])
-    assert (found.low, found.value, found.high, found.n) == (10, 10, 10, 70)
 
 
 def turning(changes: int, batches: int) -> list[float]:
@@ -291,28 +213,6 @@ def test_thirty_batch_means_are_used_up_to_a_correlation_of_2_over_root_30(chang
     assert found.batches is None or found.batches.count == 30
 
 
-@pytest.mark.parametrize(
-    ("batches", "changes", "used"), [(10, 2, True), (10, 1, False), (20, 6, True), (20, 5, False)]
-)
-def test_batch_quantiles_are_used_up_to_a_correlation_of_2_over_the_root_of_their_number(
-    batches: int, changes: int, used: bool
-) -> None:
-    # A median needs 20 requests a batch. 2 / sqrt(10) = 0.632: 2 changes give 5/10, 1 gives 7/10.
-    found = estimate(quantile_answers(samples(np.repeat(turning(changes, batches), 20)), [0.5])[0])
-    assert (found.batches is not None) == used
-    assert found.batches is None or found.batches.count == batches
-
-
-def test_sectioning_puts_the_quantile_of_all_in_the_middle_and_not_the_mean_of_the_batches() -> None:
-    # Ten batches of twenty, seven of them 0 and three 10: the median of all is 0, the mean of theirs 3. Their
-    # standard deviation is sqrt(210 / 9) = 4.830, the half-width 2.262 x 4.830 / sqrt(10) = 3.455.
-    batches = [0.0, 0, 10, 0, 10, 0, 0, 10, 0, 0]
-    found = estimate(quantile_answers(samples(np.repeat(batches, 20)), [0.5])[0])
-    assert found.value == 0
-    assert found.high == pytest.approx(3.455, abs=1e-3)
-    assert found.low == pytest.approx(-3.455, abs=1e-3)
-
-
 def test_an_interval_from_twenty_batches_worked_by_hand() -> None:
     # Means of 1 and 3 by turns: centre 2, standard deviation sqrt(20 / 19) = 1.026, and the half-width is
     # 2.093 x 1.026 / sqrt(20) = 0.480.
@@ -328,13 +228,8 @@ def test_an_interval_from_twenty_batches_worked_by_hand() -> None:
 def test_an_answer_without_an_interval_still_has_value_count_and_reason() -> None:
     few = estimate(mean(samples(np.repeat(7.0, 199))))
     assert few == Estimate(7.0, None, None, 199, "One replication of 199 requests: an interval needs 200.")
-    # A median needs 20 requests a batch, and 10 batches.
-    short = estimate(quantile_answers(samples(np.repeat(7.0, 199)), [0.5])[0])
-    assert short == Estimate(
-        7.0, None, None, 199, "The interval of a p50 needs 10 replications or batches of 20 requests."
-    )
-    alike = estimate(quantile_answers(samples(np.repeat(turning(1, 10), 20)), [0.5])[0])
-    told = "Successive batches are still correlated (0.70): use replications or a longer run."
+    alike = estimate(mean(samples(np.repeat(turning(5, 20), 10))))
+    told = "Successive batches are still correlated (0.45): use replications or a longer run."
     assert alike == Estimate(0.0, None, None, 200, told)
 
 
@@ -380,14 +275,6 @@ def test_a_ratio_of_totals_worked_by_hand() -> None:
 
 def test_a_ratio_from_one_replication_has_no_interval() -> None:
     assert ratio_of(np.array([6.0]), np.array([4.0])) == Estimate(1.5, None, None, 1, ONE_REPLICATION)
-
-
-def test_sixteen_batch_medians_are_used_at_a_correlation_of_just_a_half() -> None:
-    # 2 / sqrt(16). Eight of them are 1 or -1: their squares sum up to 8, and four pairs of neighbours give 1.
-    medians = [1.0, 1, 0, 1, 1, 0, 0, 0, -1, -1, 0, -1, -1, 0, 0, 0]
-    found = estimate(quantile_answers(samples(np.repeat(medians, 20)), [0.5])[0])
-    assert found.batches is not None
-    assert (found.batches.count, found.batches.lag_one) == (16, 0.5)
 
 
 def test_batches_that_are_all_the_same_are_not_correlated() -> None:

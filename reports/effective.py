@@ -1,0 +1,57 @@
+"""How many independent requests correlated ones are worth, and blocks of them that can pass for independent.
+
+Requests that share a queue are slow together: the share of them beyond a level varies as that of N / tau
+independent ones, tau being the autocorrelation time. It is taken from batches of growing size: the variance
+of their means times their size tends to tau (Geyer, Statistical Science 7:473, 1992; Asmussen & Glynn, IV.3).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from reports.columns import Ints, Mask
+
+TIMES_PER_BATCH = 5
+"""Batches of so many autocorrelation times show the time to about a tenth (Sokal's window)."""
+LEAST_BATCHES = 16
+BLOCKS = 20
+"""Enough for Student's t to be narrow; more of them would only be shorter."""
+TIMES_PER_BLOCK = 20
+"""Neighbours so long share at most a fortieth of their variance."""
+
+
+def autocorrelation_time(parts: Sequence[Mask]) -> float:
+    """Of an event that happens to a request or does not, replication after replication; in requests, from 1.
+
+    Batches grow until they are long against the time that they show, or too few: then there are at most
+    twice `LEAST_BATCHES` of them, and the time is too short by what batches as long do not show.
+    """
+    share = sum(int(part.sum()) for part in parts) / sum(map(len, parts))
+    if share in {0.0, 1.0}:
+        return 1.0
+    sums = [np.concatenate([[0.0], np.cumsum(part - share)]) for part in parts]
+    size, found = 1, 1.0
+    while True:
+        batches = np.concatenate([np.diff(part[::size]) for part in sums])
+        if size > 1 and len(batches) < LEAST_BATCHES:
+            return found
+        found = max(1.0, float(batches @ batches) / (len(batches) * size * share * (1 - share)))
+        if size >= TIMES_PER_BATCH * found:
+            return found
+        size *= 2
+
+
+def blocks_per_replication(counts: Ints, time: float) -> Ints:
+    """1 of each where there are many; few and long replications are cut into several."""
+    if len(counts) >= BLOCKS:
+        return np.ones(len(counts), np.int64)
+    least = max(TIMES_PER_BLOCK * time, float(counts.sum()) / BLOCKS)
+    blocks: Ints = np.maximum(counts // least, 1).astype(np.int64)
+    return blocks
+
+
+def block_edges(starts: Ints, blocks: Ints) -> Ints:
+    """Where each block starts, and the end of the last; replications without a request have none."""
+    cut = [np.linspace(a, b, n, endpoint=False) for (a, b), n in zip(pairwise(starts), blocks, strict=True)]
+    return np.unique(np.concatenate([*cut, starts[-1:]]).astype(np.int64))
