@@ -104,6 +104,43 @@ def convert(
     _tell(notes)
 
 
+@trace.command(name="from-prometheus")
+def from_prometheus(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="scrapes of /metrics in order of time, or a range query's JSON"
+        ),
+    ],
+    every_s: Annotated[float | None, typer.Option(min=0.001, help="between two scrapes")] = None,
+    over_s: Annotated[
+        float | None, typer.Option(min=0.001, help="of one scrape: how long its counters had run")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="by its model_name; default: the only one")] = None,
+    longest_tokens: Annotated[
+        int | None, typer.Option(min=1, help="where lengths in the last bucket end: the model's context")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="write this file instead of printing")] = None,
+) -> None:
+    """Write what a vLLM server counted as arrivals and lengths of a scenario's source.
+
+    Example: e80sim trace from-prometheus at-9.txt at-10.txt --every-s 3600 --longest-tokens 25000
+    """
+    from traffic.scrapes.counted import count
+    from traffic.scrapes.source_yaml import source_yaml
+
+    text = source_yaml(count(files, every_s, over_s, model), longest_tokens)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{out} exists already: choose a file that does not") from None
+    typer.echo(out)
+
+
 @app.command()
 def tokenizer(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder that is new or empty")],

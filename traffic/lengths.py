@@ -4,7 +4,6 @@ Draw i takes the i-th variate of its generator, whatever the parameters and howe
 once: variants that change a length stay paired request by request.
 """
 
-from abc import ABC, abstractmethod
 from math import log
 from typing import Annotated, Literal, Self
 
@@ -12,22 +11,22 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from e80sim.choices import OneOf, by_kind
+from traffic.histogram_length import HistogramLength
+from traffic.length_distribution import LengthDistribution
 from traffic.profiles import ProfileName, load_profile
-from traffic.spec import MAX_TOKENS, Spec, Tokens
+from traffic.spec import MAX_TOKENS, Tokens
 from traffic.units import IntArray
 
-
-class LengthDistribution(Spec, ABC):
-    kind: str
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, n: int) -> IntArray:
-        """`n` draws of whole tokens."""
-
-    @property
-    def least_tokens(self) -> int:
-        """No draw is below it."""
-        return 1
+__all__ = [
+    "LENGTHS",
+    "FixedLength",
+    "GeometricLength",
+    "HistogramLength",
+    "Length",
+    "LengthDistribution",
+    "LognormalLength",
+    "ProfileLength",
+]
 
 
 class FixedLength(LengthDistribution):
@@ -101,7 +100,7 @@ class ProfileLength(LengthDistribution):
 
 
 LENGTHS: dict[str, type[LengthDistribution]] = by_kind(
-    FixedLength, LognormalLength, GeometricLength, ProfileLength
+    FixedLength, LognormalLength, GeometricLength, ProfileLength, HistogramLength
 )
 """By kind. A new one is a class with `sample`, and a place here: docs/extending.md."""
 Length = Annotated[LengthDistribution, OneOf(LENGTHS)]

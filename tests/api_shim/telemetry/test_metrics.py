@@ -6,6 +6,7 @@ A prompt token costs 1 ms and every further token 10 ms, one sequence at a time 
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from api_shim.telemetry.kinds import BETWEEN_TOKENS_MS, FIRST_TOKEN_MS, LATENCY_
 from api_shim.telemetry.step_tally import MOST_KEPT, StepTally, merged
 from sim.node.gaps import stretch
 from tests.support.live import GPT_OSS, LLAMA, MS, MakeWire, Wire, chat, scenario
+from traffic.scrapes.counted import count
 
 CHAT = "/v1/chat/completions"
 Samples = dict[str, float]
@@ -183,3 +185,15 @@ def test_a_stretch_fills_the_buckets_that_its_steps_would_one_by_one(
     merged.merge(at_once)
     of: Callable[[Histogram], tuple[object, ...]] = lambda h: (h.counts, h.total, h.sum, h.max)  # noqa: E731
     assert of(at_once) == of(one_by_one) == of(merged)
+
+
+def test_what_a_server_counted_is_a_source_of_a_scenario(wire: Wire, tmp_path: Path) -> None:
+    """Three chats of 11 tokens in and 3 out, counted by our own server as vLLM's does."""
+    for _ in range(3):
+        wire.ask(CHAT, chat(max_tokens=3, ignore_eos=True))
+    path = tmp_path / "metrics.txt"
+    path.write_bytes(wire.ask("/metrics").body)
+    counted = count([path], None, 10.0, LLAMA)
+    assert counted.windows == ((10.0, 3.0),)
+    assert (counted.output.requests, counted.output.tokens) == (3, 9)
+    assert (counted.prompt.requests, counted.prompt.tokens) == (3, 3 * 11)

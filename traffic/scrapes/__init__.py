@@ -1,0 +1,1 @@
+"""Traffic from what a server counted: scrapes of its metrics, as the arrivals and lengths of a source."""
