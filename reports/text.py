@@ -27,6 +27,8 @@ def summary_table(summary: Summary) -> str:
             *_rows(variant),
             *_sessions(variant),
         ]
+        for sentence in _binding(summary, name):
+            lines += wrapped(sentence, "    ")
         for sentence in lifetimes.sentences(variant.get("scaling", ())):
             lines += wrapped(sentence, "    ")
         for sentence in sentences(variant["faults"]) if variant.get("faults") else ():
@@ -72,6 +74,17 @@ def _group_rows(group: Summary) -> Iterator[list[str]]:
         latencies = [latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
         named, closing = ([group["source"], place], ends) if number == 0 else (["", ""], ["", ""])
         yield [*named, title, *latencies, *closing]
+
+
+def _binding(summary: Summary, variant: str) -> Iterator[str]:
+    """What limits each model first, and what next."""
+    for ladder in summary["facts"].get("ladders_by_variant", {}).get(variant, ()):
+        first, *others = ladder["rungs"]
+        then = f", then {others[0]['title']} at {others[0]['at_per_s']:,.3g}/s" if others else ""
+        yield (
+            f"  {ladder['model']}: {first['title']} binds first, at {first['at_per_s']:,.3g}/s of "
+            f"{ladder['offered_per_s']:,.3g}/s asked{then} (closed form)"
+        )
 
 
 def _sessions(variant: Summary) -> Iterator[str]:

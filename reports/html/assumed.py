@@ -21,7 +21,11 @@ def heading(summary: Summary) -> str:
 def _kinds(summary: Summary) -> str:
     """Round trips between places that nobody measured are derived ones."""
     entries = summary["facts"].get("assumed", [])
-    return "assumed" if all(entry["confidence"] == "assumed" for entry in entries) else "assumed or predicted"
+    return (
+        "assumed"
+        if all(entry.get("confidence", "assumed") == "assumed" for entry in entries)
+        else "assumed or predicted"
+    )
 
 
 def assumed(summary: Summary) -> Html:

@@ -21,6 +21,7 @@ from reports.html.faults import faults
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
+from reports.html.ladder import ladder
 from reports.html.live import live
 from reports.html.markup import Html, Node, join, json_script, link, tag
 from reports.html.nodes import nodes
@@ -219,6 +220,7 @@ def _figures(report: Report, *figures: Figure | None) -> Html:
 SECTIONS: dict[str, SectionKind] = {
     "answer": SectionKind("Answer", "The answer", _answer),
     "numbers": SectionKind("Numbers", "The numbers", _numbers),
+    "limits": SectionKind("Limits", "What binds first", lambda report: ladder(report.summary)),
     "time": SectionKind("Time", "Where the time goes", _time),
     "spread": SectionKind("Distribution", "How latencies spread", _spread),
     "served": SectionKind("Served", "Who was served, and in time", _served),

@@ -77,7 +77,10 @@ def ladders_of(scenario: Scenario) -> dict[str, Ladder]:
 
 def ladder_of(scenario: Scenario, name: str) -> Ladder | None:
     """None without traffic. Raises ValueError where the hardware cannot be built."""
-    demand, model = demand_of(scenario, name), scenario.models[name]
+    model, demand = scenario.models[name], demand_of(scenario, name)
+    if any(one.source.callers is not None for one in demand.asked):
+        waits_s = NodeBounds(model, model.build_hardware(), demand).lone_s
+        demand = demand_of(scenario, name, waits_s)
     offered = demand.rate_per_s
     if not offered:
         return None

@@ -2,8 +2,8 @@
 
 In the steady state as many requests start as end. If `starts` of them do per step, by Little's law
 starts x (n - 1) sequences decode, for a request of n tokens decodes in n - 1 steps, and starts x (steps of a
-prompt) are prefilled. What holds the batch down, slots, KV cache or tokens of a step, so gives the starts, these
-and the law give the mean time of a step, and both together the requests a second.
+prompt) are prefilled. What holds the batch down, slots, KV cache or tokens of a step, so gives the starts,
+these and the law give the mean time of a step, and both together the requests a second.
 """
 
 from collections.abc import Callable, Sequence
@@ -102,6 +102,11 @@ class NodeBounds:
         """Until the first token of a request that is alone on the node."""
         return self._hardware.request_overhead_ps / PS_PER_S + self._prefill_s(1.0)
 
+    @property
+    def lone_s(self) -> float:
+        """Until its last one."""
+        return self.lone_first_s + self._later * self._step_s(0, 1, 1.0)
+
     def _by_slots(self) -> NodeLoad:
         """Who waits out an overhead has a slot, and is not in the batch."""
         slots, overhead_s, away = self.slots, self.overhead_s, 0.0
@@ -140,7 +145,7 @@ class NodeBounds:
         return batch / (self._later * self._step_s(0, 1, max(1.0, batch)))
 
     def by_batches(self, largest: int) -> NodeLoad:
-        """Batches of `largest` that nobody joins: all are prefilled, and the longest answer ends the batch."""
+        """Batches of `largest` that nobody joins: all are prefilled, and the longest answer ends one."""
         demand, later = self._demand, self._laters
         batch = min(float(largest), self.kv_pool_tokens / self._context)
         steps = _mean_of_largest(demand, later, max(1, round(batch)))
@@ -152,9 +157,9 @@ class NodeBounds:
         return NodeLoad(batch / takes_s, takes_s / (steps + 1), batch / (steps + 1), active, takes_s)
 
     def _filling(self, room: float, of_decode: float, of_prompt: Callable[[float], float]) -> NodeLoad:
-        """The load that fills `room`: of a request so much in each step that it decodes, and for its prompt.
+        """The load that fills `room`: so much of a request in a step of decoding, and for its prompt.
 
-        The latter in all, and by how many start per step: the more do, the longer they wait for each other.
+        The latter in all, by how many start per step: the more do, the longer they wait for each other.
         """
         low, high = 0.0, self._most_starts
         for _ in range(50):
@@ -177,7 +182,7 @@ class NodeBounds:
         return self._demand.mean(np.ceil(self._prompts / self._room(starts)))
 
     def _prefill_steps(self, starts: float) -> float:
-        """From its first step to its first token, the wait for the chunks of others included (as of M/G/1)."""
+        """From its first step to its first token, with the wait for the chunks of others (as of M/G/1)."""
         if not self._prompt:
             return 0.0
         alone, room = self._chunks(starts), self._room(starts)

@@ -207,8 +207,11 @@ def _present(summary: dict[str, Any], directory: Path | None, *, as_json: bool, 
 
 @app.command()
 def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B006 -- as above
-    """Validate SCENARIO and all its variants without running anything, and say what a run would take."""
+    """Validate SCENARIO and all its variants without running anything, and say what a run would take, and
+    the load at which each limit of the first variant binds.
+    """
     from reports.words import plural
+    from sim.bounds import ladder_text, ladders_of
     from sim.run.estimate import estimate, require_fitting
     from sim.run.report_context import prediction_notes
     from sim.scenario.check import limit_notes, trace_notes
@@ -225,6 +228,8 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
         f"{plural(base.run.replications, 'replication')} of {base.run.horizon_s:g} s."
     )
     typer.echo(f"{expected.sentence()}.")
+    first = next(iter(plan.variants.values()))
+    typer.echo(ladder_text(ladders_of(first)))
     for note in dict.fromkeys(
         note
         for variant in plan.variants.values()

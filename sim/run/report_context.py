@@ -3,6 +3,7 @@
 from typing import Any
 
 from hwmodels.node_hardware import NodeHardware
+from sim.bounds import ladders_of
 from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
@@ -27,6 +28,9 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
         "slo": _objectives(first),
         "slo_by_variant": {name: _objectives(plan.variants[name]) for name in variants},
+        "ladders_by_variant": {
+            name: [ladder.json() for ladder in ladders_of(plan.variants[name]).values()] for name in variants
+        },
         "readings": readings([plan.variants[name] for name in variants]),
         "assumed": _assumed([plan.variants[name] for name in variants]),
     }

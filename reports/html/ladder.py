@@ -1,0 +1,50 @@
+"""The ladder of limits: the load at which each binds, in closed form, the lowest first."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports.html.markup import Html, Node, join, tag
+from reports.html.rows import Summary, variant_titles
+from reports.html.tables import body, number_cell, row, table
+from reports.words import number, plural
+
+LEAD = (
+    "The load at which each limit alone would be used up, in requests per second to the model and in this "
+    "mix: worked out from the step law and mean sizes, nothing simulated. The lowest binds."
+)
+LONGEST = 3.0
+"""Bars end here, as a multiple of the asked load: beyond it there is room enough."""
+
+
+def ladder(summary: Summary) -> Html | None:
+    """None of a run that says nothing of it."""
+    by_variant = summary["facts"].get("ladders_by_variant", {})
+    titles = variant_titles(summary)
+    tables = [
+        _table(titles.get(name, name) if len(titles) > 1 else "", one)
+        for name, ladders in by_variant.items()
+        for one in ladders
+    ]
+    return join(tag("p", LEAD), *tables) if tables else None
+
+
+def _table(title: str, found: Mapping[str, Any]) -> Html:
+    asked = (
+        f"{found['model']}, {plural(found['nodes'], 'node')}, {number(found['offered_per_s'])} asked a second"
+    )
+    lines = [row(*cells) for cells in _cells(found)]
+    columns: list[Node] = ["Limit", "Binds at (1/s)", "Of the asked load", "", "Which is"]
+    return table(" · ".join(part for part in (title, asked) if part), columns, [body(lines)])
+
+
+def _cells(found: Mapping[str, Any]) -> Iterator[list[Node]]:
+    for place, rung in enumerate(found["rungs"]):
+        name: Node = tag("strong", f"{rung['title']}, which binds") if place == 0 else rung["title"]
+        load, times = number(rung["at_per_s"]), f"{number(rung['times'])} x"
+        yield [name, number_cell(load), number_cell(times), _bar(rung["times"]), rung["detail"]]
+
+
+def _bar(times: float) -> Html:
+    """A full one is `LONGEST` times the asked load; the number beside it says the rest."""
+    value = f"{min(times, LONGEST) / LONGEST:.3f}"
+    return tag("meter", "", value=value, min="0", max="1", low=f"{1 / LONGEST:.3f}", aria_hidden="true")
