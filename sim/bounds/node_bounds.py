@@ -50,7 +50,9 @@ class NodeBounds:
         self._demand = demand
         self._prompts = demand.prompts if prefills else np.zeros_like(demand.prompts)
         self._prompt = demand.mean(self._prompts)
-        self._laters = demand.outputs - 1.0 if decodes else np.zeros_like(demand.outputs)
+        # An engine that schedules ahead hears of an end a step late: its row is in one step more for nothing.
+        late = 1.0 if model.batching.schedules_ahead(hardware) else 0.0
+        self._laters = demand.outputs - 1.0 + late if decodes else np.zeros_like(demand.outputs)
         """Steps in which a request decodes."""
         self._later = demand.mean(self._laters)
         block = model.block_size
