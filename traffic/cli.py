@@ -129,7 +129,48 @@ def from_prometheus(
     from traffic.scrapes.counted import count
     from traffic.scrapes.source_yaml import source_yaml
 
-    text = source_yaml(count(files, every_s, over_s, model), longest_tokens)
+    _give(source_yaml(count(files, every_s, over_s, model), longest_tokens), out)
+
+
+@trace.command(name="from-servegen")
+def from_servegen(
+    trace_file: Annotated[Path, typer.Argument(metavar="TRACE", help="chunk-N-trace.csv of a client")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="its chunk-N-dataset.json")],
+    from_s: Annotated[float, typer.Option(min=0, help="windows that start then or later")] = 0.0,
+    until_s: Annotated[float | None, typer.Option(min=0, help="windows that start earlier")] = None,
+    out: Annotated[Path | None, typer.Option(help="write this file instead of printing")] = None,
+) -> None:
+    """Write a client of ServeGen as arrivals and lengths of a scenario's source.
+
+    Example: e80sim trace from-servegen chunk-10-trace.csv chunk-10-dataset.json --from-s 484200
+    """
+    from traffic.servegen.chunk import read_chunk
+    from traffic.servegen.source import servegen_source
+
+    _give(servegen_source(read_chunk(trace_file, dataset), trace_file.name, from_s, until_s), out)
+
+
+@trace.command(name="to-servegen")
+def to_servegen(
+    file: TraceFile,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="gets chunk-N-trace.csv and chunk-N-dataset.json")
+    ],
+    client: Annotated[int, typer.Option(min=0, help="N")] = 0,
+    file_format: Format = AUTO,
+    limit_rows: LimitRows = None,
+) -> None:
+    """Write FILE as a client of ServeGen: rates by ten minutes, and how often each length came."""
+    from traffic.servegen.write import write_chunk
+
+    read = read_trace(file, _format(file, file_format), limit_rows)
+    for path in write_chunk(read, folder, client):
+        typer.echo(path)
+    _tell(read.notes)
+
+
+def _give(text: str, out: Path | None) -> None:
+    """To a new file, or to whoever reads stdout."""
     if out is None:
         typer.echo(text, nl=False)
         return

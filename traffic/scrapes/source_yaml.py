@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
-import yaml
-
 from e80sim.mistakes import UserError
-from e80sim.plain_yaml import Dumper
 from traffic.histogram_length import HistogramLength, fitted_within
 from traffic.scrapes.counted import Counted, Histogram
+from traffic.source_text import rounded, source_text
 
 MOST_SEGMENTS = 500
 
@@ -21,25 +19,22 @@ def source_yaml(counted: Counted, longest_tokens: int | None) -> str:
         "prompt": _length("prompt", counted.prompt, longest_tokens),
         "output": _length("output", counted.output, longest_tokens),
     }
-    source = {"arrivals": _arrivals(counted.windows), "lengths": lengths}
-    text = yaml.dump(source, Dumper=Dumper, sort_keys=False, width=110, default_flow_style=None)
     head = [
-        f"# {counted.model}: {requests:,.0f} requests ended in {seconds:,.6g} s, as vLLM counted them.",
-        "# Arrivals are taken for Poisson within a window: a scrape does not tell their gaps. It counts",
-        "# ends, so that a rise shows late by the time of an answer.",
-        "# For a source of `traffic`, beside its place and model.",
+        f"{counted.model}: {requests:,.0f} requests ended in {seconds:,.6g} s, as vLLM counted them.",
+        "Arrivals are taken for Poisson within a window: a scrape does not tell their gaps. It counts",
+        "ends, so that a rise shows late by the time of an answer.",
     ]
-    return "\n".join([*head, text])
+    return source_text(head, _arrivals(counted.windows), lengths)
 
 
 def _arrivals(windows: Sequence[tuple[float, float]]) -> dict[str, Any]:
     if len(windows) == 1:
         ((seconds, requests),) = windows
-        return {"kind": "poisson", "rate_per_s": _rounded(requests / seconds)}
+        return {"kind": "poisson", "rate_per_s": rounded(requests / seconds)}
     segments, until_s = [], 0.0
     for seconds, requests in _merged(windows):
         until_s += seconds
-        segments.append({"until_s": _rounded(until_s, 9), "rate_per_s": _rounded(requests / seconds)})
+        segments.append({"until_s": rounded(until_s, 9), "rate_per_s": rounded(requests / seconds)})
     return {"kind": "modulated", "rate": {"kind": "piecewise", "repeat": True, "segments": segments}}
 
 
@@ -70,14 +65,10 @@ def _length(what: str, histogram: Histogram, longest_tokens: int | None) -> dict
     buckets = [{"up_to": edge, "share": requests} for edge, requests in _needed(pairs)]
     mean = histogram.tokens / histogram.requests
     within = fitted_within(HistogramLength.model_validate({"buckets": buckets}), mean)
-    return {"kind": "histogram", "within": _rounded(within), "buckets": buckets}
+    return {"kind": "histogram", "within": rounded(within), "buckets": buckets}
 
 
 def _needed(pairs: Sequence[tuple[int, float]]) -> Iterator[tuple[int, float]]:
     """Without empty buckets at both ends, but for the one that says where the first full one begins."""
     full = [place for place, (_, requests) in enumerate(pairs) if requests]
     yield from pairs[max(full[0] - 1, 0) : full[-1] + 1]
-
-
-def _rounded(number: float, digits: int = 6) -> float:
-    return float(f"{number:.{digits}g}")
