@@ -14,6 +14,7 @@ ARRAYS = ("input_lens", "output_lens", "ttfts", "itls", "start_times", "errors")
 """Needed; without --save-detailed the file has none of them."""
 LATENCIES, HELD = "latencies", "queue_times"
 """Of newer versions."""
+LIMIT, LIMIT_OPTION = "max_concurrency", "--max-concurrency"
 HELD_S = 0.01
 """A request that the client sent later than this was held back."""
 MS_PER_S = 1e3
@@ -42,7 +43,8 @@ def read(file: ReadFile) -> MeasuredRequests:
         _row(Cells(f"{result.where} request {place}", {name: arrays[name][place] for name in arrays}))
         for place in range(requests)
     ]
-    return in_order(file.path, "vllm_bench", _with_starts(rows), list(_notes(arrays)))
+    notes = [*_notes(arrays), *_limit(result)]
+    return in_order(file.path, "vllm_bench", _with_starts(rows), notes)
 
 
 def _row(cells: Cells) -> MeasuredRequest:
@@ -68,6 +70,12 @@ def _row(cells: Cells) -> MeasuredRequest:
 def _with_starts(rows: Sequence[MeasuredRequest]) -> Iterator[MeasuredRequest]:
     """Some of its backends stamp no request that fails: such a one is left out, nobody knows when it came."""
     yield from (row for row in rows if row.arrival_s or row.error is None)
+
+
+def _limit(result: Cells) -> Iterator[str]:
+    most = result.get(LIMIT)
+    if isinstance(most, int):
+        yield f"The client had at most {most:,} requests under way: `{LIMIT_OPTION} {most}` replays it so."
 
 
 def _notes(arrays: Mapping[str, Sequence[object]]) -> Iterator[str]:

@@ -40,7 +40,11 @@ def validate(
     ] = None,
     settings: Annotated[
         list[str],
-        typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; repeatable"),
+        typer.Option(
+            "--set",
+            metavar="a.b.c=VALUE",
+            help="put over the scenario, or over the one node: batching.async_scheduling=false; repeatable",
+        ),
     ] = [],  # noqa: B006 -- typer reads it, nobody changes it
     max_concurrency: Annotated[
         int | None,
@@ -106,7 +110,7 @@ def validate(
             "block_size": block_size,
             "enable_prefix_caching": enable_prefix_caching,
         }
-        server = _bare(measured, {"preset": hardware} | _stated(spec), llm, _stated(batching))
+        server = _bare(measured, {"preset": hardware} | _stated(spec), llm, _stated(batching), settings)
     for note in measured.notes:
         sys.stderr.write(f"{note}\n")
     if loops is not None:
@@ -163,11 +167,16 @@ def _stated(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare(
-    recorded: "RecordedRequests | ClosedLoops", hardware: dict[str, Any], llm: str, batching: dict[str, Any]
+    recorded: "RecordedRequests | ClosedLoops",
+    hardware: dict[str, Any],
+    llm: str,
+    batching: dict[str, Any],
+    settings: list[str],
 ) -> "Scenario":
     from sim.validation.bare_node import bare_node
 
-    return bare_node(hardware, llm=llm, context_tokens=max(2, recorded.longest_tokens), batching=batching)
+    longest = max(2, recorded.longest_tokens)
+    return bare_node(hardware, llm=llm, context_tokens=longest, batching=batching, settings=settings)
 
 
 def _from_file(path: Path, settings: list[str]) -> "Scenario":

@@ -71,6 +71,13 @@ def test_vllm_bench_has_a_place_per_request_and_keeps_those_that_failed(tmp_path
     assert len(measured.answered) == 2
 
 
+def test_vllm_bench_tells_how_many_requests_its_client_had_under_way(tmp_path: Path) -> None:
+    note = "The client had at most 256 requests under way: `--max-concurrency 256` replays it so."
+    assert note in read_measured(written(tmp_path, VLLM | {"max_concurrency": 256})).notes
+    free = read_measured(written(tmp_path, VLLM | {"max_concurrency": None})).notes
+    assert not any("under way" in told for told in free)
+
+
 def test_older_vllm_bench_files_have_no_latencies_and_the_gaps_add_up_to_them(tmp_path: Path) -> None:
     older = {name: value for name, value in VLLM.items() if name != "latencies"}
     assert rounded(read_measured(written(tmp_path, older)))[1] == (0.5, 10, 3, 100, 30, 160, None)

@@ -284,6 +284,25 @@ def test_a_metric_that_no_request_has_is_told_beside_the_others(tmp_path: Path) 
     assert result.stderr == "not compared: no request has a measured TPOT above 0\n"
 
 
+def test_settings_go_over_the_one_node(tmp_path: Path) -> None:
+    path = recorded_file(tmp_path, HEADER + "500,20,0,50,20,400\n")
+    options = [str(path), "--hardware", "rtx_pro_6000_vllm", "--json"]
+    ttft_ms = []
+    for settings in (
+        [],
+        ["--set", "hardware.t_fixed_ms=1000"],
+        ["--set", "batching.max_num_batched_tokens=250"],
+    ):
+        result = e80sim("validate", [*options, *settings])
+        assert result.exit_code == 0, result.stderr
+        ttft_ms.append(json.loads(result.stdout)["metrics"][0]["simulated_mean_ms"])
+    assert ttft_ms[1] > ttft_ms[0] + 900
+    assert ttft_ms[2] > 1.2 * ttft_ms[0]  # two steps for its prompt
+    wrong = e80sim("validate", [*options, "--set", "batching.max_num_sqs=3"])
+    assert wrong.exit_code == 2
+    assert "max_num_sqs" in wrong.stderr
+
+
 def test_columns_that_nobody_reads_are_named(tmp_path: Path) -> None:
     text = "input_toks,output_toks,arrival_s,ttft_ms,queue_ms,note\n100,20,0,20,3,x\n"
     result = e80sim("validate", [str(recorded_file(tmp_path, text)), "--hardware", "rtx_pro_6000_vllm"])
