@@ -5,6 +5,7 @@ A name with a slash or ending in `.yaml` is the path of a user's own file in the
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -167,6 +168,16 @@ def load_entry(name: str, *kinds: str) -> Entry:
 
 
 def _validated(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
+    return _read(name, what, kinds) if is_path(name) else _shipped(name, what, kinds)
+
+
+@cache
+def _shipped(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
+    """A scenario asks for the same entry many times, and a sweep for those of many scenarios."""
+    return _read(name, what, kinds)
+
+
+def _read(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
     path = _path(name)
     if not path.is_file():
         if is_path(name):

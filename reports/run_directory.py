@@ -192,11 +192,11 @@ def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None
     _sync(path)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Put `text` at `path`, whole or not at all. Raises RunDirectoryError."""
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Put `content` at `path`, whole or not at all. Raises RunDirectoryError."""
     hidden = partial_of(path)
     try:
-        hidden.write_text(text, encoding="utf-8", newline="\n")
+        hidden.write_bytes(content.encode() if isinstance(content, str) else content)
         _sync(hidden)
         hidden.replace(path)
         _sync(path.parent)

@@ -14,6 +14,7 @@ from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 COMMANDS = {
     "init": ("sim.scenario.init_cli", "write a first scenario to change, and say what to do with it"),
     "run": ("sim.run.cli", "simulate a scenario and write its run directory and report"),
+    "sweep": ("sim.study.sweep_cli", "simulate a scenario for many values of its fields"),
     "check": ("sim.run.cli", "validate a scenario without running it"),
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
@@ -41,6 +42,7 @@ EXTRAS = {
     "login": "shim",
     "edge": "shim",
     "load": "load",
+    "sweep": "dask",
 }
 """What a plain `pip install e80sim` leaves out."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from sim.run import lifeline
+from sim.workers import lifeline
 
 LOCUSTFILE = Path(__file__).resolve().parents[2] / "traffic" / "locustfile.py"
 READY = re.compile(r"(http://\S+)/v1 answers callers at")

@@ -21,8 +21,8 @@ from typing import Any
 from api_shim.rehearsal import measured, performance
 from api_shim.rehearsal.part import Part
 from e80sim.mistakes import UserError
-from sim.run import lifeline
 from sim.scenario.load import load
+from sim.workers import lifeline
 from traffic.tokens import vocabulary_of
 
 AT_ONCE = 2

@@ -52,6 +52,10 @@ def calibrate(
     gemm_tile_above_tokens: Annotated[
         int, typer.Option(min=0, help="in steps of more than so many tokens")
     ] = 256,
+    tensor_parallel: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="the steps are those of one of so many GPUs that share each layer"),
+    ] = 1,
     holdout: Annotated[float, typer.Option(help="share of the steps kept out of the fit to test it")] = 0.5,
     seed: Annotated[int, typer.Option(help="which steps those are")] = 1,
     column: Annotated[
@@ -74,9 +78,11 @@ def calibrate(
     from hwmodels.calibrate.text import as_data, as_text
     from hwmodels.dense import GemmTiles
     from hwmodels.llm import load_llm
+    from hwmodels.parallel.rank import rank_of
 
     memory = {"memory_gb": memory_gb, "kv_pool_tokens": kv_pool_tokens}
-    target = None if out is None else Target(out, extends, memory, host_ms)
+    target = None if out is None else Target(out, extends, memory, host_ms, tensor_parallel)
+    rank_of(load_llm(llm), tensor_parallel)
     tiles = GemmTiles(gemm_tile_tokens, gemm_tile_above_tokens)
     steps, remarks = read_steps(table, _pairs("--column", column), _pairs("--where", where))
     for remark in remarks:

@@ -31,13 +31,17 @@ def entry_yaml(
     extends: str,
     host_ms: float | None,
     memory: Mapping[str, float] | None = None,
+    tensor_parallel: int = 1,
 ) -> str:
     """`extends` is the entry with everything that no step time tells.
 
     Its host time stays where `host_ms` is None. What `memory` states of `MEMORY` stands in place of its own.
+    The steps are those of one of `tensor_parallel` GPUs, without what they tell each other.
     """
     entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": reach(calibration.table)}
     entry["extends"] = extends
+    if tensor_parallel > 1:
+        entry["settings"] = {"tensor_parallel": tensor_parallel}
     if memory and "kv_pool_tokens" not in memory:  # else the other card's pool, if it has one, would count
         entry["without"] = ["kv_pool_tokens"]
     card: dict[str, Any] = {
@@ -55,6 +59,8 @@ def entry_yaml(
     if host_ms is not None:
         source = f"{STATED}: host time between steps that its times leave out"
         fit["values"]["t_host_ms"] = {"value": host_ms, "source": source, "confidence": "assumed"}
+    if tensor_parallel > 1:
+        fit = {"tensor_parallel": tensor_parallel} | fit
     entry["fits"] = [fit]
     return as_yaml(entry)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from e80sim.mistakes import UserError
 from hwmodels.calibrate.entry_file import MEMORY, entry_yaml
 from hwmodels.calibrate.fit import Calibration
-from hwmodels.entry import Entry, first_error, load_entry
+from hwmodels.entry import LINK, Entry, first_error, load_entry, names
 from hwmodels.gpu_iteration import GpuIteration
 
 
@@ -17,7 +17,12 @@ class Target:
     """Checked before the fit, which takes longer."""
 
     def __init__(
-        self, out: Path, extends: str, memory: Mapping[str, float | None], host_ms: float | None
+        self,
+        out: Path,
+        extends: str,
+        memory: Mapping[str, float | None],
+        host_ms: float | None,
+        tensor_parallel: int = 1,
     ) -> None:
         """`memory` by the names in `MEMORY`.
 
@@ -34,6 +39,7 @@ class Target:
         self._base = base
         self._extends = extends
         self._host_ms = host_ms
+        self._tensor_parallel = tensor_parallel
 
     def write(self, calibration: Calibration, name: str) -> str:
         """Write the entry and tell how it is used; UserError, and no file, where nobody could use it."""
@@ -43,6 +49,7 @@ class Target:
             extends=self._extends,
             host_ms=self._host_ms,
             memory=self._memory,
+            tensor_parallel=self._tensor_parallel,
         )
         lacking = [
             estimate.name
@@ -62,15 +69,23 @@ class Target:
             trial = Path(folder, self._out.name)
             trial.write_text(text, encoding="utf-8")
             stated = {"preset": str(trial), "weights": calibration.weights, **dict.fromkeys(lacking, 1)}
+            if self._lacks_link:
+                stated["link"] = names(LINK)[0]
             try:
                 GpuIteration.model_validate(stated).build(calibration.llm)
             except ValidationError as error:
                 raise UserError(first_error(error)) from None
 
+    @property
+    def _lacks_link(self) -> bool:
+        return self._tensor_parallel > 1 and self._base.link is None
+
     def _usage(self, calibration: Calibration, lacking: list[str]) -> str:
         settings = [f"preset: ./{self._out.name}", *(f"{name}: YOURS" for name in lacking)]
         if calibration.weights != calibration.llm.precision():
             settings.append(f"weights: {calibration.weights}")
+        if self._lacks_link:
+            settings.append("link: YOURS")
         asked = (
             f"no step of the table shows {' and '.join(lacking)}, so state what it is and " if lacking else ""
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-WORKER_LOST = "a worker process was killed, perhaps for want of memory,"
+WORKER_LOST = "a replication was lost three times with its process, perhaps for want of memory,"
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
 Settings = Annotated[
@@ -73,12 +73,12 @@ def run(
 ) -> None:
     """Simulate every variant of SCENARIO, write a run directory and print what came out."""
     from reports.words import plural
-    from sim.run import interrupt
     from sim.run.estimate import estimate, require_fitting, require_room
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
     from sim.scenario.prefix_caches import require_something_in_common
+    from sim.workers import interrupt
 
     began = time.perf_counter()
     overrides = {"seed": seed, "replications": replications, "horizon": horizon}

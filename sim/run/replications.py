@@ -1,30 +1,26 @@
 """Replications of every variant on common random numbers, in this process or over several."""
 
 import gc
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 from reports.tables import RunTables, concat
-from sim.run import interrupt
 from sim.run.world import World
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
 from sim.time.units import ps_of_s
+from sim.workers import interrupt
+from sim.workers.executor import Tell
+from sim.workers.local import local
+from sim.workers.perform import perform
 
 SLICES = 200
 """How often a replication looks up from its work, for progress and interrupts."""
 
 YOUNG_OBJECTS = 100_000
 """Allocations between two looks of the garbage collector."""
-
-Tell = Callable[[float, str], None]
-"""(share done, note)"""
 
 
 class Task(NamedTuple):
@@ -120,19 +116,28 @@ def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: ran
         for name, scenario in variants.items()
     ]
     outcomes: list[Outcome] = []
-    for outcome in perform(tasks, jobs, tell):
+    for outcome in outcomes_of(tasks, jobs, tell):
         outcomes.append(outcome)
         if not outcome.complete:
             break
     return _gathered(outcomes, tuple(variants), len(replications), ps_of_s(run.horizon_s))
 
 
-def perform(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
+def outcomes_of(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
     """The outcomes in the order of the tasks; after an interrupt fewer, the last of them cut short.
 
-    Fewer, too, where somebody killed a worker; then nobody has asked for an interrupt.
+    Fewer, too, where one was lost again and again with its process; then nobody has asked for an interrupt.
     """
-    return _in_turn(tasks, tell) if min(jobs, len(tasks)) == 1 else _side_by_side(tasks, jobs, tell)
+    with local(min(jobs, len(tasks))) as executor:
+        for ended in perform(
+            executor, simulate, tasks, total=len(tasks), what="replications", tell=tell, in_order=True
+        ):
+            if ended.failure is None:
+                yield ended.result
+            elif ended.failure.error is None:
+                return
+            else:
+                raise ended.failure.error
 
 
 def _gathered(
@@ -158,48 +163,3 @@ def _streams(outcomes: Sequence[Outcome], variants: Sequence[str]) -> dict[str, 
         name: tuple(outcome.streams for outcome in outcomes[number :: len(variants)])
         for number, name in enumerate(variants)
     }
-
-
-def _in_turn(tasks: list[Task], tell: Tell) -> Iterator[Outcome]:
-    for done, task in enumerate(tasks):
-        if interrupt.asked():
-            return
-        note = f"replication {task.replication + 1}, {task.variant}"
-
-        def told(share: float, _note: str, done: int = done, note: str = note) -> None:
-            tell((done + share) / len(tasks), note)
-
-        yield simulate(task, told)
-
-
-def _side_by_side(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
-    pending = iter(tasks)
-    with _workers(min(jobs, len(tasks))) as pool:
-        with interrupt.withheld():
-            running = [pool.submit(simulate, task) for task in islice(pending, 2 * jobs)]
-        try:
-            for done, _ in enumerate(tasks):
-                yield running.pop(0).result()
-                tell((done + 1) / len(tasks), f"{done + 1} of {len(tasks)} replications")
-                if interrupt.asked():
-                    for future in running:
-                        future.cancel()
-                    return
-                running.extend(pool.submit(simulate, task) for task in islice(pending, 1))
-        except BrokenProcessPool:  # a worker was killed; what the others are at is lost with the pool
-            interrupt.end_workers()
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool that is gone when this ends: a second interrupt finds it still closing its pipes."""
-    # `spawn`: a fork would copy the threads of libraries that already run some.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=interrupt.listen_in_worker)
-    try:
-        with pool:
-            yield pool
-    except KeyboardInterrupt:
-        with interrupt.withheld():
-            pool.shutdown()
-        raise

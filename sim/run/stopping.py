@@ -14,11 +14,12 @@ from reports.statistics import Answer, Estimate, Samples, mean
 from reports.tables import concat
 from reports.variant_records import variant_records
 from sim.run.measured_window import warm_up_of
-from sim.run.replications import NothingDoneError, Results, Tell, run_all
+from sim.run.replications import NothingDoneError, Results, run_all
 from sim.run.report_context import facts
 from sim.scenario.load import Plan
 from sim.scenario.schema import PrecisionSection
 from sim.time.units import PS_PER_S
+from sim.workers.executor import Tell
 
 STEP = 5
 """A round has at least so many replications."""

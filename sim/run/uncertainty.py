@@ -22,13 +22,14 @@ from reports.tables import concat
 from reports.uncertainty import Input, Study
 from sim.network import Network
 from sim.run.measured_window import warm_up_of
-from sim.run.replications import Outcome, Results, Task, Tell, perform
+from sim.run.replications import Outcome, Results, Task, outcomes_of
 from sim.run.report_context import facts, legs
 from sim.scenario.check import problems
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
 from sim.time.streams import stream
 from sim.time.units import PS_PER_S
+from sim.workers.executor import Tell
 
 STREAM = "uncertainty"
 UNCERTAIN = ("derived", "assumed")
@@ -144,7 +145,7 @@ def study(plan: Plan, results: Results, draws: Draws, *, jobs: int, engine: str,
         for replication in replications
         for name, scenario in variants.items()
     ]
-    outcomes = perform(tasks, jobs, tell) if tasks else iter(())
+    outcomes = outcomes_of(tasks, jobs, tell) if tasks else iter(())
     found = list(_headlines(plan, results, outcomes, len(replications) * len(plan.variants)))
     return Study(
         inputs=tuple(

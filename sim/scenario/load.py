@@ -20,6 +20,7 @@ from sim.scenario.source_map import ScenarioError, SourceMap, read_yaml
 
 COMMON = {
     "run": "all variants share one `run`, or they could not be compared: state it there",
+    "sweep": "a sweep varies the fields of all variants alike",
     "serve": "the live server has one `serve`, whatever variant it runs: state it there",
     "title": "a variant has a `title` of its own, beside `set`",
     "question": "all variants answer one question",
@@ -60,26 +61,34 @@ def load(path: Path, settings: Iterable[str | Setting] = ()) -> Plan:
         ScenarioError: the file, a setting or what they say together is wrong.
 
     """
-    file = _File(*read_yaml(path), path.resolve().parent)
-    stated = [setting if isinstance(setting, Setting) else option(setting) for setting in settings]
-    return _blaming(file.plan, stated)
+    return ScenarioFile.read(path).plan(settings)
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """What stands in a file, and where."""
+class ScenarioFile:
+    """What stands in a file, and where: read once, for as many plans as there are settings to put over it."""
 
     data: dict[str, Any]
     source_map: SourceMap
     folder: Path
 
-    def plan(self, settings: Sequence[Setting]) -> Plan:
+    @classmethod
+    def read(cls, path: Path) -> "ScenarioFile":
+        """Raises ScenarioError."""
+        return cls(*read_yaml(path), path.resolve().parent)
+
+    def plan(self, settings: Iterable[str | Setting] = ()) -> Plan:
+        """Raises ScenarioError."""
+        stated = [setting if isinstance(setting, Setting) else option(setting) for setting in settings]
+        return _blaming(self._plan, stated)
+
+    def _plan(self, settings: Sequence[Setting]) -> Plan:
         file = self.under(settings)
         base = file.scenario("")
         variants = {name: file.variant(name, variant) for name, variant in base.variants.items()}
         return Plan(base, variants or {BASE: base})
 
-    def under(self, settings: Iterable[Setting]) -> "_File":
+    def under(self, settings: Iterable[Setting]) -> "ScenarioFile":
         file = replace(self, data=deepcopy(self.data), source_map=deepcopy(self.source_map))
         for setting in settings:
             apply_setting(file.data, file.source_map, setting)

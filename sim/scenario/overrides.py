@@ -16,6 +16,14 @@ NAMED = {
 }
 """Where keys are the user's own names: a path into one that does not exist is a slip, not a new one."""
 
+PATHS_INSIDE = (
+    ("variants", "*", "set"),
+    ("sweep", "grid"),
+    ("sweep", "zip"),
+    ("sweep", "samples", "ranges"),
+)
+"""Where keys are paths themselves."""
+
 LONGEST = 100
 """Characters of a setting that an error repeats."""
 
@@ -51,13 +59,13 @@ def apply_setting(data: dict[str, Any], source_map: SourceMap, setting: Setting)
 
 
 def _keys(dotted: str) -> list[str]:
-    """What a variant sets has a dotted path as its key."""
+    """What a variant sets, or a sweep varies, has a dotted path as its key."""
     keys = dotted.split(".")
-    return (
-        [*keys[:3], ".".join(keys[3:])]
-        if keys[0] == "variants" and keys[2:3] == ["set"] and keys[3:]
-        else keys
-    )
+    for around in PATHS_INSIDE:
+        depth = len(around)
+        if len(keys) > depth and all(want in {"*", key} for want, key in zip(around, keys, strict=False)):
+            return [*keys[:depth], ".".join(keys[depth:])]
+    return keys
 
 
 def _step_into(inside: Any, key: str, path: tuple[str, ...], onward: str, place: str) -> Any:  # noqa: ANN401 -- plain data

@@ -33,6 +33,7 @@ from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
 from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
+from sim.scenario.sweep import SweepSection
 from traffic.agents import MOST_STEPS, Step
 from traffic.callers import Callers, Chats, ClosedLoop, Recorded
 from traffic.clients import Clients
@@ -951,3 +952,4 @@ class Scenario(Section):
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"
     )
+    sweep: SweepSection = SweepSection()

@@ -20,9 +20,11 @@ def fitted_node(
     context_tokens: int,
     batching: Mapping[str, Any],
     host_ms: float = 0.0,
+    tensor_parallel: int = 1,
 ) -> Scenario:
     """`stated` goes over the entry, as in a scenario. The file stays in `folder`, where runs read it."""
     entry = folder / f"{fit.llm.name}-{fit.form.name}-{host_ms:g}.yaml"
-    entry.write_text(entry_yaml(fit, "fitted", extends=extends, host_ms=host_ms), encoding="utf-8")
+    text = entry_yaml(fit, "fitted", extends=extends, host_ms=host_ms, tensor_parallel=tensor_parallel)
+    entry.write_text(text, encoding="utf-8")
     hardware = {"preset": str(entry), **stated}
     return bare_node(hardware, llm=llm, context_tokens=context_tokens, batching=batching)

@@ -258,6 +258,13 @@ def client_libraries(folder: Path) -> None:
             assert 0.1 * 2**number <= (after - before) / 10**12 <= 0.2 * 2**number + 0.001
 
 
+def executors(folder: Path) -> None:
+    _, names = added("Executors", folder)
+    assert (names["outcome"].asked, names["outcome"].simulated) == (3, 3)
+    results = [names["store"].read(cell.key) for cell in names["sweep"].cells]
+    assert [result["work"][0]["paid_nodes"] for result in results] == [1, 2, 3]
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "Arrivals": arrivals,
     "Lengths": lengths,
@@ -276,6 +283,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "Callers": callers,
     "Client libraries": client_libraries,
     "Endpoints": endpoints,
+    "Executors": executors,
 }
 
 

@@ -12,12 +12,15 @@ import sys
 import time  # noqa: TID251 -- to give up on a child that hangs
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from reports.run_directory import read
+from sim.scenario.load import load
+from tests.support.study import results_of
 
 PATIENCE_S = 180
 """Every wait is for something that comes within a second or two; on a busy machine a minute was too short."""
@@ -111,9 +114,15 @@ class Child:
 
     def workers(self) -> list[int]:
         def told(process: int) -> bool:
-            return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+            try:
+                return b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+            except OSError:  # gone since
+                return False
 
         return [process for process in self.group() if told(process)]
+
+    def has_lost(self, workers: list[int]) -> bool:
+        return not set(workers) & set(self.workers())
 
     def group(self) -> list[int]:
         """Living processes of its group, itself included."""
@@ -228,16 +237,35 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
-def test_a_worker_that_is_killed_does_not_take_what_is_complete_with_it(tmp_path: Path) -> None:
-    with child(tmp_path, MANY_SHORT, "--jobs", "2") as running:
-        running.until_it_says(r"\d\d of 10000 replications")
+def test_what_a_killed_worker_was_at_is_done_again(tmp_path: Path) -> None:
+    """The run ends as if nothing had been: every replication once, and none of them twice."""
+    study = STUDY.format(horizon_s=10, replications=40)
+    with child(tmp_path, study, "--jobs", "2") as running:
+        running.until_it_says(r"[1-9] of 40 replications")
         os.kill(running.workers()[0], signal.SIGKILL)
+        running.until(lambda: running.process.poll() is not None)
+        status, _ = running.end()
+    assert status == 0
+    run = read(tmp_path / "out")
+    assert run.manifest["replications_done"] == 40
+    assert not run.manifest["interrupted"]
+    (tmp_path / "study.yaml").write_text(study, encoding="utf-8")
+    assert run.tables.requests.equals(results_of(load(tmp_path / "study.yaml")).tables.requests)
+
+
+def test_a_replication_that_is_lost_three_times_is_told(tmp_path: Path) -> None:
+    """The other process has nothing to do by then: that it is killed, too, counts for nothing."""
+    with child(tmp_path, ONE_SHORT_AND_ONE_ENDLESS, "--jobs", "2") as running:
+        running.until_it_says("1 of 2 replications")
+        for _ in range(3):
+            running.until(running.workers)
+            killed = running.workers()
+            for worker in killed:
+                os.kill(worker, signal.SIGKILL)
+            running.until(partial(running.has_lost, killed))
         status, _ = running.end()
     assert status == 130
-    assert "a worker process was killed, perhaps for want of memory, and what was complete" in running.said
-    run = read(tmp_path / "out")
-    assert run.manifest["interrupted"]
-    assert 10 <= run.manifest["replications_done"] < 10_000
+    assert "a replication was lost three times with its process, perhaps for want of memory" in running.said
 
 
 # Disks

@@ -196,3 +196,23 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(table: Path, options: list[st
     assert result.stderr.startswith(sentence)
     assert ("give --memory-gb or --kv-pool-tokens" in result.stderr) == ("no step time tells" in sentence)
     assert result.stderr.count("\n") == 1
+
+
+def test_steps_of_one_of_two_gpus_count_as_such(table: Path) -> None:
+    out = table.with_name("two.yaml")
+    options = [str(table), "--tensor-parallel", "2", "--out", str(out), "--host-ms", "0", "--holdout", "0"]
+    result = e80sim("calibrate", [*options, *CARD])
+    assert result.exit_code == 0, result.stderr
+    assert "hardware: {preset: ./two.yaml, link: YOURS}" in result.stderr
+    entry = load_entry(str(out))
+    assert (entry.settings.tensor_parallel, entry.fits[0].tensor_parallel) == (2, 2)
+    free = {"preset": str(out), "link_bandwidth_gb_per_s": 1e9, "link_latency_us": 0}
+    node = GpuIteration.model_validate(free).build(LLAMA, max_num_batched_tokens=2048)
+    assert node.gpus == 2
+    assert node.step_time.step_ps((), 100, 300_000) == pytest.approx(LAW.step_ps((), 100, 300_000), rel=0.03)
+
+
+def test_gpus_that_cannot_share_the_heads_were_not_timed(table: Path) -> None:
+    result = e80sim("calibrate", [str(table), "--tensor-parallel", "3"])
+    assert result.exit_code == 2
+    assert "tensor_parallel 3 does not suit llama3.1-8b" in result.stderr

@@ -11,8 +11,10 @@ from unittest.mock import patch
 import pyarrow as pa
 
 from reports.tables import RunTables
-from sim.run import interrupt, replications
-from sim.run.replications import Outcome, Task, Tell
+from sim.run import replications
+from sim.run.replications import Outcome, Task
+from sim.workers import interrupt
+from sim.workers.executor import Tell
 
 ONE_IN = 20
 

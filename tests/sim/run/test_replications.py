@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.run import interrupt
 from sim.run.replications import SLICES, Task, run_all, simulate
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
+from sim.workers import interrupt
 
 HORIZON_PS = 10 * 10**12
 

@@ -13,11 +13,12 @@ from reports.run_directory import read
 from reports.uncertainty import Study, uncertainty_json
 from sim.__main__ import main
 from sim.network import Network
-from sim.run.replications import Outcome, Task, Tell, perform
+from sim.run.replications import Outcome, Task, outcomes_of
 from sim.run.report_context import facts
 from sim.run.uncertainty import Uncertain, draw, latin_hypercube, ranges_of, study
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
+from sim.workers.executor import Tell
 from tests.support.study import plan_of, results_of
 
 CHIP = """
@@ -171,9 +172,9 @@ def test_an_interrupt_keeps_the_complete_draws(tmp_path: Path, monkeypatch: pyte
     """A draw is 2 variants x 3 replications, so of 16 outcomes 2 draws are complete."""
 
     def cut_short(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:
-        return islice(perform(tasks, jobs, tell), 16)
+        return islice(outcomes_of(tasks, jobs, tell), 16)
 
-    monkeypatch.setattr("sim.run.uncertainty.perform", cut_short)
+    monkeypatch.setattr("sim.run.uncertainty.outcomes_of", cut_short)
     made = studied(queue(tmp_path, CHIP, "run.horizon_s=30"), 5)
     assert made.draws == len(made.values) == 2
     assert uncertainty_json(made)["notes"][0] == "The draws were interrupted: these are 2 of 5."

@@ -1,6 +1,7 @@
 """Nothing outlives its parent: a child process ends with the one it works for, even where that was killed.
 
-`python -m sim.run.lifeline FD MODULE ...` runs MODULE as `python -m` would, until descriptor FD is closed.
+`python -m sim.workers.lifeline FD MODULE ...` runs MODULE as `python -m` would, until FD, a descriptor, is
+closed.
 """
 
 import ctypes
@@ -36,7 +37,7 @@ def end_with(parent: int) -> None:
 
 def command(lifeline: int, module: str, arguments: Sequence[str]) -> list[str]:
     """What to start a child with that `lifeline`, the read end of a pipe, is passed on to."""
-    return [sys.executable, "-m", "sim.run.lifeline", str(lifeline), module, *arguments]
+    return [sys.executable, "-m", "sim.workers.lifeline", str(lifeline), module, *arguments]
 
 
 def _ask_the_kernel(death: signal.Signals) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sim.run import lifeline
+from sim.workers import lifeline
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -1,0 +1,41 @@
+"""A sweep for a terminal: the answer, then a line per cell."""
+
+from collections.abc import Sequence
+
+from reports.sweep.answer import Name, cost_of, sentences, told_by
+from reports.sweep.rows import DONE, Row
+from reports.terminal import columns
+from reports.text import milliseconds, wrapped
+
+MOST_LINES = 40
+NONE = "-"
+
+
+def sweep_text(rows: Sequence[Row], sources: Sequence[str], models: Sequence[str], name: Name) -> str:
+    """At most MOST_LINES cells; latencies are of the first source."""
+    lines = [line for sentence in sentences(rows, sources, models, name) for line in wrapped(sentence)]
+    shown = rows[:MOST_LINES]
+    told = told_by(rows, sources[0])
+    head = ["cell", "", f"{told[1]}, ms" if told else "", "met", "busy", "tokens/s", "USD/1M"]
+    body = [_line(row, told[0] if told else "", sources[0], models, name) for row in shown]
+    lines += ["", *columns([head, *body], left=2, shrinking=(0,))]
+    if len(rows) > len(shown):
+        lines += wrapped(f"These are the first {len(shown)} of {len(rows):,} cells; cells.csv has all.")
+    return "\n".join(lines)
+
+
+def _line(row: Row, latency: str, source: str, models: Sequence[str], name: Name) -> list[str]:
+    if row["status"] != DONE:
+        return [name(row), row["status"], *([NONE] * 5)]
+    met, busy = row.get(f"{source}.attainment"), row.get(f"{models[0]}.utilisation")
+    value, tokens = row.get(latency), row.get("output_tokens_per_s")
+    cost = cost_of(row, models, "usd_per_1m_output_tokens") if len(models) == 1 else None
+    return [
+        name(row),
+        row["verdict"],
+        NONE if value is None else milliseconds(value),
+        NONE if met is None else f"{met:.1%}",
+        NONE if busy is None else f"{busy:.0%}",
+        NONE if tokens is None else f"{tokens:,.0f}",
+        NONE if cost is None else f"{cost:.3g}",
+    ]

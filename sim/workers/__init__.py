@@ -1,0 +1,1 @@
+"""Work that is divided: over processes of this machine, or over a cluster."""
