@@ -73,8 +73,8 @@ def test_vllm_bench_has_a_place_per_request_and_keeps_those_that_failed(tmp_path
 
 def test_vllm_bench_tells_how_many_requests_its_client_had_under_way(tmp_path: Path) -> None:
     note = "The client had at most 256 requests under way: `--max-concurrency 256` replays it so."
-    assert note in read_measured(written(tmp_path, VLLM | {"max_concurrency": 256})).notes
-    free = read_measured(written(tmp_path, VLLM | {"max_concurrency": None})).notes
+    assert note in read_measured(written(tmp_path, {**VLLM, "max_concurrency": 256})).notes
+    free = read_measured(written(tmp_path, {**VLLM, "max_concurrency": None})).notes
     assert not any("under way" in told for told in free)
 
 
