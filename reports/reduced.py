@@ -12,8 +12,9 @@ from reports.cost import costs_json
 from reports.group import Group, asks_of
 from reports.lifetimes import NodeCount, paid_nodes
 from reports.metrics import PROBABILITIES, Window
+from reports.quantile_intervals import quantile_answers
 from reports.rates import counts_json, nodes_json, rates_json
-from reports.statistics import Samples, mean, quantile_answers, quantiles, requests_needed
+from reports.statistics import Samples, mean, quantiles, requests_needed
 from reports.tables import RunTables
 from reports.variant_records import VariantRecords, variant_records
 from reports.verdict import verdict
