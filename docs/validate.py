@@ -42,10 +42,11 @@ REPLAY = """\
 ## Requests to vLLM
 
 300 requests that vLLM 0.19 answered on that GPU (same source): ShareGPT lengths at about 10 requests a
-second, and most of the TTFT is waiting. The law is fitted to the step table alone and goes through the
-catalogue file that `e80sim calibrate` writes. Recorded arrivals and lengths go through the simulated
-platform with callers 0 ms away, `max_num_seqs` 128, `max_num_batched_tokens` 2048, blocks of 16 tokens
-and a KV pool of 530,000 tokens. The host's time between steps is in neither source: 0 is held to the
+second, and most of the TTFT is waiting. The law is fitted to the step table alone, with tiles of 128 tokens
+above 256, and goes through the catalogue file that `e80sim calibrate` writes. Recorded arrivals and lengths
+go through the simulated platform with callers 0 ms away, `async_scheduling`, `max_num_seqs` 128,
+`max_num_batched_tokens` 2048, blocks of 16 tokens and a KV pool of 530,000 tokens. The times were taken at
+the engine, so there is no front end. The host's time between steps is in neither source: 0 is held to the
 bounds, and the other rows show what it would change. TTFT amplifies the error of the steps: while
 requests come faster than they are served, every percent adds to the queue.
 """

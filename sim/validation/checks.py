@@ -14,6 +14,7 @@ import numpy as np
 
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
+from hwmodels.dense import GemmTiles
 from hwmodels.llm import load_llm
 from sim.time.units import PS_PER_S
 from sim.validation.bare_node import bare_node
@@ -26,7 +27,15 @@ from sim.validation.replay import replay
 FORMS = ("r6b", "table")
 HOST_MS = (0.0, 0.5, 1.0)
 """The first is the one that is held to bounds; nothing about it was chosen after seeing the errors."""
-VLLM_BATCHING = {"max_num_seqs": 128, "max_num_batched_tokens": 2048, "block_size": 16}
+TILES = GemmTiles(tokens=128, above_tokens=256)
+VLLM_BATCHING = {
+    "max_num_seqs": 128,
+    "max_num_batched_tokens": 2048,
+    "block_size": 16,
+    "async_scheduling": True,
+}
+AT_THE_ENGINE = {"front_end_ms": 0.0, "launch_ms": 0.0}
+"""Its times were taken there, and its steps follow each other."""
 VLLM_POOL_TOKENS = 530_000
 HC1_PRESETS = ("hc1", "hc1_pipelined")
 HC1_LATER_FROM_UNIX = 1_788_220_800
@@ -58,10 +67,10 @@ class Evidence:
         for form in self.fits:
             rows = {row.metric: row for row in self.replays[form, HOST_MS[0]]}
             checks += [
-                Check(f"replay, form {form}: TPOT, MAPE over requests", rows["tpot"].mape, 0.08),
-                Check(f"replay, form {form}: E2E, MAPE over requests", rows["e2e"].mape, 0.08),
+                Check(f"replay, form {form}: TPOT, MAPE over requests", rows["tpot"].mape, 0.04),
+                Check(f"replay, form {form}: E2E, MAPE over requests", rows["e2e"].mape, 0.04),
                 Check(f"replay, form {form}: mean TTFT", rows["ttft"].mean_error, 0.10),
-                Check(f"replay, form {form}: TTFT, MAPE over requests", rows["ttft"].mape, 0.20),
+                Check(f"replay, form {form}: TTFT, MAPE over requests", rows["ttft"].mape, 0.09),
             ]
         return checks
 
@@ -88,7 +97,7 @@ def gather(data: Path) -> Evidence:
     folder = data / "calibration"
     steps = read_step_table(folder / "llmservingsim_llama31_8b_rtxpro6000_iteration.csv")
     recorded = read_recorded(folder / "vllm_requests_llama31_8b_rtxpro6000.csv")
-    fits = {form: calibrate(steps, load_llm("llama3.1-8b"), form=form) for form in FORMS}
+    fits = {form: calibrate(steps, load_llm("llama3.1-8b"), form=form, tiles=TILES) for form in FORMS}
     with TemporaryDirectory() as scratch:
         replays = {
             (form, host_ms): _replayed(Path(scratch), fit, recorded, host_ms)
@@ -112,7 +121,7 @@ def _replayed(
         scratch,
         fit,
         extends="rtx_pro_6000_vllm",
-        stated={"kv_pool_tokens": VLLM_POOL_TOKENS},
+        stated={"kv_pool_tokens": VLLM_POOL_TOKENS, **AT_THE_ENGINE},
         llm="llama3.1-8b",
         context_tokens=recorded.longest_tokens,
         batching=VLLM_BATCHING,

@@ -21,17 +21,50 @@ RATES = (2, 6, 8, 12)
 HIGHEST = RATES[-1]
 BATCHING = {"max_num_seqs": 256, "max_num_batched_tokens": 8192}
 POOL_TOKENS = 288_608
-BUILT = False
-"""Whether the engine schedules a step ahead and the law knows tiles, which the bounds ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What composed steps do not tell of a server. Tiles of 128 tokens and the step ahead have no number."""
+
+    front_end_ms: float
+    launch_ms: float
+    mixed_kv_multiplier: float
+    token_factor: float
+    """Of the price of a prompt token, over that of the composed steps."""
+    weights_factor: float
+    """Of the time to read the weights, likewise."""
+
+    def stated(self, fit: Calibration) -> dict[str, Any]:
+        """As a scenario states it over the entry of the fit."""
+        fitted = {estimate.name: estimate.value for estimate in fit.estimates}
+        return {
+            "gemm_tile_tokens": 128,
+            "gemm_tile_above_tokens": 256,
+            "front_end_ms": self.front_end_ms,
+            "launch_ms": self.launch_ms,
+            "mixed_kv_multiplier": self.mixed_kv_multiplier,
+            "ms_per_token": self.token_factor * fitted["ms_per_token"],
+            "t_weights_ms": self.weights_factor * fitted["t_weights_ms"],
+        }
+
+
+ALL_RUNS = Numbers(3.3, 3.4, 2.24, 1.0438, 0.9656)
+"""Fitted to the four runs together: half the MAPE of TTFT, and those of TPOT and E2E, means of the runs."""
+WITHOUT_HIGHEST = Numbers(3.3, 3.51, 2.087, 1.0405, 0.9676)
+"""Fitted to the other three."""
+AS_COMPOSED = {"gemm_tile_tokens": 0, "front_end_ms": 0.0, "launch_ms": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
 class RateEvidence:
     fit: Calibration
     as_composed: dict[int, list[Comparison]]
-    """By rate, with nothing but the law of the composed steps."""
+    """By rate, with nothing but the law of the composed steps, and each step formed after the one before."""
     replays: dict[int, list[Comparison]]
-    """By rate, with the numbers of `STATED`."""
+    """By rate, with the numbers of all runs."""
+    predicted: list[Comparison]
+    """At the highest rate, with numbers that know nothing of it."""
     capacity_error: float
     """Of the rate at which the simulated mean E2E is that measured at the highest rate."""
 
@@ -39,18 +72,18 @@ class RateEvidence:
     def checks(self) -> list[Check]:
         found = [check for rate, rows in self.replays.items() for check in _checks(rate, rows)]
         what = f"H100, {HIGHEST}/s: capacity, as the rate with the measured E2E"
-        return [*found, Check(what, self.capacity_error, 0.03, enforced=BUILT)]
+        return [*found, Check(what, self.capacity_error, 0.03)]
 
 
 def _checks(rate: int, rows: list[Comparison]) -> Iterator[Check]:
     by_metric = {row.metric: row for row in rows}
     for metric, bound in (("ttft", 0.10), ("tpot", 0.015), ("e2e", 0.015)):
         what = f"H100, {rate}/s: {TITLES[metric]}, MAPE over requests"
-        yield Check(what, by_metric[metric].mape, bound, enforced=BUILT)
+        yield Check(what, by_metric[metric].mape, bound)
     ttft = by_metric["ttft"]
-    yield Check(f"H100, {rate}/s: mean TTFT", ttft.mean_error, 0.04, enforced=BUILT)
+    yield Check(f"H100, {rate}/s: mean TTFT", ttft.mean_error, 0.04)
     for quantile, error in zip(QUANTILES, ttft.quantile_errors, strict=True):
-        yield Check(f"H100, {rate}/s: TTFT, p{quantile}", error, 0.06, enforced=BUILT)
+        yield Check(f"H100, {rate}/s: TTFT, p{quantile}", error, 0.06)
 
 
 def gather_rates(data: Path, scratch: Path) -> RateEvidence:
@@ -61,24 +94,28 @@ def gather_rates(data: Path, scratch: Path) -> RateEvidence:
     recorded = {rate: read_recorded(data / f"vllm_requests_qwen3_14b_h100_{rate}rps.csv") for rate in RATES}
     longest = max(requests.longest_tokens for requests in recorded.values())
 
-    def server(stated: dict[str, Any]) -> Scenario:
-        stated = {"kv_pool_tokens": POOL_TOKENS, **stated}
+    def server(stated: dict[str, Any], *, ahead: bool) -> Scenario:
         return fitted_node(
             scratch,
             fit,
             extends="h100_vllm",
-            stated=stated,
+            stated={"kv_pool_tokens": POOL_TOKENS, **stated},
             llm=llm,
             context_tokens=longest,
-            batching=BATCHING,
+            batching=BATCHING | {"async_scheduling": ahead},
         )
 
-    plain, told = server({}), server({})
-    replays = {rate: compare(replay(told, requests)) for rate, requests in recorded.items()}
+    def replayed(node: Scenario) -> dict[int, list[Comparison]]:
+        return {rate: compare(replay(node, requests)) for rate, requests in recorded.items()}
+
+    told = server(ALL_RUNS.stated(fit), ahead=True)
+    others = server(WITHOUT_HIGHEST.stated(fit), ahead=True)
+    replays = replayed(told)
     return RateEvidence(
         fit,
-        {rate: compare(replay(plain, requests)) for rate, requests in recorded.items()},
+        replayed(server(AS_COMPOSED, ahead=False)),
         replays,
+        compare(replay(others, recorded[HIGHEST])),
         _capacity_error(told, recorded[HIGHEST], _lateness(replays[HIGHEST])),
     )
 

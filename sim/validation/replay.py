@@ -83,7 +83,7 @@ def _requests(recorded: RecordedRequests, model: str, place: str) -> list[Reques
             model=model,
             prompt_tokens=recorded.prompt_tokens[number],
             output_tokens=recorded.output_tokens[number],
-            max_output_tokens=None,
+            max_output_tokens=recorded.output_tokens[number],  # load tools cap what they want of that length
             intended_ps=arrival_ps,
             place=place,
             caller=SENDER,
