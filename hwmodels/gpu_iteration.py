@@ -80,9 +80,21 @@ class GpuIteration(GpuSpec):
         budget = max_num_batched_tokens
         if budget is None:
             budget = int(sheet["max_num_batched_tokens"])
-        step = GpuStep(
+        step = self._step(sheet, llm, stored.weights, budget)
+        step = self.on_ranks(step, sheet, llm, entry, stored, sheet.timed_on or width)
+        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
+
+    def step(self, llm: Llm, max_num_batched_tokens: int) -> GpuStep:
+        """The law on one GPU; UserError where the preset has none for this LLM."""
+        entry = self.entry()
+        stored = self.stored(llm, entry)
+        sheet = self.sheet(llm, *stored, entry=entry)
+        return self._step(sheet, llm, stored.weights, max_num_batched_tokens)
+
+    def _step(self, sheet: Sheet, llm: Llm, weights: str, budget: int) -> GpuStep:
+        return GpuStep(
             fixed_ms=sheet["t_fixed_ms"] + sheet["t_host_ms"],
-            dense=self._dense(sheet, llm, stored.weights, budget),
+            dense=self._dense(sheet, llm, weights, budget),
             pair_ms=sheet["ms_per_attn_pair"],
             kv_token_ms=sheet["ms_per_kv_token"],
             mixed_kv_multiplier=sheet["mixed_kv_multiplier"],
@@ -91,8 +103,6 @@ class GpuIteration(GpuSpec):
             prompts_ms=sheet.get("t_prompts_ms") or 0.0,
             tiles=gemm_tiles(sheet),
         )
-        step = self.on_ranks(step, sheet, llm, entry, stored, sheet.timed_on or width)
-        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
 
     def _dense(self, sheet: Sheet, llm: Llm, weights: str, budget: int) -> SmoothRoofline | DenseTable:
         """The scenario's table, else that of the preset's fit, else the roofline."""

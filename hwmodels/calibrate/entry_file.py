@@ -18,7 +18,7 @@ WHOLE = frozenset({"prefill_tile_tokens"})
 DEFAULT_BUDGET = 8192
 
 
-STATED = "stated when the table was fitted"
+STATED = "stated when the law was fitted"
 NO_PADDING = "its steps were fitted without padding"
 MEMORY = ("memory_gb", "kv_pool_tokens")
 """No step time tells of it, and without it nobody knows how many sequences fit."""
@@ -33,26 +33,42 @@ def entry_yaml(
     memory: Mapping[str, float] | None = None,
     tensor_parallel: int = 1,
 ) -> str:
+    """As `entry_of`, as text."""
+    return as_yaml(
+        entry_of(
+            calibration,
+            title,
+            extends=extends,
+            host_ms=host_ms,
+            memory=memory,
+            tensor_parallel=tensor_parallel,
+        )
+    )
+
+
+def entry_of(
+    calibration: Calibration,
+    title: str,
+    *,
+    extends: str,
+    host_ms: float | None,
+    memory: Mapping[str, float] | None = None,
+    tensor_parallel: int = 1,
+) -> dict[str, Any]:
     """`extends` is the entry with everything that no step time tells.
 
     Its host time stays where `host_ms` is None. What `memory` states of `MEMORY` stands in place of its own.
     The steps are those of one of `tensor_parallel` GPUs, without what they tell each other.
     """
-    entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title, "note": reach(calibration.table)}
-    entry["extends"] = extends
+    entry = entry_head(title, reach(calibration.table), extends, memory or {})
+    card = entry["values"]
     if tensor_parallel > 1:
         entry["settings"] = {"tensor_parallel": tensor_parallel}
-    if memory and "kv_pool_tokens" not in memory:  # else the other card's pool, if it has one, would count
-        entry["without"] = ["kv_pool_tokens"]
-    card: dict[str, Any] = {
-        name: {"value": value, "source": STATED, "confidence": "assumed"}
-        for name, value in (memory or {}).items()
-    }
     dense = calibration.step.dense
     if isinstance(dense, DenseTable) and dense.tokens[-1] < DEFAULT_BUDGET:
         card["max_num_batched_tokens"] = _longest_step(calibration, dense.tokens[-1])
-    if card:
-        entry["values"] = card
+    if not card:
+        del entry["values"]
     fit = fit_section(calibration, _source(calibration))
     if not calibration.tiles.tokens and "gemm_tile_tokens" in load_entry(extends).values:
         fit["values"]["gemm_tile_tokens"] = {"value": 0, "source": NO_PADDING, "confidence": "derived"}
@@ -62,7 +78,21 @@ def entry_yaml(
     if tensor_parallel > 1:
         fit = {"tensor_parallel": tensor_parallel} | fit
     entry["fits"] = [fit]
-    return as_yaml(entry)
+    return entry
+
+
+def entry_head(title: str, note: str | None, extends: str, memory: Mapping[str, float]) -> dict[str, Any]:
+    """Everything but the fits, and what `memory` states as its values."""
+    entry: dict[str, Any] = {"kind": "gpu_iteration", "title": title}
+    if note is not None:
+        entry["note"] = note
+    entry["extends"] = extends
+    if memory and "kv_pool_tokens" not in memory:  # else the other card's pool, if it has one, would count
+        entry["without"] = ["kv_pool_tokens"]
+    entry["values"] = {
+        name: {"value": value, "source": STATED, "confidence": "assumed"} for name, value in memory.items()
+    }
+    return entry
 
 
 def as_yaml(entry: dict[str, Any]) -> str:
@@ -75,7 +105,7 @@ def fit_section(calibration: Calibration, source: str) -> dict[str, Any]:
     if calibration.warnings:
         fit["note"] = "Of the fit: " + "; ".join(calibration.warnings) + "."
     fit["values"] = dict(_values(calibration, source))
-    fit["values"] |= _tile_values(calibration.tiles)
+    fit["values"] |= tile_values(calibration.tiles)
     dense = calibration.step.dense
     if isinstance(dense, DenseTable):
         fit["dense_ms_by_tokens"] = {
@@ -84,7 +114,7 @@ def fit_section(calibration: Calibration, source: str) -> dict[str, Any]:
     return fit
 
 
-def _tile_values(tiles: GemmTiles) -> dict[str, dict[str, Any]]:
+def tile_values(tiles: GemmTiles) -> dict[str, dict[str, Any]]:
     """Of a fit with padding; where there is none, nothing is written."""
     if not tiles.tokens:
         return {}

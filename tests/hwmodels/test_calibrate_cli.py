@@ -181,10 +181,10 @@ def test_a_card_too_small_for_the_llm_leaves_no_file(table: Path) -> None:
         (["--where", "gpu"], "e80sim: --where gpu: write it as NAME=VALUE"),
         (["--out", "x.yml"], "e80sim: --out x.yml: the name of a catalogue file ends in .yaml"),
         (["--out", "/nowhere/x.yaml", *CARD], "e80sim: cannot write /nowhere/x.yaml: No such file"),
-        (["--out", "x.yaml"], "e80sim: no step time tells of the memory, and without it"),
+        (["--out", "x.yaml"], "e80sim: neither steps nor requests tell of the memory, and nobody"),
         (
             ["--out", "x.yaml", "--extends", "h100_vllm"],
-            "e80sim: no step time tells of the memory (h100_vllm has 80, perhaps of another card), and",
+            "e80sim: neither steps nor requests tell of the memory (h100_vllm has 80, perhaps of",
         ),
         (["--out", "x.yaml", "--extends", "h100"], "e80sim: h100 is of kind roofline"),
     ],
@@ -194,7 +194,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(table: Path, options: list[st
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith(sentence)
-    assert ("give --memory-gb or --kv-pool-tokens" in result.stderr) == ("no step time tells" in sentence)
+    assert ("give --memory-gb or --kv-pool-tokens" in result.stderr) == ("neither steps" in sentence)
     assert result.stderr.count("\n") == 1
 
 
