@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from e80sim.mistakes import UserError
-from hwmodels.entry import LINK, LLM, USUAL_KV, Entry, first_error, load_entry, names
+from hwmodels.entry import LINK, LLM, USUAL_KV, Entry, HeldTo, first_error, load_entry, names
 from hwmodels.hardware import HARDWARE, Hardware
 from hwmodels.llm import KV_CACHE_DTYPES, Llm, load_llm
 from hwmodels.node_hardware import PS_PER_MS, NodeHardware
@@ -42,6 +42,7 @@ def page(name: str) -> Page:
             "kv_cache_dtype": fit.kv_cache_dtype,
             **({} if fit.tensor_parallel == 1 else {"tensor_parallel": fit.tensor_parallel}),
             "note": fit.note,
+            "held_to": _held(fit.held_to),
             "values": _rows(fit.values.values()),
             "dense_ms_by_tokens": fit.dense_ms_by_tokens,
         }
@@ -52,6 +53,7 @@ def page(name: str) -> Page:
         "kind": entry.kind,
         "title": entry.title,
         "note": entry.note,
+        "held_to": _held(entry.held_to),
         "settings": entry.settings.model_dump(exclude_none=True),
         "values": _rows(entry.values.values()),
         "fits": fits,
@@ -81,6 +83,10 @@ def _exchanges(name: str, entry: Entry) -> list[Page]:
         for collective in COLLECTIVES
         for gpus in WIDTHS
     ]
+
+
+def _held(held: HeldTo | None) -> Page | None:
+    return None if held is None else held.model_dump()
 
 
 def _rows(values: Iterable[Value]) -> list[Page]:

@@ -17,6 +17,7 @@ def index_text(pages: Sequence[Page]) -> str:
 def page_text(entry: Page) -> str:
     lines = [f"{entry['name']} ({entry['kind']}): {entry['title']}"]
     lines += _note(entry["note"])
+    lines += _held(entry["held_to"])
     if entry["settings"]:
         bought = ", ".join(f"{name} {value}" for name, value in entry["settings"].items())
         lines.append(f"Bought with {bought}, where a scenario states nothing else")
@@ -26,6 +27,7 @@ def page_text(entry: Page) -> str:
     for fit in entry["fits"]:
         lines += ["", f"Fit for {fit['llm']} in {fit['weights']}{_kept(fit['kv_cache_dtype'])}{_shared(fit)}"]
         lines += _note(fit["note"])
+        lines += _held(fit["held_to"])
         lines += _value_lines(fit["values"])
         if fit["dense_ms_by_tokens"]:
             lines += _dense_lines(fit["dense_ms_by_tokens"])
@@ -45,6 +47,11 @@ def _kept(kv_cache_dtype: str | None) -> str:
 
 def _note(note: str | None) -> list[str]:
     return wrap(f"Note: {note}", WIDTH) if note else []
+
+
+def _held(held: Page | None) -> list[str]:
+    """Against which measurements it was held, and up to which load."""
+    return [] if held is None else wrap(f"Measured: {held['sentence']} ({held['source']})", WIDTH)
 
 
 def _value_lines(rows: Sequence[Page]) -> Iterator[str]:

@@ -64,6 +64,15 @@ def _named(values: object) -> object:
     return {key: {"name": key, **body} if isinstance(body, dict) else body for key, body in values.items()}
 
 
+class HeldTo(_Strict):
+    """How far an entry's answers were from measured requests, and up to which load that is known."""
+
+    sentence: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    most_requests_per_s: float | None = Field(default=None, gt=0)
+    """Of one node, where the load was a rate."""
+
+
 class Fit(_Strict):
     """Coefficients that hold for one LLM with weights and KV cache in one precision each."""
 
@@ -75,6 +84,7 @@ class Fit(_Strict):
     holds_communication: bool = False
     """Whether the steps hold what the GPUs tell each other, or a link adds it."""
     note: str | None = None
+    held_to: HeldTo | None = None
     values: Values
     dense_ms_by_tokens: DenseMs | None = None
     """Of a gpu_iteration, instead of the terms of a roofline. The value `dense_scale` has the source."""
@@ -110,6 +120,8 @@ class Entry(_Strict):
     title: str
     note: str | None = None
     """What a report must say when its answer rests on this entry."""
+    held_to: HeldTo | None = None
+    """Of an entry without fits; an entry that extends this one has its own."""
     values: Values = {}
     llms: tuple[str, ...] = ()
     """The LLMs it is made for; empty means any."""

@@ -22,6 +22,8 @@ MOST = 1e9
 
 SCHEDULER = frozenset({"max_num_seqs", "max_num_batched_tokens", "max_model_len", "async_scheduling"})
 """In the catalogue as an engine's defaults; a scenario sets them with its batching, not its hardware."""
+HELD_TO = "How far "
+"""How the note begins that says up to which load a preset is known to be right."""
 _PRESET_ITSELF = object()
 """Marks the validation of a preset's own values, which must not look up a preset again."""
 
@@ -92,6 +94,9 @@ class HardwareSpec(BaseModel, ABC):
             values |= fit.values
             notes.append(fit.note)
         values |= self._stated()
+        held = entry.held_to if fit is None else fit.held_to
+        if held is not None:
+            notes.append(f"{HELD_TO}{entry.name} is known: {held.sentence}")
         told = tuple(note for note in notes if note)
         if fit is None:
             return Sheet(entry, values, told)

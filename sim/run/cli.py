@@ -216,7 +216,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
     from sim.run.report_context import prediction_notes
     from sim.scenario.check import limit_notes, trace_notes
     from sim.scenario.prefix_caches import prefix_cache_notes
-    from sim.scenario.start_up import capacity_notes
+    from sim.scenario.start_up import capacity_notes, held_notes
 
     plan = load(scenario, settings)
     base = plan.base
@@ -238,6 +238,7 @@ def check(scenario: ScenarioFile, settings: Settings = []) -> None:  # noqa: B00
             *limit_notes(variant),
             *prefix_cache_notes(variant),
             *capacity_notes(variant),
+            *held_notes(variant),
             *prediction_notes(variant),
         )
     ):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
+from hwmodels.spec import HELD_TO
 from sim.scenario.schema import Model, Scenario
 from sim.scenario.source_map import Location
 
@@ -38,6 +39,12 @@ def capacity_notes(scenario: Scenario) -> Iterator[str]:
                 f"{pool_tokens / longest:,.1f} sequences of max_model_len ({longest:,} tokens) in a KV pool "
                 f"of {pool_tokens:,} tokens."
             )
+
+
+def held_notes(scenario: Scenario) -> Iterator[str]:
+    """Up to which load the hardware of each model was held against measurements, where it was."""
+    for model in scenario.models.values():
+        yield from (note for note in model.build_hardware().notes if note.startswith(HELD_TO))
 
 
 def _steps(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
