@@ -40,6 +40,7 @@ def reduced(tables: RunTables, facts: Mapping[str, Any], window: Window) -> Json
         "rates": rates_json(requests, asks_of(records.groups), window, replications),
         "models": nodes_json(requests, records.visits, records.nodes, paid, window, replications),
         "work": _work(records, paid, window),
+        "prices": {name: model["prices"] for name, model in facts["models"].items() if "prices" in model},
         "costs": costs_json(requests, records.visits, paid, facts["models"], window, replications),
         "sources": [_source(group) for group in records.groups],
     }

@@ -1,13 +1,6 @@
-"""The page: sections in the order in which a reader asks, in a document that fetches nothing.
+"""The page: sections in the order in which a reader asks."""
 
-Scripts are allowed by their hash, so markup from a scenario could not run even if it got this far.
-"""
-
-import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from reports import metrics
@@ -17,18 +10,18 @@ from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
+from reports.html.document import document, header
 from reports.html.faults import faults
 from reports.html.figure import Figure
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
 from reports.html.ladder import ladder
 from reports.html.live import live
-from reports.html.markup import Html, Node, join, json_script, link, tag
+from reports.html.markup import Html, Node, join, link, tag
 from reports.html.nodes import nodes
 from reports.html.numbers import numbers
 from reports.html.outcomes import attainment, not_served, objectives_by_variant, rates_table
 from reports.html.over_time import over_time
-from reports.html.palette import css_variables, theme
 from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefixes
 from reports.html.priorities import priorities
@@ -97,8 +90,14 @@ def render(
     definitions = DEFINITIONS if definitions is None else definitions
     report = Report(summary, rows_of(summary), definitions, manifest or {})
     sections = list(_sections(report))
-    content = join(_header(summary, sections), tag("main", [_section(s) for s in sections], id="content"))
-    return _document(summary["title"], content)
+    head = header(
+        f"e80sim report: {summary['scenario']}",
+        summary["title"],
+        summary["question"],
+        [(section.identity, section.short) for section in sections],
+    )
+    main = tag("main", [_section(section) for section in sections], id="content")
+    return document(summary["title"], join(head, main))
 
 
 def _sections(report: Report) -> Iterator[PageSection]:
@@ -270,49 +269,3 @@ def _section(section: PageSection) -> Html:
         id=section.identity,
         aria_labelledby=title,
     )
-
-
-def _header(summary: Summary, sections: list[PageSection]) -> Html:
-    toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
-    origin = tag("p", f"e80sim report: {summary['scenario']}", class_="origin")
-    question = tag("p", summary["question"], class_="question") if summary["question"] else None
-    places = tag("ul", [tag("li", link(s.identity, s.short)) for s in sections])
-    return tag(
-        "header",
-        tag("div", origin, toggle, class_="top"),
-        tag("h1", summary["title"]),
-        question,
-        tag("nav", places, aria_label="Sections"),
-    )
-
-
-def _document(title: str, content: Html) -> str:
-    plotly, script = _asset("plotly-cartesian.min.js"), _asset("report.js")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(plotly)}' '{_hash(script)}'; "
-        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", Html(css_variables()), Html(_asset("report.css"))),
-    )
-    skip = tag("a", "Skip to the answer", href="#content", class_="skip")
-    themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})
-    scripts = [tag("script", Html(plotly)), tag("script", Html(script))]
-    whole = tag("html", head, tag("body", skip, content, themes, scripts), lang="en")
-    return f"<!doctype html>\n{whole}\n"
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("reports") / "assets" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _hash(script: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

@@ -4,23 +4,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.sweep.rows import DONE, FAILED, Row
-from reports.words import duration, plural
+from reports.words import duration, number, plural
 
 LATENCIES = (("ttft_p95_s", "TTFT p95"), ("e2e_p95_s", "E2E p95"), ("e2e_mean_s", "mean E2E"))
 """What a sweep is told by: the first that its cells have."""
 Name = Callable[[Row], str]
+COSTS = {"nodes_usd_per_hour": "per hour", "usd_per_1m_output_tokens": "per million output tokens"}
+AS_MUCH = 0.95
+"""Of the most that is offered: such loads are alike."""
+MEETS = 0.99
+"""Attainment, from which on a cell is said to meet the objectives."""
 
 
-def sentences(rows: Sequence[Row], sources: Sequence[str], models: Sequence[str], name: Name) -> list[str]:
-    """`name` says which cell a row is."""
+def sentences(rows: Sequence[Row], about: Mapping[str, Any], name: Name) -> list[str]:
+    """`about` is the definition of the sweep, and `name` says which cell a row is."""
     done = [row for row in rows if row["status"] == DONE]
     if not done:
         return [f"None of the {plural(len(rows), 'cell')} has a result."]
     stable = [row for row in done if row["verdict"] == "stable"]
     return [
         *_states(rows, done),
-        *_latencies(stable or done, sources, name),
-        *_cheapest(stable, models, name),
+        *_latencies(stable or done, about["sources"], name),
+        *_cheapest(stable, about, name),
     ]
 
 
@@ -72,22 +77,39 @@ def _latencies(rows: Sequence[Row], sources: Sequence[str], name: Name) -> Itera
             )
 
 
-def _cheapest(stable: Sequence[Row], models: Sequence[str], name: Name) -> Iterator[str]:
-    priced = [
-        (cost, row)
-        for row in stable
-        if (cost := cost_of(row, models, "usd_per_1m_output_tokens")) is not None
-    ]
-    if len(priced) > 1 and len(models) == 1:
-        cost, row = min(priced, key=lambda found: found[0])
-        yield f"The cheapest of them is {name(row)}: {cost:.3g} USD per million output tokens."
+def _cheapest(stable: Sequence[Row], about: Mapping[str, Any], name: Name) -> Iterator[str]:
+    """By what its nodes cost, or by its tokens where nobody knows that; of a single model.
+
+    Where cells differ in their load, of those that carry the most: the cheapest of all would be an idle one.
+    """
+    models, sources, objectives = about["models"], about["sources"], about["objectives"]
+    meets = f"meets {objectives} for {MEETS * 100:g} % of requests" if objectives else "keeps up"
+    good = [row for row in stable if not objectives or all(_met(row, source) for source in sources)]
+    if not good:
+        yield f"No cell {meets}."
+        return
+    most = max(row["offered_per_s"] for row in good)
+    busiest = [row for row in good if row["offered_per_s"] >= AS_MUCH * most]
+    loads_differ = len(busiest) < len(good)
+    if loads_differ:
+        carried = max(row["carried_per_s"] for row in busiest)
+        yield f"The most that a cell carries while it {meets} is {number(carried)} requests/s."
+    found = _least(busiest, models[0]) if len(models) == 1 else None
+    if found is not None:
+        cost, what, row = found
+        whose = "of those that carry it" if loads_differ else f"that {meets}"
+        yield f"The cheapest {whose} is {name(row)}: {number(cost)} USD {what}."
 
 
-def definition_rows(rows: Sequence[Row], fields: Sequence[str]) -> Mapping[str, list[Any]]:
-    """By field, its values in the order in which they come."""
-    found: dict[str, list[Any]] = {field: [] for field in fields}
-    for row in rows:
-        for field in fields:
-            if row[field] not in found[field]:
-                found[field].append(row[field])
-    return found
+def _least(rows: Sequence[Row], model: str) -> tuple[float, str, Row] | None:
+    """(cost, of what, which)."""
+    for column, what in COSTS.items():
+        priced = [row for row in rows if row.get(f"{model}.{column}") is not None]
+        if priced:
+            best = min(priced, key=lambda row: float(row[f"{model}.{column}"]))
+            return best[f"{model}.{column}"], what, best
+    return None
+
+
+def _met(row: Row, source: str) -> bool:
+    return (row.get(f"{source}.attainment") or 0.0) >= MEETS

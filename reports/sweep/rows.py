@@ -9,6 +9,9 @@ from typing import Any
 
 Json = Mapping[str, Any]
 Row = dict[str, Any]
+TOKENS = 1e6
+"""Prices are of so many."""
+S_PER_HOUR = 3600
 DONE, FAILED, MISSING = "done", "failed", "missing"
 
 
@@ -46,6 +49,8 @@ def _numbers(result: Json) -> Iterator[tuple[str, float | None]]:
     nodes, costs = ({row["model"]: row for row in result[part]} for part in ("models", "costs"))
     for work in result["work"]:
         yield from _of_model(work, nodes[work["model"]], costs[work["model"]])
+        yield from _paid(work, nodes[work["model"]], costs[work["model"]])
+        yield from _billed(work, result["prices"].get(work["model"]))
 
 
 def _of_source(source: Json) -> Iterator[tuple[str, float | None]]:
@@ -70,6 +75,32 @@ def _of_model(work: Json, nodes: Json, costs: Json) -> Iterator[tuple[str, float
     for what, answer in costs.items():
         if what not in {"facts", "model"}:
             yield from _estimate(f"{name}.{what}", answer)
+
+
+def _paid(work: Json, nodes: Json, costs: Json) -> Iterator[tuple[str, float | None]]:
+    """For the nodes, whether they work or not, and for each token that came of it."""
+    name, price = work["model"], costs["facts"].get("usd_per_hour", {}).get("value")
+    busy = nodes["utilisation"].get("value")
+    spent = None if price is None else work["paid_nodes"] * price
+    yield f"{name}.nodes_usd_per_hour", spent
+    yield f"{name}.idle_usd_per_hour", None if spent is None or busy is None else spent * (1 - busy)
+    for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high")):
+        joules = costs["joules_per_1m_output_tokens"].get(key)
+        yield f"{name}.joules_per_output_token{suffix}", None if joules is None else joules / TOKENS
+
+
+def _billed(work: Json, prices: Json | None) -> Iterator[tuple[str, float | None]]:
+    """By the three prices, where they are stated."""
+    if prices is None:
+        return
+    of_input = prices["input_usd_per_1m_tokens"]
+    fresh = work["prompt_tokens_per_s"] - work["cached_tokens_per_s"]
+    for what, tokens_per_s, price in (
+        ("input", fresh, of_input),
+        ("cached_input", work["cached_tokens_per_s"], prices.get("cached_input_usd_per_1m_tokens", of_input)),
+        ("output", work["output_tokens_per_s"], prices["output_usd_per_1m_tokens"]),
+    ):
+        yield f"{work['model']}.billed_{what}_usd_per_hour", tokens_per_s * S_PER_HOUR / TOKENS * price
 
 
 def _estimate(name: str, answer: Json) -> Iterator[tuple[str, float | None]]:

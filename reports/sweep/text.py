@@ -1,6 +1,7 @@
 """A sweep for a terminal: the answer, then a line per cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reports.sweep.answer import Name, cost_of, sentences, told_by
 from reports.sweep.rows import DONE, Row
@@ -11,9 +12,10 @@ MOST_LINES = 40
 NONE = "-"
 
 
-def sweep_text(rows: Sequence[Row], sources: Sequence[str], models: Sequence[str], name: Name) -> str:
+def sweep_text(rows: Sequence[Row], about: Mapping[str, Any], name: Name) -> str:
     """At most MOST_LINES cells; latencies are of the first source."""
-    lines = [line for sentence in sentences(rows, sources, models, name) for line in wrapped(sentence)]
+    sources, models = about["sources"], about["models"]
+    lines = [line for sentence in sentences(rows, about, name) for line in wrapped(sentence)]
     shown = rows[:MOST_LINES]
     told = told_by(rows, sources[0])
     head = ["cell", "", f"{told[1]}, ms" if told else "", "met", "busy", "tokens/s", "USD/1M"]

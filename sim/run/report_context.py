@@ -26,8 +26,8 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "places_by_variant": {name: _places(plan.variants[name]) for name in variants},
         "models": _models(first),
         "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
-        "slo": _objectives(first),
-        "slo_by_variant": {name: _objectives(plan.variants[name]) for name in variants},
+        "slo": objectives_of(first),
+        "slo_by_variant": {name: objectives_of(plan.variants[name]) for name in variants},
         "ladders_by_variant": {
             name: [ladder.json() for ladder in ladders_of(plan.variants[name]).values()] for name in variants
         },
@@ -114,7 +114,8 @@ def _places(scenario: Scenario) -> dict[str, Json]:
     }
 
 
-def _objectives(scenario: Scenario) -> Json:
+def objectives_of(scenario: Scenario) -> Json:
+    """Seconds by name; None where it is not asked for."""
     slo = scenario.slo
     given = {"ttft_s": slo.ttft_ms, "tpot_s": slo.tpot_ms, "e2e_s": slo.e2e_ms, "felt_s": slo.felt_ms}
     return {name: None if ms is None else ms / 1000 for name, ms in given.items()}

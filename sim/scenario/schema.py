@@ -31,6 +31,7 @@ from sim.network.regions import require_pair
 from sim.scenario.compute import ComputeSection
 from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.limits import Limits
+from sim.scenario.prices import PricesSection
 from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
 from sim.scenario.sweep import SweepSection
@@ -319,6 +320,9 @@ class Model(Section):
         None, description="of `routing: prefix_affinity`; absent: the defaults of `Affinity`"
     )
     limits: Limits | None = Field(None, description="absent: no limits")
+    prices: PricesSection | None = Field(
+        None, description="what tokens are billed at, for `sweep`; absent: no bill"
+    )
     scaling: AnyScaling | None = Field(
         None,
         description="`nodes` take requests at first, and a policy makes them more or fewer "

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from e80sim.mistakes import UserError
+from reports.objectives import stated
 from reports.run_directory import replace_file
 from reports.sweep.rows import CellRecord
+from sim.run.report_context import objectives_of
 from sim.scenario.load import BASE
 from sim.scenario.sentences import shown
 from sim.study.design import short_names
@@ -21,7 +23,6 @@ from sim.workers.version import version
 
 DEFINITION = "sweep.json"
 CELLS = "cells"
-REPORT = "report.html"
 FORMAT = 1
 
 
@@ -45,6 +46,7 @@ class Definition:
                 "horizon_s": base.run.horizon_s,
                 "version": version(),
                 "fields": sweep.design.fields,
+                "objectives": stated(objectives_of(base)),
                 "variants": list(sweep.plan.variants),
                 "sources": list(base.traffic),
                 "models": list(base.models),
@@ -74,9 +76,12 @@ class Definition:
 
     def name(self, row: Mapping[str, Any]) -> str:
         """Of a cell, or of its row: nodes 4, rate_per_s 20."""
-        names = short_names(list(self.data["fields"]))
+        names = self.short_names()
         point = ", ".join(f"{names[field]} {shown(row[field])}" for field in self.data["fields"])
         return point if row["variant"] == BASE else f"{row['variant']}, {point}"
+
+    def short_names(self) -> dict[str, str]:
+        return short_names(list(self.data["fields"]))
 
     def records(self, store: CellStore, failures: Mapping[str, str]) -> Iterator[CellRecord]:
         """One at a time: only its row need be kept."""

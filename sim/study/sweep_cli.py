@@ -5,7 +5,7 @@ import os
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,7 @@ app.callback()(lambda: None)
 Fields = list[str]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress and no table")]
 AsJson = Annotated[bool, typer.Option("--json", help="the table of cells as JSON on stdout")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="leave report.html out")]
 
 
 @sweep_app.command("run")
@@ -68,6 +69,7 @@ def run(
         str | None, typer.Option(metavar="I/N", help="only the I-th of N parts, then `sweep merge`")
     ] = None,
     engine: Annotated[Literal["fast", "step"], typer.Option(help="equal results")] = "fast",
+    no_report: NoReport = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     dry_run: Annotated[
@@ -111,7 +113,7 @@ def run(
         stop(f"interrupted; the cells that were complete are in {folder}", INTERRUPTED)
     progress.finish(_done(sweep, outcome, time.perf_counter() - began))
     if part is None:
-        _present(folder, definition, outcome.failures, as_json=as_json, quiet=quiet)
+        _present(folder, definition, outcome.failures, no_report=no_report, as_json=as_json, quiet=quiet)
     _end(outcome, folder)
 
 
@@ -121,6 +123,7 @@ def merge(
     others: Annotated[
         list[Path] | None, typer.Argument(metavar="[DIR]...", help="folders whose cells are brought there")
     ] = None,
+    no_report: NoReport = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -131,7 +134,7 @@ def merge(
     definition = merged(folder, others or [])
     store = store_of(folder)
     missing = [i for i, cell in enumerate(definition.data["cells"]) if store.read(cell["key"]) is None]
-    _present(folder, definition, {}, as_json=as_json, quiet=quiet)
+    _present(folder, definition, {}, no_report=no_report, as_json=as_json, quiet=quiet)
     if missing:
         raise UserError(
             f"{folder}: {len(missing)} of {len(definition.data['cells'])} cells are missing, "
@@ -216,6 +219,7 @@ def _present(
     definition: "Definition",
     failures: Mapping[str, str],
     *,
+    no_report: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -226,13 +230,19 @@ def _present(
 
     rows: list[Row] = [row_of(record) for record in definition.records(store_of(folder), failures)]
     write_tables(folder, rows)
-    about: Mapping[str, Any] = definition.data
+    if not no_report:
+        from reports.html.sweep import render_sweep
+        from reports.run_directory import write_report
+        from reports.sweep.view import SweepView
+
+        view = SweepView(definition.data, rows, definition.name, definition.short_names())
+        write_report(folder, render_sweep(view))
     if as_json:
         typer.echo(json.dumps(rows))
         return
     if not quiet:
-        typer.echo(sweep_text(rows, about["sources"], about["models"], definition.name))
-    typer.echo(folder)
+        typer.echo(sweep_text(rows, definition.data, definition.name))
+    typer.echo(folder if no_report else folder / "report.html")
 
 
 def _end(outcome: "Outcome", folder: Path) -> None:

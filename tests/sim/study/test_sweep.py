@@ -173,7 +173,7 @@ def test_the_answer_comes_first(file: Path, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "All 4 cells keep up with what is asked."
     assert said[1].startswith("TTFT p95 lies between ")
-    assert said[-1] == out
+    assert said[-1] == f"{out}/report.html"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""A document that fetches nothing: its head, its style, its scripts.
+
+Scripts are allowed by their hash, so markup from a scenario could not run even if it got this far.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+from reports.html.markup import Html, json_script, link, tag
+from reports.html.palette import css_variables, theme
+
+
+def header(origin: str, title: str, question: str, places: Iterable[tuple[str, str]]) -> Html:
+    """`places` are the sections: what each is called as the target of a link, and to a reader."""
+    toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
+    return tag(
+        "header",
+        tag("div", tag("p", origin, class_="origin"), toggle, class_="top"),
+        tag("h1", title),
+        tag("p", question, class_="question") if question else None,
+        tag("nav", tag("ul", [tag("li", link(*place)) for place in places]), aria_label="Sections"),
+    )
+
+
+def document(title: str, content: Html) -> str:
+    """`content` holds what a link skips to: an element with the id `content`."""
+    plotly, script = _asset("plotly-cartesian.min.js"), _asset("report.js")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(plotly)}' '{_hash(script)}'; "
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Html(css_variables()), Html(_asset("report.css"))),
+    )
+    skip = tag("a", "Skip to the answer", href="#content", class_="skip")
+    themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})
+    scripts = [tag("script", Html(plotly)), tag("script", Html(script))]
+    whole = tag("html", head, tag("body", skip, content, themes, scripts), lang="en")
+    return f"<!doctype html>\n{whole}\n"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files("reports") / "assets" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _hash(script: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

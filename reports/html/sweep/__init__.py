@@ -1,0 +1,5 @@
+"""The report of a sweep."""
+
+from reports.html.sweep.page import render_sweep
+
+__all__ = ["render_sweep"]
