@@ -55,7 +55,8 @@ PARALLEL = """\
 
 300 requests that vLLM 0.19 answered with Qwen3-32B on two RTX PRO 6000, tensor-parallel width 2, from
 casys-kaist/LLMServingSim at 5daddb2 (MIT). The law is fitted to the composed steps of one of the two ranks,
-which leave out what they tell each other; a link of the catalogue adds it. What connected the cards
+with tiles and a scheduler as of one such GPU. The steps leave out what ranks tell each other; a link of the
+catalogue adds it. What connected the cards
 nobody states. They have no NVLink, and of the two tables of all-reduces that aiconfigurator-core 0.12.0
 has for this card the one of vLLM 0.19, the engine that answered, is held to the bound: by its times it was
 taken where GPUs did not reach each other's memory. No figure of a link was fitted to these requests. The

@@ -7,6 +7,7 @@ from typing import Any
 
 from hwmodels.calibrate.fit import calibrate
 from hwmodels.calibrate.read import read_step_table
+from hwmodels.dense import GemmTiles
 from hwmodels.llm import load_llm
 from sim.validation.check import Check
 from sim.validation.compare import Comparison, compare
@@ -14,7 +15,10 @@ from sim.validation.fitted import fitted_node
 from sim.validation.recorded import read_recorded
 from sim.validation.replay import replay
 
-BATCHING = {"max_num_seqs": 128, "max_num_batched_tokens": 2048}
+TILES = GemmTiles(tokens=128, above_tokens=256)
+BATCHING = {"max_num_seqs": 128, "max_num_batched_tokens": 2048, "async_scheduling": True}
+AT_THE_ENGINE = {"front_end_ms": 0.0, "launch_ms": 0.0}
+"""As of one such GPU: its times were taken there, and its steps follow each other."""
 POOL_TOKENS = 457_824
 LINKS: dict[str, Mapping[str, Any]] = {
     "`pcie5_host`: all-reduces that vLLM 0.19 was timed with on this card": {"link": "pcie5_host"},
@@ -44,7 +48,7 @@ def gather_parallel(data: Path, scratch: Path) -> ParallelEvidence:
     """FileNotFoundError where `data` lacks a table; `scratch` takes the file of the fit."""
     llm = "qwen3-32b"
     steps = read_step_table(data / "llmservingsim_qwen3_32b_tp2_rtxpro6000_iteration.csv")
-    fit = calibrate(steps, load_llm(llm))
+    fit = calibrate(steps, load_llm(llm), tiles=TILES)
     recorded = read_recorded(data / "vllm_requests_qwen3_32b_tp2_rtxpro6000.csv")
 
     def replayed(link: Mapping[str, Any]) -> list[Comparison]:
@@ -52,7 +56,7 @@ def gather_parallel(data: Path, scratch: Path) -> ParallelEvidence:
             scratch,
             fit,
             extends="rtx_pro_6000_vllm",
-            stated={"kv_pool_tokens": POOL_TOKENS, **link},
+            stated={"kv_pool_tokens": POOL_TOKENS, **AT_THE_ENGINE, **link},
             llm=llm,
             context_tokens=recorded.longest_tokens,
             batching=BATCHING,

@@ -26,6 +26,8 @@ def server(token_ms: float = 0.1, seqs: int = 8) -> Scenario:
         "kind": "gpu_iteration",
         "t_fixed_ms": 10.0,
         "t_host_ms": 0.0,
+        "front_end_ms": 0.0,
+        "launch_ms": 0.0,
         "t_weights_ms": 0.0,
         "ms_per_token": token_ms,
         "p_norm": 1.0,
@@ -34,7 +36,7 @@ def server(token_ms: float = 0.1, seqs: int = 8) -> Scenario:
         "ms_per_sequence": 0.0,
         "kv_pool_tokens": 100_000,
     }
-    batching = {"max_num_seqs": seqs, "max_num_batched_tokens": 1000}
+    batching = {"max_num_seqs": seqs, "max_num_batched_tokens": 1000, "async_scheduling": False}
     return bare_node(card, context_tokens=2000, batching=batching)
 
 

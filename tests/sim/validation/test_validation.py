@@ -29,6 +29,8 @@ CARD = {
     "kind": "gpu_iteration",
     "t_fixed_ms": 10.0,
     "t_host_ms": 0.0,
+    "front_end_ms": 0.0,
+    "launch_ms": 0.0,
     "t_weights_ms": 0.0,
     "ms_per_token": 0.1,
     "p_norm": 1.0,
@@ -37,7 +39,7 @@ CARD = {
     "ms_per_sequence": 0.0,
     "kv_pool_tokens": 10_000,
 }
-BATCHING = {"max_num_seqs": 2, "max_num_batched_tokens": 100}
+BATCHING = {"max_num_seqs": 2, "max_num_batched_tokens": 100, "async_scheduling": False}
 
 
 def server() -> Scenario:
