@@ -11,7 +11,6 @@ from hwmodels.gpu_node import GpuSpec, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import NodeHardware
-from hwmodels.parallel.rank import rank_of
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST_MS
 
@@ -75,14 +74,23 @@ class GpuIteration(GpuSpec):
         """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory."""
         entry = self.entry()
         stored, width = self.stored(llm, entry), self.width(entry)
-        rank = rank_of(llm, width)
+        rank = self.rank_of(llm, width)
         sheet = self.sheet(llm, *stored, entry=entry, tensor_parallel=width)
         budget = max_num_batched_tokens
         if budget is None:
             budget = int(sheet["max_num_batched_tokens"])
         step = self._step(sheet, llm, stored.weights, budget)
         step = self.on_ranks(step, sheet, llm, entry, stored, sheet.timed_on or width)
-        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
+        return gpu_node(
+            sheet,
+            step,
+            rank,
+            stored,
+            max_num_seqs,
+            max_num_batched_tokens,
+            tensor_parallel=width,
+            ranks=self.ranks,
+        )
 
     def step(self, llm: Llm, max_num_batched_tokens: int) -> GpuStep:
         """The law on one GPU; UserError where the preset has none for this LLM."""

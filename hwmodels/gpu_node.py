@@ -7,12 +7,13 @@ from pydantic import Field
 
 from e80sim.choices import KeyOf
 from e80sim.mistakes import UserError
-from hwmodels.dense import NO_TILES, GemmTiles
+from hwmodels.dense import NO_TILES, DenseTable, GemmTiles
 from hwmodels.entry import LINK, USUAL_KV, Entry, names
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import KV_CACHE_DTYPES, PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware, ps
 from hwmodels.parallel.communication import Communication
+from hwmodels.parallel.experts import ExpertRanks, check_ranks, memory_of, split
 from hwmodels.parallel.link import BANDWIDTH, LATENCY, Link, load_link
 from hwmodels.parallel.rank import MOST_RANKS, rank_of
 from hwmodels.shared_step import shared
@@ -25,6 +26,7 @@ class GpuSpec(HardwareSpec):
         "weights",
         "kv_cache_dtype",
         "tensor_parallel",
+        "data_parallel",
         "link",
     }
     runs_vllm: ClassVar[bool] = True
@@ -40,6 +42,13 @@ class GpuSpec(HardwareSpec):
         ge=1,
         le=MOST_RANKS,
         description="GPUs of a node, which share each layer and each sequence; absent: the entry's, else 1",
+    )
+    data_parallel: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_RANKS,
+        description="GPUs of a node that keep step, with sequences of their own, and share the experts of an"
+        " MoE; absent: 1",
     )
     link: str | None = Field(
         default=None,
@@ -135,11 +144,19 @@ class GpuSpec(HardwareSpec):
         """How many GPUs share each layer."""
         return self.tensor_parallel or entry.settings.tensor_parallel or 1
 
+    def rank_of(self, llm: Llm, width: int) -> Llm:
+        """What one GPU holds of it; ValueError where the node's GPUs cannot share it."""
+        if self.ranks > 1:
+            check_ranks(llm, self.ranks, width)
+        return memory_of(rank_of(llm, width), self.ranks)
+
     def on_ranks(
         self, step: GpuStep, sheet: Sheet, llm: Llm, entry: Entry, stored: "Stored", timed_on: int
     ) -> GpuStep:
         """`step`, of one of `timed_on` GPUs, as one of the node's takes it, communication included."""
         width = self.width(entry)
+        if self.ranks > 1:
+            return self._keeping_step(step, sheet, llm, entry)
         if width == 1:
             return step
         if sheet.holds_communication:
@@ -148,6 +165,21 @@ class GpuSpec(HardwareSpec):
             step = shared(step, llm, rank_of(llm, width), *stored, sheet["tensor_parallel_serial_share"])
             sheet.notes += (f"The steps of each of {width} GPUs are worked out from those of {timed_on}.",)
         return replace(step, communication=Communication(llm, width, self._link(sheet, entry)))
+
+    @property
+    def ranks(self) -> int:
+        return self.data_parallel or 1
+
+    def _keeping_step(self, step: GpuStep, sheet: Sheet, llm: Llm, entry: Entry) -> GpuStep:
+        if isinstance(step.dense, DenseTable):
+            raise UserError(
+                f"{self.preset} has a table of dense times, which do not tell attention from experts:"
+                f" data_parallel needs a roofline"
+            )
+        attention, experts = split(step.dense, llm, self.ranks)
+        shared = ExpertRanks(llm, self.ranks, self._link(sheet, entry), experts)
+        sheet.notes += (f"The experts' routing over {self.ranks} ranks is taken for even.",)
+        return replace(step, dense=attention, experts=shared)
 
     def _without_link(self, step: GpuStep) -> GpuStep:
         stated = [name for name in ("link", LATENCY, BANDWIDTH) if getattr(self, name) is not None]
@@ -202,12 +234,14 @@ def gpu_node(
     max_num_seqs: int | None,
     max_num_batched_tokens: int | None,
     *,
-    gpus: int = 1,
+    tensor_parallel: int = 1,
+    ranks: int = 1,
 ) -> NodeHardware:
     """Limits left out are the engine's defaults; ValueError where the LLM does not fit in the memory.
 
-    `step` and `llm` are those of one of `gpus`, and so are power, price and memory in the sheet.
+    `step` and `llm` are those of one GPU, and so are power, price and memory in the sheet.
     """
+    gpus = tensor_parallel * ranks
     budget = (
         int(sheet["max_num_batched_tokens"]) if max_num_batched_tokens is None else max_num_batched_tokens
     )
@@ -229,7 +263,8 @@ def gpu_node(
         usd_per_1m_tokens=sheet.get("usd_per_1m_tokens"),
         values=sheet.read,
         notes=sheet.notes,
-        kv_bytes_per_token=llm.kv_bytes_per_token(stored.kv_cache_dtype) * gpus,
+        kv_bytes_per_token=llm.kv_bytes_per_token(stored.kv_cache_dtype) * tensor_parallel,
+        ranks=ranks,
         gpus=gpus,
         max_model_len=None if longest is None else int(longest),
     )

@@ -12,6 +12,7 @@ from hwmodels.dense import NO_TILES, DenseTable, FloatArray, GemmTiles, SmoothRo
 from hwmodels.llm import Llm
 from hwmodels.node_hardware import ps
 from hwmodels.parallel.communication import Communication
+from hwmodels.parallel.experts import ExpertRanks
 from hwmodels.step_time import AffineStepTime
 
 LONGEST_STEP_MS = 4e9
@@ -38,6 +39,8 @@ class GpuStep:
     """Of a step that holds prompt tokens: their kernels' least time."""
     tiles: GemmTiles = NO_TILES
     communication: Communication | None = None
+    experts: ExpertRanks | None = None
+    """Where ranks keep step and share the experts, whose time is then not in the dense part."""
 
     def dense_ms(self, tokens: FloatArray, llm: Llm) -> FloatArray:
         """The dense part of steps with so many tokens."""
@@ -67,7 +70,14 @@ class GpuStep:
             mixed_kv_ps=ps(self.kv_token_ms * full_share * self.mixed_kv_multiplier),
             prompts_ps=ps(self.prompts_ms),
             prefill_tile_tokens=round(self.prefill_tile_tokens),
+            shared_ps=self._shared_ps(max_num_batched_tokens),
         )
+
+    def _shared_ps(self, max_tokens: int) -> tuple[int, ...]:
+        if self.experts is None:
+            return ()
+        times_ms = self.experts.shared_ms(self.experts.ranks * max_tokens)
+        return tuple(np.maximum.accumulate(np.rint(times_ms * 1e9).astype(np.int64)).tolist())
 
     def _dense_ps(self, llm: Llm, max_tokens: int) -> tuple[int, ...]:
         tokens = np.arange(max_tokens + 1, dtype=np.float64)
@@ -84,4 +94,6 @@ class GpuStep:
             table = np.maximum.accumulate(table)
         if self.communication is not None:
             table = table + np.rint(self.communication.step_ms(tokens) * 1e9).astype(np.int64)
+        if self.experts is not None:
+            table = table + np.rint(self.experts.exchange_ms(tokens) * 1e9).astype(np.int64)
         return tuple(table.tolist())

@@ -32,6 +32,8 @@ class NodeHardware:
     """What a report must say about it."""
     kv_bytes_per_token: int | None = None
     """As its KV cache stores them; absent: as the LLM's usual one does."""
+    ranks: int = 1
+    """That keep step, each with the limits and the KV pool above."""
     gpus: int = 1
     """That it consists of: power and price above are those of all of them, `values` those of one."""
     async_scheduling: bool = False

@@ -9,7 +9,6 @@ from hwmodels.gpu_node import GpuSpec, Stored, gemm_tiles, gpu_node
 from hwmodels.gpu_step import GpuStep
 from hwmodels.llm import PRECISIONS, Llm
 from hwmodels.node_hardware import NodeHardware
-from hwmodels.parallel.rank import rank_of
 from hwmodels.sheet import Sheet
 from hwmodels.spec import MOST, MOST_MS
 
@@ -53,9 +52,18 @@ class Roofline(GpuSpec):
         stored = self.stored(llm, entry)
         sheet = self.sheet(llm, *stored, entry=entry)
         width = self.width(entry)
-        rank = rank_of(llm, width)
+        rank = self.rank_of(llm, width)
         step = self.on_ranks(_step(sheet, llm, stored), sheet, llm, entry, stored, 1)
-        return gpu_node(sheet, step, rank, stored, max_num_seqs, max_num_batched_tokens, gpus=width)
+        return gpu_node(
+            sheet,
+            step,
+            rank,
+            stored,
+            max_num_seqs,
+            max_num_batched_tokens,
+            tensor_parallel=width,
+            ranks=self.ranks,
+        )
 
 
 def _step(sheet: Sheet, llm: Llm, stored: Stored) -> GpuStep:

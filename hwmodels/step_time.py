@@ -48,6 +48,8 @@ class AffineStepTime:
     mixed_kv_ps: int = 0
     prompts_ps: int = 0
     prefill_tile_tokens: int = 0
+    shared_ps: tuple[int, ...] = ()
+    """What ranks that keep step do together, by the tokens of all of them; the law is that of one rank."""
 
     def __post_init__(self) -> None:
         assert self.dense_ps, "a law needs at least one dense entry"
@@ -58,6 +60,10 @@ class AffineStepTime:
     def dense(self, tokens: int) -> int:
         table = self.dense_ps
         return table[tokens] if tokens < len(table) else table[-1]
+
+    def shared(self, tokens: int) -> int:
+        """So many tokens of all ranks together."""
+        return self.shared_ps[tokens] if self.shared_ps else 0
 
     def step_ps(self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int) -> int:
         if not chunks:
@@ -91,4 +97,5 @@ def slowed(law: AffineStepTime, factor: float) -> AffineStepTime:
         mixed_kv_ps=round(law.mixed_kv_ps * factor),
         prompts_ps=round(law.prompts_ps * factor),
         prefill_tile_tokens=law.prefill_tile_tokens,
+        shared_ps=tuple(round(entry * factor) for entry in law.shared_ps),
     )

@@ -165,14 +165,26 @@ class NodeKernel(Protocol):
         """Finished steps, as in all the counters below."""
         ...
 
-    preemptions: int
-    busy_ps: int
-    """Total duration of the steps."""
-    sequence_ps: int
-    """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
-    prompt_tokens_done: int
-    """Tokens prefilled, those computed again after a preemption included."""
-    output_tokens_done: int
+    @property
+    def preemptions(self) -> int: ...
+
+    @property
+    def busy_ps(self) -> int:
+        """Total duration of the steps."""
+        ...
+
+    @property
+    def sequence_ps(self) -> int:
+        """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
+        ...
+
+    @property
+    def prompt_tokens_done(self) -> int:
+        """Tokens prefilled, those computed again after a preemption included."""
+        ...
+
+    @property
+    def output_tokens_done(self) -> int: ...
 
     def add(
         self,

@@ -33,7 +33,8 @@ from sim.faults.scaling import Scaling
 from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
-from sim.node.kernel import BatchLimits, NodeKernel
+from sim.node.kernel import BatchLimits, NodeKernel, Stepped
+from sim.node.lockstep import LockstepKernel, Rank
 from sim.node.node import Node
 from sim.node.prefills import ASYNCHRONOUS, PREFILLS
 from sim.node.prefix_pool import kv_pool
@@ -91,6 +92,8 @@ class World:
         self.network = Network(scenario.network)
         self.kv_blocks: dict[str, int] = {}
         """Of each node, by model."""
+        self._pool_blocks: dict[str, int] = {}
+        """Of each pool: a node has one for each of its ranks."""
         self.watch: Callable[[str, int], NodeWatch] | None = None
         """Who watches a node, by model and index; asked when the node gets its first request, if at all."""
         self._laws: dict[str, AffineStepTime] = {}
@@ -231,14 +234,15 @@ class World:
         run = self.scenario.run
         gaps = GapCounts(ps_of_s(run.stated_warm_up_s), ps_of_s(run.horizon_s))
         self._gaps[name] = gaps
-        self.kv_blocks[name] = limits.kv_blocks
+        self._pool_blocks[name] = limits.kv_blocks
+        self.kv_blocks[name] = limits.kv_blocks * hardware.ranks
         affinity = model.affinity
         pool = Pool(
             ROUTING[model.routing],
             self.streams.stream(f"routing/{name}"),
             Members(
                 weights=model.node_weights,
-                places=hardware.max_num_seqs,
+                places=hardware.max_num_seqs * hardware.ranks,
                 affinity=None
                 if affinity is None
                 else AffinityLimit(affinity.most_ahead, affinity.most_ratio),
@@ -259,7 +263,7 @@ class World:
                 limits,
                 gaps,
                 batching,
-                self._cache_log(name, batching),
+                lambda: self._cache_log(name, batching),
                 None if self.watch is None else self.watch(name, index),
                 decodes=decodes,
             )
@@ -268,7 +272,8 @@ class World:
             pool.open(model.nodes, make)
             self.platform.pools[name] = pool
             if model.scaling is not None:
-                self.scalers[name] = self._scaler(name, model, model.scaling, pool, make, limits.max_num_seqs)
+                places = limits.max_num_seqs * hardware.ranks
+                self.scalers[name] = self._scaler(name, model, model.scaling, pool, make, places)
         else:
             kv_bytes = hardware.kv_bytes_per_token or load_llm(model.llm).kv_bytes_per_token()
             self.platform.pools[name] = self._split(
@@ -356,34 +361,13 @@ class World:
         limits: BatchLimits,
         gaps: GapCounts,
         batching: Batching,
-        log: CacheLog | None,
+        new_log: Callable[[], CacheLog | None],
         watch: NodeWatch | None,
         *,
         decodes: bool,
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
-        law, keep_schedule = hardware.step_time, self._keep_schedule
-        engines = ASYNCHRONOUS if batching.schedules_ahead(hardware) else PREFILLS[batching.prefill]
-        kernel: NodeKernel = engines[self._engine](
-            limits,
-            law,
-            keep_schedule=keep_schedule,
-            gaps=gaps if watch is None else WatchedGaps(gaps, watch.gaps),
-            stepped=None if watch is None else watch.stepped,
-            queue=order(),
-            pool=kv_pool(
-                limits,
-                enable_prefix_caching=batching.enable_prefix_caching,
-                log=log,
-                looked_up=None if watch is None else watch.looked_up,
-            ),
-            preempt=batching.preempt,
-            batches=ADMISSIONS[batching.admission](
-                hardware.max_num_seqs,
-                None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
-            ),
-            launch_ps=hardware.launch_ps,
-        )
+        kernel = self._kernel(hardware, limits, gaps, batching, new_log, watch)
         slots = limits.max_num_seqs if hardware.overhead_holds_slot and not decodes else None
         return Node(
             self.env,
@@ -397,6 +381,43 @@ class World:
             _queue_limits(batching),
             watch,
         )
+
+    def _kernel(
+        self,
+        hardware: NodeHardware,
+        limits: BatchLimits,
+        gaps: GapCounts,
+        batching: Batching,
+        new_log: Callable[[], CacheLog | None],
+        watch: NodeWatch | None,
+    ) -> NodeKernel:
+        def parts(stepped: Stepped | None) -> dict[str, Any]:
+            """Of a kernel, or of each rank of one: what no two may share."""
+            return {
+                "keep_schedule": self._keep_schedule,
+                "gaps": gaps if watch is None else WatchedGaps(gaps, watch.gaps),
+                "stepped": stepped,
+                "queue": QUEUE_ORDERS[batching.queue](),
+                "pool": kv_pool(
+                    limits,
+                    enable_prefix_caching=batching.enable_prefix_caching,
+                    log=new_log(),
+                    looked_up=None if watch is None else watch.looked_up,
+                ),
+                "preempt": batching.preempt,
+                "batches": ADMISSIONS[batching.admission](
+                    hardware.max_num_seqs,
+                    None if batching.max_queue_delay_ms is None else ps_of_ms(batching.max_queue_delay_ms),
+                ),
+            }
+
+        law, stepped = hardware.step_time, None if watch is None else watch.stepped
+        if hardware.ranks > 1:
+            return LockstepKernel(
+                law, hardware.ranks, lambda told: Rank(limits, **parts(told)), stepped, hardware.launch_ps
+            )
+        engines = ASYNCHRONOUS if batching.schedules_ahead(hardware) else PREFILLS[batching.prefill]
+        return engines[self._engine](limits, law, launch_ps=hardware.launch_ps, **parts(stepped))
 
     # Connections
 
@@ -459,7 +480,7 @@ class World:
         recorder = Recorder(PREFIX_COLUMNS)
         for model, logs in self._cache_logs.items():
             block_size = self.scenario.models[model].block_size
-            for name, counts in found_by_prefix(logs, self.kv_blocks[model], block_size).items():
+            for name, counts in found_by_prefix(logs, self._pool_blocks[model], block_size).items():
                 recorder.add((*recorder.labels.codes(model=model, prefix=name), *counts))
         return recorder
 

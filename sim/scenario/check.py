@@ -147,8 +147,9 @@ def _culprit(model: Model, sentence: str) -> Location:
     batching = next((name for name in type(model.batching).model_fields if sentence.startswith(name)), None)
     if batching is not None:
         return "batching", batching
-    if sentence.startswith("tensor_parallel") and "tensor_parallel" in model.hardware.model_fields_set:
-        return "hardware", "tensor_parallel"
+    stated = next((name for name in model.hardware.model_fields_set if sentence.startswith(f"{name} ")), None)
+    if stated is not None:
+        return "hardware", stated
     return ("llm",) if sentence.startswith("no LLM") else ("hardware",)
 
 

@@ -184,7 +184,7 @@ class Batching(Section):
         """As stated, else as the hardware's engine does, if the other settings are ones that it has."""
         if self.async_scheduling is not None:
             return self.async_scheduling
-        return hardware.async_scheduling and self._may_schedule_ahead
+        return hardware.async_scheduling and hardware.ranks == 1 and self._may_schedule_ahead
 
     @model_validator(mode="after")
     def _batches_fill(self) -> Self:

@@ -21,6 +21,8 @@ class Refusal(NamedTuple):
 
 
 def refusals(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
+    if hardware.ranks > 1:
+        yield from _ranks(model, hardware)
     yield from _steps(name, model, hardware)
     if model.hardware.runs_vllm:
         yield from _positions(model, hardware)
@@ -45,6 +47,29 @@ def held_notes(scenario: Scenario) -> Iterator[str]:
     """Up to which load the hardware of each model was held against measurements, where it was."""
     for model in scenario.models.values():
         yield from (note for note in model.build_hardware().notes if note.startswith(HELD_TO))
+
+
+def _ranks(model: Model, hardware: NodeHardware) -> Iterator[Refusal]:
+    """What ranks that keep step do not do here."""
+    ways = f"the {hardware.ranks} ranks of data_parallel keep step"
+    batching = model.batching
+    if model.disaggregated is not None:
+        yield Refusal(
+            ("disaggregated",), f"{ways}, and no law says how they hand over: leave one of the two out"
+        )
+    if batching.async_scheduling:
+        yield Refusal(
+            ("batching", "async_scheduling"),
+            f"{ways}, which each forms when the one before is over: leave it out",
+        )
+    if batching.prefill != "chunked":
+        yield Refusal(
+            ("batching", "prefill"), f"{ways}, and prompts in steps of their own would stop all of them"
+        )
+    if batching.admission != "continuous":
+        yield Refusal(
+            ("batching", "admission"), f"{ways}, and a `{batching.admission}` batch is that of a lone engine"
+        )
 
 
 def _steps(name: str, model: Model, hardware: NodeHardware) -> Iterator[Refusal]:

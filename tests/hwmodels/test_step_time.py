@@ -33,7 +33,7 @@ def test_prompts_cost_their_least_time_once_a_step() -> None:
 )
 def test_nothing_may_cost_less_than_nothing(coefficient: str) -> None:
     with pytest.raises(AssertionError, match="negative"):
-        AffineStepTime(dense_ps=(100,), **{coefficient: -1})
+        AffineStepTime(dense_ps=(100,), shared_ps=(), **{coefficient: -1})
 
 
 @given(
