@@ -65,6 +65,18 @@ def test_a_sequence_goes_to_the_rank_with_least_to_do() -> None:
     assert one.steps == 1
 
 
+def test_only_a_step_that_follows_none_is_launched() -> None:
+    one = LockstepKernel(LAW, 2, lambda stepped: Rank(LIMITS, stepped=stepped), launch_ps=30)
+    first, second = Sequence(0, 10, 2), Sequence(1, 3, 1)
+    one.add(0, first)
+    due = one.boundary(0).next_ps
+    assert due == 30 + 100 + 100 + 7 * 11
+    assert first.started_ps == 30
+    one.add(50, second)
+    assert one.boundary(due).next_ps == due + 100 + 30 + 7 * 4
+    assert (second.started_ps, one.busy_ps) == (due, due - 30)
+
+
 def test_all_ranks_are_lost_together() -> None:
     one = kernel(2)
     sequences = [Sequence(number, 4, 9) for number in range(5)]

@@ -63,6 +63,7 @@ def written(tmp_path: Path, *changes: tuple[str, str]) -> Path:
             ":9:",
             "prompts in steps of their own would stop",
         ),
+        ("max_num_seqs: 8", "async_scheduling: true", ":9:", "which each forms when the one before is over"),
         ("nodes: 2", "nodes: 2\n    disaggregated: {prefill_nodes: 1}", ":8:", "leave one of the two out"),
     ],
 )
