@@ -17,7 +17,6 @@ from hwmodels.llm import KV_CACHE_DTYPES, Llm
 
 ENGINE_SHARE = 0.9
 """Of the memory, as vLLM takes it: no step holds more KV tokens than are left of it."""
-MIXED_ON_FA2 = 2.2
 MOST_UNPACKING = 1.5
 """Times as long as in bf16, where weights are unpacked before they are multiplied; nobody timed it here."""
 
@@ -83,7 +82,8 @@ def fitted(
     )
     errors = _errors(calibration)
     section = fit_section(calibration, _source(node, calibration, errors))
-    _admit_sums(section)
+    # Sums of kernels cannot tell what a KV token costs in a mixed step: the engine's value counts.
+    section["values"].pop("mixed_kv_multiplier", None)
     section["weights"] = weights
     section = _with_cache(section, kv_cache_dtype)
     derived = []
@@ -139,18 +139,6 @@ def _source(node: Node, calibration: Calibration, errors: Errors) -> str:
         f"{calibration.form.name}); error median {100 * errors.median:.1f} %, p95 {100 * errors.p95:.1f} %, "
         f"max {100 * errors.most:.1f} %, mean on held-out steps {100 * errors.held_out:.1f} %"
     )
-
-
-def _admit_sums(section: dict[str, Any]) -> None:
-    """Composed mixed steps are sums of their kernels, so they cannot tell what a KV token costs in them."""
-    multiplier = section["values"].get("mixed_kv_multiplier")
-    if multiplier is not None:
-        multiplier["confidence"] = "assumed"
-        multiplier["source"] = (
-            "composed mixed steps are sums, which says nothing of kernels that do both: 1.8 to 2.2 fitted on "
-            "two workstation GPUs with FA2 kernels, unmeasured elsewhere"
-        )
-        multiplier |= {"low": 1, "high": max(MIXED_ON_FA2, multiplier["value"])}
 
 
 def _with_cache(section: dict[str, Any], kv_cache_dtype: str) -> dict[str, Any]:
