@@ -104,7 +104,7 @@ def fit_decoding(step: GpuStep, llm: Llm, courses: Sequence[Course], budget: int
     prior = np.array([step.mixed_kv_multiplier if name == MIXED else 1.0 for name in adjust])
     solved = _solve(step, llm, answers, adjust, prior)
     told = [
-        Told(name, float(value), max(0.0, float(value - 1.96 * d)), float(value + 1.96 * d))
+        Told(name, float(value), max(float(name == MIXED), float(value - 1.96 * d)), float(value + 1.96 * d))
         for name, value, d in zip(adjust, solved.values, np.sqrt(np.diag(solved.covariance)), strict=True)
     ]
     fitted = _adjusted(step, adjust, solved.values)
