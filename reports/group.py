@@ -168,6 +168,8 @@ def group_json(group: Group) -> dict[str, Any]:
     source = group.source
     keys = ("name", "tenant", "place", "model", "app", "app_place", "calls")
     found: dict[str, Any] = {"source" if key == "name" else key: source[key] for key in keys}
+    if source.get("tier") is not None:
+        found["tier"] = source["tier"]
     found["counts"] = counts_json(group.everything, group.window)
     if source.get("client") is not None:
         found["client"], found["asks"] = source["client"], outcomes_json(group.calls)

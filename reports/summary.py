@@ -14,7 +14,7 @@ from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.lifetimes import paid_nodes, scaling_json
 from reports.metrics import Window
-from reports.objectives import stated
+from reports.objectives import Slo, stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, rates_json
@@ -24,6 +24,7 @@ from reports.stages import stages_json
 from reports.statistics import LEVEL
 from reports.tables import RunTables
 from reports.tenants import tenants_json
+from reports.tiers import tiers_json
 from reports.timeseries import edges_json, series_json
 from reports.variant_records import of_variant, variant_records
 from reports.verdict import verdict
@@ -72,6 +73,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             **retries_json(attempts),
             "groups": [group_json(group) for group in groups[name]],
+            **_where_any("tiers", tiers_json(groups[name], _tiers(facts, name))),
             **_where_any("sessions", sessions_json(groups[name], records.sessions)),
         }
         if records.lifetimes is not None and len(records.lifetimes):
@@ -98,6 +100,11 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _where_any(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Nothing at all where there are none: summaries of other scenarios stay what they are."""
     return {name: rows} if rows else {}
+
+
+def _tiers(facts: Mapping[str, Any], variant: str) -> Mapping[str, Slo]:
+    found: Mapping[str, Slo] = facts.get("slo_tiers_by_variant", {}).get(variant, {})
+    return found
 
 
 def _arrivals(facts: Mapping[str, Any], variant: str) -> dict[str, str]:

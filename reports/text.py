@@ -26,6 +26,7 @@ def summary_table(summary: Summary) -> str:
             *wrapped(f"{name}: {verdict['state']}. {verdict['why']}"),
             *_rows(variant),
             *_sessions(variant),
+            *_tiers(variant),
         ]
         for sentence in _binding(summary, name):
             lines += wrapped(sentence, "    ")
@@ -85,6 +86,14 @@ def _binding(summary: Summary, variant: str) -> Iterator[str]:
             f"  {ladder['model']}: {first['title']} binds first, at {first['at_per_s']:,.3g}/s of "
             f"{ladder['offered_per_s']:,.3g}/s asked{then} (closed form)"
         )
+
+
+def _tiers(variant: Summary) -> Iterator[str]:
+    """A sentence for each tier with objectives of its own, and for the others."""
+    for found in variant.get("tiers", []):
+        name = f"tier {found['tier']}" if found["tier"] else "no tier"
+        told = f"{name} ({found['objectives']}): {percent(found['attainment'])} of {found['asked']:,} met"
+        yield from wrapped(f"  {told}", "    ")
 
 
 def _sessions(variant: Summary) -> Iterator[str]:

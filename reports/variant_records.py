@@ -99,6 +99,7 @@ def _groups(
     replications: Sequence[int],
 ) -> list[Group]:
     sources, slo = of_variant(facts, "sources", variant), of_variant(facts, "slo", variant)
+    tiers = facts.get("slo_tiers_by_variant", {}).get(variant, {})
     groups = []
     for source in sources:
         name = source["name"]
@@ -111,7 +112,7 @@ def _groups(
                 asks.take(asks.labelled("source", name)) if has_client and asks is not None else None,
                 window,
                 replications,
-                slo,
+                tiers.get(source.get("tier"), slo),
                 steps if source["mode"] == "agent" else None,
             )
         )

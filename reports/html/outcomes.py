@@ -1,6 +1,7 @@
 """What became of the requests that were not served, and who met the objectives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.dots import Mark, dots
@@ -118,7 +119,14 @@ def rates_table(summary: Summary, definitions: Definitions) -> Html:
 
 def objectives_by_variant(summary: Summary) -> dict[str, str]:
     """Of the variants that ran; empty text where one has no objective."""
-    return {name: stated(of_variant(summary["facts"], "slo", name) or {}) for name in summary["variants"]}
+    return {name: _objectives(summary["facts"], name) for name in summary["variants"]}
+
+
+def _objectives(facts: Mapping[str, Any], variant: str) -> str:
+    plain = stated(of_variant(facts, "slo", variant) or {})
+    tiers = facts.get("slo_tiers_by_variant", {}).get(variant, {})
+    each = [f"of tier {name} {stated(slo) or 'none'}" for name, slo in tiers.items()]
+    return "; ".join(part for part in (plain, *each) if part)
 
 
 def _share(line: Row, cause: str) -> float:

@@ -31,6 +31,7 @@ from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.sessions import sessions
 from reports.html.tables import Definitions
 from reports.html.tenants import tenants
+from reports.html.tiers import tiers
 from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
 from reports.words import count, plural
@@ -188,7 +189,8 @@ def _served(report: Report) -> Html:
     failures, met = not_served(rows), attainment(summary, rows)
     all_served = None if failures else tag("p", "Every model request that was offered completed.")
     drawn = [figure.html(definitions) for figure in (failures, met) if figure]
-    return join(_objectives(summary), all_served, rates_table(summary, definitions), drawn)
+    by_tier = tiers(summary, definitions)
+    return join(_objectives(summary), all_served, rates_table(summary, definitions), drawn, by_tier)
 
 
 def _objectives(summary: Summary) -> Html:

@@ -130,7 +130,11 @@ def _answers(demand: Demand) -> str:
 
 
 def _decoding(load: NodeLoad) -> str:
-    return f"{load.decodes:,.3g} decoding in steps of {1000 * load.step_s:,.3g} ms"
+    return f"{_rounded(load.decodes)} decoding in steps of {1000 * load.step_s:,.3g} ms"
+
+
+def _rounded(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}"
 
 
 _DETAILS: dict[str, Callable[[NodeBounds, NodeLoad], str]] = {
@@ -146,14 +150,15 @@ def _batch(load: NodeLoad) -> str:
 
 def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tuple[float, str]]:
     """Where the mean wait for a slot takes all that the TTFT objective leaves of a lone request."""
-    objective_ms = scenario.slo.ttft_ms
+    stated = [scenario.objectives_of(one.source).ttft_ms for one in demand.asked]
+    objective_ms = min((one for one in stated if one is not None), default=None)
     batches = model.batching.admission != "continuous"
     if objective_ms is None or model.disaggregated is not None or batches:
         return
     node = NodeBounds(model, model.build_hardware(), demand)
     (_, tightest), *_ = node.by_room()
     left_s = objective_ms / 1000 - node.lone_first_s
-    detail = f"{max(0.0, 1000 * left_s):,.3g} ms left of ttft_ms ({objective_ms:g})"
+    detail = f"{max(0.0, 1000 * left_s):,.3g} ms left of a TTFT of {objective_ms:g} ms"
     if left_s <= 0:
         yield 0.0, detail
         return

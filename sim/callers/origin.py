@@ -74,7 +74,9 @@ class Origin:
 
 def ttft_objective_ps(scenario: Scenario, source: Source) -> int | None:
     """How soon it wants its first tokens, as it says or as all do."""
-    objective_ms = scenario.slo.ttft_ms if source.ttft_objective_ms is None else source.ttft_objective_ms
+    objective_ms = source.ttft_objective_ms
+    if objective_ms is None:
+        objective_ms = scenario.objectives_of(source).ttft_ms
     return None if objective_ms is None else ps_of_ms(objective_ms)
 
 

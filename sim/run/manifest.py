@@ -1,7 +1,7 @@
 """`manifest.json`: how a run came about, and what its report must know besides the records."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +10,7 @@ from platform import python_version
 from typing import Any
 
 from reports.run_directory import FORMAT
+from sim.bounds import ladders_of
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import Results
 from sim.run.report_context import facts
@@ -48,8 +49,16 @@ def manifest(
         "versions": {"python": python_version(), **{name: _version(name) for name in LIBRARIES}},
         "wall_s": round(wall_s, 3),
         "streams": {name: list(digests) for name, digests in results.streams.items()},
-        "facts": facts(plan, results.variants),
+        "facts": facts(plan, results.variants) | _ladders(plan, results.variants),
     }
+
+
+def _ladders(plan: Plan, variants: Iterable[str]) -> dict[str, Any]:
+    """The loads at which limits bind, which are no facts but worked out from them."""
+    found = {
+        name: [ladder.json() for ladder in ladders_of(plan.variants[name]).values()] for name in variants
+    }
+    return {"ladders_by_variant": found}
 
 
 def notes(plan: Plan, results: Results) -> list[str]:

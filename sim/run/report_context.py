@@ -3,12 +3,11 @@
 from typing import Any
 
 from hwmodels.node_hardware import NodeHardware
-from sim.bounds import ladders_of
 from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
 from sim.scenario.load import BASE, Plan
-from sim.scenario.schema import Scenario, Source
+from sim.scenario.schema import Objectives, Scenario, Source
 
 Json = dict[str, Any]
 PER_GPU = ("idle_w", "busy_w", "usd_per_hour")
@@ -28,9 +27,7 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
         "models_by_variant": {name: _models(plan.variants[name]) for name in variants},
         "slo": objectives_of(first),
         "slo_by_variant": {name: objectives_of(plan.variants[name]) for name in variants},
-        "ladders_by_variant": {
-            name: [ladder.json() for ladder in ladders_of(plan.variants[name]).values()] for name in variants
-        },
+        **_tiers({name: plan.variants[name] for name in variants}),
         "readings": readings([plan.variants[name] for name in variants]),
         "assumed": _assumed([plan.variants[name] for name in variants]),
     }
@@ -87,6 +84,7 @@ def _sources(scenario: Scenario) -> list[Json]:
             "arrivals": source.arrivals.label,
             **({} if source.callers_kind is None else {"callers": source.callers_kind}),
             **({} if source.max_concurrency is None else {"max_concurrency": source.max_concurrency}),
+            **({} if source.tier is None else {"tier": source.tier}),
             **_client(source),
         }
         for name, source in scenario.traffic.items()
@@ -114,10 +112,22 @@ def _places(scenario: Scenario) -> dict[str, Json]:
     }
 
 
+def _tiers(scenarios: dict[str, Scenario]) -> Json:
+    """Nothing where no tier has objectives of its own."""
+    found = {
+        name: {tier: _objectives(slo) for tier, slo in scenario.slo.tiers.items()}
+        for name, scenario in scenarios.items()
+    }
+    return {"slo_tiers_by_variant": found} if any(found.values()) else {}
+
+
 def objectives_of(scenario: Scenario) -> Json:
-    """Seconds by name; None where it is not asked for."""
-    slo = scenario.slo
-    given = {"ttft_s": slo.ttft_ms, "tpot_s": slo.tpot_ms, "e2e_s": slo.e2e_ms, "felt_s": slo.felt_ms}
+    """Seconds by name; None where it is not asked for. Of sources of no tier that has its own."""
+    return _objectives(scenario.slo)
+
+
+def _objectives(slo: Objectives) -> Json:
+    given = {"ttft_s": slo.ttft_ms, "tpot_s": slo.tpot_limit_ms, "e2e_s": slo.e2e_ms, "felt_s": slo.felt_ms}
     return {name: None if ms is None else ms / 1000 for name, ms in given.items()}
 
 

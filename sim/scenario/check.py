@@ -27,6 +27,7 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _agents(scenario)
     yield from _sizes(scenario)
     yield from _weights(scenario)
+    yield from _tiers(scenario)
     yield from _lengths(scenario)
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
     yield from _warm_up(scenario)
@@ -140,6 +141,13 @@ def _weights(scenario: Scenario) -> Iterator[Problem]:
             )
         elif weights and len(weights) == model.nodes and not any(weights.values()):
             yield Problem(at, f"every node of `{name}` has the weight 0: who should take its requests?")
+
+
+def _tiers(scenario: Scenario) -> Iterator[Problem]:
+    tiers = dict.fromkeys(source.tier for source in scenario.traffic.values() if source.tier is not None)
+    for name in scenario.slo.tiers:
+        if name not in tiers:
+            yield Problem(("slo", "tiers", name), unknown("source of tier", name, tiers))
 
 
 def _culprit(model: Model, sentence: str) -> Location:

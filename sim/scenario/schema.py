@@ -559,7 +559,9 @@ class Source(Workload):
         f"{INTERACTIVE_PRIORITY}, or {BATCH_PRIORITY} of a `batch`",
     )
     tier: Name | None = Field(
-        None, description="of its projects, where a model's `limits` have `tiers` or are shared by tier"
+        None,
+        description="of its projects, where a model's `limits` or the `slo` have `tiers`, or limits are "
+        "shared by tier",
     )
     fairness_id: Name | None = Field(
         None, description="whose turn it takes in a model's `flow_control`; absent: that of each project"
@@ -709,14 +711,39 @@ class Source(Workload):
         return self.priority
 
 
-class Slo(Section):
-    """Objectives that a request must meet, all of them. Absent: not asked for."""
+class Objectives(Section):
+    """What a request must meet, all of it. Absent: not asked for."""
 
     ttft_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
     tpot_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
+    tokens_per_s: float | None = Field(
+        None,
+        ge=1000 / MAX_MS,
+        le=1000 / PS_IN_MS,
+        description="that a user sees at least, after the first: instead of `tpot_ms`, 50 are 20 ms",
+    )
     e2e_ms: float | None = Field(None, ge=PS_IN_MS, le=MAX_MS)
     felt_ms: float | None = Field(
         None, ge=PS_IN_MS, le=MAX_MS, description="of user requests, the app included"
+    )
+
+    @property
+    def tpot_limit_ms(self) -> float | None:
+        return self.tpot_ms if self.tokens_per_s is None else 1000 / self.tokens_per_s
+
+    @model_validator(mode="after")
+    def _one_pace(self) -> Self:
+        if self.tpot_ms is not None and self.tokens_per_s is not None:
+            raise ValueError(
+                f"`tpot_ms` ({self.tpot_ms:g}) and `tokens_per_s` ({self.tokens_per_s:g}) say the same in "
+                f"two ways: state one of them"
+            )
+        return self
+
+
+class Slo(Objectives):
+    tiers: dict[Name, Objectives] = Field(
+        default_factory=dict, description="instead of these, for sources of a `tier`: docs/tiers.md"
     )
 
 
@@ -957,3 +984,7 @@ class Scenario(Section):
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"
     )
     sweep: SweepSection = SweepSection()
+
+    def objectives_of(self, source: Source) -> Objectives:
+        """Those of its tier, if that has any of its own."""
+        return self.slo.tiers.get(source.tier or "", self.slo)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from sim.__main__ import main
 from sim.bounds import Ladder, Rung, ladder_of, ladder_text, ladders_of
-from sim.run.report_context import facts
 from sim.scenario.schema import Scenario
 from tests.support.study import plan_of, results_of
 
@@ -296,8 +295,9 @@ def test_check_and_run_and_the_report_show_the_ladder(tmp_path: Path, capsys: An
 
 def test_variants_have_ladders_of_their_own(tmp_path: Path) -> None:
     plan = plan_of(TINY + "variants: {one: {}, two: {set: {models.m.nodes: 2}}}\n", tmp_path)
-    found = facts(plan, ("one", "two"))["ladders_by_variant"]
-    (one,), (two,) = found["one"], found["two"]
-    assert (one["nodes"], two["nodes"]) == (1, 2)
-    assert two["rungs"][0]["at_per_s"] == pytest.approx(2 * one["rungs"][0]["at_per_s"])
+    one, two = (ladder_of(variant, "m") for variant in plan.variants.values())
+    assert one is not None
+    assert two is not None
+    assert (one.nodes, two.nodes) == (1, 2)
+    assert two.binding.at_per_s == pytest.approx(2 * one.binding.at_per_s)
     assert ladder_text(ladders_of(plan.base)).startswith("Limits of m, 1 node, by the load")
