@@ -1,19 +1,24 @@
 """One H100 at four rates: requests that a vLLM server answered, with one set of numbers for all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
-from typing import Any
 
+from e80sim.measured import MeasuredRequests, read_measured
 from hwmodels.calibrate.fit import Calibration, calibrate
 from hwmodels.calibrate.read import read_step_table
-from hwmodels.llm import load_llm
+from hwmodels.calibrate.requests.fit import RequestFit, fit_requests
+from hwmodels.calibrate.step_table import StepTable
+from hwmodels.calibrate.target import Target
+from hwmodels.dense import GemmTiles
+from hwmodels.llm import Llm, load_llm
 from sim.scenario.schema import Scenario
+from sim.validation.bare_node import bare_node
 from sim.validation.check import Check
 from sim.validation.compare import QUANTILES, TITLES, Comparison, compare
 from sim.validation.fitted import fitted_node
-from sim.validation.recorded import RecordedRequests, read_recorded
+from sim.validation.recorded import RecordedRequests, recorded_of
 from sim.validation.replay import replay
 
 RATES = (2, 6, 8, 12)
@@ -21,50 +26,23 @@ RATES = (2, 6, 8, 12)
 HIGHEST = RATES[-1]
 BATCHING = {"max_num_seqs": 256, "max_num_batched_tokens": 8192}
 POOL_TOKENS = 288_608
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """What composed steps do not tell of a server. Tiles of 128 tokens and the step ahead have no number."""
-
-    front_end_ms: float
-    launch_ms: float
-    mixed_kv_multiplier: float
-    token_factor: float
-    """Of the price of a prompt token, over that of the composed steps."""
-    weights_factor: float
-    """Of the time to read the weights, likewise."""
-
-    def stated(self, fit: Calibration) -> dict[str, Any]:
-        """As a scenario states it over the entry of the fit."""
-        fitted = {estimate.name: estimate.value for estimate in fit.estimates}
-        return {
-            "gemm_tile_tokens": 128,
-            "gemm_tile_above_tokens": 256,
-            "front_end_ms": self.front_end_ms,
-            "launch_ms": self.launch_ms,
-            "mixed_kv_multiplier": self.mixed_kv_multiplier,
-            "ms_per_token": self.token_factor * fitted["ms_per_token"],
-            "t_weights_ms": self.weights_factor * fitted["t_weights_ms"],
-        }
-
-
-ALL_RUNS = Numbers(3.3, 3.4, 2.24, 1.0438, 0.9656)
-"""Fitted to the four runs together: half the MAPE of TTFT, and those of TPOT and E2E, means of the runs."""
-WITHOUT_HIGHEST = Numbers(3.3, 3.51, 2.087, 1.0405, 0.9676)
-"""Fitted to the other three."""
-AS_COMPOSED = {"gemm_tile_tokens": 0, "front_end_ms": 0.0, "launch_ms": 0.0}
+PRESET = "h100_vllm"
+TILES = GemmTiles(tokens=128, above_tokens=256)
+PLAIN = {"gemm_tile_tokens": 0, "front_end_ms": 0.0, "launch_ms": 0.0}
+"""A law of composed steps, and nothing around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateEvidence:
-    fit: Calibration
+    told: RequestFit
+    """What the four runs tell."""
+    told_without_highest: RequestFit
     as_composed: dict[int, list[Comparison]]
     """By rate, with nothing but the law of the composed steps, and each step formed after the one before."""
     replays: dict[int, list[Comparison]]
-    """By rate, with the numbers of all runs."""
+    """By rate, with what the four runs tell."""
     predicted: list[Comparison]
-    """At the highest rate, with numbers that know nothing of it."""
+    """At the highest rate, with what the other runs tell."""
     capacity_error: float
     """Of the rate at which the simulated mean E2E is that measured at the highest rate."""
 
@@ -87,37 +65,51 @@ def _checks(rate: int, rows: list[Comparison]) -> Iterator[Check]:
 
 
 def gather_rates(data: Path, scratch: Path) -> RateEvidence:
-    """FileNotFoundError where `data` lacks a table; `scratch` takes the files of the fits."""
-    llm = str(data / "qwen3-14b.yaml")
+    """FileNotFoundError where `data` lacks a table; `scratch` takes the entries of the fits."""
+    llm_file = str(data / "qwen3-14b.yaml")
+    llm = load_llm(llm_file)
     steps = read_step_table(data / "aic_composed_iteration_qwen3_14b_h100.csv")
-    fit = calibrate(steps, load_llm(llm))
-    recorded = {rate: read_recorded(data / f"vllm_requests_qwen3_14b_h100_{rate}rps.csv") for rate in RATES}
+    runs = {rate: read_measured(data / f"vllm_requests_qwen3_14b_h100_{rate}rps.csv") for rate in RATES}
+    recorded = {rate: recorded_of(run) for rate, run in runs.items()}
     longest = max(requests.longest_tokens for requests in recorded.values())
-
-    def server(stated: dict[str, Any], *, ahead: bool) -> Scenario:
-        return fitted_node(
-            scratch,
-            fit,
-            extends="h100_vllm",
-            stated={"kv_pool_tokens": POOL_TOKENS, **stated},
-            llm=llm,
-            context_tokens=longest,
-            batching=BATCHING | {"async_scheduling": ahead},
-        )
 
     def replayed(node: Scenario) -> dict[int, list[Comparison]]:
         return {rate: compare(replay(node, requests)) for rate, requests in recorded.items()}
 
-    told = server(ALL_RUNS.stated(fit), ahead=True)
-    others = server(WITHOUT_HIGHEST.stated(fit), ahead=True)
-    replays = replayed(told)
-    return RateEvidence(
-        fit,
-        replayed(server(AS_COMPOSED, ahead=False)),
-        replays,
-        compare(replay(others, recorded[HIGHEST])),
-        _capacity_error(told, recorded[HIGHEST], _lateness(replays[HIGHEST])),
+    def told_by(name: str, some: Iterable[MeasuredRequests]) -> tuple[RequestFit, Scenario]:
+        fit, entry = _fitted_to(scratch / name, steps, llm, list(some))
+        return fit, bare_node(str(entry), llm=llm_file, context_tokens=longest, batching=BATCHING)
+
+    told, node = told_by("all.yaml", runs.values())
+    without, other_node = told_by("others.yaml", (runs[rate] for rate in RATES if rate != HIGHEST))
+    replays = replayed(node)
+    plain = fitted_node(
+        scratch,
+        calibrate(steps, llm),
+        extends=PRESET,
+        stated={"kv_pool_tokens": POOL_TOKENS, **PLAIN},
+        llm=llm_file,
+        context_tokens=longest,
+        batching=BATCHING | {"async_scheduling": False},
     )
+    return RateEvidence(
+        told,
+        without,
+        replayed(plain),
+        replays,
+        compare(replay(other_node, recorded[HIGHEST])),
+        _capacity_error(node, recorded[HIGHEST], _lateness(replays[HIGHEST])),
+    )
+
+
+def _fitted_to(
+    out: Path, steps: StepTable, llm: Llm, runs: list[MeasuredRequests]
+) -> tuple[RequestFit, Path]:
+    """As `e80sim calibrate TABLE --gemm-tile-tokens 128 --requests RUN ...` does."""
+    law: Calibration = calibrate(steps, llm, tiles=TILES)
+    told = fit_requests(law.step, llm, runs, BATCHING["max_num_batched_tokens"])
+    Target(out, PRESET, {"kv_pool_tokens": POOL_TOKENS}, 0.0).write(law, "H100", told)
+    return told, out
 
 
 def _capacity_error(server: Scenario, recorded: RecordedRequests, as_recorded: float) -> float:

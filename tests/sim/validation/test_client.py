@@ -89,6 +89,30 @@ def test_a_client_that_may_have_all_under_way_is_an_open_loop() -> None:
     assert capped.ended_ps.tolist() == free.ended_ps.tolist()
 
 
+@pytest.mark.parametrize("most", [None, 12])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_both_engines_replay_alike_with_preemptions_caches_and_a_cap(most: int | None, ahead: bool) -> None:
+    rng = np.random.default_rng(3)
+    prompts = rng.integers(20, 500, 80)
+    recorded = RecordedRequests(
+        "own",
+        tuple((np.cumsum(rng.integers(0, 60, 80)) * MS).tolist()),
+        tuple(prompts.tolist()),
+        tuple(rng.integers(2, 120, 80).tolist()),
+        {},
+        tuple((prompts // 32 * 16).tolist()),
+    )
+    node = bare_node(
+        {"preset": "rtx_pro_6000_vllm", "kv_pool_tokens": 3000},
+        context_tokens=700,
+        batching={"max_num_seqs": 32, "max_num_batched_tokens": 512, "async_scheduling": ahead},
+    )
+    fast, step = (replay(node, recorded, max_concurrency=most, engine=engine) for engine in ("fast", "step"))
+    assert fast.sent_ps.tolist() == step.sent_ps.tolist()
+    assert fast.first_ps.tolist() == step.first_ps.tolist()
+    assert fast.ended_ps.tolist() == step.ended_ps.tolist()
+
+
 # Recordings of our own
 
 
