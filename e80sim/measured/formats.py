@@ -90,7 +90,22 @@ def read_measured(path: Path, format: str = AUTO) -> MeasuredRequests:  # noqa: 
     return FORMATS[name].read(file)
 
 
+SUMMARIES: dict[str, frozenset[str]] = {
+    "locust's sums by name; let its users write a row per request": frozenset(
+        {"Type", "Name", "Request Count"}
+    ),
+    "AIPerf's summary; give its profile_export.jsonl": frozenset({"aiperf_version", "input_config"}),
+    "a summary of inference-perf; give its per_request_lifecycle_metrics.json": frozenset(
+        {"load_summary", "successes"}
+    ),
+}
+"""Files that tools leave beside those with requests, and what to do instead."""
+
+
 def _recognised(file: ReadFile) -> str:
+    for told, names in SUMMARIES.items():
+        if file.names >= names:
+            raise MeasuredError(f"{file.path} holds no requests, but {told}")
     for name, known in FORMATS.items():
         if (file.objects or file.is_csv) and known.tells(file):
             return name

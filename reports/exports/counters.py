@@ -11,7 +11,6 @@ from itertools import pairwise
 import numpy as np
 
 from reports.columns import Columns, Floats, Ints
-from reports.run_directory import Run
 
 MOST_POINTS = 2000
 
@@ -24,12 +23,12 @@ class Level:
     values: Ints
 
 
-def levels(run: Run, columns: Columns, node: int) -> Iterator[Level]:
-    """At most MOST_POINTS each; of nodes for prefill and decode apart only what `requests` tells."""
+def levels(columns: Columns, node: int) -> Iterator[Level]:
+    """Of a node that does both, prefill and decode. At most MOST_POINTS each."""
     here = columns.take(
         (columns["node"] == node) & (columns["admitted_ps"] >= 0) & (columns["ended_ps"] >= 0)
     )
-    if not len(here) or run.tables.stages is not None:
+    if not len(here):
         return
     left_ps = np.where(here["last_ps"] >= 0, here["last_ps"], here["ended_ps"])
     started = here["started_ps"] >= 0
@@ -37,6 +36,17 @@ def levels(run: Run, columns: Columns, node: int) -> Iterator[Level]:
     yield _thinned(Level("queue", "requests", *_count(here["admitted_ps"], entered_ps)))
     yield _thinned(Level("batch", "requests", *_count(entered_ps[started], left_ps[started])))
     yield _thinned(Level("KV", "tokens", *_kv_tokens(here.take(started), left_ps[started])))
+
+
+def stage_levels(stages: Columns, node: int) -> Iterator[Level]:
+    """Of a node that prefills or decodes: how many it is at. Its KV tokens are not in the record."""
+    code = {name: place for place, name in enumerate(stages.names["stage"])}
+    worked = np.isin(stages["stage"], [code[name] for name in ("prefill", "decode") if name in code])
+    here = stages.take(
+        worked & (stages["node"] == node) & (stages["began_ps"] >= 0) & (stages["ended_ps"] >= 0)
+    )
+    if len(here):
+        yield _thinned(Level("batch", "requests", *_count(here["began_ps"], here["ended_ps"])))
 
 
 def _count(began_ps: Ints, ended_ps: Ints) -> tuple[Ints, Ints]:

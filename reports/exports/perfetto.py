@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.columns import Columns, Ints, columns_of
-from reports.exports.counters import Level, levels
+from reports.exports.counters import Level, levels, stage_levels
 from reports.record import OUTCOMES
 from reports.run_directory import Run
 
@@ -88,12 +88,15 @@ def _about(run: Run, drawn: Shown) -> dict[str, str]:
 
 def _events(run: Run, everything: Columns, columns: Columns) -> Iterator[Event]:
     model = everything.names["model"][int(everything["model"][0])]
+    stages = _stages_of(run, everything)
+    nodes = set(everything["node"].tolist()) | (set() if stages is None else set(stages["node"].tolist()))
     process = 0
-    for node in sorted(set(everything["node"].tolist()) - {-1}):
+    for node in sorted(nodes - {-1}):
         process += 1
         yield _named("process_name", process, 0, f"{model} node {node}")
-        yield from _lanes(process, _at_node(run, columns, node))
-        for level in levels(run, everything, node):
+        at_node = _at_node(columns, node) if stages is None else _stages(stages, columns, node)
+        yield from _lanes(process, at_node)
+        for level in levels(everything, node) if stages is None else stage_levels(stages, node):
             yield from _counter(process, level)
     for code, place in enumerate(everything.names["place"]):
         here = columns.take(columns["place"] == code)
@@ -102,6 +105,17 @@ def _events(run: Run, everything: Columns, columns: Columns) -> Iterator[Event]:
         process += 1
         yield _named("process_name", process, 0, f"callers at {place}")
         yield from _lanes(process, _ways(here))
+
+
+def _stages_of(run: Run, columns: Columns) -> Columns | None:
+    """Of the variant, the replication and the model that `columns` are of."""
+    if run.tables.stages is None:
+        return None
+    stages = columns_of(run.tables.stages)
+    for label in ("variant", "model"):
+        stages = stages.take(stages.labelled(label, columns.names[label][int(columns[label][0])]))
+    stages = stages.take(stages["replication"] == columns["replication"][0])
+    return stages if len(stages) else None
 
 
 def _lanes(process: int, slices: Iterable[Slice]) -> Iterator[Event]:
@@ -160,11 +174,7 @@ def _counter(process: int, level: Level) -> Iterator[Event]:
         }
 
 
-def _at_node(run: Run, columns: Columns, node: int) -> Iterator[Slice]:
-    """A model with nodes for prefill and for decode the stages at this one; else queue, prefill, decode."""
-    if run.tables.stages is not None:
-        yield from _stages(columns_of(run.tables.stages), columns, node)
-        return
+def _at_node(columns: Columns, node: int) -> Iterator[Slice]:
     here = columns.take((columns["node"] == node) & (columns["admitted_ps"] >= 0))
     for row in _rows(here):
         stamps = [row["admitted_ps"], row["started_ps"], row["first_ps"], row["last_ps"]]
@@ -172,12 +182,12 @@ def _at_node(run: Run, columns: Columns, node: int) -> Iterator[Slice]:
 
 
 def _stages(stages: Columns, columns: Columns, node: int) -> Iterator[Slice]:
+    """Of a model with nodes for prefill and others for decode: a slice for each stage at this one."""
     by_number = {row["number"]: row for row in _rows(columns)}
-    replication = int(columns["replication"][0]) if len(columns) else 0
-    of_run = stages["replication"] == replication
-    for row in _rows(stages.take(of_run & (stages["node"] == node) & (stages["began_ps"] >= 0))):
+    began = (stages["node"] == node) & (stages["began_ps"] >= 0) & (stages["ended_ps"] >= 0)
+    for row in _rows(stages.take(began)):
         request = by_number.get(row["number"])
-        if request is None or row["ended_ps"] < 0:
+        if request is None:
             continue
         stage = stages.names["stage"][row["stage"]]
         span = row["began_ps"] // PS_PER_US, row["ended_ps"] // PS_PER_US

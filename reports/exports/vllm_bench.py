@@ -36,10 +36,10 @@ def lines(requests: MeasuredRequests, about: About) -> Iterator[str]:
 
 
 def losses(requests: MeasuredRequests) -> Iterator[str]:
-    if any(row.error is None and not row.itl_ms for row in requests.rows):
-        yield "The gaps between tokens of a request are its mean gap: a run keeps no gap of its own for each."
     if _count(requests) > MOST_GAPS:
         yield f"itls are left empty: they would be more than {MOST_GAPS:,} numbers."
+    elif any(row.error is None and not row.itl_ms for row in requests.rows):
+        yield "The gaps between tokens of a request are its mean gap: a run keeps no gap of its own for each."
 
 
 def _gaps(requests: MeasuredRequests) -> list[list[float]]:

@@ -291,6 +291,15 @@ def test_our_own_columns_say_their_unit_and_may_be_empty(tmp_path: Path) -> None
         ('{"a": 1}\n[2]\n', " line 2: '[2]' is not a JSON object"),
         ('{"a": 1}\n{"a\n', " line 2: '{\"a' is not JSON"),
         ("[1]", " [0]: '1' is not a JSON object"),
+        (
+            "Type,Name,Request Count\n,Aggregated,5\n",
+            " holds no requests, but locust's sums by name; let its",
+        ),
+        ('{"aiperf_version": "1", "input_config": {}}', " holds no requests, but AIPerf's summary; give its"),
+        (
+            '{"load_summary": {}, "successes": {}}',
+            " holds no requests, but a summary of inference-perf; give",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, sentence: str) -> None:

@@ -1,17 +1,20 @@
 """The trace for Perfetto keeps to the rules of Chrome's format, and says what the record says."""
 
 import json
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from reports.exports.answers import columns_in
 from reports.exports.counters import Level, _thinned
 from reports.exports.perfetto import shown, trace_lines
 from reports.run_directory import Run
+from reports.tables import stage_table
 from tests.support.cli import e80sim
 from tests.support.records import manifest, request, tables
 
@@ -111,6 +114,25 @@ def test_requests_that_overlap_get_lanes_and_counters_add_up() -> None:
     assert counters["batch"] == {20: 1, 60: 2, 110: 1, 150: 0, 220: 1, 310: 0}
     # 30 tokens of the first prompt and, at 60 ms, a sixth of its answer of 4; the second begins.
     assert counters["KV"] == {20: 0, 50: 30, 60: 31, 90: 63, 110: 31, 150: 0, 220: 0, 250: 30, 310: 0}
+
+
+def stage(variant: str, name: str, node: int, began_ms: int, ended_ms: int, number: int = 0) -> pa.Table:
+    columns = {"number": [number], "model": [0], "stage": [0], "node": [node]}
+    stamps = {"began_ps": [began_ms * 10**9], "ended_ps": [ended_ms * 10**9]}
+    return stage_table(variant, 0, {**columns, **stamps}, {"model": ["llama"], "stage": [name]})
+
+
+def test_nodes_for_prefill_and_for_decode_show_the_stages_of_this_variant() -> None:
+    run = run_of(request(number=0, node=2))
+    stages = [stage("edge", "prefill", 1, 20, 50), stage("edge", "decode", 2, 60, 110)]
+    stages.append(stage("other", "decode", 2, 0, 500))
+    table = pa.concat_tables(stages).unify_dictionaries()
+    trace = trace_of(replace(run, tables=replace(run.tables, stages=table)))
+    check_rules(trace)
+    assert slices(trace, "llama node 1", "request") == [("prefill 0", 20_000, 30_000)]
+    assert slices(trace, "llama node 2", "request") == [("decode 0", 60_000, 50_000)]
+    batch = [(e["pid"], e["ts"], e["args"]["requests"]) for e in trace["traceEvents"] if e["name"] == "batch"]
+    assert batch == [(1, 20_000, 1), (1, 50_000, 0), (2, 60_000, 1), (2, 110_000, 0)]
 
 
 def test_a_request_that_was_refused_is_no_slice_of_a_node() -> None:
