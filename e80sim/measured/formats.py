@@ -103,8 +103,8 @@ SUMMARIES: dict[str, frozenset[str]] = {
 
 
 def _recognised(file: ReadFile) -> str:
-    for told, names in SUMMARIES.items():
-        if file.names >= names:
+    for told, keys in SUMMARIES.items():
+        if file.names >= keys:
             raise MeasuredError(f"{file.path} holds no requests, but {told}")
     for name, known in FORMATS.items():
         if (file.objects or file.is_csv) and known.tells(file):

@@ -8,6 +8,7 @@ from e80sim.measured import MeasuredRequests
 from e80sim.mistakes import UserError
 from reports.exports import aiperf, guidellm, lines, llm_d, locust, vllm_bench
 from reports.exports.answers import About
+from reports.exports.spread import gap_losses
 
 
 def _nothing(_requests: MeasuredRequests) -> Iterator[str]:
@@ -24,12 +25,12 @@ class Export(NamedTuple):
 
 EXPORTS: dict[str, Export] = {
     "columns": Export("our own columns, CSV", lines.columns_csv),
-    "vllm_bench": Export("`vllm bench serve --save-detailed`", vllm_bench.lines, vllm_bench.losses),
+    "vllm_bench": Export("`vllm bench serve --save-detailed`", vllm_bench.lines, gap_losses),
     "aiperf_jsonl": Export("AIPerf, profile_export.jsonl", aiperf.record_lines),
     "aiperf": Export("AIPerf's summary, profile_export_aiperf.json", aiperf.summary_lines),
     "guidellm": Export("GuideLLM's JSON report", guidellm.lines),
     "inference_perf": Export(
-        "inference-perf, per_request_lifecycle_metrics.json", lines.inference_perf_json, vllm_bench.losses
+        "inference-perf, per_request_lifecycle_metrics.json", lines.inference_perf_json, gap_losses
     ),
     "llmservingsim_jsonl": Export(
         "LLMServingSim, requests.jsonl", lines.llmservingsim_jsonl, lines.llmservingsim_losses

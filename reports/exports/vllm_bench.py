@@ -12,13 +12,12 @@ from reports.exports.answers import About
 from reports.exports.spread import MS_PER_S, gaps_ms, known, quantiles, totals
 
 PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
-MOST_GAPS = 5_000_000
 FIRST_S = 1.0
 """Of a clock with any origin; 0 is what the tool has of a request that it never stamped."""
 
 
 def lines(requests: MeasuredRequests, about: About) -> Iterator[str]:
-    rows, gaps = requests.rows, _gaps(requests)
+    rows, gaps = requests.rows, gaps_ms(requests)
     per_request = {
         "input_lens": [row.input_tokens for row in rows],
         "output_lens": [0 if row.error else row.output_tokens for row in rows],
@@ -33,21 +32,6 @@ def lines(requests: MeasuredRequests, about: About) -> Iterator[str]:
     yield json.dumps(
         {**_envelope(requests, about), **_sums(requests), **per_request, **_spreads(requests, gaps)}
     )
-
-
-def losses(requests: MeasuredRequests) -> Iterator[str]:
-    if _count(requests) > MOST_GAPS:
-        yield f"itls are left empty: they would be more than {MOST_GAPS:,} numbers."
-    elif any(row.error is None and not row.itl_ms for row in requests.rows):
-        yield "The gaps between tokens of a request are its mean gap: a run keeps no gap of its own for each."
-
-
-def _gaps(requests: MeasuredRequests) -> list[list[float]]:
-    return gaps_ms(requests) if _count(requests) <= MOST_GAPS else [[] for _ in requests.rows]
-
-
-def _count(requests: MeasuredRequests) -> int:
-    return sum(max(row.output_tokens - 1, 0) for row in requests.answered)
 
 
 def _envelope(requests: MeasuredRequests, about: About) -> dict[str, Any]:

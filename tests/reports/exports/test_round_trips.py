@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from e80sim.measured import MeasuredRequest, MeasuredRequests, read_measured
 from e80sim.mistakes import UserError
+from reports.exports import spread
 from reports.exports.answers import About
 from reports.exports.table import EXPORTS, write_export
 
@@ -176,6 +177,13 @@ def test_what_a_format_leaves_out_is_told(tmp_path: Path) -> None:
     (told,) = write_export(EXAMPLE, ABOUT, tmp_path / "file", "llmservingsim_jsonl")
     assert told == "1 requests that failed or were not streamed are left out."
     assert "mean gap" in write_export(EXAMPLE, ABOUT, tmp_path / "other", "vllm_bench")[0]
+
+
+def test_of_too_many_tokens_each_request_has_one_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "MOST_GAPS", 5)
+    told = write_export(EXAMPLE, ABOUT, tmp_path / "file", "vllm_bench")
+    assert told == ["Each request has one gap for all of its tokens: there would be more than 5."]
+    assert [row.itl_ms for row in read_measured(tmp_path / "file").rows] == [(60,), (40,), ()]
 
 
 def test_a_file_that_exists_stays(tmp_path: Path) -> None:
