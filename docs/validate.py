@@ -66,8 +66,11 @@ OPEN = """\
 ## Not validated
 
 - gpt-oss-20b on H100: the composed steps promise about twice the throughput that public servers showed.
-- Steps that mix prompts and decodes on H100 and H200: the price of their KV tokens was fitted on
-  workstation GPUs.
+- Steps that mix prompts and decodes under vLLM on other GPUs than these two: the price of their KV tokens
+  is that of the H100. Its front end and launch are those of one host.
+- Contexts other than about 1,000 tokens under load on the H100: a price per KV token and one per decode of
+  a mixed step fit its runs alike.
+- Rates above 12 a second on the H100, prefix caches that are hit, and preemptions: no such runs were at hand.
 - `roofline` entries: from data sheets, good to about 30 %.
 - HC1 with prompts of more than 22 tokens, with several requests on one chip, and the size of its KV
   pool.
