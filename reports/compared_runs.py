@@ -135,13 +135,13 @@ def _rows(runs: Sequence[ComparedRun], key: PairKey, apart: Mapping[str, str]) -
                 for found in answers
             ],
             "differences": [
-                _difference(groups[0], group, metric, statistic, paired=not apart[one.letter])
+                difference(groups[0], group, metric, statistic, paired=not apart[one.letter])
                 for one, group in zip(runs[1:], groups[1:], strict=True)
             ],
         }
 
 
-def _difference(
+def difference(
     base: Group | None, other: Group | None, metric: str, statistic: str, *, paired: bool
 ) -> dict[str, Any]:
     if base is None or other is None:

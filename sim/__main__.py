@@ -19,6 +19,7 @@ COMMANDS = {
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
+    "gate": ("sim.gate.cli", "hold a scenario or a run to objectives; exit 1 where one is missed"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
     "aiconfigurator": ("hwmodels.aiconfigurator.cli", "fit a GPU law to aiconfigurator's kernel tables"),
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),

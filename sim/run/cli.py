@@ -4,10 +4,9 @@ import json
 import os
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,8 +16,6 @@ from sim.scenario.overrides import Setting
 
 if TYPE_CHECKING:
     from reports.run_directory import Run
-    from reports.uncertainty import Study
-    from sim.run.replications import Results
     from sim.run.uncertainty import Draws
 
 app = typer.Typer(add_completion=False)
@@ -30,14 +27,6 @@ Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="a.b.c=VALUE", help="put over the scenario; may be given several times"),
 ]
-
-
-class FinishedRun(NamedTuple):
-    """What came out of a scenario, before it is written."""
-
-    results: "Results"
-    remarks: tuple[str, ...]
-    study: "Study | None"
 
 
 @app.command()
@@ -74,6 +63,7 @@ def run(
     """Simulate every variant of SCENARIO, write a run directory and print what came out."""
     from reports.words import plural
     from sim.run.estimate import estimate, require_fitting, require_room
+    from sim.run.finished import FinishedRun, finished
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
@@ -107,7 +97,8 @@ def run(
 
                 made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
         answer = FinishedRun(results, remarks, made)
-        done, html = _finished(plan, answer, began, with_report=not no_report)
+        done = finished(plan, answer, began)
+        html = None if no_report else _report_of(done)
         summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, html)
     except (NothingDoneError, KeyboardInterrupt):
         why = "interrupted" if interrupt.asked() else WORKER_LOST
@@ -151,26 +142,10 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
     return out
 
 
-def _finished(
-    plan: Plan, answer: FinishedRun, began: float, *, with_report: bool
-) -> tuple["Run", str | None]:
-    """What is to be written, and the report."""
-    from reports.run_directory import Run
-    from reports.summary import summarise
-    from sim.run.manifest import manifest
+def _report_of(run: "Run") -> str:
+    from reports.html import render
 
-    results, study = answer.results, answer.study
-    made = manifest(plan, results, datetime.now(UTC), time.perf_counter() - began, answer.remarks)
-    summary, draws, html = summarise(results.tables, made), None, None
-    if study is not None:
-        from reports.uncertainty import uncertainty_json, uncertainty_table
-
-        summary["uncertainty"], draws = uncertainty_json(study), uncertainty_table(study)
-    if with_report:
-        from reports.html import render
-
-        html = render(summary, manifest=made)
-    return Run(results.tables, made, plan.resolved(), summary, draws), html
+    return render(run.summary or {}, manifest=run.manifest)
 
 
 def _keep(directory: Path, run: "Run", html: str | None) -> tuple[Path | None, UserError | None]:

@@ -976,6 +976,10 @@ class Scenario(Section):
         default_factory=dict, max_length=100, description="what breaks, and when: docs/faults.md"
     )
     slo: Slo = Slo()
+    objectives: Annotated[list[Text], Field(max_length=100)] = Field(
+        default_factory=list,
+        description="what `e80sim gate` holds the run to, such as ttft_p95_ms<=50: docs/gate.md",
+    )
     serve: Serve = Serve()
     sandboxes: SandboxSection = SandboxSection()
     edge: EdgeSection = EdgeSection()

@@ -1,0 +1,1 @@
+"""Whether a scenario meets its objectives, as a check for continuous integration."""
