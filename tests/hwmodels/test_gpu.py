@@ -214,3 +214,16 @@ def test_a_stated_roofline_term_over_a_preset_with_a_table_has_no_effect(tmp_pat
         ValueError, match=r"t_weights_ms has no effect on .*card\.yaml, whose dense times are a"
     ):
         GpuIteration.model_validate({"preset": str(path), "t_weights_ms": 5.0, **ATTENTION}).build(LLAMA)
+
+
+@pytest.mark.parametrize("preset", ["h100_vllm", "h100_vllm_fp8", "a100_vllm", "l40s_vllm_fp8"])
+def test_engines_of_vllm_schedule_ahead_behind_a_front_end(preset: str) -> None:
+    node = GpuIteration(preset=preset).build(LLAMA)
+    assert (node.async_scheduling, node.request_overhead_ps, node.launch_ps) == (True, 33 * 10**8, 34 * 10**8)
+    read = {value.name: value for value in node.values}
+    assert all(read[name].source for name in ("async_scheduling", "front_end_ms", "launch_ms"))
+
+
+def test_coefficients_that_a_scenario_states_say_nothing_of_an_engine() -> None:
+    node = Roofline(preset="h100").build(LLAMA)
+    assert (node.async_scheduling, node.request_overhead_ps, node.launch_ps) == (False, 0, 0)
