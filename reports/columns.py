@@ -44,6 +44,8 @@ class Columns:
         return mask
 
     def take(self, rows: Mask | Ints) -> "Columns":
+        if rows.dtype == np.bool_ and rows.all():
+            return self  # nobody changes columns, and copies of all would cost most of a summary
         return Columns({name: values[rows] for name, values in self.values.items()}, self.names)
 
 

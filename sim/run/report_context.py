@@ -33,6 +33,16 @@ def facts(plan: Plan, variants: tuple[str, ...]) -> Json:
     }
 
 
+def facts_of_one(scenario: Scenario, name: str) -> Json:
+    """What the numbers of a single scenario need: no tables of what it assumes, nor of its limits."""
+    return {
+        "variants": [{"name": name, "title": name}],
+        "sources": _sources(scenario),
+        "models": _models(scenario),
+        "slo": objectives_of(scenario),
+    }
+
+
 def _models(scenario: Scenario) -> dict[str, Json]:
     return {
         name: {

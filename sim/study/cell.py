@@ -12,7 +12,7 @@ from reports.metrics import Window
 from reports.reduced import Json, reduced
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import NothingDoneError
-from sim.run.report_context import facts
+from sim.run.report_context import facts_of_one
 from sim.run.stopping import run_until_precise
 from sim.scenario.load import BASE, Plan
 from sim.scenario.schema import Scenario
@@ -80,7 +80,7 @@ def simulated(task: CellTask, tell: Tell) -> Json | None:
         return None
     warm_up = warm_up_of(plan, results)
     window = Window.of(warm_up.seconds, results.measured_ps / PS_PER_S)
-    found = reduced(results.tables, facts(plan, results.variants), window)
+    found = reduced(results.tables, facts_of_one(task.scenario, BASE), window)
     return {**found, "notes": [*warm_up.notes, *remarks]}
 
 

@@ -268,6 +268,39 @@ def test_a_replication_that_is_lost_three_times_is_told(tmp_path: Path) -> None:
     assert "a replication was lost three times with its process, perhaps for want of memory" in running.said
 
 
+def test_ctrl_c_keeps_the_cells_of_a_sweep_that_were_complete(tmp_path: Path) -> None:
+    """The same command then goes on, and simulates only the others."""
+    (tmp_path / "study.yaml").write_text(STUDY.format(horizon_s=5, replications=1), encoding="utf-8")
+    sweep = ("sweep", "study.yaml", "--out", "out", "--grid", "run.seed=1:30", "--jobs", "2", "--no-report")
+    running = Child(tmp_path, *sweep)
+    try:
+        running.until_it_says(r"[1-9] of 30 cells")
+        running.process.send_signal(signal.SIGINT)
+        running.until(lambda: running.process.poll() is not None)
+        status, _ = running.end()
+    finally:
+        running.close()
+    assert status == 130
+    said = re.search(
+        r"interrupted: (\d+) of 30 cells are in out; the same command goes on from", running.said
+    )
+    assert said is not None
+    cells = [path for path in (tmp_path / "out" / "cells").iterdir() if (path / "result.json").exists()]
+    assert 1 <= len(cells) == int(said[1]) < 30
+    before = {path: path.stat().st_mtime_ns for path in cells}
+    again = subprocess.run(
+        [sys.executable, "-m", "sim", *sweep, "--quiet"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert again.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in cells} == before
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 30
+
+
 # Disks
 
 

@@ -52,7 +52,7 @@ def answer(value: float) -> dict[str, float]:
 
 
 def cell(nodes: int, rate: float, latency_s: float, state: str = "stable", met: float = 1.0) -> CellRecord:
-    metric = {name: answer(latency_s) for name in ("mean", "p50", "p90", "p95", "p99")}
+    metric = {name: answer(latency_s) for name in ("mean", "p50", "p95", "p99")}
     names = ("offered_per_s", "carried_per_s", "output_tokens_per_s", "attainment")
     result = {
         "replications": 3,
