@@ -252,9 +252,11 @@ def test_a_name_too_long_for_the_disk_is_told_before_the_run(capsys: pytest.Capt
 def test_check_says_what_a_run_would_take_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "tiny.yaml", "--set", "run.horizon_s=30"]) == 0
     out, err = capsys.readouterr()
-    ok, about = out.splitlines()
+    ok, about, ladder, first, *_ = out.splitlines()
     assert ok == "tiny.yaml: ok. tiny: 2 variants (one, two), 2 replications of 30 s."
     assert about.startswith("tiny: about 2,400 requests in 120 simulated seconds, ")
+    assert ladder.startswith("Limits of ")
+    assert first.startswith("  -> ")
     assert err == ""
     assert not Path("runs").exists()
 
