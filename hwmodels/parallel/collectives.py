@@ -3,7 +3,7 @@
 Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
 
 Algorithm = Callable[[int, float, float, float], float]
@@ -35,7 +35,7 @@ def pairwise(gpus: int, size: float, latency_us: float, per_us: float) -> float:
     return (gpus - 1) * (latency_us + size / gpus / per_us)
 
 
-COLLECTIVES: dict[str, Mapping[str, Algorithm]] = {
+COLLECTIVES: dict[str, dict[str, Algorithm]] = {
     "all_reduce": {"ring": ring, "one_shot": one_shot},
     "all_gather": {"ring": ring_gather},
     "all_to_all": {"pairwise": pairwise},
