@@ -183,7 +183,7 @@ def hardware(folder: Path) -> None:
 
 
 def collectives(folder: Path) -> None:
-    """A sum of 8,192 B over 16: a ring takes 30 messages of 5.01 us, the tree 8 of 5.16; of 65 sums a step."""
+    """A sum of 8,192 B over 16: a ring takes 30 messages of 5.01 us, the tree 8 of 5.16, 65 times a step."""
     settings = EXAMPLES["Collectives"].settings
     ring = load(folder / "tiny.yaml", settings).base.models["m"].build_hardware().step_time.dense(1)
     added("Collectives", folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sim.run.replications import Task, simulate
+from sim.run.report_context import facts
 from sim.scenario.load import load
 from sim.scenario.source_map import ScenarioError
 
@@ -84,3 +85,14 @@ def test_ranks_that_keep_step_leave_the_same_tables_with_either_engine(tmp_path:
     outcomes = set(step.requests["outcome"].to_pylist())
     assert {"completed", "node_lost"} <= outcomes, outcomes
     assert step.nodes["kv_blocks"].to_pylist() == [3 * 187] * 2, "each of three ranks has 3,000 tokens"
+
+
+def test_a_report_counts_power_and_price_of_every_gpu(tmp_path: Path) -> None:
+    plan = load(written(tmp_path, ("data_parallel: 3", "tensor_parallel: 2")))
+    costs = facts(plan, ("base",))["models"]["oss"]["costs"]
+    assert {name: cost["value"] for name, cost in costs.items()} == {
+        "idle_w": 160,
+        "busy_w": 910,
+        "usd_per_hour": 6,
+    }
+    assert costs["busy_w"]["source"].startswith("2 GPUs; argonne-lcf")
