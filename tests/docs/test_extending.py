@@ -38,7 +38,9 @@ from traffic.traces import FORMATS
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 MAPPINGS: list[MutableMapping[str, Any]] = [
     *(ARRIVALS, LENGTHS, ROUTING, QUEUE_ORDERS, ORDERS, ALGORITHMS, HARDWARE, FORMATS, CONTENTS, SECTIONS),
-    *(REQUEST_METRICS, FAULTS, SCALING, RETRY_PROFILES, COLLECTIVES, *COLLECTIVES.values()),
+    *(REQUEST_METRICS, FAULTS, SCALING, RETRY_PROFILES),
+    COLLECTIVES,
+    *COLLECTIVES.values(),
 ]
 LISTS: list[MutableSequence[Any]] = [FIGURES, GROUPS]
 STEP_MS = 10
