@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from reports.columns import Ints, Mask
+from reports.columns import Floats, Ints, Mask
 
 TIMES_PER_BATCH = 5
 """Batches of so many autocorrelation times show the time to about a tenth (Sokal's window)."""
@@ -19,6 +19,12 @@ BLOCKS = 20
 """Enough for Student's t to be narrow; more of them would only be shorter."""
 TIMES_PER_BLOCK = 20
 """Neighbours so long share at most a fortieth of their variance."""
+
+
+def time_beyond(parts: Sequence[Floats], level: float) -> float:
+    """Autocorrelation time of who exceeds `level`; of who reaches it, where it is the highest value."""
+    above = [part > level for part in parts]
+    return autocorrelation_time(above if any(map(np.any, above)) else [part >= level for part in parts])
 
 
 def autocorrelation_time(parts: Sequence[Mask]) -> float:

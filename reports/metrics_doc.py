@@ -34,11 +34,12 @@ A quantile is the linear interpolation between order statistics at position (n -
 beyond it: a p50 needs 20, a p95 200, a p99 1,000, a p99.9 10,000. With fewer the report refuses to print it.
 
 Intervals are 95 %. With several replications: a mean, a share or any other ratio is one of the totals of
-all replications, with Student's t over what each contributes. With a single replication: 20 to 30 batches in
-time, and none while successive batches are correlated. A quantile is that of all requests together; its
-interval follows from how the share beyond it varies between replications, or long parts of few of them, and
-needs twenty requests beyond it that are worth independent ones: `docs/statistics.md`. A share counts as many
-independent asks as its spread shows that they are worth, also at 0 and 1. Intervals of
+all replications, with Student's t over what each contributes. With a single replication: of blocks in time
+that are long against the autocorrelation time, and none where there are too few. A quantile is that of all
+requests together; its interval follows from how the share beyond it varies between replications, or long
+parts of few of them, and needs twenty requests beyond it that are worth independent ones:
+`docs/statistics.md`. A share counts as many independent asks as its spread shows that they are worth, also
+at 0 and 1. Intervals of
 times end at 0. Differences between variants are paired by replication, which share their random numbers; the
 variance-reduction factor says what that gained.
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.columns import Floats, Ints
-from reports.effective import autocorrelation_time, block_edges, blocks_per_replication
+from reports.effective import block_edges, blocks_per_replication, time_beyond
 from reports.statistics import (
+    CORRELATED_BEYOND,
     LEVEL,
     Answer,
     Batches,
@@ -25,12 +26,11 @@ from reports.statistics import (
     name_of,
     ratios_of,
     requests_needed,
+    rounded_up,
     too_few,
 )
-from reports.student_t import t_of_freedom
+from reports.student_t import bent, t_of_freedom
 
-CORRELATED_BEYOND = 0.8
-"""How requests hang together is told by those above the p80: enough for queues to show, and not yet rare."""
 EFFECTIVE_BEYOND = 2
 """An interval wants so many times the observations beyond a quantile that its value does, all independent."""
 LEAST_EFFECTIVE = 100
@@ -75,8 +75,8 @@ class Pooled:
         """Of replications none of which is empty."""
         ordered = np.sort(samples.values)
         level = at(ordered, CORRELATED_BEYOND)
-        each = (samples.of_replications(i, i + 1) > level for i in range(len(samples.replications)))
-        return cls(samples, ordered, autocorrelation_time(list(each)))
+        each = [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
+        return cls(samples, ordered, time_beyond(each, level))
 
     @property
     def blocks(self) -> Ints:
@@ -141,8 +141,7 @@ def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[A
 def reach_of(shares: Floats, probability: float) -> Reach:
     """From the shares beyond a quantile of independent blocks, which average to 0.
 
-    The skewness of their mean enters by Johnson's transformation (Willink, Communications in Statistics -
-    Theory and Methods 34:19, 2005); their kurtosis costs the variance degrees of freedom, of which normal
+    Their skewness bends Student's t; their kurtosis costs the variance degrees of freedom, of which normal
     values would leave it one less than there are blocks.
     """
     blocks = len(shares)
@@ -152,13 +151,8 @@ def reach_of(shares: Floats, probability: float) -> Reach:
     worth = probability * (1 - probability) / variance * min(probability, 1 - probability)
     freedom = max(1.0, 2 / (2 / (blocks - 1) + KURTOSIS / worth))
     t, deviation, bend = t_of_freedom(LEVEL, freedom), math.sqrt(variance), SKEWNESS / math.sqrt(worth) / 6
-    near, far = deviation * _bent(t, bend), -deviation * _bent(-t, bend)
+    near, far = deviation * bent(t, bend), -deviation * bent(-t, bend)
     return Reach(near, far, freedom) if probability >= 0.5 else Reach(far, near, freedom)
-
-
-def _bent(t: float, bend: float) -> float:
-    """Johnson's transformation, inverted: less than t above 0, and further than t below."""
-    return float(np.cbrt(1 + 6 * bend * (t - bend)) - 1) / (2 * bend)
 
 
 def at(ordered: Floats, probability: float) -> float:
@@ -167,9 +161,3 @@ def at(ordered: Floats, probability: float) -> float:
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
     return float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
-
-
-def rounded_up(number: float) -> int:
-    """To two digits."""
-    unit = int(10 ** max(0, math.floor(math.log10(number)) - 1))
-    return math.ceil(number / unit) * unit

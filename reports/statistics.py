@@ -1,8 +1,8 @@
 """Estimates with intervals, and the refusal to give one where the data cannot carry it.
 
 Requests of one run are not independent, so an interval never treats them so: it comes from replications, or
-in a single replication from batches in time. Methods and thresholds: batch means and sectioning as in
-Asmussen & Glynn, Stochastic Simulation (2007), ch. III-IV, and Law, Simulation Modeling and Analysis, ch. 9.
+in a single replication from blocks in time. Methods: batch means as in Asmussen & Glynn, Stochastic
+Simulation (2007), ch. III-IV, and Law, Simulation Modeling and Analysis, ch. 9.
 """
 
 import math
@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 
 from reports.columns import Floats, Ints
-from reports.student_t import t_quantile
+from reports.effective import block_edges, blocks_per_replication, time_beyond
+from reports.student_t import bent, t_quantile
 
 LEVEL = 0.95
+CORRELATED_BEYOND = 0.8
+"""How requests hang together is told by those above the p80: enough for queues to show, and not yet rare."""
+LEAST_EFFECTIVE = 400
+"""Independent requests that those of one replication must be worth, for the interval of a mean."""
 MEAN_BATCHES = (30, 20)
 REQUESTS_PER_BATCH = 10
 ONE_REPLICATION = "One replication: one value, and so no interval."
@@ -182,13 +187,25 @@ def _replications(samples: Samples) -> list[Floats]:
 
 
 def _batch_mean(values: Floats) -> Estimate:
+    """From blocks that are long against the autocorrelation time, their skewness included."""
     centre, count = float(values.mean()), len(values)
-    found = batches_of(values)
-    if isinstance(found, str):
-        return Estimate(centre, None, None, count, found)
-    parts, used = found
-    half = _half_width(np.array([part.mean() for part in parts]))
-    return Estimate(centre, centre - half, centre + half, count, batches=used)
+    time = time_beyond([values], float(quantiles(values, [CORRELATED_BEYOND])[0]))
+    if count < LEAST_EFFECTIVE * time:
+        return Estimate(centre, None, None, count, _too_dependent(count, time))
+    edges = block_edges(np.array([0, count]), blocks_per_replication(np.array([count]), time))
+    means = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
+    low, high = _skewed_interval(centre, means)
+    return Estimate(centre, low, high, count, batches=Batches(len(means), lag_one(means)))
+
+
+def _skewed_interval(centre: float, means: Floats) -> tuple[float, float]:
+    apart, blocks = means - means.mean(), len(means)
+    deviation = float(means.std())
+    if deviation == 0:
+        return centre, centre
+    bend = float((apart**3).mean()) / deviation**3 / math.sqrt(blocks) / 6
+    t, error = t_quantile(LEVEL, blocks - 1), deviation / math.sqrt(blocks - 1)
+    return centre - error * bent(t, bend), centre - error * bent(-t, bend)
 
 
 def batches_of(values: Floats) -> tuple[list[Floats], Batches] | str:
@@ -217,3 +234,17 @@ def too_few(name: str, needed: int, count: int) -> Refused:
 
 def _still_correlated(correlation: float) -> str:
     return f"Successive batches are still correlated ({correlation:.2f}): use replications or a longer run."
+
+
+def _too_dependent(count: int, time: float) -> str:
+    needed = rounded_up(LEAST_EFFECTIVE * time)
+    return (
+        f"One replication: the interval of a mean needs about {needed:,} requests; "
+        f"the {count:,} there are worth {count / time:,.0f} independent ones."
+    )
+
+
+def rounded_up(number: float) -> int:
+    """To two digits."""
+    unit = int(10 ** max(0, math.floor(math.log10(number)) - 1))
+    return math.ceil(number / unit) * unit

@@ -9,7 +9,7 @@ GAPS = "Gaps between tokens are counted while the run goes on, and so from its s
 
 
 def warm_up_of(plan: Plan, results: Results) -> WarmUp:
-    """As the scenario states it, or as MSER-5 chooses it; none where an interrupt came before its end."""
+    """As the scenario states it, or as its requests tell; none where an interrupt came before its end."""
     stated, measured_s = plan.base.run.warm_up_s, results.measured_ps / PS_PER_S
     if stated == "auto":
         chosen = choose_warm_up(results.tables, results.variants, measured_s)

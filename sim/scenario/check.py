@@ -232,7 +232,7 @@ def trace_notes(scenario: Scenario) -> Iterator[str]:
 
 
 def _warm_up(scenario: Scenario) -> Iterator[Problem]:
-    """MSER-5 looks for the end of a start-up, and would take any slow change of the load for one."""
+    """`auto` looks for the end of a start-up, and would take any slow change of the load for one."""
     if scenario.run.warm_up_s != "auto":
         return
     for name, source in scenario.traffic.items():

@@ -769,7 +769,8 @@ class RunPlan(Section):
     )
     warm_up_s: Annotated[float, Field(ge=0, le=MAX_S)] | Literal["auto"] = Field(
         0.0,
-        description="requests meant before this are not counted; `auto`: where MSER-5 sees the start-up end",
+        description="requests meant before this are not counted; `auto`: where MSER-5 sees the start-up end, "
+        "two autocorrelation times at least",
     )
     drain_s: float | None = Field(
         None,
@@ -788,7 +789,7 @@ class RunPlan(Section):
 
     @property
     def stated_warm_up_s(self) -> float:
-        """For what is counted while the run goes on, before MSER-5 has seen the whole of it."""
+        """For what is counted while the run goes on, before the whole of it was seen."""
         return 0.0 if self.warm_up_s == "auto" else self.warm_up_s
 
     @model_validator(mode="after")
