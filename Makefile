@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate docs setup system-packages clean
+.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate coverage docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -47,6 +47,9 @@ mutants: $(READY) ## break rules one by one and name what no test notices; hours
 
 validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, writes docs/validation.md
 	$(BIN)/python -m docs.validate
+
+coverage: $(READY) ## how often intervals hold the truth; writes its table in docs/statistics.md
+	$(BIN)/python -m docs.coverage
 
 docs: $(READY) ## rewrite the generated pages under docs/
 	$(BIN)/python -m docs.generate
