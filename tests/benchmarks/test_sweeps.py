@@ -13,9 +13,12 @@ from sim.run.replications import Outcome, Task, simulate
 from sim.scenario.load import BASE
 from sim.study.store import CellStore
 from sim.study.sweep import Cell, Sweep, carry_out, planned
-from sim.workers.executor import Tell
+from sim.workers.dask_cluster import DaskCluster
+from sim.workers.executor import Executor, Tell
 from sim.workers.here import Here
+from sim.workers.processes import Processes
 from tests.benchmarks.scenarios import ASIC, GPU
+from tests.support.dask import two_workers
 from tests.support.speeds import Speeds
 
 CELLS, PAIRS = 4, 3
@@ -90,3 +93,31 @@ def test_a_cell_that_waits_takes_little_memory(tmp_path: Path, speeds: Speeds) -
     assert len(sweep.cells) == 200
     assert taken < 200 * MOST_BYTES
     speeds.note("a cell that waits", f"{taken / 200:10,.0f} bytes")
+
+
+def test_what_a_dask_cluster_takes_beside_local_processes(tmp_path: Path, speeds: Speeds) -> None:
+    """Wall time, paired, of two workers each that have started: what a cluster adds to each cell."""
+
+    def wall_s(executor: Executor, seeds: Sequence[int], where: str) -> float:
+        store, sweep = CellStore(tmp_path / where), sweep_of(tmp_path, GPU, seeds)
+        store.prepare()
+        began = time.monotonic()
+        outcome = carry_out(sweep.cells, store, executor, engine="fast", tell=lambda _share, _note: None)
+        assert outcome.simulated == len(seeds)
+        return time.monotonic() - began
+
+    ratios = []
+    with two_workers(tmp_path) as address, DaskCluster(address) as cluster, Processes(2) as local:
+        for pair in range(PAIRS + 1):
+            seeds = range(100 * pair, 100 * pair + 2 * CELLS)
+            here, there = wall_s(local, seeds, "here"), wall_s(cluster, seeds, "there")
+            ratios.append(there / here)
+    results = [
+        {p.parent.name: p.read_bytes() for p in (tmp_path / where).glob("*/result.json")}
+        for where in ("here", "there")
+    ]
+    assert len(results[0]) == (PAIRS + 1) * 2 * CELLS
+    assert results[0] == results[1]
+    ratios = ratios[1:]  # the first has to load everything
+    each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
+    speeds.note("Dask, two workers, over two local processes", f"{median(ratios):10.2f} x ({each})")

@@ -1,13 +1,7 @@
 """A real scheduler and two real workers on the loopback make the cells that two local processes make."""
 
-import os
-import subprocess
-import sys
-import time  # noqa: TID251 -- to wait for a cluster
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 
 import pytest
 
@@ -19,57 +13,16 @@ from sim.workers.perform import perform
 from sim.workers.version import versions
 from tests.sim.study.test_cell import TINY
 from tests.support import tasks
+from tests.support.dask import two_workers
 
-ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 120
 GRID = ("--grid", "models.m.nodes=1:2", "--grid", "traffic.s.arrivals.rate_per_s=10,20")
-
-
-@contextmanager
-def process(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / f"{command[0]}.log").open("ab") as log:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "dask", *command],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "False"},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield started
-    finally:
-        started.terminate()
-        started.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address."""
-    folder = tmp_path_factory.mktemp("dask")
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    port = address.rpartition(":")[2]
-    worker = ("worker", address, "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", "--no-nanny")
-    with (
-        process(folder, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-jupyter"),
-        process(folder, *worker),
-        process(folder, *worker),
-    ):
-        until_there(address)
+    with two_workers(tmp_path_factory.mktemp("dask")) as address:
         yield address
-
-
-def until_there(address: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            with DaskCluster(address) as found:
-                if found.places == 2 * dask_cluster.AHEAD:
-                    return
-        except UserError:
-            assert time.monotonic() < deadline, "no cluster came up"
-        time.sleep(0.2)
 
 
 def test_two_workers_of_a_cluster_make_the_cells_of_two_processes(cluster: str, tmp_path: Path) -> None:
