@@ -33,7 +33,7 @@ def test_two_workers_of_a_cluster_make_the_cells_of_two_processes(cluster: str, 
     assert main(["sweep", file, *GRID, quiet, "--out", there, "--scheduler", cluster]) == 0
     found = {path.relative_to(here): path.read_bytes() for path in Path(here).rglob("*") if path.is_file()}
     other = {path.relative_to(there): path.read_bytes() for path in Path(there).rglob("*") if path.is_file()}
-    assert len(found) == 12  # two files of each of four cells, and four of the sweep
+    assert len(found) == 13  # two files of each of four cells, and five of the sweep
     assert found == other
 
 
