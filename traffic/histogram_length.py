@@ -19,7 +19,9 @@ class LengthBucket(Spec):
     up_to: Tokens = Field(
         description="its longest length; it begins behind that of the bucket before, or at 1"
     )
-    share: float = Field(ge=0, description="of the requests, relative to the other buckets: counts will do")
+    share: float = Field(
+        ge=0, le=1e15, description="of the requests, relative to the other buckets: counts will do"
+    )
 
 
 class HistogramLength(LengthDistribution):

@@ -91,7 +91,15 @@ SCALED = {"max_nodes": 3, "start_up_s": 0.1, "every_s": 0.2}
 COMPUTE = {"cpu_mhz": 3000, "warm_instances": 0, "cold_start_ms": 5, "idle_timeout_s": 0.1}
 COMPUTE |= {"memory_size_mb": 512, "memory_at_rest_mb": 12, "memory_per_request_mb": 5}
 
+BUCKETS = {"kind": "histogram", "buckets": [{"up_to": 5, "share": 1}, {"up_to": 10, "share": 1}]}
+PRICES = {"input_usd_per_1m_tokens": 1, "output_usd_per_1m_tokens": 2}
+
 WHERE: dict[str, tuple[str, Any]] = {
+    "HistogramLength": ("traffic.s.lengths.prompt", BUCKETS),
+    "LengthBucket": ("traffic.s.lengths.prompt", BUCKETS),
+    "Objectives": ("slo", {"tiers": {"gold": {}}}),
+    "PricesSection": ("models.m.prices", PRICES),
+    "Samples": ("sweep", {"samples": {"count": 2, "ranges": {"models.m.nodes": "1..4"}}}),
     "ComputeSection": ("apps.a.compute", COMPUTE),
     "NodeCrash": ("faults.f", CRASH),
     "SlowNode": ("faults.f", SLOW),
@@ -203,6 +211,9 @@ WHERE: dict[str, tuple[str, Any]] = {
 """Where a section stands in the scenario, and what stands there instead (None: what BASE has)."""
 
 INSIDE = {
+    "LengthBucket": "buckets.1",
+    "Objectives": "tiers.gold",
+    "Samples": "samples",
     "Rates": "batch",
     "SharedRates": "also.0",
     "PriorityBand": "bands.0",
@@ -274,6 +285,11 @@ BESIDE: dict[str, dict[str, Any]] = {
         f"{kind}.{name} {end}": {"faults.f.at_s": None, "faults.f.for_s": None, f"faults.f.{other}": 0.2}
         for kind in ("NodeCrash", "SlowNode", "HopOutage", "RegionCut", "PacketLoss")
         for name, other in (("mtbf_s", "mttr_s"), ("mttr_s", "mtbf_s"))
+        for end in ("least", "most")
+    },
+    **{
+        f"Objectives.{name} {end}": {"traffic.s.tier": "gold"}
+        for name in ("ttft_ms", "tpot_ms", "tokens_per_s", "e2e_ms", "felt_ms")
         for end in ("least", "most")
     },
     "WindowsCurve.window_s most": {"traffic.s.arrivals.rate.factors": [1]},
