@@ -93,7 +93,8 @@ def access_lines(scenario: Scenario, demand: Demand) -> Iterator[Shared]:
             ("up", path.line_up_mbit_per_s, wire.size_bytes(round(asked.prompt_tokens))),
             ("down", path.line_down_mbit_per_s, answer),
         ):
-            times = source.people * mbit_per_s / (asked.rate_per_s * size_bytes * BITS)
+            asks_for = asked.rate_per_s * size_bytes * BITS  # zero, too, at the least rate there is
+            times = source.people * mbit_per_s / asks_for if asks_for else inf
             detail = f"{plural(source.people, 'line')} of {asked.name} {way}, {mbit_per_s:g} Mbit/s each"
             found.append(Shared("network_line", times, detail))
     full = [one for one in found if one.times < inf]

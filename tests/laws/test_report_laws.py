@@ -37,6 +37,7 @@ traffic:
 run: {horizon_s: 20, replications: 2, seed: 3}
 """
 CHIP = "models.llama.hardware={preset: hc1_pipelined}"
+STEP_BY_STEP = "models.llama.batching.async_scheduling=false"
 
 
 def run(folder: Path, *settings: str, engine: str = "fast") -> tuple[Results, Any]:
@@ -68,14 +69,17 @@ def test_what_happened_over_time_adds_up_to_the_counts(tmp_path: Path, settings:
     assert share == pytest.approx(one["nodes"][0]["utilisation"]["value"], rel=1e-5)
 
 
-@pytest.mark.parametrize("settings", [(), (CHIP,)], ids=["gpu", "chip"])
+@pytest.mark.parametrize("settings", [(STEP_BY_STEP,), (CHIP,)], ids=["gpu", "chip"])
 def test_time_in_steps_by_the_records_is_what_the_nodes_counted(
     tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
-    """With everybody gone by 200 s, to the picosecond, preemptions and time-outs included."""
+    """With everybody gone by 200 s, to the picosecond, preemptions and time-outs included.
+
+    An engine that forms steps ahead also makes one for an answer that has ended, which no record tells.
+    """
     results, _ = run(tmp_path, "run.drain_s=200", *settings)
     requests = by_variant(results.tables.requests, ["base"])["base"]
-    assert requests["preemptions"].sum() > 0 or settings
+    assert requests["preemptions"].sum() > 0 or settings == (CHIP,)
     spans, _ = busy_spans(requests, requests.labelled("model", "llama"), 200 * PS_PER_S)
     counted = sum(node["busy_ps"] for node in results.tables.nodes.to_pylist())
     assert int((spans.end_ps - spans.begin_ps).sum()) == counted
