@@ -195,8 +195,8 @@ class NodeBounds:
         return alone + busy / (1 - busy) * spread / 2 * self._prompt / room
 
     def _together(self) -> float:
-        """Prompts that fit one step."""
-        return max(1.0, self.step_tokens / self._prompt)
+        """Prompts that fit one step, each in a slot of its own."""
+        return max(1.0, min(self.step_tokens / self._prompt, self.slots))
 
     def _mean_step_s(self, starts: float) -> float:
         """Where so many requests start per step, at random; work that fits no step is in the next ones."""
@@ -208,7 +208,7 @@ class NodeBounds:
             together = min(max(1.0, starts), self._together())
             return starts * self._prefill_s(together) + self._step_s(0, 1, decodes)
         room, size = self._room(starts), self._prompt / self._chunks(starts)
-        most = max(1, ceil(room / size))
+        most = max(1, ceil(min(room / size, self.slots)))
         tokens = [min(number * size, room) for number in range(most + 1)]
         shares = _shares(chunks, tokens, starts * self._prompt)
         return sum(
