@@ -11,7 +11,9 @@ models:
   llama:
     id: m
     llm: llama3.1-8b
-    hardware: {preset: h100_vllm}
+    # One step after the other and one price of a KV token: what schedules ahead has a row of its own.
+    hardware: {preset: h100_vllm, mixed_kv_multiplier: 1, front_end_ms: 0, launch_ms: 0}
+    batching: {async_scheduling: false}
     nodes: 4
     context_tokens: 8192
 gateway: {overhead_ms: 0.5, concurrency: 64}

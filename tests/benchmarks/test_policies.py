@@ -43,18 +43,20 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "plain": Row((), 5.16, 77),
-    "continuous, chunked, priority": Row((B + "queue=priority",), 5.16, 83),
-    "continuous, chunked, shortest_first": Row((B + "queue=shortest_first",), 5.16, 81),
-    "continuous, chunked, fair": Row((B + "queue=fair",), 5.16, 88),
-    "continuous, whole, fcfs": Row((*WHOLE,), 5.36, 91),
+    "plain": Row((), 5.16, 78),
+    "scheduled a step ahead": Row((B + "async_scheduling=true",), 5.31, 88),
+    "front end": Row((M + "hardware.front_end_ms=3.3",), 6.18, 81),
+    "continuous, chunked, priority": Row((B + "queue=priority",), 5.16, 84),
+    "continuous, chunked, shortest_first": Row((B + "queue=shortest_first",), 5.16, 82),
+    "continuous, chunked, fair": Row((B + "queue=fair",), 5.16, 89),
+    "continuous, whole, fcfs": Row((*WHOLE,), 5.36, 92),
     "continuous, whole, priority": Row(
         (
             *WHOLE,
             B + "queue=priority",
         ),
         5.36,
-        97,
+        98,
     ),
     "continuous, whole, shortest_first": Row(
         (
@@ -62,7 +64,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         5.36,
-        95,
+        96,
     ),
     "continuous, whole, fair": Row(
         (
@@ -70,16 +72,16 @@ ROWS = {
             B + "queue=fair",
         ),
         5.36,
-        101,
+        102,
     ),
-    "dynamic, chunked, fcfs": Row((*DYNAMIC,), 3.39, 47),
+    "dynamic, chunked, fcfs": Row((*DYNAMIC,), 3.39, 48),
     "dynamic, chunked, priority": Row(
         (
             *DYNAMIC,
             B + "queue=priority",
         ),
         3.39,
-        51,
+        52,
     ),
     "dynamic, chunked, shortest_first": Row(
         (
@@ -87,7 +89,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.39,
-        51,
+        52,
     ),
     "dynamic, chunked, fair": Row(
         (
@@ -95,7 +97,7 @@ ROWS = {
             B + "queue=fair",
         ),
         3.39,
-        52,
+        53,
     ),
     "dynamic, whole, fcfs": Row(
         (
@@ -103,7 +105,7 @@ ROWS = {
             *WHOLE,
         ),
         3.40,
-        51,
+        52,
     ),
     "dynamic, whole, priority": Row(
         (
@@ -112,7 +114,7 @@ ROWS = {
             B + "queue=priority",
         ),
         3.40,
-        55,
+        56,
     ),
     "dynamic, whole, shortest_first": Row(
         (
@@ -121,7 +123,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.39,
-        55,
+        56,
     ),
     "dynamic, whole, fair": Row(
         (
@@ -130,16 +132,16 @@ ROWS = {
             B + "queue=fair",
         ),
         3.40,
-        56,
+        57,
     ),
-    "static, chunked, fcfs": Row((*STATIC,), 3.43, 47),
+    "static, chunked, fcfs": Row((*STATIC,), 3.43, 48),
     "static, chunked, priority": Row(
         (
             *STATIC,
             B + "queue=priority",
         ),
         3.43,
-        51,
+        52,
     ),
     "static, chunked, shortest_first": Row(
         (
@@ -147,7 +149,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.45,
-        51,
+        52,
     ),
     "static, chunked, fair": Row(
         (
@@ -155,7 +157,7 @@ ROWS = {
             B + "queue=fair",
         ),
         3.43,
-        52,
+        53,
     ),
     "static, whole, fcfs": Row(
         (
@@ -163,7 +165,7 @@ ROWS = {
             *WHOLE,
         ),
         3.44,
-        51,
+        52,
     ),
     "static, whole, priority": Row(
         (
@@ -172,7 +174,7 @@ ROWS = {
             B + "queue=priority",
         ),
         3.44,
-        55,
+        56,
     ),
     "static, whole, shortest_first": Row(
         (
@@ -181,7 +183,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.45,
-        55,
+        56,
     ),
     "static, whole, fair": Row(
         (
@@ -190,37 +192,37 @@ ROWS = {
             B + "queue=fair",
         ),
         3.44,
-        56,
+        57,
     ),
-    "priority that pushes out": Row((B + "queue=priority", B + "preempt=true"), 5.16, 92),
-    "prefix cache, nothing in common": Row((CACHE,), 5.16, 93),
-    "prefix cache, prefixes of 256 tokens": Row((CACHE, PREFIXES), 5.10, 100),
-    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 181),
-    "routing least_kv": Row((M + "routing=least_kv",), 5.00, 98),
-    "routing round_robin": Row((M + "routing=round_robin",), 5.48, 77),
-    "routing random": Row((M + "routing=random",), 5.01, 73),
-    "routing power_of_two": Row((M + "routing=power_of_two",), 5.12, 85),
-    "routing central_queue": Row((M + "routing=central_queue",), 5.16, 83),
-    "routing weighted": Row((M + "routing=weighted", M + "node_weights={0: 2}"), 4.80, 73),
-    "routing prefix_affinity": Row((M + "routing=prefix_affinity", CACHE, PREFIXES), 4.90, 133),
-    "load signals 20 ms late": Row((M + "load_signals={delay_ms: 20}",), 4.48, 88),
-    "limits by token_bucket": Row((WIDE + "algorithm: token_bucket}",), 5.16, 110),
-    "limits by sliding_window": Row((WIDE + "algorithm: sliding_window}",), 5.16, 116),
-    "limits by fixed_window": Row((WIDE + "algorithm: fixed_window}",), 5.16, 101),
-    "limits by quantised": Row((WIDE + "algorithm: quantised, quantum_s: 1}",), 5.16, 117),
-    "limits, charge reserved": Row((WIDE + "charge: reserved}",), 5.16, 98),
-    "limits, charge actual": Row((WIDE + "charge: actual}",), 5.16, 103),
-    "max_num_queued_reqs": Row((B + "max_num_queued_reqs=64",), 5.18, 81),
-    "max_num_queued_tokens": Row((B + "max_num_queued_tokens=100000",), 5.16, 81),
-    "max_num_active_seqs": Row((B + "max_num_active_seqs=32",), 4.78, 75),
-    "watermark": Row((B + "watermark=0.05",), 5.16, 80),
-    "flow control, fcfs": Row((M + "flow_control={max_concurrency: 12, order: fcfs}",), 5.77, 82),
-    "flow control, edf": Row((M + "flow_control={max_concurrency: 12, order: edf}",), 5.77, 83),
+    "priority that pushes out": Row((B + "queue=priority", B + "preempt=true"), 5.16, 93),
+    "prefix cache, nothing in common": Row((CACHE,), 5.16, 94),
+    "prefix cache, prefixes of 256 tokens": Row((CACHE, PREFIXES), 5.10, 101),
+    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 182),
+    "routing least_kv": Row((M + "routing=least_kv",), 5.00, 99),
+    "routing round_robin": Row((M + "routing=round_robin",), 5.48, 78),
+    "routing random": Row((M + "routing=random",), 5.01, 74),
+    "routing power_of_two": Row((M + "routing=power_of_two",), 5.12, 86),
+    "routing central_queue": Row((M + "routing=central_queue",), 5.16, 84),
+    "routing weighted": Row((M + "routing=weighted", M + "node_weights={0: 2}"), 4.80, 74),
+    "routing prefix_affinity": Row((M + "routing=prefix_affinity", CACHE, PREFIXES), 4.90, 134),
+    "load signals 20 ms late": Row((M + "load_signals={delay_ms: 20}",), 4.48, 89),
+    "limits by token_bucket": Row((WIDE + "algorithm: token_bucket}",), 5.16, 111),
+    "limits by sliding_window": Row((WIDE + "algorithm: sliding_window}",), 5.16, 117),
+    "limits by fixed_window": Row((WIDE + "algorithm: fixed_window}",), 5.16, 102),
+    "limits by quantised": Row((WIDE + "algorithm: quantised, quantum_s: 1}",), 5.16, 118),
+    "limits, charge reserved": Row((WIDE + "charge: reserved}",), 5.16, 99),
+    "limits, charge actual": Row((WIDE + "charge: actual}",), 5.16, 104),
+    "max_num_queued_reqs": Row((B + "max_num_queued_reqs=64",), 5.18, 82),
+    "max_num_queued_tokens": Row((B + "max_num_queued_tokens=100000",), 5.16, 82),
+    "max_num_active_seqs": Row((B + "max_num_active_seqs=32",), 4.78, 76),
+    "watermark": Row((B + "watermark=0.05",), 5.16, 81),
+    "flow control, fcfs": Row((M + "flow_control={max_concurrency: 12, order: fcfs}",), 5.77, 83),
+    "flow control, edf": Row((M + "flow_control={max_concurrency: 12, order: edf}",), 5.77, 84),
     "flow control, slo_deadline": Row(
-        (M + "flow_control={max_concurrency: 12, order: slo_deadline}",), 5.77, 83
+        (M + "flow_control={max_concurrency: 12, order: slo_deadline}",), 5.77, 84
     ),
     "flow control in turns": Row(
-        (M + "flow_control={max_concurrency: 12, fairness: round_robin}",), 5.77, 82
+        (M + "flow_control={max_concurrency: 12, fairness: round_robin}",), 5.77, 83
     ),
 }
 
