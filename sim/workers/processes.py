@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
@@ -105,6 +106,7 @@ class Processes:
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(theirs,))
+        resource_tracker.ensure_running()  # its first start lets the signals through that are withheld below
         with interrupt.withheld():
             process.start()
         theirs.close()
