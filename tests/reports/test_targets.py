@@ -38,6 +38,7 @@ def verdict_of(text: str) -> tuple[str, str]:
         ("ttft_p95_ms≥38", PASS),
         ("agent: attainment>=97%", PASS),
         ("attainment>=0.98", INCONCLUSIVE),
+        ("attainment>=98.2 %", INCONCLUSIVE),
         ("attainment>=98.6 %", FAIL),
         ("carried_per_s>=7", PASS),
         ("carried_per_s<=7", FAIL),
