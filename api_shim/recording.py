@@ -8,7 +8,7 @@ from typing import Any
 from api_shim.clocks.histogram import Histogram
 from api_shim.shim import Shim
 from e80sim.mistakes import UserError
-from reports.html import render
+from reports.html import report_of
 from reports.live import live_json
 from reports.run_directory import Run, write
 from reports.summary import summarise
@@ -68,7 +68,7 @@ class LiveRecorder:
         made = self._manifest(plan, tables, shim)
         summary = summarise(tables, made) | {"live": live_json(made["live"])}
         run = Run(tables, made, plan.resolved(), summary)
-        write(self.directory, run, render(summary, manifest=made), {FILE: self.journal.write})
+        write(self.directory, run, report_of, {FILE: self.journal.write})
         self._clear()
         return True
 

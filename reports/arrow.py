@@ -29,6 +29,7 @@ def flags(values: NDArray[np.bool_]) -> Array:
 
 def labels(codes: NDArray[np.int32], names: Sequence[str]) -> Array:
     """Each code an index into `names`; raises where one is not."""
+    assert len(set(names)) == len(names), names  # parquet would merge equal ones, and codes be others
     indices = pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes.data)])
     return pa.DictionaryArray.from_arrays(indices, strings(names))
 

@@ -18,7 +18,7 @@ from reports.html.palette import coloured
 from reports.metrics import E2E, OF_ASKS, REQUEST_METRICS
 from reports.record import PS_PER_S
 from reports.run_directory import Run, read
-from reports.summary import summarise
+from reports.summary import summary_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,7 @@ class OpenedRun:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Every metric of the report with its interval."""
-        run = self._run
-        return dict(run.summary) if run.summary is not None else summarise(run.tables, dict(run.manifest))
+        return summary_of(self._run)
 
     @cached_property
     def requests(self) -> "pd.DataFrame":

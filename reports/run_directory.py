@@ -6,14 +6,14 @@ sessions.parquet (with callers that wait for their answers), agent_steps.parquet
 faults.parquet (where something breaks), lifetimes.parquet (of nodes that come and go),
 asks.parquet (with clients that retry or hedge), uncertainty.parquet (with draws of uncertain values),
 summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
-client.jsonl (what a load client saw).
+client.jsonl (what a load client saw). The manifest has the hash of every file that the rest is made from.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Never
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
+from reports.digest import FILES, sha256_of, stamped
 from reports.record import (
     AGENT_STEP_COLUMNS,
     ASK_COLUMNS,
@@ -42,6 +43,8 @@ FORMAT = 2
 ROWS_PER_GROUP = 1 << 17
 REPORT = "report.html"
 MANIFEST = "manifest.json"
+SCENARIO = "scenario.yaml"
+SUMMARY = "summary.json"
 UNCERTAINTY = "uncertainty.parquet"
 _TABLES: dict[str, Sequence[Column]] = {
     "requests": REQUEST_COLUMNS,
@@ -73,10 +76,14 @@ class Run:
     """The draws of uncertain values and what came of each, where any were made."""
 
 
+ReportOf = Callable[[Run], str]
+"""Writes the page of a run whose manifest has the digest."""
+
+
 def write(
     path: Path,
     run: Run,
-    report_html: str | None = None,
+    report_of: ReportOf | None = None,
     more: Mapping[str, Callable[[Path], object]] | None = None,
 ) -> None:
     """Everything appears under `path` at once. Raises RunDirectoryError, and then leaves nothing.
@@ -90,10 +97,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir()
-        _fill(hidden, run, report_html)
-        for name, write_file in (more or {}).items():
-            write_file(hidden / name)
-            _sync(hidden / name)
+        _fill(hidden, run, report_of, more or {})
         _sync(hidden)
         hidden.rename(path)
         _sync(path.parent)
@@ -115,16 +119,21 @@ def write_report(path: Path, report_html: str) -> None:
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     """Put or replace the summary of the run in `path`, whole or not at all."""
-    replace_file(path / "summary.json", json_text(summary))
+    replace_file(path / SUMMARY, json_text(summary))
+
+
+def add_file(path: Path, name: str, content: str) -> Run:
+    """Put `content` into the run in `path` and into its digest; the run, as it is afterwards."""
+    run = read(path)
+    replace_file(path / name, content)
+    manifest = stamped(run.manifest, {**run.manifest.get(FILES, {}), name: sha256_of(path / name)})
+    replace_file(path / MANIFEST, json_text(manifest))
+    return replace(run, manifest=manifest)
 
 
 def read(path: Path) -> Run:
     """Raises RunDirectoryError for anything but a complete run of this format."""
-    if not path.is_dir():
-        raise RunDirectoryError(f"{path} is not a directory: give the directory of a run.")
-    if not (path / MANIFEST).is_file():
-        raise RunDirectoryError(f"{path} is not the directory of a run: it has no manifest.json.")
-    manifest = _read_json(path / MANIFEST)
+    manifest = read_manifest(path)
     if manifest.get("format") != FORMAT:
         raise RunDirectoryError(
             f"{path} has format {manifest.get('format')!r}; this version of e80sim reads format {FORMAT}."
@@ -142,14 +151,28 @@ def read(path: Path) -> Run:
         asks=_read_optional(path, "asks"),
         agent_steps=_read_optional(path, "agent_steps"),
     )
-    summary = path / "summary.json"
+    summary = path / SUMMARY
     return Run(
         tables,
         manifest,
-        _read_text(path / "scenario.yaml"),
+        _read_text(path / SCENARIO),
         _read_json(summary) if summary.exists() else None,
         _read_parquet(path / UNCERTAINTY) if (path / UNCERTAINTY).exists() else None,
     )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Of any format. Raises RunDirectoryError for what is no directory of a run."""
+    if not path.is_dir():
+        raise RunDirectoryError(f"{path} is not a directory: give the directory of a run.")
+    if not (path / MANIFEST).is_file():
+        raise RunDirectoryError(f"{path} is not the directory of a run: it has no manifest.json.")
+    return _read_json(path / MANIFEST)
+
+
+def table_files() -> tuple[str, ...]:
+    """What the tables of a run are called, whether it has them or not."""
+    return tuple(f"{name}.parquet" for name in _TABLES)
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -157,22 +180,32 @@ def json_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _fill(folder: Path, run: Run, report_html: str | None) -> None:
-    texts = {"scenario.yaml": run.scenario_text, MANIFEST: json_text(run.manifest)}
-    if run.summary is not None:
-        texts["summary.json"] = json_text(run.summary)
-    if report_html is not None:
-        texts[REPORT] = report_html
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        _sync(folder / name)
+def _fill(
+    folder: Path, run: Run, report_of: ReportOf | None, more: Mapping[str, Callable[[Path], object]]
+) -> None:
+    """What the digest covers comes first, then what is made from it."""
+    _write_text(folder / SCENARIO, run.scenario_text)
     for name, columns in _TABLES.items():
         table = getattr(run.tables, name)
         if table is not None:
             _write_table(folder / f"{name}.parquet", table, columns)
     if run.uncertainty is not None:
-        pq.write_table(run.uncertainty, folder / UNCERTAINTY, compression="zstd")
+        pq.write_table(run.uncertainty, folder / UNCERTAINTY, compression="zstd", write_page_checksum=True)
         _sync(folder / UNCERTAINTY)
+    for name, write_file in more.items():
+        write_file(folder / name)
+        _sync(folder / name)
+    manifest = stamped(run.manifest, {file.name: sha256_of(file) for file in folder.iterdir()})
+    _write_text(folder / MANIFEST, json_text(manifest))
+    if run.summary is not None:
+        _write_text(folder / SUMMARY, json_text(run.summary))
+    if report_of is not None:
+        _write_text(folder / REPORT, report_of(replace(run, manifest=manifest)))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+    _sync(path)
 
 
 def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None:
@@ -185,6 +218,7 @@ def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None
         compression="zstd",
         row_group_size=ROWS_PER_GROUP,
         use_dictionary=labels,
+        write_page_checksum=True,
         column_encoding={
             column.name: "DELTA_BINARY_PACKED" for column in columns if column.kind in ("int", "stamp")
         },
@@ -231,7 +265,7 @@ def _read_table(path: Path, name: str) -> pa.Table:
 
 def _read_parquet(file: Path) -> pa.Table:
     try:
-        return pq.read_table(file)
+        return pq.read_table(file, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         _damaged(file, error)
 

@@ -2,6 +2,8 @@
 
 Seconds throughout. An estimate is {"value", "low", "high", "n"} or {"refused": why}; `low` and `high` are
 null, with a `note`, where the data carry a value but no interval.
+
+Other programs read it, so within a format it only grows: `schema_version` says by how much.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
 from reports.rates import counts_json, little_json, nodes_json, rates_json
 from reports.retries import RetriedSources, retries_json
+from reports.run_directory import Run
 from reports.sessions import sessions_json
 from reports.stages import stages_json
 from reports.statistics import LEVEL
@@ -30,6 +33,12 @@ from reports.variant_records import of_variant, variant_records
 from reports.verdict import verdict
 
 FORMAT = 2
+"""Grows where a key goes, or means something else."""
+REVISION = 1
+"""Grows with every key that joins; a format counts its own from 0."""
+SCHEMA_VERSION = f"{FORMAT}.{REVISION}"
+LATER = ("live", "uncertainty")
+"""Sections that tables alone do not give: from a client's rows, and from draws of uncertain values."""
 ADVISED_REPLICATIONS = 10
 COPIED = ("scenario", "title", "question", "seed", "horizon_s", "warm_up_s", "interrupted", "facts")
 
@@ -83,6 +92,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
     baseline = facts["variants"][0]["name"]
     return {
         "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
         **{key: manifest[key] for key in COPIED},
         "replications": manifest["replications_done"],
         "notes": [*manifest["notes"], *_notes(facts, most, groups, variants)],
@@ -95,6 +105,15 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             if name != baseline and baseline in groups
         },
     }
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """That of a finished run as this version makes it: as it is stored, unless another version wrote it."""
+    stored = run.summary or {}
+    if stored.get("schema_version") == SCHEMA_VERSION:
+        return dict(stored)
+    kept = {name: stored[name] for name in LATER if name in stored}
+    return summarise(run.tables, run.manifest) | kept
 
 
 def _where_any(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -137,6 +137,34 @@ def uncertainty_table(study: Study) -> pa.Table:
     return pa.table({name: pa.array(column, from_pandas=True) for name, column in columns.items()})
 
 
+def uncertainty_again(table: pa.Table, told: Mapping[str, Any], baseline: str) -> dict[str, Any]:
+    """The section `told` of a summary, made again from the table of its draws.
+
+    The table does not have the ranges of the values, how many draws were asked for, and what had no range.
+    """
+    ranges = {(one["model"], one["name"]): one for one in told["values"]}
+    inputs, values, series = [], [], {}
+    for column in table.column_names:
+        kind, *names = column.split("/")
+        found: Floats = table[column].to_numpy().astype(np.float64)
+        if kind == "value":
+            model, name = None if names[0] == "network" else names[0], names[1]
+            inputs.append(Input(**ranges.get((model, name), {**_NO_RANGE, "name": name, "model": model})))
+            values.append(found)
+        elif kind == "result":
+            series[Headline(*names)] = found
+    results = [
+        {key: found[draw] for key, found in series.items() if not math.isnan(found[draw])}
+        for draw in range(len(table))
+    ]
+    drawn = np.stack(values, axis=1) if values else np.empty((len(table), 0))
+    again = Study(tuple(inputs), drawn, results, len(table), (), told["replications"], baseline)
+    return uncertainty_json(again) | {key: told[key] for key in ("unbounded", "notes")}
+
+
+_NO_RANGE = {"low": math.nan, "high": math.nan, "confidence": ""}
+
+
 def _notes(study: Study) -> list[str]:
     notes = []
     if study.draws < study.asked:

@@ -19,7 +19,7 @@ from e80sim.mistakes import FAILED, INTERRUPTED, UserError, stop
 from reports.html import render
 from reports.live import CLIENT_FILE, ClientFileError, live_json, read_client
 from reports.live_text import live_text
-from reports.run_directory import REPORT, RunDirectoryError, read, replace_file, write_report, write_summary
+from reports.run_directory import REPORT, RunDirectoryError, add_file, read, write_report, write_summary
 from reports.text import summary_table
 from sim.run.new_directory import new_directory, require_new
 from sim.scenario.load import load as load_scenario
@@ -161,10 +161,9 @@ def _finish(directory: Path, folder: Path, status: int) -> None:
 
 def _add_client(directory: Path, folder: Path) -> None:
     """What the client saw joins the server's records."""
-    run = read(directory)
-    assert run.summary is not None
     texts = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.jsonl"))]
-    replace_file(directory / CLIENT_FILE, "".join(texts))
+    run = add_file(directory, CLIENT_FILE, "".join(texts))
+    assert run.summary is not None
     live = live_json(run.manifest["live"], run.tables.requests, read_client(directory / CLIENT_FILE))
     summary = {**run.summary, "live": live}
     write_summary(directory, summary)

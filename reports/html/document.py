@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
+from reports.digest import sealed
 from reports.html.markup import Html, json_script, link, tag
 from reports.html.palette import css_variables, theme
 
@@ -45,7 +46,7 @@ def document(title: str, content: Html) -> str:
     themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})
     scripts = [tag("script", Html(plotly)), tag("script", Html(script))]
     whole = tag("html", head, tag("body", skip, content, themes, scripts), lang="en")
-    return f"<!doctype html>\n{whole}\n"
+    return sealed(f"<!doctype html>\n{whole}\n")
 
 
 @cache

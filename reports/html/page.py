@@ -13,6 +13,7 @@ from reports.html.costs import costs
 from reports.html.document import document, header
 from reports.html.faults import faults
 from reports.html.figure import Figure
+from reports.html.foot import foot
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
 from reports.html.ladder import ladder
@@ -34,6 +35,7 @@ from reports.html.tenants import tenants
 from reports.html.tiers import tiers
 from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
+from reports.run_directory import Run
 from reports.words import count, plural
 
 DEFINITIONS: Definitions = {
@@ -98,7 +100,12 @@ def render(
         [(section.identity, section.short) for section in sections],
     )
     main = tag("main", [_section(section) for section in sections], id="content")
-    return document(summary["title"], join(head, main))
+    return document(summary["title"], join(head, main, foot(report.manifest)))
+
+
+def report_of(run: Run) -> str:
+    """That of a run as it was read, or is about to be written."""
+    return render(run.summary or {}, manifest=run.manifest)
 
 
 def _sections(report: Report) -> Iterator[PageSection]:

@@ -96,10 +96,10 @@ def _of_scenario(
     if run.manifest["interrupted"]:
         stop("interrupted: what was complete is not what the objectives are for", INTERRUPTED)
     if out is not None:
-        from reports.html import render
+        from reports.html import report_of
         from reports.run_directory import write
 
-        write(out, run, render(run.summary or {}, manifest=run.manifest))
+        write(out, run, report_of)
     return run, targets
 
 

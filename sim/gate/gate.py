@@ -7,6 +7,7 @@ from typing import Any
 from e80sim.mistakes import UserError
 from reports.compared_runs import ComparedRun, PairKey, difference, why_apart
 from reports.run_directory import Run, read
+from reports.summary import summary_of
 from reports.targets import FAIL, INCONCLUSIVE, PASS, Answered, Judgement, Target, answers, judge
 
 EXIT_STATUS = {PASS: 0, FAIL: 1, INCONCLUSIVE: 3}
@@ -20,7 +21,7 @@ def judged(run: Run, targets: Sequence[Target], baseline: Path | None = None) ->
             baseline saw other requests, so that a difference would not be of what changed.
 
     """
-    summary = _summary(run)
+    summary = summary_of(run)
     compared = [target for target in targets if target.against_baseline]
     if compared and baseline is None:
         raise UserError(f"objective {compared[0].text!r}: --baseline DIR is to say which run that is")
@@ -49,7 +50,7 @@ class _Both:
     def __init__(self, run: Run, baseline: Path) -> None:
         self._base = ComparedRun("A", baseline, read(baseline))
         self._run = ComparedRun("B", Path("this run"), run)
-        self._summary = _summary(self._base.run)
+        self._summary = summary_of(self._base.run)
         why = why_apart(self._base, self._run)
         if why:
             raise UserError(f"--baseline {baseline}: {why}, so a difference would not be of what changed")
@@ -69,9 +70,3 @@ class _Both:
             return base, 0.0
         first, second = self._base.groups[key], self._run.groups[key]
         return difference(first, second, target.metric, target.statistic, paired=True), base["value"]
-
-
-def _summary(run: Run) -> Mapping[str, Any]:
-    if run.summary is None:
-        raise UserError("this run has no summary.json: `e80sim report` writes it")
-    return run.summary

@@ -15,7 +15,7 @@ from sim.scenario.load import Plan, load
 from sim.scenario.overrides import Setting
 
 if TYPE_CHECKING:
-    from reports.run_directory import Run
+    from reports.run_directory import ReportOf, Run
     from sim.run.uncertainty import Draws
 
 app = typer.Typer(add_completion=False)
@@ -98,8 +98,8 @@ def run(
                 made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
         answer = FinishedRun(results, remarks, made)
         done = finished(plan, answer, began)
-        html = None if no_report else _report_of(done)
-        summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, html)
+        report_of = None if no_report else _report_of
+        summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, report_of)
     except (NothingDoneError, KeyboardInterrupt):
         why = "interrupted" if interrupt.asked() else WORKER_LOST
         stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
@@ -143,21 +143,21 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
 
 
 def _report_of(run: "Run") -> str:
-    from reports.html import render
+    from reports.html import report_of
 
-    return render(run.summary or {}, manifest=run.manifest)
+    return report_of(run)
 
 
-def _keep(directory: Path, run: "Run", html: str | None) -> tuple[Path | None, UserError | None]:
+def _keep(directory: Path, run: "Run", report_of: "ReportOf | None") -> tuple[Path | None, UserError | None]:
     """Where it is, and what went wrong: a disk that filled up meanwhile must not lose the work of hours."""
     from reports.run_directory import RunDirectoryError, write
 
     try:
-        write(directory, run, html)
+        write(directory, run, report_of)
     except RunDirectoryError as error:
         elsewhere = Path(mkdtemp(prefix="e80sim-"))
         try:
-            write(elsewhere / directory.name, run, html)
+            write(elsewhere / directory.name, run, report_of)
         except RunDirectoryError:
             elsewhere.rmdir()
             return None, error

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from e80sim.mistakes import UserError
-from reports.html import render
+from reports.html import report_of
 from reports.run_directory import MANIFEST, Run, read, write
 from reports.summary import summarise
 from reports.tables import RunTables
@@ -84,7 +84,7 @@ def _recover(directory: Path, out: Path) -> int:
     summary = summarise(tables, manifest)
     run = Run(tables, manifest, plan.resolved(), summary)
     arrivals = partial(read_lines, directory / FILE)
-    write(out, run, render(summary, manifest=manifest), {FILE: partial(write_whole, read=arrivals)})
+    write(out, run, report_of, {FILE: partial(write_whole, read=arrivals)})
     return len(arrived)
 
 
@@ -94,4 +94,4 @@ def _write(out: Path, run: Run, tables: RunTables, directory: Path) -> None:
     manifest["notes"] = [*notes, f"Replayed from the arrivals of {directory}."]
     summary = summarise(tables, manifest)
     again = replace(run, tables=tables, manifest=manifest, summary=summary)
-    write(out, again, render(summary, manifest=manifest))
+    write(out, again, report_of)

@@ -20,7 +20,9 @@ def test_stamps_become_what_pyarrow_makes_of_them(stamps: list[int]) -> None:
     assert arrow.to_numpy(made.slice(3, 9)).tolist() == stamps[3:12]
 
 
-@given(st.lists(st.booleans(), max_size=20), st.lists(st.text(max_size=5), min_size=1, max_size=6))
+@given(
+    st.lists(st.booleans(), max_size=20), st.lists(st.text(max_size=5), min_size=1, max_size=6, unique=True)
+)
 def test_flags_and_labels_keep_every_value(values: list[bool], names: list[str]) -> None:
     flags = arrow.flags(np.array(values, np.bool_))
     assert flags.to_pylist() == values

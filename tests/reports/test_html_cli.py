@@ -13,7 +13,11 @@ from tests.support.synthetic import synthetic_run
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     tables, manifest = synthetic_run(requests=600, variants=2, replications=2)
-    write(tmp_path / "run", Run(tables, manifest, "name: synthetic\n", summarise(tables, manifest)), "old")
+    write(
+        tmp_path / "run",
+        Run(tables, manifest, "name: synthetic\n", summarise(tables, manifest)),
+        lambda _: "old",
+    )
     return tmp_path / "run"
 
 
@@ -39,10 +43,18 @@ def test_a_run_without_a_summary_is_summarised_again(run: Path) -> None:
 
 
 def test_a_summary_of_another_format_is_not_believed(run: Path) -> None:
-    stale = json.loads((run / "summary.json").read_text(encoding="utf-8")) | {"format": 0, "title": "stale"}
+    current = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    stale = {**current, "schema_version": "1.0", "title": "stale"}
     (run / "summary.json").write_text(json.dumps(stale), encoding="utf-8")
     build(run)
     assert "<title>stale</title>" not in (run / "report.html").read_text(encoding="utf-8")
+    assert json.loads((run / "summary.json").read_text(encoding="utf-8")) == current
+
+
+def test_a_check_that_should_write_is_refused(run: Path, tmp_path: Path) -> None:
+    done = e80sim("report", [str(run), "--check", "--out", str(tmp_path / "copy.html")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("e80sim: --check writes nothing, so it takes no --out ")
 
 
 def test_an_unknown_directory_is_one_sentence_and_exit_2(tmp_path: Path) -> None:

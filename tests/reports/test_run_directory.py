@@ -2,6 +2,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports import run_directory
-from reports.run_directory import Run, RunDirectoryError, read, write, write_report
+from reports.run_directory import Run, RunDirectoryError, add_file, read, write, write_report
 from reports.summary import summarise
 from reports.tables import gap_table
+from tests.support.damage import flip
 from tests.support.synthetic import synthetic_run
 
 
@@ -26,10 +28,10 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def test_a_run_reads_back_as_it_was_written(tmp_path: Path, run: Run) -> None:
-    write(tmp_path / "runs" / "a", run, "<html>")
+    write(tmp_path / "runs" / "a", run, lambda _: "<html>")
     found = read(tmp_path / "runs" / "a")
     assert found.summary == run.summary
-    assert found.manifest == run.manifest
+    assert {**found.manifest, **run.manifest} == found.manifest
     assert found.scenario_text == "name: synthetic\n"
     assert found.tables.requests.equals(run.tables.requests)
     assert found.tables.user_requests is not None
@@ -113,7 +115,7 @@ def test_a_place_that_is_a_file_is_named_in_the_error(tmp_path: Path, run: Run) 
 def test_a_report_is_replaced_whole_or_not_at_all(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "a", run, "old")
+    write(tmp_path / "a", run, lambda _: "old")
     write_report(tmp_path / "a", "new")
     assert (tmp_path / "a" / "report.html").read_text() == "new"
     monkeypatch.setattr(run_directory, "_sync", disk_full)
@@ -172,6 +174,37 @@ def test_a_damaged_run_is_refused_with_its_file(
     with pytest.raises(RunDirectoryError, match=sentence) as refusal:
         read(tmp_path / "a")
     assert "\n" not in str(refusal.value)
+
+
+def test_two_flipped_bytes_within_a_page_are_noticed_when_the_table_is_read(tmp_path: Path, run: Run) -> None:
+    """Without checksums of pages four of five such flips would read as other numbers."""
+    write(tmp_path / "a", run)
+    file = pq.ParquetFile(tmp_path / "a" / "requests.parquet")
+    place = file.schema_arrow.names.index("intended_ps")
+    column = file.metadata.row_group(0).column(place)
+    flip(tmp_path / "a" / "requests.parquet", column.data_page_offset + column.total_compressed_size // 2)
+    with pytest.raises(RunDirectoryError, match=r"requests\.parquet cannot be read.* checksum"):
+        read(tmp_path / "a")
+
+
+def test_a_file_that_joins_a_run_joins_its_digest(tmp_path: Path, run: Run) -> None:
+    write(tmp_path / "a", run)
+    before = read(tmp_path / "a").manifest
+    after = add_file(tmp_path / "a", "client.jsonl", "{}\n").manifest
+    assert after == read(tmp_path / "a").manifest
+    assert set(after["files"]) - set(before["files"]) == {"client.jsonl"}
+    assert after["files"]["client.jsonl"] == sha256(b"{}\n").hexdigest()
+    assert after["digest"] != before["digest"]
+
+
+def test_equal_runs_have_one_digest_whenever_they_were_made(tmp_path: Path, run: Run) -> None:
+    later = replace(run, manifest={**run.manifest, "created": "2026-02-02T00:00:00Z", "wall_s": 7.5})
+    seeded = replace(run, manifest={**run.manifest, "seed": 21})
+    digests = []
+    for name, one in {"a": run, "b": later, "c": seeded}.items():
+        write(tmp_path / name, one)
+        digests.append(read(tmp_path / name).manifest["digest"])
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Made-up runs of any size for tests of reports: plausible stamps in order, nothing simulated."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,18 @@ def synthetic_run(
 
 def _ps(seconds: NDArray[np.float64]) -> Ints:
     return np.rint(seconds * 1e12).astype(np.int64)
+
+
+def _coded(
+    rows: Any, fields: Sequence[str], labels: Mapping[str, list[str]]
+) -> tuple[dict[str, Ints], dict[str, list[str]]]:
+    """Columns and labels in which no label is there twice, as one per source would be."""
+    columns = {name: rows[name] for name in fields}
+    for name, names in labels.items():
+        if name in columns:
+            once = list(dict.fromkeys(names))
+            columns[name] = np.array([once.index(one) for one in names])[rows[name]]
+    return columns, {name: list(dict.fromkeys(names)) for name, names in labels.items()}
 
 
 class _Maker:
@@ -148,18 +161,18 @@ class _Maker:
         tenants = [source.tenant for source in sources]
         labels = {"source": [source.name for source in sources], "tenant": tenants, "model": [MODEL]}
         places = ["internet" if source.app is None else self.variant for source in sources]
-        columns = {name: calls[name] for name in _CALL_FIELDS}
-        requests = request_table(self.variant, self.replication, columns, {**labels, "place": places})
+        requests = request_table(
+            self.variant, self.replication, *_coded(calls, _CALL_FIELDS, {**labels, "place": places})
+        )
         if users is None:
             return RunTables(requests, self._nodes(horizon))
         users = _cut(users, horizon, "left_ps")
         labels |= {"place": ["internet"] * len(sources), "app": [source.app or "" for source in sources]}
         labels |= {"app_place": [self.variant] * len(sources)}
-        columns = {name: users[name] for name in _USER_FIELDS}
         return RunTables(
             requests,
             self._nodes(horizon),
-            user_request_table(self.variant, self.replication, columns, labels),
+            user_request_table(self.variant, self.replication, *_coded(users, _USER_FIELDS, labels)),
         )
 
     def _nodes(self, horizon: int) -> Any:
