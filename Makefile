@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # the hundreds of processes that tests start would each compile all modules
 
 .PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate coverage docs setup system-packages clean
 help:
