@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from reports.columns import Floats
 from reports.differences import difference_of_means, difference_of_quantiles
 from reports.group import Group
 from reports.metrics import PROBABILITIES
-from reports.statistics import Answer
+from reports.not_served import served_by_both
+from reports.statistics import Answer, Samples
 
 COMPARED = ("felt", "ttft", "e2e")
 QUANTILES = ("p50", "p95", "p99")
@@ -16,14 +18,43 @@ def differences(baseline: Sequence[Group], variant: Sequence[Group]) -> list[dic
     """Seconds, variant less baseline, for every source that both have."""
     known = {group.source["name"]: group for group in baseline}
     return [
-        {"source": name, "metric": {metric: _metric(known[name], group, metric) for metric in COMPARED}}
+        {
+            "source": name,
+            "metric": {metric: _metric(known[name], group, metric) for metric in COMPARED},
+            **_of_both(known[name], group),
+        }
         for group in variant
         if (name := group.source["name"]) in known
     ]
 
 
+def _of_both(base: Group, other: Group) -> dict[str, Any]:
+    """The difference on asks that both completed, where each completed others as well."""
+    served = served_by_both(base, other)
+    if served is None:
+        return {}
+    sides = (base, served[0]), (other, served[1])
+    felt = [group.sampled(group.completed_asks.take(rows), _felt_s(group)[rows]) for group, rows in sides]
+    return {
+        "both": {
+            "completed": int(served[0].sum()),
+            "only_baseline": int((~served[0]).sum()),
+            "only_variant": int((~served[1]).sum()),
+            "metric": {"felt": _differences(*felt)},
+        }
+    }
+
+
+def _felt_s(group: Group) -> Floats:
+    """Of its completed asks; none is NaN."""
+    return group.samples["felt"].values
+
+
 def _metric(base: Group, other: Group, metric: str) -> dict[str, Any]:
-    first, second = base.samples[metric], other.samples[metric]
+    return _differences(base.samples[metric], other.samples[metric])
+
+
+def _differences(first: Samples, second: Samples) -> dict[str, Any]:
     found = {"mean": _json(*difference_of_means(first, second))}
     for name in QUANTILES:
         found[name] = _json(*difference_of_quantiles(first, second, PROBABILITIES[name]))

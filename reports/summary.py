@@ -6,7 +6,7 @@ null, with a `note`, where the data carry a value but no interval.
 Other programs read it, so within a format it only grows: `schema_version` says by how much.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.comparison import differences
@@ -16,6 +16,7 @@ from reports.group import Group, asks_of, group_json
 from reports.itl import itl_json
 from reports.lifetimes import paid_nodes, scaling_json
 from reports.metrics import Window
+from reports.not_served import not_served_json
 from reports.objectives import Slo, stated
 from reports.prefixes import prefixes_json
 from reports.priorities import priorities_json
@@ -34,7 +35,7 @@ from reports.verdict import verdict
 
 FORMAT = 2
 """Grows where a key goes, or means something else."""
-REVISION = 1
+REVISION = 2
 """Grows with every key that joins; a format counts its own from 0."""
 SCHEMA_VERSION = f"{FORMAT}.{REVISION}"
 LATER = ("live", "uncertainty")
@@ -104,6 +105,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             for name, others in groups.items()
             if name != baseline and baseline in groups
         },
+        **_where_any("not_served", not_served_json(groups)),
     }
 
 
@@ -116,7 +118,7 @@ def summary_of(run: Run) -> dict[str, Any]:
     return summarise(run.tables, run.manifest) | kept
 
 
-def _where_any(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _where_any(name: str, rows: Collection[Any]) -> dict[str, Any]:
     """Nothing at all where there are none: summaries of other scenarios stay what they are."""
     return {name: rows} if rows else {}
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.busy import busy_share, left_node
+from reports.causes import CAUSES, FAILED
 from reports.columns import Columns, Floats, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import PS_PER_S
@@ -52,25 +53,6 @@ MATERIAL_REFUSALS = 0.05
 """Share of refused or failed requests from which a verdict opens with it."""
 SILENCE = 0.05
 """Part of the window: traffic that ended longer than this before its end is judged while it came."""
-
-CAUSES = {
-    "rejected_requests_limit": "were rejected by the requests limit",
-    "rejected_tokens_limit": "were rejected by the tokens limit",
-    "rejected_input_tokens_limit": "were rejected by the input tokens limit",
-    "rejected_output_tokens_limit": "were rejected by the output tokens limit",
-    "rejected_uncached_tokens_limit": "were rejected by the uncached tokens limit",
-    "rejected_context": "were rejected because they exceed the context",
-    "rejected_saturated": "were rejected at the gateway, whose queue was full",
-    "rejected_ttl_expired": "were rejected after their time to live in the gateway's queue",
-    "rejected_no_endpoints": "were rejected because no node took requests",
-    "rejected_max_num_queued_reqs": "were rejected by a node with too many requests",
-    "rejected_max_num_queued_tokens": "were rejected by a node with too many prompt tokens before them",
-    "cancelled": "were cancelled by the caller",
-    "timeout": "timed out",
-    "node_lost": "were lost with a node",
-    "path_lost": "were lost on the network",
-}
-FAILED = ("timeout", "node_lost", "path_lost")
 
 
 class Opinion(NamedTuple):
@@ -423,7 +405,7 @@ def _lead(offered: Columns, asked: str) -> Iterator[str]:
 
 def _fates(offered: Columns) -> Iterator[str]:
     """What became of those that were turned away or lost; nothing where there were none."""
-    counts = ((int(offered.outcome(name).sum()), words) for name, words in CAUSES.items())
+    counts = ((int(offered.outcome(name).sum()), cause.fate) for name, cause in CAUSES.items() if cause.fate)
     parts = [f"{_percent(count / len(offered))} {words}" for count, words in counts if count]
     if parts:
         yield f"{', '.join(parts)}."

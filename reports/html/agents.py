@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Row
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Row
 from reports.words import PLAIN, count, duration, share
 
 KINDS = {"ask": "model", "tool": "tools", "sandbox": "sandboxes"}

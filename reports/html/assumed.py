@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from reports.html.markup import Html, tag
-from reports.html.rows import Summary
 from reports.html.tables import body, number_cell, row, table
+from reports.rows import Summary
 
 
 def assumed_count(summary: Summary) -> int:

@@ -1,24 +1,23 @@
 """User-felt latency against the number of model calls k, where the run has the same route with several k."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from reports.answer.routes import routes_of
 from reports.html.dots import error_bars
 from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html
 from reports.html.palette import SERIES, series_role
-from reports.html.rows import Row
 from reports.html.tables import Footnotes, body, row, table
+from reports.rows import Row
 from reports.words import Scale, count, duration_scale
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
 
-Route = tuple[str, ...]
-
 
 def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
     """None unless some route was run with two or more k. The statistic that misses least comes first."""
-    routes = _routes(rows)
+    routes = routes_of(rows)
     if not routes:
         return None
     shown = [line for lines in routes.values() for line in lines]
@@ -42,45 +41,6 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
         tuple(statistics),
         ("felt",),
     )
-
-
-def _routes(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows that differ in nothing but k, within a variant; else across variants that each have one k."""
-    within = _grouped(rows, lambda line: (line.variant_title, *_route(line)))
-    found = within or _grouped(rows, _route)
-    return dict(zip(_names(list(found)), found.values(), strict=True))
-
-
-def _grouped(rows: Sequence[Row], key: Callable[[Row], Route]) -> dict[Route, list[Row]]:
-    groups: dict[Route, list[Row]] = {}
-    for line in rows:
-        if line.has_app and line.statistic("felt", "p50").value is not None:
-            groups.setdefault(key(line), []).append(line)
-    several = {route: lines for route, lines in groups.items() if len({line.calls for line in lines}) > 1}
-    return {route: sorted(lines, key=lambda line: line.calls) for route, lines in several.items()}
-
-
-def _route(line: Row) -> Route:
-    mode = "calls at once" if line.mode == "fan_out" else "calls in a row"
-    group = line.group
-    return (
-        str(group["tenant"]),
-        str(group["place"]),
-        str(group["model"]),
-        f"app in {group['app_place']}",
-        mode,
-    )
-
-
-def _names(routes: Sequence[Route]) -> list[str]:
-    """The first parts in which they differ, as many as it takes to tell them apart."""
-    differing = [parts for parts in zip(*routes, strict=True) if len(set(parts)) > 1]
-    names = ["all users"] * len(routes)
-    for taken in range(1, len(differing) + 1):
-        names = [" · ".join(parts) for parts in zip(*differing[:taken], strict=True)]
-        if len(set(names)) == len(names):
-            break
-    return names
 
 
 def _lines(routes: Mapping[str, Sequence[Row]], statistics: Sequence[Choice], scale: Scale) -> list[Plot]:

@@ -7,9 +7,9 @@ from math import ceil, floor, inf, log10, sqrt
 
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html
-from reports.html.rows import Row, rows_by_source
 from reports.html.style import Style, styles
 from reports.html.tables import Definitions, body, number_cell, row, table, term
+from reports.rows import Row, rows_by_source
 from reports.words import Scale, duration, duration_scale, share
 
 METRICS = (

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from reports.compared_text import pairing
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, join, tag
 from reports.html.palette import css_variables
 from reports.html.tables import Footnotes, body, row, table

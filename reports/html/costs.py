@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
+from reports.rows import Summary, variant_titles
 from reports.words import Scale
 
 COLUMNS = {

@@ -14,16 +14,16 @@ from reports.html.markup import Html, json_script, link, tag
 from reports.html.palette import css_variables, theme
 
 
-def header(origin: str, title: str, question: str, places: Iterable[tuple[str, str]]) -> Html:
-    """`places` are the sections: what each is called as the target of a link, and to a reader."""
+def header(origin: str, title: str) -> Html:
+    """One line over the answer: what was run, and the theme."""
     toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
-    return tag(
-        "header",
-        tag("div", tag("p", origin, class_="origin"), toggle, class_="top"),
-        tag("h1", title),
-        tag("p", question, class_="question") if question else None,
-        tag("nav", tag("ul", [tag("li", link(*place)) for place in places]), aria_label="Sections"),
-    )
+    told = tag("p", tag("strong", origin), tag("span", title), class_="origin")
+    return tag("header", tag("div", told, toggle, class_="top"))
+
+
+def navigation(places: Iterable[tuple[str, str]]) -> Html:
+    """`places` are the sections: what each is called as the target of a link, and to a reader."""
+    return tag("nav", tag("ul", [tag("li", link(*place)) for place in places]), aria_label="Sections")
 
 
 def document(title: str, content: Html) -> str:
@@ -40,7 +40,7 @@ def document(title: str, content: Html) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
-        tag("style", Html(css_variables()), Html(_asset("report.css"))),
+        tag("style", Html(css_variables()), Html(_asset("report.css")), Html(_asset("answer.css"))),
     )
     skip = tag("a", "Skip to the answer", href="#content", class_="skip")
     themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})

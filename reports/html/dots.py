@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from reports.estimate import ShownEstimate
 from reports.html.bars import row_labels, rows_axis
-from reports.html.estimate import ShownEstimate
 from reports.html.figure import SYMBOLS, Plot, axis, layout, rounded
 from reports.words import Scale
 

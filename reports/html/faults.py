@@ -5,8 +5,8 @@ from typing import Any
 
 from reports.faults import PARTS
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import body, number_cell, row, table
+from reports.rows import Summary, variant_titles
 from reports.words import count, number
 
 NONE = "-"

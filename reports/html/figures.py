@@ -11,8 +11,8 @@ from reports.html.over_time import over_time
 from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefix_figure
 from reports.html.retries import asks_and_attempts
-from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.sessions import turns_of, users_of
+from reports.rows import Row, Summary, rows_of, variant_titles
 
 DrawFigure = Callable[[Summary, Sequence[Row]], Figure | None]
 """None where there is nothing to show."""

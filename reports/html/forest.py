@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from reports.estimate import ShownEstimate, read_estimate
 from reports.html.dots import Mark, dots
-from reports.html.estimate import ShownEstimate, read_estimate
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
-from reports.html.rows import Row, Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Row, Summary, variant_titles
 from reports.words import count, duration_scale, number
 
 METRICS = (

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import body, number_cell, row, table
+from reports.rows import Summary, variant_titles
 from reports.words import number, plural
 
 LEAD = (

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Summary
 from reports.words import count, duration, plural, share
 
 METRICS = {"ttft": "Time to first token (TTFT), streamed", "e2e": "End-to-end time (E2E)"}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.lifetimes import sentences
+from reports.rows import Summary, variant_titles
 from reports.words import PERCENT, PLAIN, Scale, count, duration, number, share
 
 MILLISECONDS = Scale("ms", 1e3)

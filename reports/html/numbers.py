@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Row, Summary, places_of
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
+from reports.rows import Row, Summary, places_of
 from reports.words import duration
 
 METRICS = {

@@ -3,36 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.causes import CAUSES
+from reports.estimate import ShownEstimate, read_estimate
 from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.dots import Mark, dots
-from reports.html.estimate import ShownEstimate, read_estimate
 from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.palette import series_role
-from reports.html.rows import Row, Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.objectives import stated
+from reports.rows import Row, Summary, variant_titles
 from reports.variant_records import of_variant
 from reports.words import PER_SECOND, PERCENT, count, share
 
-CAUSES = {
-    "rejected_requests_limit": "Rejected: requests per minute",
-    "rejected_tokens_limit": "Rejected: tokens per minute",
-    "rejected_input_tokens_limit": "Rejected: input tokens per minute",
-    "rejected_output_tokens_limit": "Rejected: output tokens per minute",
-    "rejected_uncached_tokens_limit": "Rejected: uncached tokens per minute",
-    "rejected_context": "Rejected: longer than the context",
-    "rejected_saturated": "Rejected: gateway queue full",
-    "rejected_ttl_expired": "Rejected: time to live in the gateway's queue",
-    "rejected_no_endpoints": "Rejected: no node",
-    "rejected_max_num_queued_reqs": "Rejected: requests in the node",
-    "rejected_max_num_queued_tokens": "Rejected: prompt tokens in the node's queue",
-    "cancelled": "Cancelled by the caller",
-    "timeout": "Timed out",
-    "node_lost": "Node lost",
-    "path_lost": "Path lost",
-    "unfinished": "Unfinished when the run ended",
-}
 RATES = {
     "offered_per_s": "Offered",
     "carried_per_s": "Carried",
@@ -50,7 +33,7 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
     roles = {cause: series_role(index) for index, cause in enumerate(CAUSES)}
     segments = [
         BarSegment(
-            CAUSES[cause],
+            CAUSES[cause].title,
             roles[cause],
             False,
             [100 * _share(line, cause) for line in rows],
@@ -73,7 +56,7 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
             range(len(rows)),
         ),
         _cause_table(rows, used),
-        tuple(LegendEntry(CAUSES[cause], roles[cause]) for cause in used),
+        tuple(LegendEntry(CAUSES[cause].title, roles[cause]) for cause in used),
         terms=("offered_per_s", "carried_per_s", "rejected_per_s"),
     )
 
@@ -144,7 +127,7 @@ def _cause_table(rows: Sequence[Row], used: Sequence[str]) -> Html:
         )
         for line in rows
     ]
-    columns = ["Requests", "Offered", "Completed", *(CAUSES[cause] for cause in used)]
+    columns = ["Requests", "Offered", "Completed", *(CAUSES[cause].title for cause in used)]
     return table("Model requests by outcome, all replications together", columns, [body(lines)])
 
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, Node
-from reports.html.rows import Summary, variant_titles
 from reports.html.shades import shade_axes, shade_legend, shades
 from reports.html.tables import Definitions, body, number_cell, row, table, term
+from reports.rows import Summary, variant_titles
 from reports.words import number
 
 Series = Mapping[str, Sequence[float]]

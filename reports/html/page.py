@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from reports import metrics
-from reports.html import answer as answers
+from reports.answer.reasons import reasons
 from reports.html.agents import agents
 from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
-from reports.html.document import document, header
+from reports.html.document import document, header, navigation
 from reports.html.faults import faults
 from reports.html.figure import Figure
+from reports.html.first_screen import first_screen
 from reports.html.foot import foot
 from reports.html.forest import comparable, forest
 from reports.html.itl import itl
@@ -28,13 +29,13 @@ from reports.html.prefixes import prefixes
 from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.retries import retries
-from reports.html.rows import Row, Summary, rows_of, variant_titles
 from reports.html.sessions import sessions
 from reports.html.tables import Definitions
 from reports.html.tenants import tenants
 from reports.html.tiers import tiers
 from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
+from reports.rows import Row, Summary, rows_of, variant_titles
 from reports.run_directory import Run
 from reports.words import count, plural
 
@@ -93,13 +94,16 @@ def render(
     definitions = DEFINITIONS if definitions is None else definitions
     report = Report(summary, rows_of(summary), definitions, manifest or {})
     sections = list(_sections(report))
-    head = header(
-        f"e80sim report: {summary['scenario']}",
-        summary["title"],
-        summary["question"],
-        [(section.identity, section.short) for section in sections],
+    first = tag(
+        "section",
+        _interrupted(summary, report.manifest),
+        first_screen(summary),
+        id="answer",
+        aria_label="The answer",
     )
-    main = tag("main", [_section(section) for section in sections], id="content")
+    places = [(section.identity, section.short) for section in sections]
+    main = tag("main", first, navigation(places), [_section(section) for section in sections], id="content")
+    head = header(summary["scenario"], f"{summary['title']} · {_basis(summary)}")
     return document(summary["title"], join(head, main, foot(report.manifest)))
 
 
@@ -116,12 +120,9 @@ def _sections(report: Report) -> Iterator[PageSection]:
             yield PageSection(identity, kind.short, told, content)
 
 
-def _answer(report: Report) -> Html:
-    summary = report.summary
-    statements = [
-        tag("div", _statement(statement), class_="statement") for statement in answers.answer(summary)
-    ]
-    return join(_interrupted(summary, report.manifest), statements, verdicts(summary), _basis(summary))
+def _verdict(report: Report) -> Html:
+    """How each variant held up, in full, and what the answer rests on."""
+    return join(verdicts(report.summary), _rests_on(report.summary))
 
 
 def _numbers(report: Report) -> Html:
@@ -135,7 +136,9 @@ def _numbers(report: Report) -> Html:
 
 
 def _time(report: Report) -> Html:
-    return _figures(report, where_the_time_goes(report.rows, report.definitions), felt_by_calls(report.rows))
+    why = [tag("li", tag("strong", f"{one.label}: "), one.text) for one in reasons(report.summary)]
+    figures = where_the_time_goes(report.rows, report.definitions), felt_by_calls(report.rows)
+    return join(tag("ul", why, class_="reasons") if why else None, _figures(report, *figures))
 
 
 def _spread(report: Report) -> Html:
@@ -157,14 +160,6 @@ def _not_known(report: Report) -> Html | None:
     return uncertainty(report.summary, report.rows, report.definitions)
 
 
-def _statement(statement: answers.Statement) -> Html:
-    heading = tag("h3", statement.heading) if statement.heading else None
-    label = join(tag("strong", f"{statement.label}:"), " ") if statement.label else None
-    points = [tag("li", tag("strong", f"{p.label}:"), " ", p.text) for p in statement.points]
-    lead = tag("p", label, statement.text, class_="lead")
-    return join(heading, lead, tag("ul", points) if points else None)
-
-
 def _interrupted(summary: Summary, manifest: Mapping[str, Any]) -> Html | None:
     if not summary["interrupted"]:
         return None
@@ -178,12 +173,13 @@ def _interrupted(summary: Summary, manifest: Mapping[str, Any]) -> Html | None:
     return tag("p", lead, " Read every number below as preliminary.", class_="interrupted", role="note")
 
 
-def _basis(summary: Summary) -> Html:
+def _basis(summary: Summary) -> str:
     offered = sum(variant["counts"]["offered"] for variant in summary["variants"].values())
-    parts: list[Node] = [
-        f"{plural(offered, 'model request')} measured, ",
-        f"{plural(summary['replications'], 'replication')}, seed {summary['seed']}. ",
-    ]
+    return f"{plural(offered, 'model request')}, {plural(summary['replications'], 'replication')}"
+
+
+def _rests_on(summary: Summary) -> Html:
+    parts: list[Node] = [f"Seed {summary['seed']}. "]
     if assumed_count(summary):
         parts.append(join(link("assumed", heading(summary)), ". "))
     if summary["notes"]:
@@ -226,10 +222,10 @@ def _figures(report: Report, *figures: Figure | None) -> Html:
 
 
 SECTIONS: dict[str, SectionKind] = {
-    "answer": SectionKind("Answer", "The answer", _answer),
+    "time": SectionKind("Why", "Where the time goes, and what changes it", _time),
     "numbers": SectionKind("Numbers", "The numbers", _numbers),
+    "verdict": SectionKind("Verdict", "Whether it kept up", _verdict),
     "limits": SectionKind("Limits", "What binds first", lambda report: ladder(report.summary)),
-    "time": SectionKind("Time", "Where the time goes", _time),
     "spread": SectionKind("Distribution", "How latencies spread", _spread),
     "served": SectionKind("Served", "Who was served, and in time", _served),
     "retries": SectionKind(

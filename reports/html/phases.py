@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from reports.estimate import ShownEstimate
 from reports.html.bars import BarSegment, Stack, stacked_bars
-from reports.html.estimate import ShownEstimate
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
-from reports.html.rows import Row
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Row
 from reports.words import Scale, duration, duration_scale
 
 

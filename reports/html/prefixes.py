@@ -7,8 +7,8 @@ from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html, join, tag
 from reports.html.palette import series_role
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, body, number_cell, row, table
+from reports.rows import Summary, variant_titles
 from reports.words import count, share
 
 

@@ -1,9 +1,9 @@
 """Waiting for a node by priority, for models that serve requests of several."""
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Summary, variant_titles
 from reports.words import count
 
 STATISTICS = {"mean": "Mean", "p50": "p50", "p95": "p95", "p99": "p99"}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.html.markup import Html, Node, definition_list, join, tag
-from reports.html.rows import Summary
 from reports.html.tables import Definitions
+from reports.rows import Summary
 from reports.words import count, number
 
 

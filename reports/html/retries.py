@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Summary, variant_titles
 from reports.words import Scale, count, number, share
 
 PER_ASK = Scale("", 1.0)

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from reports.estimate import ShownEstimate, read_estimate
 from reports.html.dots import error_bars
-from reports.html.estimate import ShownEstimate, read_estimate
 from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, join, tag
 from reports.html.palette import SERIES, series_role
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table
+from reports.rows import Summary, variant_titles
 from reports.words import PER_SECOND, PLAIN, Scale, count, duration_scale, plural, share
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))

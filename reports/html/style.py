@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from reports.html.figure import DASHES
 from reports.html.palette import SERIES, series_role
-from reports.html.rows import Row
+from reports.rows import Row
 
 
 class Style(NamedTuple):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from reports.html.estimate import ShownEstimate
+from reports.estimate import ShownEstimate
 from reports.html.markup import Html, Node, join, link, tag
 from reports.words import Scale, with_interval
 

@@ -1,9 +1,9 @@
 """What each tier of users got of the objectives that are its own."""
 
-from reports.html.estimate import read_estimate
+from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Summary, variant_titles
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.rows import Summary, variant_titles
 from reports.words import PERCENT, count
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reports.estimate import ShownEstimate
 from reports.html.dots import Mark, dots
-from reports.html.estimate import ShownEstimate
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
-from reports.html.rows import Row
 from reports.html.tables import body, number_cell, row, table
+from reports.rows import Row
 from reports.words import MINUS, Scale, duration_scale, number
 
 MOST_CHOICES = 6

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from reports.estimate import ShownEstimate, read_estimate
 from reports.html.dots import Mark, dots
-from reports.html.estimate import ShownEstimate, read_estimate
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html, Node, join, tag
-from reports.html.rows import Row, Summary
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.html.tornado import label_of, tornado
+from reports.rows import Row, Summary
 from reports.words import PERCENT, duration, duration_scale, plural
 
 METRICS = {"felt": "User-felt latency", "ttft": "Time to first token", "e2e": "End-to-end time"}

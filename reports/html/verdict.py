@@ -1,7 +1,7 @@
 """The verdict on each variant: a shape, a word and the reason, so that colour is never alone."""
 
 from reports.html.markup import Html, tag
-from reports.html.rows import Summary, variant_titles
+from reports.rows import Summary, variant_titles
 
 SHAPES = {
     "stable": "M8 .5a7.5 7.5 0 1 0 .01 0zM6.9 11.6 3.6 8.3l1.2-1.2 2.1 2.1 4.3-4.4 1.2 1.2z",

@@ -29,6 +29,16 @@ def sentences(rows: Sequence[Row], about: Mapping[str, Any], name: Name) -> list
     ]
 
 
+def lead(rows: Sequence[Row], about: Mapping[str, Any], name: Name) -> tuple[str, list[str]]:
+    """What a deployment carries and costs, where that is known, before how the cells are; and the rest."""
+    told = sentences(rows, about, name)
+    stable = [row for row in rows if row["status"] == DONE and row["verdict"] == "stable"]
+    answers = list(_cheapest(stable, about, name)) if stable else []
+    return (
+        (" ".join(answers), [one for one in told if one not in answers]) if answers else (told[0], told[1:])
+    )
+
+
 def told_by(rows: Sequence[Row], source: str) -> tuple[str, str] | None:
     """(column, title) of the latency that most can be said of."""
     for column, title in LATENCIES:

@@ -13,8 +13,8 @@ from reports.html.outcomes import attainment, not_served
 from reports.html.over_time import over_time
 from reports.html.palette import coloured
 from reports.html.phases import where_the_time_goes
-from reports.html.rows import rows_of
 from reports.html.style import styles
+from reports.rows import rows_of
 from tests.support.summaries import (
     Json,
     counts,

@@ -106,9 +106,11 @@ def test_headings_step_down_one_level_at_a_time_from_a_single_h1() -> None:
 def test_sections_stand_in_the_order_in_which_a_reader_asks() -> None:
     headings = [e.words() for e in tree(edge_and_aws()).all("h2")]
     assert headings == [
-        "The answer",
+        "What users wait",
+        "Against “On the Edge”",
+        "Where the time goes, and what changes it",
         "The numbers",
-        "Where the time goes",
+        "Whether it kept up",
         "How latencies spread",
         "Who was served, and in time",
         "What the variants change",
@@ -201,7 +203,9 @@ def test_the_policy_allows_exactly_the_two_scripts_of_the_page() -> None:
 def test_text_from_a_scenario_stays_text(text: str) -> None:
     root = tree(hostile(text))
     everything = root.everything()
-    assert [e.words() for e in root.all("h1", "title")] == [text, text]
+    title, sentence = root.all("title", "h1")
+    assert title.words() == text
+    assert text in sentence.words()
     assert sum(e.tag == "script" and "type" not in e.attributes for e in everything) == 2
     assert not [e for e in everything if e.tag == "img" or any(a.startswith("on") for a in e.attributes)]
     for script in root.all("script"):

@@ -7,8 +7,8 @@ import pytest
 
 from reports.headlines import HEADLINES, Headline
 from reports.html import render
-from reports.html.rows import rows_of
 from reports.html.tornado import MOST_VALUES, tornado
+from reports.rows import rows_of
 from reports.summary import summarise
 from reports.text import summary_table
 from reports.uncertainty import Input, Study, uncertainty_json

@@ -17,19 +17,10 @@ SPREAD = 1.05
 
 def load_curves(view: SweepView) -> Figure | None:
     """None where no field changes the load, or there is nothing to measure."""
-    axes, latency = view.axes(), view.latency()
-    load = _load_field(view, axes)
-    if latency is None or load is None:
+    latency, load, series = view.latency(), load_field(view), deployments(view)
+    if latency is None or load is None or not series:
         return None
-    points = [
-        Point(line[THROUGHPUT], line[latency.column] * latency.scale.factor, line)
-        for line in sorted(view.done, key=lambda line: float(line[load]))
-        if line.get(THROUGHPUT) is not None and line.get(latency.column) is not None
-    ]
-    series = [one for one in series_of(view, points, [load], axes) if len(one.points) > 1]
-    if not series:
-        return None
-    knees = [_knee(one) for one in series]
+    knees = [knee_of(one) for one in series]
     units = "requests/s", latency.scale.symbol
     data = [trace(view, one, index, units, lines=True) for index, one in enumerate(series)]
     data.append(rings([one for one in knees if one is not None], "knee"))
@@ -53,8 +44,22 @@ def load_curves(view: SweepView) -> Figure | None:
     )
 
 
-def _load_field(view: SweepView, axes: Mapping[str, Sequence[Any]]) -> str | None:
+def deployments(view: SweepView) -> list[Series]:
+    """A series for each, with its latency in units of its scale over what it carries, as the load rises."""
+    latency, load = view.latency(), load_field(view)
+    if latency is None or load is None:
+        return []
+    points = [
+        Point(line[THROUGHPUT], line[latency.column] * latency.scale.factor, line)
+        for line in sorted(view.done, key=lambda line: float(line[load]))
+        if line.get(THROUGHPUT) is not None and line.get(latency.column) is not None
+    ]
+    return [one for one in series_of(view, points, [load], view.axes()) if len(one.points) > 1]
+
+
+def load_field(view: SweepView) -> str | None:
     """The field of numbers that changes most what is offered, all others being equal."""
+    axes = view.axes()
     found = {
         field: _ratio(view, field, axes)
         for field, values in axes.items()
@@ -74,7 +79,7 @@ def _ratio(view: SweepView, field: str, axes: Mapping[str, Sequence[Any]]) -> fl
     return max((max(some) / min(some) for some in by_rest.values()), default=1.0)
 
 
-def _knee(series: Series) -> Point | None:
+def knee_of(series: Series) -> Point | None:
     found = knee([(point.x, point.y) for point in series.points])
     return None if found is None else series.points[found]
 

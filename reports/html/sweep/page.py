@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.html.document import document, header
+from reports.html.document import document, header, navigation
 from reports.html.figure import Figure
 from reports.html.markup import Html, join, tag
 from reports.html.sweep.curves import load_curves
+from reports.html.sweep.first_screen import first_screen
 from reports.html.sweep.fronts import cost_front, field_chart, price_table
 from reports.html.sweep.heat import MOST_MAPS, heat_maps
 from reports.html.tables import body, number_cell, row, table
-from reports.sweep.answer import sentences
 from reports.sweep.rows import DONE, Row
 from reports.sweep.view import MILLISECONDS, Measure, SweepView
 from reports.words import number, plural
@@ -20,12 +20,9 @@ MOST_ROWS = 200
 def render_sweep(view: SweepView) -> str:
     sections = list(_sections(view))
     about = view.about
-    head = header(
-        f"e80sim sweep: {about['scenario']}",
-        about["title"],
-        about["question"],
-        [(identity, short) for identity, short, _, _ in sections],
-    )
+    head = header(about["scenario"], f"{about['title']} · {_basis(view)}")
+    first = tag("section", first_screen(view), id="answer", aria_label="The answer")
+    places = navigation((identity, short) for identity, short, _, _ in sections)
     content = [
         tag(
             "section",
@@ -36,12 +33,11 @@ def render_sweep(view: SweepView) -> str:
         )
         for identity, _, heading, inner in sections
     ]
-    return document(about["title"], join(head, tag("main", content, id="content")))
+    return document(about["title"], join(head, tag("main", first, places, content, id="content")))
 
 
 def _sections(view: SweepView) -> Iterator[tuple[str, str, str, Html]]:
     """(identity, short title, title, content)."""
-    yield "answer", "Answer", "The answer", _answer(view)
     maps = heat_maps(view)
     if maps:
         yield "maps", "Maps", "How it changes", join(_drawn(maps), _more_maps(maps))
@@ -59,17 +55,11 @@ def _sections(view: SweepView) -> Iterator[tuple[str, str, str, Html]]:
     yield "reproduce", "Reproduce", "How to reproduce it", _reproduce(view)
 
 
-def _answer(view: SweepView) -> Html:
+def _basis(view: SweepView) -> str:
     about = view.about
-    lead, *others = sentences(view.rows, about, view.name)
-    basis = (
+    return (
         f"{plural(len(view.rows), 'cell')}, {plural(about['replications'], 'replication')} of "
-        f"{about['horizon_s']:g} s each, seed {about['seed']}; all cells share their random numbers."
-    )
-    return join(
-        tag("p", lead, class_="lead"),
-        [tag("p", one) for one in others],
-        tag("p", basis, class_="basis"),
+        f"{about['horizon_s']:g} s each, seed {about['seed']}; all cells share their random numbers"
     )
 
 

@@ -1,8 +1,7 @@
 """Which hop makes the difference between two variants: their mean latencies, compared part by part."""
 
-from collections.abc import Iterator
-
-from reports.html.rows import Row
+from reports.answer.phrases import listed
+from reports.rows import Row
 from reports.words import duration
 
 PARTS = {
@@ -21,14 +20,14 @@ TELLING = 0.15
 """A part is told when it changes by at least this share of the part that changes most."""
 
 
-def changed_hops(baseline: Row, row: Row) -> Iterator[str]:
-    """One sentence, or none where a phase was not measured. The parts add up to the change of the mean."""
+def changed_hops(baseline: Row, row: Row) -> str:
+    """A clause, or none where a phase was not measured. The parts add up to the change of the mean."""
     changes = _changes(baseline, row)
     largest = max(map(abs, changes.values()), default=0.0)
     if largest == 0.0:
-        return
+        return ""
     told = sorted((c for c in changes.items() if abs(c[1]) >= TELLING * largest), key=lambda c: -abs(c[1]))
-    yield f"On the mean, {_listed([_clause(part, change) for part, change in told])}."
+    return listed([_clause(part, change) for part, change in told])
 
 
 def _changes(baseline: Row, row: Row) -> dict[str, float]:
@@ -54,7 +53,3 @@ def _network(row: Row) -> str:
 
 def _clause(part: str, change: float) -> str:
     return f"{part} {'adds' if change > 0 else 'saves'} {duration(abs(change))}"
-
-
-def _listed(clauses: list[str]) -> str:
-    return clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])} and {clauses[-1]}"

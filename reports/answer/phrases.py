@@ -1,0 +1,73 @@
+"""Pieces of sentences: percentages no sharper than their intervals, and variants by their titles."""
+
+from collections.abc import Sequence
+from math import ceil, floor
+
+from reports.estimate import ShownEstimate
+from reports.rows import Summary, variant_titles
+from reports.words import share
+
+SHARP, FAIR = 0.1, 0.25
+"""Half of an interval as a part of its value: up to there a number stands alone, up to there as `about`."""
+POINT = 0.01
+PREPOSITIONS = {
+    *("across", "after", "at", "before", "behind", "beside", "between", "by", "far", "from", "in", "inside"),
+    *("near", "next", "off", "on", "outside", "through", "to", "under", "upstream", "via", "with", "within"),
+    "without",
+}
+
+
+def short_titles(summary: Summary) -> dict[str, str]:
+    """By variant, its title up to the first comma where that still tells them apart."""
+    titles = variant_titles(summary)
+    cut = {name: title.partition(",")[0] for name, title in titles.items()}
+    return cut if len(set(cut.values())) == len(cut) else titles
+
+
+def where(title: str) -> str:
+    """`on the Edge`, `with 2 H100`: a title within a sentence."""
+    first = title.split(" ", 1)[0].lower()
+    return title[:1].lower() + title[1:] if first in PREPOSITIONS else f"with {title}"
+
+
+def are_places(titles: Sequence[str]) -> bool:
+    return all(title.split(" ", 1)[0].lower() in PREPOSITIONS for title in titles)
+
+
+def per_cent(estimate: ShownEstimate) -> str:
+    """The size of a share or a relative change: 61 %, about 12 %, 20 to 100 %. Its sign is the reader's."""
+    assert estimate.value is not None
+    value = abs(estimate.value)
+    if estimate.low is None or estimate.high is None:
+        return f"{_whole(value)} (no interval)"
+    low, high = sorted((abs(estimate.low), abs(estimate.high)))
+    if estimate.low <= 0.0 <= estimate.high:
+        low = 0.0
+    half = max(high - value, value - low)
+    if half <= SHARP * value or (half <= POINT and value >= POINT):
+        return _whole(value)
+    if half <= FAIR * value:
+        return f"about {_whole(value)}"
+    return f"{floor(low * 100)} to {ceil(high * 100 - 1e-9):,} %"
+
+
+def at_most(*estimates: ShownEstimate) -> str:
+    """The end of the intervals that lies farthest from zero, rounded up."""
+    ends = [abs(x) for e in estimates for x in (e.value, e.low, e.high) if x is not None]
+    farthest = max(ends) * 100
+    return f"{ceil(farthest - 1e-9):,} %" if farthest >= 1 else f"{ceil(farthest * 10 - 1e-9) / 10:.1f} %"
+
+
+def listed(parts: Sequence[str], most: int = 4) -> str:
+    """A, B and C; of many the first, and how many more."""
+    if len(parts) > most:
+        parts = [*parts[: most - 1], f"{len(parts) - most + 1} more"]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _whole(value: float) -> str:
+    return f"{value * 100:,.0f} %" if value >= 0.1 else share(value)
