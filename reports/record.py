@@ -73,6 +73,11 @@ REQUEST_COLUMNS = (
     Column("last_ps", "stamp", "the node had its last token"),
     Column("first_seen_ps", "stamp", "the first token reached the caller"),
     Column("ended_ps", "stamp", "the last token, or the refusal, reached the caller"),
+    Column("moves", "int", "times the node that it was inside was lost, and it went on at another"),
+    Column("lost_out_ps", "stamp", "a duration: lost segments of the set-up and of the request"),
+    Column(
+        "lost_back_ps", "stamp", "a duration: of the way back, lost segments of the answer, or its last token"
+    ),
 )
 
 USER_REQUEST_COLUMNS = (

@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("sim.run.cli", "validate a scenario without running it"),
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
+    "explain": ("reports.explained.explain_cli", "say why requests of a run took as long as they did"),
     "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
     "gate": ("sim.gate.cli", "hold a scenario or a run to objectives; exit 1 where one is missed"),
     "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),

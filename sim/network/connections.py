@@ -46,6 +46,10 @@ class Departure:
     """The round trip that the end of the answer meets."""
     back_lost: int
     """Number of the first segment lost of an answer in one piece; 1: the last event of a stream is lost."""
+    lost_out_ps: int = 0
+    """Of the way in, what lost segments took: those of the set-up included, those of an outage not."""
+    lost_first_ps: int = 0
+    """The same of the first event of a streamed answer."""
 
 
 class Link:
@@ -127,7 +131,9 @@ class Link:
                 last_ps += int(scale_ps * last)
         usual_ps = self.rtt_ps + connection.base_ps
         rtt_ps = usual_ps + out_ps
+        lost_ps = 0
         if cold:
+            lost_ps = connected_ps - now_ps - self.dns_ps
             connected_ps += self._set_up_round_trips * rtt_ps
         size_bytes = int(self._request_bytes + self._bytes_per_token * prompt_tokens)
         segments = -(-size_bytes // self._mss_bytes)
@@ -143,17 +149,20 @@ class Link:
             )
             arrived_ps += held_ps
         if lost_out <= segments:
-            arrived_ps += retransmission_ps(lost_out, segments, rtt_ps, self._rto_ps)
+            again_ps = retransmission_ps(lost_out, segments, rtt_ps, self._rto_ps)
+            arrived_ps += again_ps
+            lost_ps += again_ps
         if self.trouble.active:
-            held_ps, lost_ps = self._way_in_trouble_ps(now_ps, segments, rtt_ps, cold=cold)
-            arrived_ps += held_ps + lost_ps
-            connected_ps += held_ps if cold else 0
+            held_ps, set_up_ps, again_ps = self._way_in_trouble_ps(now_ps, segments, rtt_ps, cold=cold)
+            arrived_ps += held_ps + set_up_ps + again_ps
+            connected_ps += held_ps + set_up_ps if cold else 0
+            lost_ps += set_up_ps + again_ps
         back_first_ps = (usual_ps + first_ps) // 2 + self.event_ps
         # A token is a segment of its own, so nothing behind it reveals its loss: it waits for the time-out.
-        if lost_first == 1:
-            back_first_ps += self._rto_ps
+        lost_first_ps = self._rto_ps if lost_first == 1 else 0
         return Departure(
-            now_ps, connected_ps, arrived_ps, cold, connection, back_first_ps, usual_ps + last_ps, lost_last
+            *(now_ps, connected_ps, arrived_ps, cold, connection, back_first_ps + lost_first_ps),
+            *(usual_ps + last_ps, lost_last, lost_ps, lost_first_ps),
         )
 
     # The way back
@@ -218,19 +227,33 @@ class Link:
         over_ps += rtt_ps // 2 + retransmission_ps(departure.back_lost, segments, rtt_ps, self._rto_ps)
         return over_ps if not self.trouble.active else self._troubled(over_ps, now_ps, segments, rtt_ps)
 
+    def lost_back_ps(self, departure: Departure, tokens: int, *, stream: bool) -> int:
+        """What lost segments took of the way back of a whole answer, or of the last token of a stream.
+
+        What a fault of the network makes lose is not in it.
+        """
+        if departure.connection is None:
+            return 0
+        if stream:
+            return departure.lost_first_ps if tokens == 1 else self._rto_ps * (departure.back_lost == 1)
+        segments = -(-self.wire.answer_size_bytes(tokens) // self._mss_bytes)
+        return retransmission_ps(departure.back_lost, segments, departure.back_rtt_ps, self._rto_ps)
+
     def _troubled(self, at_ps: int, now_ps: int, segments: int = 1, rtt_ps: int = 0) -> int:
         """When a message arrives that is sent now, over a connection, and would arrive at `at_ps`."""
         trouble, rto_ps = self.trouble, self._rto_ps
         return at_ps + trouble.wait_ps(now_ps, rto_ps) + trouble.lost_ps(segments, rtt_ps, rto_ps)
 
-    def _way_in_trouble_ps(self, now_ps: int, segments: int, rtt_ps: int, *, cold: bool) -> tuple[int, int]:
-        """How long a request is held up, by the set-up of a connection where it needs one, and on its way."""
+    def _way_in_trouble_ps(
+        self, now_ps: int, segments: int, rtt_ps: int, *, cold: bool
+    ) -> tuple[int, int, int]:
+        """How long an outage holds a request up, and lost segments: of its set-up if any, and on its way."""
         trouble, syn_rto_ps, rto_ps = self.trouble, self._syn_rto_ps, self._rto_ps
         if not cold:
-            return trouble.wait_ps(now_ps, rto_ps), trouble.lost_ps(segments, rtt_ps, rto_ps)
+            return trouble.wait_ps(now_ps, rto_ps), 0, trouble.lost_ps(segments, rtt_ps, rto_ps)
         held_ps = trouble.wait_ps(now_ps, syn_rto_ps)
-        held_ps += set_up_loss_ps(trouble.first_lost(), self.tls_round_trips, syn_rto_ps, rto_ps)
-        return held_ps, trouble.lost_ps(segments, rtt_ps, rto_ps)
+        set_up_ps = set_up_loss_ps(trouble.first_lost(), self.tls_round_trips, syn_rto_ps, rto_ps)
+        return held_ps, set_up_ps, trouble.lost_ps(segments, rtt_ps, rto_ps)
 
     def events_after(self, departure: Departure, since_first_ps: int) -> int:
         """How many events of a stream the path brings so long after the first, if the line is all its own."""

@@ -180,6 +180,7 @@ class Platform:
     def _take_back(self, ticket: Ticket, moving: Moving) -> None:
         self.pools[ticket.request.model].left(ticket)
         ticket.node, ticket.overhead_ps = None, -1
+        ticket.moves += 1
         if ticket.sequences:
             ticket.moving = moving
 
@@ -329,8 +330,20 @@ class Platform:
                 *stamps,
                 ticket.first_seen_ps,
                 ticket.ended_ps,
+                ticket.moves,
+                departure.lost_out_ps,
+                _lost_back_ps(ticket),
             )
         )
+
+
+def _lost_back_ps(ticket: Ticket) -> int:
+    """Of answers that came whole; whoever left before hears no more of it."""
+    if ticket.outcome != "completed":
+        return 0
+    request = ticket.request
+    tokens = request.samples * request.output_tokens
+    return ticket.link.lost_back_ps(ticket.departure, tokens, stream=request.stream)
 
 
 def opens_ps(ticket: Ticket) -> int:

@@ -110,6 +110,7 @@ class Ticket:
         "grant",
         "leaving",
         "link",
+        "moves",
         "moving",
         "node",
         "outcome",
@@ -142,6 +143,7 @@ class Ticket:
         self.flow: Flow | None = None  # that has let it pass
         self.node: Whereabouts | None = None
         self.moving: Moving = ""
+        self.moves = 0  # from a node that was lost
         self.overhead_ps = -1
         self.sequences: list[Sequence] = []
         self.unfinished = 0  # sequences still inside the kernel

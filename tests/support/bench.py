@@ -38,6 +38,7 @@ class Trip(NamedTuple):
     cold: bool
     connection: int
     back_first_ps: int
+    lost_out_ps: int = 0
 
 
 @dataclass
@@ -63,6 +64,10 @@ class FixedLink:
     def ends(self, departure: Trip, now_ps: int, events: int) -> int:
         del departure, events
         return now_ps + self.last_ps
+
+    def lost_back_ps(self, departure: Trip, tokens: int, *, stream: bool) -> int:
+        del departure, tokens, stream
+        return 0
 
     def whole(self, departure: Trip, now_ps: int, tokens: int) -> int:
         del departure, tokens

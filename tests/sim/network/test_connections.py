@@ -454,3 +454,21 @@ def test_on_average_a_link_takes_as_long_as_explained() -> None:
         for departure in (caller.send(i, 16_000) for i in range(20_000))
     ]
     assert np.mean(took) == pytest.approx(sum(line.ms for line in explain(path, 16_000)), rel=0.01)
+
+
+def test_what_lost_segments_took_is_told_apart_from_the_rest_of_the_way() -> None:
+    """Each path with its losses against the same one without: what is told is the whole difference."""
+    lossy = link(plain(100, loss=0.3), KeepAlive(tls="1.3", dns_lookup_ms=7))
+    quiet = link(plain(100), KeepAlive(tls="1.3", dns_lookup_ms=7))
+    told = set()
+    for i in range(60):
+        lost, free = lossy.send(i * S, 10), quiet.send(i * S, 10)
+        assert lost.arrived_ps - free.arrived_ps == lost.lost_out_ps
+        assert free.lost_out_ps == 0
+        end, other_end = lossy.whole(lost, (i + 20) * S, 4), quiet.whole(free, (i + 20) * S, 4)
+        assert end - other_end == lossy.lost_back_ps(lost, 4, stream=False)
+        first, last = lossy.begins(lost, (i + 40) * S), lossy.ends(lost, (i + 41) * S, 5)
+        assert first - quiet.begins(free, (i + 40) * S) == lossy.lost_back_ps(lost, 1, stream=True)
+        assert last - quiet.ends(free, (i + 41) * S, 5) == lossy.lost_back_ps(lost, 5, stream=True)
+        told.add(lost.lost_out_ps)
+    assert len(told) > 3
