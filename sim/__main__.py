@@ -21,7 +21,14 @@ COMMANDS = {
     "explain": ("reports.explained.explain_cli", "say why requests of a run took as long as they did"),
     "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
     "gate": ("sim.gate.cli", "hold a scenario or a run to objectives; exit 1 where one is missed"),
-    "calibrate": ("hwmodels.calibrate.cli", "fit a GPU law to a table of step times"),
+    "probe": (
+        "api_shim.probe.cli",
+        "measure a real OpenAI-compatible endpoint gently, after its plan is confirmed",
+    ),
+    "calibrate": (
+        "hwmodels.calibrate.cli",
+        "fit hardware to step times, to requests, or to what `probe` saw",
+    ),
     "aiconfigurator": ("hwmodels.aiconfigurator.cli", "fit a GPU law to aiconfigurator's kernel tables"),
     "validate": ("sim.validation.cli", "replay recorded requests and show how far the answers are off"),
     "trace": ("sim.run.trace_cli", "describe a recorded trace, rewrite it, or write a run as one"),
@@ -44,6 +51,7 @@ EXTRAS = {
     "login": "shim",
     "edge": "shim",
     "load": "load",
+    "probe": "shim",
     "sweep": "dask",
 }
 """What a plain `pip install e80sim` leaves out."""

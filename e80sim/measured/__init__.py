@@ -3,7 +3,15 @@
 On the floor, since hardware is fitted to it, reports compare with it and the simulator replays it.
 """
 
-from e80sim.measured.formats import AUTO, FORMATS, read_measured
+from e80sim.measured.formats import AUTO, FORMATS, holds_requests, read_measured
 from e80sim.measured.rows import MeasuredError, MeasuredRequest, MeasuredRequests
 
-__all__ = ["AUTO", "FORMATS", "MeasuredError", "MeasuredRequest", "MeasuredRequests", "read_measured"]
+__all__ = [
+    "AUTO",
+    "FORMATS",
+    "MeasuredError",
+    "MeasuredRequest",
+    "MeasuredRequests",
+    "holds_requests",
+    "read_measured",
+]

@@ -90,6 +90,16 @@ def read_measured(path: Path, format: str = AUTO) -> MeasuredRequests:  # noqa: 
     return FORMATS[name].read(file)
 
 
+def holds_requests(path: Path) -> bool:
+    """Whether a file is of one of `FORMATS`, or the summary of a tool that writes one."""
+    try:
+        file = read_file(path)
+    except MeasuredError:
+        return False
+    summary = any(file.names >= keys for keys in SUMMARIES.values())
+    return summary or any(known.tells(file) for known in FORMATS.values())
+
+
 SUMMARIES: dict[str, frozenset[str]] = {
     "locust's sums by name; let its users write a row per request": frozenset(
         {"Type", "Name", "Request Count"}

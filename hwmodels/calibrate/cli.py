@@ -1,4 +1,4 @@
-"""`e80sim calibrate`: from a table of step times, or requests that were answered, to a catalogue entry."""
+"""`e80sim calibrate`: from step times, or requests that were answered, to a catalogue entry or a scenario."""
 
 import json
 import sys
@@ -21,7 +21,12 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def calibrate(
     table: Annotated[
-        Path | None, typer.Argument(metavar="TABLE", help="a CSV of step times, or vllm bench forward's JSON")
+        Path | None,
+        typer.Argument(
+            metavar="TABLE|PROBE",
+            help="a CSV of step times, or vllm bench forward's JSON; or a directory of `e80sim probe`, or "
+            "requests in any format of docs/formats.md, of an endpoint whose inside nobody knows",
+        ),
     ] = None,
     requests: Annotated[
         list[Path],
@@ -38,7 +43,9 @@ def calibrate(
     form: Annotated[
         str, typer.Option(help="r6b: a smooth roofline; table, kernels: dense times by token count")
     ] = "r6b",
-    out: Annotated[Path | None, typer.Option(help="write the catalogue entry here (.yaml)")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="write the catalogue entry here (.yaml); of an endpoint, a scenario")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="what the entry calls the hardware; default: the table's name")
     ] = None,
@@ -93,9 +100,12 @@ def calibrate(
     --extends names: factors on its weights and its prompt tokens, the price of KV tokens in mixed steps, the
     front end, the launch, and whether the engine schedules a step ahead. What they cannot tell is said.
 
+    PROBE is fitted as a client sees it: round trip, fixed time, prompt tokens, the time of a token, batches.
+
     Example: e80sim calibrate steps.csv --requests r2.csv --requests r8.csv --extends h100_vllm --memory-gb 80
     --gemm-tile-tokens 128 --out mine.yaml
     """
+    from e80sim.measured import holds_requests
     from hwmodels.calibrate.fit import calibrate as fit
     from hwmodels.calibrate.requests.entry import catalogue_law
     from hwmodels.calibrate.sources import read_steps
@@ -110,6 +120,12 @@ def calibrate(
         raise UserError(
             f"--requests adjusts the law of one GPU, not of one of {tensor_parallel}: leave one out"
         )
+    if table is not None and (table.is_dir() or holds_requests(table)):
+        _without_effect(
+            requests=requests, weights=weights, memory_gb=memory_gb, host_ms=host_ms, column=column
+        )
+        _endpoint(table, llm, name, out, as_json=as_json)
+        return
     memory = {"memory_gb": memory_gb, "kv_pool_tokens": kv_pool_tokens}
     target = None if out is None else Target(out, extends, memory, host_ms, tensor_parallel)
     rank_of(load_llm(llm), tensor_parallel)
@@ -130,6 +146,37 @@ def calibrate(
         _show(calibration, told, as_json=as_json)
     if usage is not None:
         sys.stderr.write(f"wrote {out}: {usage}\n")
+
+
+def _without_effect(**options: object) -> None:
+    for name, value in options.items():
+        if value:
+            raise UserError(
+                f"--{name.replace('_', '-')} has no effect on requests of an endpoint: leave it out"
+            )
+
+
+def _endpoint(path: Path, llm: str, name: str | None, out: Path | None, *, as_json: bool) -> None:
+    from hwmodels.calibrate.endpoint.fit import fit_endpoint
+    from hwmodels.calibrate.endpoint.scenario import as_yaml
+    from hwmodels.calibrate.endpoint.seen import read_seen
+    from hwmodels.calibrate.endpoint.text import as_data, as_text
+    from hwmodels.llm import load_llm
+
+    load_llm(llm)
+    if out is not None and out.suffix != ".yaml":
+        raise UserError(f"--out {out}: the name of a scenario ends in .yaml")
+    found = fit_endpoint(read_seen(path))
+    told = json.dumps(as_data(found), indent=2) if as_json else as_text(found, llm)
+    if out is not None:
+        text = as_yaml(found, llm, name or path.stem)
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise UserError(f"cannot write {out}: {problem.strerror}") from None
+    typer.echo(told)
+    if out is not None:
+        sys.stderr.write(f"wrote {out}: run it with e80sim run {out}\n")
 
 
 def _fit_requests(step: "GpuStep", llm: "Llm", files: list[Path], budget: int) -> "RequestFit | None":

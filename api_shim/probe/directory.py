@@ -1,0 +1,40 @@
+"""What a probe leaves: written aside, renamed at the end."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from api_shim.probe.record import ProbedRequest, RoundTrip
+from e80sim.mistakes import UserError
+from hwmodels.calibrate.endpoint.seen import PROBE, REQUESTS, TRIPS
+
+REPORT = "report.html"
+
+
+def write(
+    directory: Path,
+    about: Mapping[str, Any],
+    chats: Sequence[ProbedRequest],
+    trips: Sequence[RoundTrip],
+    page: str | None = None,
+) -> None:
+    """UserError where it cannot be written."""
+    aside = directory.with_name(f".{directory.name}.partial")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        (aside / PROBE).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        _lines(aside / REQUESTS, chats)
+        _lines(aside / TRIPS, trips)
+        if page is not None:
+            (aside / REPORT).write_text(page, encoding="utf-8")
+        aside.rename(directory)
+    except OSError as error:
+        raise UserError(f"cannot write {directory}: {error.strerror}") from None
+
+
+def _lines(path: Path, rows: Iterable[ProbedRequest | RoundTrip]) -> None:
+    ordered = sorted(rows, key=lambda row: row.number)
+    path.write_text("".join(f"{row.as_line()}\n" for row in ordered), encoding="utf-8")
