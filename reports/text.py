@@ -4,22 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports import lifetimes
+from reports.answer import answer
 from reports.attainment import NOT_JUDGED
+from reports.estimate import read_estimate
 from reports.faults import sentences
 from reports.terminal import WIDTH, columns
-from reports.words import plural
+from reports.words import DURATIONS, PERCENT, Scale, count, number, plural, share, with_half
 
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
 QUANTILES = ("p50", "p95", "p99")
 NONE = "-"
+MILLISECONDS = DURATIONS[1]
 Summary = Mapping[str, Any]
 
 
 def summary_table(summary: Summary) -> str:
-    """A block per variant: its verdict, then a row per source. Latencies in ms, ± the half-width of the
+    """The answer, then a block per variant: its verdict, and a row per source. Latencies in ms, ± half of the
     95 % interval; `-` where the data cannot carry the number.
     """
-    lines = [summary["title"], _scale(summary), ""]
+    lines = [summary["title"], *wrapped(f"  {answer(summary).sentence}"), _scale(summary), ""]
     for name, variant in summary["variants"].items():
         verdict = variant["verdict"]
         lines += [
@@ -42,12 +45,7 @@ def summary_table(summary: Summary) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Three significant digits, no exponent: 0.0123, 4.57, 1,230."""
-    ms = float(f"{seconds * 1e3:.3g}")
-    digits = 0
-    while digits < 6 and abs(ms) < 10 ** (2 - digits) and ms:
-        digits += 1
-    return f"{ms:,.{digits}f}"
+    return number(seconds * MILLISECONDS.factor)
 
 
 def _scale(summary: Summary) -> str:
@@ -70,10 +68,10 @@ def _group_rows(group: Summary) -> Iterator[list[str]]:
     shown = [(name, title) for name, title in METRICS if name != "felt" or group["app"]]
     offered = group["counts"]["offered"]
     rejected = sum(count for name, count in group["counts"].items() if name.startswith("rejected_"))
-    ends = [percent(group["attainment"]), f"{rejected / offered:.1%}" if offered else NONE]
-    for number, (name, title) in enumerate(shown):
+    ends = [percent(group["attainment"]), share(rejected / offered) if offered else NONE]
+    for index, (name, title) in enumerate(shown):
         latencies = [latency(group["metrics"][name][quantile]) for quantile in QUANTILES]
-        named, closing = ([group["source"], place], ends) if number == 0 else (["", ""], ["", ""])
+        named, closing = ([group["source"], place], ends) if index == 0 else (["", ""], ["", ""])
         yield [*named, title, *latencies, *closing]
 
 
@@ -109,7 +107,7 @@ def _conversations(found: Summary) -> str:
     if not began:
         return ""
     ordered = sorted(found["endings"].items(), key=lambda item: -item[1])
-    endings = ", ".join(f"{name} {number / began:.1%}" for name, number in ordered)
+    endings = ", ".join(f"{name} {share(ended / began)}" for name, ended in ordered)
     return f"{plural(began, 'session')} of {found['turns']['value']:.3g} turns on average: {endings}"
 
 
@@ -121,25 +119,25 @@ def _levels(levels: Sequence[Summary]) -> str:
 
 
 def latency(estimate: Summary) -> str:
-    if "refused" in estimate:
-        return NONE
-    value = milliseconds(estimate["value"])
-    half = _half(estimate)
-    return value if half is None else f"{value} ±{float(f'{half * 1e3:.2g}'):,g}"
+    return _estimate(estimate, MILLISECONDS)
 
 
 def percent(estimate: Summary) -> str:
+    """A share with its sign; its interval in points."""
     if "refused" in estimate:
         return "not judged" if estimate["refused"].startswith(NOT_JUDGED) else NONE
-    half = _half(estimate)
-    return f"{estimate['value']:.1%}" + (f" ±{half * 100:.2g}" if half else "")
-
-
-def _half(estimate: Summary) -> float | None:
-    """The larger side where the interval is cut off at a bound."""
     if estimate["low"] is None or estimate["high"] is None:
-        return None
-    return float(max(estimate["high"] - estimate["value"], estimate["value"] - estimate["low"]))
+        return share(estimate["value"])
+    return f"{_estimate(estimate, PERCENT)} %"
+
+
+def _estimate(estimate: Summary, scale: Scale) -> str:
+    found = read_estimate(estimate)
+    if found.value is None:
+        return NONE
+    if found.low is None or found.high is None:
+        return number(found.value * scale.factor)
+    return with_half(found.value, found.low, found.high, scale)
 
 
 def _differences(summary: Summary) -> list[str]:
@@ -148,15 +146,24 @@ def _differences(summary: Summary) -> list[str]:
     baseline = next(iter(summary["variants"]))
     apps = any(group["app"] for variant in summary["variants"].values() for group in variant["groups"])
     what = "felt latency of user requests" if apps else "end-to-end time"
-    lines = [f"Against {baseline}, {what} in ms:"]
+    lines = [f"Against {baseline}, {what} in ms (\N{ALMOST EQUAL TO} 0: not told from chance):"]
     for name, sources in summary["differences"].items():
         for entry in sources:
             lines += wrapped(f"  {name}, {entry['source']}: {_changes(entry['metric']['felt'])}", "    ")
+            if "both" in entry:
+                lines += wrapped(f"    {_of_both(entry['both'])}", "      ")
     return [*lines, ""]
 
 
+def _of_both(both: Summary) -> str:
+    """The variants completed different requests, so what differs above may be who was let in."""
+    others = f"{count(both['only_baseline'])} and {count(both['only_variant'])}"
+    told = f"on the {count(both['completed'])} that both completed ({others} were completed by one alone)"
+    return f"{told}: {_changes(both['metric']['felt'])}"
+
+
 def _uncertainty(summary: Summary) -> list[str]:
-    """What moves the first row the most; the rest stands in the report."""
+    """What moves the first row the most, and what it leaves out; the rest stands in the report."""
     drawn = summary.get("uncertainty")
     if not drawn:
         return []
@@ -191,8 +198,12 @@ def _changes(felt: Summary) -> str:
 
 
 def _change(name: str, estimate: Summary) -> str:
-    sign = "+" if estimate["value"] >= 0 else ""
-    return f"{name} {sign}{latency(estimate)}"
+    """Sure, with its sign; told from chance or not; in brackets without an interval."""
+    found = read_estimate(estimate)
+    signed = f"{'+' if (found.value or 0.0) >= 0 else ''}{latency(estimate)}"
+    if not found.has_interval:
+        return f"{name} ({signed})"
+    return f"{name} {signed}" if found.excludes_zero else f"{name} \N{ALMOST EQUAL TO} 0 ({signed})"
 
 
 def wrapped(text: str, indent: str = "  ") -> list[str]:

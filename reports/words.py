@@ -124,6 +124,13 @@ def with_error(value: float, low: float, high: float, scale: Scale) -> str:
     return f"{_fixed(value, decimals)} ± {_error(value, half, decimals)}{scale.suffix()}"
 
 
+def with_half(value: float, low: float, high: float, scale: Scale) -> str:
+    """14.3 ±0.4, without its unit: where a column has no room for more, the larger half stands for both."""
+    value, half = value * scale.factor, max(high - value, value - low) * scale.factor
+    decimals = _decimals_of_error(value, half)
+    return f"{_fixed(value, decimals)} ±{_error(value, half, decimals)}"
+
+
 def _error(value: float, half: float, decimals: int) -> str:
     last_place = 10.0**-decimals
     if NEGLIGIBLE * abs(value) < half < last_place / 2:

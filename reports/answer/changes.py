@@ -15,14 +15,25 @@ class Change(NamedTuple):
 
     row: Row
     baseline: Row
-    felt: Mapping[str, Any]
+    metrics: Mapping[str, Any]
     both: Mapping[str, Any] | None
     """Counts and differences of asks that both completed, where each completed others as well."""
 
     def estimate(self, statistic: str) -> ShownEstimate:
         """Seconds; of what both completed where they completed different asks."""
-        found = self.felt if self.both is None else self.both["metric"]["felt"]
-        return read_estimate(found.get(statistic))
+        return self.of("felt", statistic)
+
+    def of(self, metric: str, statistic: str) -> ShownEstimate:
+        return read_estimate(self._metric(metric).get(statistic))
+
+    def has(self, metric: str, statistic: str) -> bool:
+        return statistic in self._metric(metric)
+
+    def _metric(self, metric: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = (self.both or {}).get("metric", {}).get(metric) or self.metrics.get(
+            metric, {}
+        )
+        return found
 
     def relative(self, statistic: str) -> ShownEstimate:
         """As a share of the baseline's value, whose own uncertainty is left out."""
@@ -46,7 +57,7 @@ def changes_of(summary: Summary, rows: Sequence[Row]) -> list[Change]:
     first = next(iter(summary["variants"]), None)
     base = {row.source: row for row in rows if row.variant == first and row.state != "overloaded"}
     return [
-        Change(row, base[row.source], found["metric"]["felt"], found.get("both"))
+        Change(row, base[row.source], found["metric"], found.get("both"))
         for row in rows
         if row.source in base
         and row.state != "overloaded"

@@ -112,7 +112,9 @@ def _objectives(summary: Summary) -> Iterator[Fact]:
         yield Fact("warn", f"Objective missed: {listed(each, 3)}", detail)
     elif met:
         worst = max(part for part, _ in met)
-        yield Fact("good", f"Objective met: {share(1 - worst)}{' or more' if len(met) > 1 else ''}", detail)
+        least = share(1 - worst)
+        or_more = " or more" if len(met) > 1 and least[0].isdigit() and worst else ""
+        yield Fact("good", f"Objective met: {least}{or_more}", detail)
 
 
 def _unknown(summary: Summary) -> Iterator[Fact]:

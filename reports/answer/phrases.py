@@ -51,6 +51,18 @@ def per_cent(estimate: ShownEstimate) -> str:
     return f"{floor(low * 100)} to {ceil(high * 100 - 1e-9):,} %"
 
 
+def times(more: ShownEstimate) -> str:
+    """What is so much more, as a multiple: 15.8 times, about 16 times, 9 to 23 times."""
+    assert more.value is not None
+    assert more.low is not None
+    assert more.high is not None
+    value, low, high = 1 + more.value, 1 + more.low, 1 + more.high
+    half = max(high - value, value - low)
+    if half <= FAIR * value:
+        return f"{value:.1f} times" if half <= SHARP * value else f"about {value:.0f} times"
+    return f"{floor(low)} to {ceil(high)} times"
+
+
 def at_most(*estimates: ShownEstimate) -> str:
     """The end of the intervals that lies farthest from zero, rounded up."""
     ends = [abs(x) for e in estimates for x in (e.value, e.low, e.high) if x is not None]

@@ -46,15 +46,15 @@ def _told(sure: Sequence[Change], *, several: bool) -> Iterator[str]:
         if not hops:
             continue
         whose = f" for {source_of(one.row)}" if several else ""
-        yield f"{_size(one.estimate(MEAN))} {word}{whose} (mean): {hops}"
+        yield f"{_size(one.estimate(MEAN))} {word} on the mean{whose}: {hops}"
 
 
 def _selection(one: Change, word: str) -> str:
     """Phases over what each served would compare different requests."""
     assert one.both is not None
-    alike, each = one.estimate(MEAN), read_estimate(one.felt.get(MEAN))
+    alike, each = one.estimate(MEAN), read_estimate(one.metrics["felt"].get(MEAN))
     requests = f"the {count(one.both['completed'])} requests that both completed"
-    told = f"{_size(alike)} {word} for {one.row.source} on {requests} (mean)"
+    told = f"{_size(alike)} {word} on the mean for {one.row.source}, on {requests}"
     if each.value is None:
         return told
     against = "slower" if each.value > 0 else "faster"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from reports.answer.changes import STATISTICS, Change, changes_of, told_statistic
-from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, short_titles, where
+from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, short_titles, times, where
 from reports.answer.refusals import refusals
 from reports.answer.routes import routes_of
 from reports.estimate import ShownEstimate
@@ -14,6 +14,8 @@ from reports.words import plural
 NEAR = 0.15
 """Of the baseline: a variant whose interval stays within is near it."""
 MOST_TOLD = 3
+MANY_TIMES = 3.0
+"""More by so many times the baseline: then told as a multiple of it."""
 Say = Callable[[Summary, Sequence[Row]], str | None]
 """None where that is not what the run is about."""
 
@@ -217,6 +219,8 @@ def _more(change: Change, title: str, statistic: str) -> str:
 
 def _amount(change: Change, statistic: str) -> str:
     found = change.relative(statistic)
+    if (found.low or 0.0) >= MANY_TIMES:
+        return f"{times(found)} as long"
     return f"{per_cent(found)} {'more' if (found.value or 0.0) > 0 else 'less'}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reports.html.markup import Html, Node, join, tag
+from reports.html.matrix import matrix
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
 from reports.rows import Row, Summary, places_of
 from reports.words import duration
@@ -14,7 +15,6 @@ METRICS = {
     "e2e": "End-to-end time of a model call (E2E)",
     "queue": "Queue",
 }
-SHORT = {"p50": "p50", "p95": "p95", "p99": "p99"}
 FULL = {"mean": "Mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
 
 
@@ -27,8 +27,7 @@ def numbers(summary: Summary, rows: Sequence[Row], definitions: Definitions) -> 
         ),
     )
     routes = tag("details", tag("summary", "Who asks from where"), _routes(summary, rows))
-    short = _latencies(rows, SHORT, "main", "Latencies of completed requests", definitions)
-    return join(_reading(summary), short, whole, routes)
+    return join(_reading(summary), matrix(summary, rows, definitions), whole, routes)
 
 
 def _reading(summary: Summary) -> Html:
@@ -36,7 +35,8 @@ def _reading(summary: Summary) -> Html:
     return tag(
         "p",
         f"Each value comes with its {interval['level'] * 100:g} % interval in the same unit, from the spread "
-        f"between {interval['between']}.",
+        f"between {interval['between']}. Bold differences are sure, "
+        "\N{ALMOST EQUAL TO} 0 is not told from chance, and what stands in brackets has no interval.",
     )
 
 

@@ -60,6 +60,10 @@ class Footnotes:
         shown = with_interval(least, least, most, scale)
         return tag("td", shown.interval_with_unit(), self._mark("only bounds", reason), class_="number")
 
+    def mark(self, reason: str) -> Html | None:
+        """Something to know about what stands in the cell."""
+        return self._mark("note", reason)
+
     def html(self) -> Html | None:
         if not self._figures:
             return None

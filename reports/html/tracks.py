@@ -14,6 +14,8 @@ from reports.words import Scale, number
 Kind = Literal["bar", "interval", "dot", "limit"]
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 WANTED_TICKS = 4
+LONG_TICKS = 1000
+"""From there on texts are so long that half as many fit."""
 LEGIBLE = 9.0
 """Per cent of the track: a narrower piece of a bar carries no number."""
 
@@ -52,7 +54,8 @@ class Extent(NamedTuple):
         return 100 * (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        step = _round_step((self.high - self.low) / WANTED_TICKS)
+        wanted = WANTED_TICKS if self.high < LONG_TICKS else WANTED_TICKS / 2
+        step = _round_step((self.high - self.low) / wanted)
         first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
         return [step * i for i in range(first, last + 1)]
 

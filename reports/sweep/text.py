@@ -7,6 +7,7 @@ from reports.sweep.answer import Name, cost_of, sentences, told_by
 from reports.sweep.rows import DONE, Row
 from reports.terminal import columns
 from reports.text import milliseconds, wrapped
+from reports.words import count, number, share
 
 MOST_LINES = 40
 NONE = "-"
@@ -36,8 +37,8 @@ def _line(row: Row, latency: str, source: str, models: Sequence[str], name: Name
         name(row),
         row["verdict"],
         NONE if value is None else milliseconds(value),
-        NONE if met is None else f"{met:.1%}",
-        NONE if busy is None else f"{busy:.0%}",
-        NONE if tokens is None else f"{tokens:,.0f}",
-        NONE if cost is None else f"{cost:.3g}",
+        NONE if met is None else share(met),
+        NONE if busy is None else share(busy),
+        NONE if tokens is None else count(tokens),
+        NONE if cost is None else number(cost),
     ]

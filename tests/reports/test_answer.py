@@ -247,8 +247,8 @@ def test_the_reason_names_the_hops_and_both_sides_where_the_sign_turns() -> None
     (reason,) = reasons(summary({"edge": variant(*near), "aws": variant(*far)}, told))
     assert reason.label == "In aws:us-east-1"
     assert reason.text == (
-        "7.0 ± 1.0 ms faster for one (1 call) (mean): the hop between user and app saves 8.00 ms; "
-        "16.0 ± 1.0 ms slower for twenty (20 calls) (mean): the hop between app and model "
+        "7.0 ± 1.0 ms faster on the mean for one (1 call): the hop between user and app saves 8.00 ms; "
+        "16.0 ± 1.0 ms slower on the mean for twenty (20 calls): the hop between app and model "
         "(20 calls in a row) adds 20.0 ms and the hop between user and app saves 4.00 ms."
     )
 
@@ -257,7 +257,7 @@ def test_more_nodes_are_told_by_the_queue_they_save() -> None:
     before, after = group(app_place=None), group(app_place=None, phases=phases(queue=0.001))
     told = {"more": [apart(estimate(-0.01, 0.001))]}
     (reason,) = reasons(summary({"edge": variant(before), "more": variant(after)}, told))
-    assert reason.text.endswith("faster (mean): queueing for a node saves 4.00 ms.")
+    assert reason.text.endswith("faster on the mean: queueing for a node saves 4.00 ms.")
 
 
 def test_variants_for_the_same_reason_share_it() -> None:

@@ -279,7 +279,7 @@ def test_a_refused_value_is_a_dash_with_its_reason_read_out_and_printed_once() -
     (table,) = (
         t
         for t in tree(found).all("div")
-        if t.attributes.get("aria-label") == "Latencies of completed requests"
+        if t.attributes.get("aria-label") == "User-felt latency, p99, by variant and source"
     )
     cells = [e.words() for e in table.all("td") if "refused" in str(e.attributes["class"])]
     assert cells == [f"—1 no value: {why}"] * 2
