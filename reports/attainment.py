@@ -64,7 +64,7 @@ class Attainment:
             not_judged,
         )
 
-    def answer(self) -> Answer:
+    def answer(self, level: float = LEVEL) -> Answer:
         """The score interval (Wilson 1927) of as many independent asks as these are worth, with Student's t.
 
         Effective sizes in intervals of proportions: Korn & Graubard, Survey Methodology 24:193 (1998).
@@ -77,7 +77,7 @@ class Attainment:
         parts = self._independent_parts()
         if isinstance(parts, str):
             return replace(found, low=None, high=None, note=parts, batches=None)
-        t = t_quantile(LEVEL, len(parts) - 1)
+        t = t_quantile(level, len(parts) - 1)
         low, high = score_interval(found.value, effective_size(parts), t)
         return replace(found, low=low, high=high, note=None)
 
@@ -148,14 +148,14 @@ def _size(parts: Sequence[Floats]) -> float | None:
 
 
 def difference_of_attainments(
-    base: Attainment, other: Attainment, *, paired: bool
+    base: Attainment, other: Attainment, *, paired: bool, level: float = LEVEL
 ) -> tuple[Answer, float | None]:
     """`other` less `base`, and the variance-reduction factor of the pairing.
 
     Its interval follows from those of its sides, which hold near all and nothing, and from how far the two
     move together: Zou & Donner, Statistics in Medicine 27:1693 (2008).
     """
-    sides = [base.answer(), other.answer()]
+    sides = [base.answer(level), other.answer(level)]
     refused = next((side for side in sides if isinstance(side, Refused)), None)
     if refused is not None:
         return refused, None

@@ -26,7 +26,7 @@ from reports.student_t import t_of_freedom, t_quantile
 NO_SHARED = Refused("The two variants share no replication.")
 
 
-def difference_of_means(base: Samples, other: Samples) -> tuple[Answer, float | None]:
+def difference_of_means(base: Samples, other: Samples, level: float = LEVEL) -> tuple[Answer, float | None]:
     """`other` less `base`, paired by replication, and the variance-reduction factor."""
     both = _that_both_have(base, other)
     if not both:
@@ -39,10 +39,12 @@ def difference_of_means(base: Samples, other: Samples) -> tuple[Answer, float | 
         value = float(other.values.mean() - base.values.mean())
         return Estimate(value, None, None, count, _wants_two(1)), None
     first, second = means_of(_parts(base)), means_of(_parts(other))
-    return interval_of(second - first, count), _gain(first, second)
+    return interval_of(second - first, count, level), _gain(first, second)
 
 
-def difference_of_quantiles(base: Samples, other: Samples, probability: float) -> tuple[Answer, float | None]:
+def difference_of_quantiles(
+    base: Samples, other: Samples, probability: float, level: float = LEVEL
+) -> tuple[Answer, float | None]:
     """`other` less `base`, paired by replication or by part of it, and the variance-reduction factor."""
     both = _that_both_have(base, other)
     if not both:
@@ -59,12 +61,16 @@ def difference_of_quantiles(base: Samples, other: Samples, probability: float) -
     if len(both) < 2 or why:
         return Estimate(value, None, None, count, why if len(both) > 1 else _wants_two(needed)), None
     moves = second.moves - first.moves
-    t = t_of_freedom(LEVEL, min(first.freedom, second.freedom))
-    half = t * float(moves.std(ddof=1)) / math.sqrt(len(moves))
+    t = t_of_freedom(level, min(first.freedom, second.freedom))
+    # Small changes move hardly a request past the quantile, and then blocks show no spread although it has
+    # moved. So, as in any continuity correction, one request may be beyond it or not.
+    half = t * float(moves.std(ddof=1)) / math.sqrt(len(moves)) + max(first.grain, second.grain)
     return Estimate(value, value - half, value + half, count), _gain(first.moves, second.moves)
 
 
-def difference_apart(base: Samples, other: Samples, probability: float | None = None) -> Answer:
+def difference_apart(
+    base: Samples, other: Samples, probability: float | None = None, level: float = LEVEL
+) -> Answer:
     """`other` less `base` where chance is not shared. Of means, or of quantiles."""
     count = len(base.values) + len(other.values)
     fewest = min(len(base.values), len(other.values))
@@ -73,22 +79,22 @@ def difference_apart(base: Samples, other: Samples, probability: float | None = 
         return too_few("a mean" if probability is None else f"a {name_of(probability)}", needed, fewest)
     base, other = base.without_empty(), other.without_empty()
     if probability is None:
-        return _means_apart(base, other, count)
-    return _quantiles_apart(base, other, count, probability)
+        return _means_apart(base, other, count, level)
+    return _quantiles_apart(base, other, count, probability, level)
 
 
-def _means_apart(base: Samples, other: Samples, count: int) -> Estimate:
+def _means_apart(base: Samples, other: Samples, count: int, level: float) -> Estimate:
     centre = float(other.values.mean() - base.values.mean())
     if min(len(base.replications), len(other.replications)) < 2:
         return Estimate(centre, None, None, count, _wants_two(1, " in each run"))
-    half = _welch_half_width(means_of(_parts(base)), means_of(_parts(other)))
+    half = _welch_half_width(means_of(_parts(base)), means_of(_parts(other)), level)
     return Estimate(centre, centre - half, centre + half, count)
 
 
-def _quantiles_apart(base: Samples, other: Samples, count: int, probability: float) -> Estimate:
+def _quantiles_apart(base: Samples, other: Samples, count: int, probability: float, level: float) -> Estimate:
     """From the intervals of both, each of its own: Zou & Donner, Statistics in Medicine 27:1693 (2008)."""
     pools = Pooled.of(base), Pooled.of(other)
-    one, two = (pooled.side(probability, pooled.blocks).answer for pooled in pools)
+    one, two = (pooled.side(probability, pooled.blocks, level).answer for pooled in pools)
     centre = two.value - one.value
     if one.low is None or one.high is None or two.low is None or two.high is None:
         return Estimate(centre, None, None, count, one.note or two.note)
@@ -118,11 +124,11 @@ def _gain(first: Floats, second: Floats) -> float | None:
     return float(first.var(ddof=1) + second.var(ddof=1)) / spread if spread > 0 else None
 
 
-def _welch_half_width(first: Floats, second: Floats) -> float:
+def _welch_half_width(first: Floats, second: Floats, level: float) -> float:
     """Welch (1947), the degrees of freedom of Satterthwaite rounded down."""
     variances = [float(side.var(ddof=1)) / len(side) for side in (first, second)]
     total = sum(variances)
     if total == 0:
         return 0.0
     spread = sum(v * v / (len(side) - 1) for v, side in zip(variances, (first, second), strict=True))
-    return t_quantile(LEVEL, max(1, math.floor(total * total / spread + 1e-9))) * math.sqrt(total)
+    return t_quantile(level, max(1, math.floor(total * total / spread + 1e-9))) * math.sqrt(total)

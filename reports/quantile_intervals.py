@@ -59,6 +59,8 @@ class Side(NamedTuple):
     moves: Floats
     """By block, how the quantile would move if all were like it, 0 on average; none without an interval."""
     freedom: float
+    grain: float = 0.0
+    """How far the quantile moves for one request more or less beyond it: shares are of whole requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +85,20 @@ class Pooled:
         """How many each replication is cut into."""
         return blocks_per_replication(self.samples.counts, self.time)
 
-    def side(self, probability: float, blocks: Ints) -> Side:
+    def side(self, probability: float, blocks: Ints, level: float = LEVEL) -> Side:
         value, count = at(self.ordered, probability), len(self.ordered)
         edges = block_edges(self.samples.starts, blocks)
         shares = self._shares_beyond(value, edges)
-        reach = reach_of(shares, probability)
+        reach = reach_of(shares, probability, level)
         low, high = probability - reach.below, probability + reach.above
         if why := self._refusal(probability, reach, len(shares)):
             return Side(Estimate(value, None, None, count, why), np.empty(0), 0.0)
         ends = at(self.ordered, low), at(self.ordered, high)
         batches = Batches(len(shares), lag_one(shares)) if len(blocks) == 1 else None
         slope = (ends[1] - ends[0]) / (high - low) if high > low else 0.0
-        return Side(Estimate(value, *ends, count, batches=batches), shares * slope, reach.freedom)
+        return Side(
+            Estimate(value, *ends, count, batches=batches), shares * slope, reach.freedom, slope / count
+        )
 
     def _shares_beyond(self, value: float, edges: Ints) -> Floats:
         """By block, less the share of all: how that would move if every block were like this one."""
@@ -138,7 +142,7 @@ def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[A
     return answers
 
 
-def reach_of(shares: Floats, probability: float) -> Reach:
+def reach_of(shares: Floats, probability: float, level: float = LEVEL) -> Reach:
     """From the shares beyond a quantile of independent blocks, which average to 0.
 
     Their skewness bends Student's t; their kurtosis costs the variance degrees of freedom, of which normal
@@ -150,7 +154,7 @@ def reach_of(shares: Floats, probability: float) -> Reach:
         return Reach(0.0, 0.0, 1.0)
     worth = probability * (1 - probability) / variance * min(probability, 1 - probability)
     freedom = max(1.0, 2 / (2 / (blocks - 1) + KURTOSIS / worth))
-    t, deviation, bend = t_of_freedom(LEVEL, freedom), math.sqrt(variance), SKEWNESS / math.sqrt(worth) / 6
+    t, deviation, bend = t_of_freedom(level, freedom), math.sqrt(variance), SKEWNESS / math.sqrt(worth) / 6
     near, far = deviation * bent(t, bend), -deviation * bent(-t, bend)
     return Reach(near, far, freedom) if probability >= 0.5 else Reach(far, near, freedom)
 

@@ -170,16 +170,16 @@ def ratio_of(amounts: Floats, per: Floats) -> Estimate:
     return interval_of(ratios_of(amounts, per), len(per)).within(0.0)
 
 
-def interval_of(values: Floats, count: int) -> Estimate:
+def interval_of(values: Floats, count: int, level: float = LEVEL) -> Estimate:
     """The t interval of independent values, one per replication or batch."""
     centre = float(values.mean())
-    half = _half_width(values)
+    half = _half_width(values, level)
     return Estimate(centre, centre - half, centre + half, count)
 
 
-def _half_width(values: Floats) -> float:
+def _half_width(values: Floats, level: float) -> float:
     blocks = len(values)
-    return t_quantile(LEVEL, blocks - 1) * float(values.std(ddof=1)) / math.sqrt(blocks)
+    return t_quantile(level, blocks - 1) * float(values.std(ddof=1)) / math.sqrt(blocks)
 
 
 def _replications(samples: Samples) -> list[Floats]:

@@ -19,7 +19,7 @@ COMMANDS = {
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "explain": ("reports.explained.explain_cli", "say why requests of a run took as long as they did"),
-    "compare": ("reports.compare_cli", "show finished runs side by side, with what changes between them"),
+    "compare": ("reports.compare_cli", "show which differences between runs are real, and which are noise"),
     "gate": ("sim.gate.cli", "hold a scenario or a run to objectives; exit 1 where one is missed"),
     "probe": (
         "api_shim.probe.cli",

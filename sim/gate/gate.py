@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from e80sim.mistakes import UserError
-from reports.compared_runs import ComparedRun, PairKey, difference, why_apart
+from reports.compared.pairing import Difference, why_apart
+from reports.compared.runs import ComparedRun, PairKey
 from reports.run_directory import Run, read
 from reports.summary import summary_of
 from reports.targets import FAIL, INCONCLUSIVE, PASS, Answered, Judgement, Target, answers, judge
@@ -69,4 +70,5 @@ class _Both:
         if "refused" in base:
             return base, 0.0
         first, second = self._base.groups[key], self._run.groups[key]
-        return difference(first, second, target.metric, target.statistic, paired=True), base["value"]
+        less = Difference(first, second, target.metric, target.statistic, paired=True)
+        return less.as_json(), base["value"]
