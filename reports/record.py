@@ -80,6 +80,9 @@ REQUEST_COLUMNS = (
     ),
 )
 
+LATER_COLUMNS = frozenset({"moves", "lost_out_ps", "lost_back_ps"})
+"""Runs of the same format that older versions wrote lack these."""
+
 USER_REQUEST_COLUMNS = (
     Column("number", "int", "the `parent` of its calls"),
     Column("source", "label", "the traffic source"),

@@ -27,6 +27,7 @@ from reports.record import (
     ASK_COLUMNS,
     FAULT_COLUMNS,
     GAP_COLUMNS,
+    LATER_COLUMNS,
     LIFETIME_COLUMNS,
     NODE_COLUMNS,
     PREFIX_COLUMNS,
@@ -258,9 +259,9 @@ def _read_table(path: Path, name: str) -> pa.Table:
     table = _read_parquet(file)
     expected = [column.name for column in (*KEYS, *_TABLES[name])]
     missing = [column for column in expected if column not in table.column_names]
-    if missing:
-        raise RunDirectoryError(f"{file} lacks the column {missing[0]}: it is not a table of a run.")
-    return table.select(expected)
+    if lacking := [column for column in missing if column not in LATER_COLUMNS]:
+        raise RunDirectoryError(f"{file} lacks the column {lacking[0]}: it is not a table of a run.")
+    return table.select([column for column in expected if column not in missing])
 
 
 def _read_parquet(file: Path) -> pa.Table:
