@@ -145,7 +145,8 @@ def _finish(
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from api_shim.probe.directory import write
+    from api_shim.probe.directory import REPORT, write
+    from api_shim.probe.fitted import page
     from api_shim.probe.performed import about
 
     if not prober.chats and not prober.trips:
@@ -156,7 +157,7 @@ def _finish(
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     found = about(prober, plan, ledger, design, facts)
-    write(out, found, prober.chats, prober.trips)
+    write(out, found, prober.chats, prober.trips, page)
     for note in prober.notes:
         say(note)
     usd = "" if found["taken_usd"] is None else f", {found['taken_usd']:.3g} USD"
@@ -164,7 +165,7 @@ def _finish(
         f"{found['sent']:,} requests, {found['failed']:,} failed; "
         f"{ledger.taken.prompt:,} prompt and {ledger.taken.output:,} output tokens{usd}"
     )
-    typer.echo(out)
+    typer.echo(out / REPORT)
 
 
 def _require_new(out: Path) -> None:

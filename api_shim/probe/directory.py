@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from e80sim.mistakes import UserError
 from hwmodels.calibrate.endpoint.seen import PROBE, REQUESTS, TRIPS
 
 REPORT = "report.html"
+Page = Callable[[Path, Mapping[str, Any], Sequence[ProbedRequest], Sequence[RoundTrip]], str]
 
 
 def write(
@@ -18,9 +19,9 @@ def write(
     about: Mapping[str, Any],
     chats: Sequence[ProbedRequest],
     trips: Sequence[RoundTrip],
-    page: str | None = None,
+    page: Page | None = None,
 ) -> None:
-    """UserError where it cannot be written."""
+    """`page` makes the report of the directory with the other files. UserError where it cannot be written."""
     aside = directory.with_name(f".{directory.name}.partial")
     try:
         shutil.rmtree(aside, ignore_errors=True)
@@ -29,7 +30,7 @@ def write(
         _lines(aside / REQUESTS, chats)
         _lines(aside / TRIPS, trips)
         if page is not None:
-            (aside / REPORT).write_text(page, encoding="utf-8")
+            (aside / REPORT).write_text(page(aside, about, chats, trips), encoding="utf-8")
         aside.rename(directory)
     except OSError as error:
         raise UserError(f"cannot write {directory}: {error.strerror}") from None

@@ -9,7 +9,7 @@ import scipy.stats
 from hwmodels.calibrate.endpoint.seen import Floats, Mask
 
 LEVEL = 0.95
-FAR = 6.0
+FAR = 10.0
 """Deviations of a normal distribution, by the median of the rows: farther ones are left out."""
 MAD = 1.4826
 LEAST_FREEDOM = 1
