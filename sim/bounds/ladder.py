@@ -105,7 +105,7 @@ def _of_nodes(model: Model, demand: Demand) -> Iterator[tuple[str, float, str]]:
     divided = model.disaggregated
     both = NodeBounds(model, hardware, demand)
     prefill, decode = both, both
-    first, later = model.nodes, model.nodes
+    first = later = model.nodes * hardware.ranks
     if divided is not None:
         first, later = divided.prefill_nodes, model.nodes - divided.prefill_nodes
         prefill = NodeBounds(model, hardware, demand, decodes=False)
@@ -162,7 +162,7 @@ def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tu
     if left_s <= 0:
         yield 0.0, detail
         return
-    capacity = model.nodes * tightest.at_per_s
+    capacity = model.nodes * node.ranks * tightest.at_per_s
     servers = max(1.0, capacity * tightest.residence_s)
     yield capacity * _busy_at(left_s, servers, tightest.residence_s, demand.output_variation), detail
 

@@ -1,5 +1,7 @@
 """How many requests a second a node carries, by each of what it has: the step law at the batch that it holds.
 
+Of a node whose ranks keep step, all figures are those of one rank, beside others that are loaded like it.
+
 In the steady state as many requests start as end. If `starts` of them do per step, by Little's law
 starts x (n - 1) sequences decode, for a request of n tokens decodes in n - 1 steps, and starts x (steps of a
 prompt) are prefilled. What holds the batch down, slots, KV cache or tokens of a step, so gives the starts,
@@ -13,6 +15,7 @@ from math import ceil, exp, inf
 import numpy as np
 
 from hwmodels.node_hardware import NodeHardware
+from hwmodels.step_time import Chunk
 from reports.columns import Floats
 from sim.bounds.demand import Demand
 from sim.scenario.schema import Model
@@ -35,7 +38,9 @@ class NodeLoad:
 
 
 class NodeBounds:
-    """Of one node of `model` under requests as in `demand`, of which it `prefills` and `decodes`."""
+    """Of one node of `model`, or one of its ranks, under requests as in `demand`, of which it `prefills` and
+    `decodes`.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class NodeBounds:
         decodes: bool = True,
     ) -> None:
         self._law, self._hardware, self._model = hardware.step_time, hardware, model
+        self.ranks = hardware.ranks
         self._demand = demand
         self._prompts = demand.prompts if prefills else np.zeros_like(demand.prompts)
         self._prompt = demand.mean(self._prompts)
@@ -65,7 +71,8 @@ class NodeBounds:
     def slots(self) -> int:
         """Sequences at once, as the node or the gateway before it allows."""
         flow, batching = self._model.flow_control, self._model.batching
-        stated = (batching.max_num_active_seqs, None if flow is None else flow.max_concurrency)
+        of_node = None if flow is None else max(1, flow.max_concurrency // self.ranks)
+        stated = (batching.max_num_active_seqs, of_node)
         return min([self._hardware.max_num_seqs, *(most for most in stated if most is not None)])
 
     @property
@@ -102,12 +109,12 @@ class NodeBounds:
     @property
     def lone_first_s(self) -> float:
         """Until the first token of a request that is alone on the node."""
-        return self._hardware.request_overhead_ps / PS_PER_S + self._prefill_s(1.0)
+        return self._hardware.request_overhead_ps / PS_PER_S + self._prefill_s(1.0, alone=True)
 
     @property
     def lone_s(self) -> float:
         """Until its last one."""
-        return self.lone_first_s + self._later * self._step_s(0, 1, 1.0)
+        return self.lone_first_s + self._later * self._step_s(0, 1, 1.0, self.ranks)
 
     def _by_slots(self) -> NodeLoad:
         """Who waits out an overhead has a slot, and is not in the batch."""
@@ -207,33 +214,61 @@ class NodeBounds:
         if self.whole:  # prompts have steps of their own, and what decodes waits for them
             together = min(max(1.0, starts), self._together())
             return starts * self._prefill_s(together) + self._step_s(0, 1, decodes)
-        room, size = self._room(starts), self._prompt / self._chunks(starts)
+        room, size, ranks = self._room(starts), self._prompt / self._chunks(starts), self.ranks
         most = max(1, ceil(min(room / size, self.slots)))
-        tokens = [min(number * size, room) for number in range(most + 1)]
-        shares = _shares(chunks, tokens, starts * self._prompt)
+        # Of all ranks together: whoever comes goes to the one with least to do, so pieces spread evenly.
+        tokens = [min(number * size, ranks * room) for number in range(ranks * most + 1)]
+        shares = _shares(ranks * chunks, tokens, ranks * starts * self._prompt)
         return sum(
-            share * self._step_s(number, tokens[number], decodes)
+            share * self._slowest_s(number, tokens[number], size, room, decodes)
             for number, share in enumerate(shares)
             if share
         )
 
-    def _step_s(self, chunks: int, tokens: float, decodes: float) -> float:
-        """Of so many tokens of prompts in `chunks` pieces, half of what is left of its prompt before each."""
+    def _slowest_s(self, pieces: int, tokens: float, size: float, room: float, decodes: float) -> float:
+        """A step of ranks with so many pieces and tokens of prompts in all: that of the one with most."""
+        of_one = ceil(pieces / self.ranks)
+        everybodys = round(tokens + decodes * self.ranks)
+        return self._step_s(of_one, min(of_one * size, room), decodes, everybodys)
+
+    def _step_s(self, chunks: int, tokens: float, decodes: float, everybodys: int | None = None) -> float:
+        """Of so many tokens of prompts in `chunks` pieces, half of what is left of its prompt before each.
+
+        `everybodys` are the tokens of all ranks; absent: each has as many as this one.
+        """
         size = max(1, round(tokens / max(1, chunks)))
         before = max(0, round((self._prompt - size) / 2))
         low, share = int(decodes), decodes - int(decodes)
         kv_tokens, pieces = round(self._context * decodes), [(size, before)] * chunks
-        ends = [self._law.step_ps(pieces, number, kv_tokens) for number in (low, low + 1)]
+        ends = [self._step_ps(pieces, number, kv_tokens, everybodys) for number in (low, low + 1)]
         return (ends[0] * (1 - share) + ends[1] * share) / PS_PER_S
 
-    def _prefill_s(self, together: float) -> float:
-        """Of one request, with `together` of them in a step; of a long prompt all its chunks."""
+    def _step_ps(
+        self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int, everybodys: int | None = None
+    ) -> int:
+        own_ps = self._law.step_ps(chunks, decodes, kv_tokens)
+        if self.ranks == 1:
+            return own_ps
+        tokens = sum(new for new, _ in chunks) + decodes
+        in_all = tokens * self.ranks if everybodys is None else everybodys
+        return own_ps + self._law.shared(min(in_all, self.ranks * self.step_tokens))
+
+    def _prefill_s(self, together: float, *, alone: bool = False) -> float:
+        """Of one request, with `together` of them in a step; of a long prompt all its chunks.
+
+        Beside who is `alone` the other ranks make a token each.
+        """
         budget, prompt = self._hardware.max_num_batched_tokens, max(1, round(self._prompt))
         if prompt > budget:  # its chunks have steps of their own
-            done = range(0, prompt, budget)
-            return sum(self._law.step_ps([(min(budget, prompt - at), at)], 0, 0) for at in done) / PS_PER_S
-        number = max(1, int(together))
-        return self._law.step_ps([(prompt, 0)] * number, 0, 0) / number / PS_PER_S
+            done = [(min(budget, prompt - at), at) for at in range(0, prompt, budget)]
+        else:
+            done = [(prompt, 0)]
+        number = max(1, int(together)) if prompt <= budget else 1
+        others = self.ranks - 1
+        steps = (
+            self._step_ps([chunk] * number, 0, 0, chunk[0] + others if alone else None) for chunk in done
+        )
+        return sum(steps) / number / PS_PER_S
 
 
 def _shares(mean: float, amounts: Sequence[float], wanted: float) -> list[float]:
