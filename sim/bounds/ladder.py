@@ -1,13 +1,14 @@
 """The ladder of limits of a model: each with the load at which it binds, in order, the lowest one binding."""
 
 from collections.abc import Callable, Iterator
-from math import inf, sqrt
+from math import inf
 from typing import Any, NamedTuple
 
 from reports.words import plural
 from sim.bounds.demand import Demand, demand_of
 from sim.bounds.node_bounds import NodeBounds, NodeLoad
 from sim.bounds.shared_bounds import access_lines, gateway, rate_limits
+from sim.bounds.waiting import busy_at
 from sim.scenario.schema import Model, Scenario
 
 TITLES = {
@@ -164,15 +165,4 @@ def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tu
         return
     capacity = model.nodes * node.ranks * tightest.at_per_s
     servers = max(1.0, capacity * tightest.residence_s)
-    yield capacity * _busy_at(left_s, servers, tightest.residence_s, demand.output_variation), detail
-
-
-def _busy_at(wait_s: float, servers: float, service_s: float, variation: float) -> float:
-    """The share of capacity at which the mean wait is this: Sakasegawa's form for M/G/c, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        busy = (low + high) / 2
-        power = sqrt(2 * (servers + 1)) - 1
-        waits_s = busy**power / (servers * (1 - busy)) * (1 + variation) / 2 * service_s
-        low, high = (busy, high) if waits_s < wait_s else (low, busy)
-    return low
+    yield capacity * busy_at(left_s, servers, tightest.residence_s, demand.output_variation), detail

@@ -23,6 +23,9 @@ from sim.time.units import PS_PER_S
 
 LIKELY = 1e-9
 """Starts in one step that are less likely than this are left out."""
+SETTLED = 200
+"""Rounds in which a step agrees with itself; near capacity it takes the most."""
+NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,39 @@ class NodeBounds:
         """Requests per step, where their tokens fill every step."""
         return self.step_tokens / (self._prompt + self._later)
 
+    def steady(self, rate_per_s: float) -> NodeLoad | None:
+        """With so many requests a second, as one sees it who is inside; None where they do not fit.
+
+        The longer steps take, the more others are in them: the shortest step that agrees with itself.
+        """
+        if rate_per_s >= min(load.at_per_s for _, load in self.by_room()):
+            return None
+        step_s = 0.0
+        for _ in range(SETTLED):
+            starts = rate_per_s * step_s
+            if starts >= self._most_starts:
+                return None
+            before_s, step_s = step_s, self._seen_step_s(starts)
+            if step_s - before_s <= NEGLIGIBLE * step_s:
+                break
+        starts = rate_per_s * step_s
+        steps = self._later + self._prefill_steps(starts)
+        return NodeLoad(rate_per_s, step_s, starts, starts * self._later, steps * step_s)
+
+    def prompt_s(self, prompt: int, load: NodeLoad) -> float:
+        """The steps that hold it, beside who decodes, and those in which it waits for others' chunks."""
+        room, decodes = max(1, int(self._room(load.starts))), min(load.decodes, self.slots - 1)
+        chunks = [(min(room, prompt - at), at) for at in range(0, prompt, room)]
+        kv_tokens = round(self._context * decodes)
+        steps_ps = sum(self._step_ps([chunk], round(decodes), kv_tokens) for chunk in chunks)
+        waits = self._prefill_steps(load.starts) - self._chunks(load.starts)
+        return steps_ps / PS_PER_S + (0.0 if self.slots == 1 else waits * load.step_s)
+
+    def _seen_step_s(self, starts: float) -> float:
+        """By one who decodes in it, with others as they come."""
+        most = (self.slots - 1) / self._later if self._later else inf
+        return self._mean_step_s(min(starts, most), own=1.0)
+
     def by_prefill(self) -> float:
         """Requests a second if the node did nothing but prefill: where its prefill duty is 100 %."""
         return inf if not self._prompt else 1 / self._prefill_s(self._together())
@@ -205,9 +241,12 @@ class NodeBounds:
         """Prompts that fit one step, each in a slot of its own."""
         return max(1.0, min(self.step_tokens / self._prompt, self.slots))
 
-    def _mean_step_s(self, starts: float) -> float:
-        """Where so many requests start per step, at random; work that fits no step is in the next ones."""
-        decodes = starts * self._later
+    def _mean_step_s(self, starts: float, own: float = 0.0) -> float:
+        """Where so many requests start per step, at random; work that fits no step is in the next ones.
+
+        `own` are decodes besides theirs.
+        """
+        decodes = starts * self._later + own
         if not self._prompt:
             return self._step_s(0, 1, decodes)
         chunks = starts * self._chunks(starts)
