@@ -20,7 +20,7 @@ from reports.variant_records import VariantRecords, variant_records
 from reports.verdict import verdict
 
 METRICS = ("ttft", "tpot", "e2e", "felt", "queue")
-STATISTICS = ("mean", "p50", "p95", "p99")
+STATISTICS = ("mean", *PROBABILITIES)
 Json = dict[str, Any]
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "init": ("sim.scenario.init_cli", "write a first scenario to change, and say what to do with it"),
     "run": ("sim.run.cli", "simulate a scenario and write its run directory and report"),
     "sweep": ("sim.study.sweep_cli", "simulate a scenario for many values of its fields"),
+    "plan": ("sim.plan.cli", "find the least of a field that meets objectives, and what it costs"),
     "check": ("sim.run.cli", "validate a scenario without running it"),
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
@@ -53,6 +54,7 @@ EXTRAS = {
     "load": "load",
     "probe": "shim",
     "sweep": "dask",
+    "plan": "dask",
 }
 """What a plain `pip install e80sim` leaves out."""
 

@@ -21,14 +21,15 @@ def ladder(summary: Summary) -> Html | None:
     by_variant = summary["facts"].get("ladders_by_variant", {})
     titles = variant_titles(summary)
     tables = [
-        _table(titles.get(name, name) if len(titles) > 1 else "", one)
+        ladder_table(titles.get(name, name) if len(titles) > 1 else "", one)
         for name, ladders in by_variant.items()
         for one in ladders
     ]
     return join(tag("p", LEAD), *tables) if tables else None
 
 
-def _table(title: str, found: Mapping[str, Any]) -> Html:
+def ladder_table(title: str, found: Mapping[str, Any]) -> Html:
+    """Of one model, as `Ladder.json` has it."""
     asked = (
         f"{found['model']}, {plural(found['nodes'], 'node')}, {number(found['offered_per_s'])} asked a second"
     )

@@ -1,8 +1,8 @@
 """What a scenario asks of each of its models: how many requests a second, and how large they are."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import islice
 
 import numpy as np
@@ -63,8 +63,8 @@ class Demand:
     def mean(self, of_each: Floats) -> float:
         """Of a figure of each request, in the order of `prompts`.
 
-        A sum and no product of vectors: OpenBLAS divides one of more than 10,000 numbers over threads, which on
-        busy cores takes ten times as long as the numbers do.
+        A sum and no product of vectors: OpenBLAS divides one of more than 10,000 numbers over threads, which
+        on busy cores takes ten times as long as the numbers do.
         """
         return float((self.shares * of_each).sum())
 
@@ -104,7 +104,7 @@ def _rate_per_s(scenario: Scenario, source: Source, waits_s: float) -> float:
 
 
 def _asked(scenario: Scenario, name: str, source: Source, waits_s: float) -> Asked:
-    prompts, outputs = map(np.array, zip(*_sizes(source), strict=True))
+    prompts, outputs = _sizes(_Drawn(source.model_dump_json(), source))
     if source.max_output_tokens is not None:
         outputs = np.minimum(outputs, source.max_output_tokens)
     rounds = _rounds(scenario, source)
@@ -115,14 +115,24 @@ def _asked(scenario: Scenario, name: str, source: Source, waits_s: float) -> Ask
     )
 
 
-def _sizes(source: Source) -> Iterator[tuple[int, int]]:
-    rng = np.random.default_rng(0), np.random.default_rng(1)
+@dataclass(frozen=True)
+class _Drawn:
+    """A source, told from others by its text: one that was drawn before is not drawn again."""
+
+    text: str
+    source: Source = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _sizes(drawn: _Drawn) -> tuple[Floats, Floats]:
+    """Prompts and outputs of `SAMPLED` requests."""
+    source, rng = drawn.source, (np.random.default_rng(0), np.random.default_rng(1))
     beginning = 0
     if source.prefix is not None:
-        drawn = source.beginnings("", np.random.default_rng(2))
-        beginning = round(sum(one.tokens for one in islice(drawn, SAMPLED)) / SAMPLED)
-    for prompt, output in islice(source.pairs(*rng), SAMPLED):
-        yield prompt + beginning, output
+        beginnings = source.beginnings("", np.random.default_rng(2))
+        beginning = round(sum(one.tokens for one in islice(beginnings, SAMPLED)) / SAMPLED)
+    pairs = np.array(list(islice(source.pairs(*rng), SAMPLED)))
+    return pairs[:, 0] + beginning, pairs[:, 1]
 
 
 def _rounds(scenario: Scenario, source: Source) -> float:

@@ -6,7 +6,6 @@ single nodes, prefix caches, preemptions, retries, connections that are set up.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -33,8 +32,10 @@ class Expected:
     e2e_s: Floats
     tpot_s: Floats
     """Of those with a second token."""
-    wait_s: float
-    """In the mean, for a slot."""
+    rate_per_s: float
+    output_tokens: float
+    queue_s: float
+    """In the mean, for a slot and for a step to begin."""
     step_s: float
     batch: float
     """Sequences that decode on one node, or one of its ranks."""
@@ -95,7 +96,7 @@ class _Wait:
 
     @classmethod
     def of(cls, node: NodeBounds, demand: Demand, servers: int) -> "_Wait":
-        (_, tightest), *_ = node.by_room()
+        (_, tightest), *_ = node.by_room
         capacity = servers * tightest.at_per_s
         busy, slots = demand.rate_per_s / capacity, max(1.0, capacity * tightest.residence_s)
         mean_s = mean_wait_s(busy, slots, tightest.residence_s, demand.output_variation)
@@ -124,14 +125,17 @@ def _of_source(
     prefill_s = np.array([node.prompt_s(int(size), load) for size in sizes])[which]
     path = Network(scenario.network).path(asked.source.place, None)
     before_s = (path.rtt_ms + path.jitter_mean_ms + scenario.gateway.overhead_ms) / 1000
-    before_s += hardware.request_overhead_ps / PS_PER_S + sum(_joining(model, hardware, node, load))
-    ttft_s = before_s + wait.spread(len(prompts)) + prefill_s
+    joining_s = sum(_joining(model, hardware, node, load))
+    before_s += hardware.request_overhead_ps / PS_PER_S
+    ttft_s = before_s + joining_s + wait.spread(len(prompts)) + prefill_s
     laters = np.maximum(outputs - 1, 0)
     return Expected(
         ttft_s=ttft_s if asked.source.stream else np.empty(0),
         e2e_s=ttft_s + laters * load.step_s,
         tpot_s=np.full(int((laters > 0).sum()) if asked.source.stream else 0, load.step_s),
-        wait_s=wait.mean_s,
+        rate_per_s=asked.rate_per_s,
+        output_tokens=asked.output_tokens,
+        queue_s=wait.mean_s + joining_s,
         step_s=load.step_s,
         batch=load.decodes,
         objectives=scenario.objectives_of(asked.source),
@@ -139,7 +143,7 @@ def _of_source(
 
 
 def _joining(model: Model, hardware: NodeHardware, node: NodeBounds, load: NodeLoad) -> Iterator[float]:
-    """Until a step begins for one who comes: half of one that is under way, and the next where it is formed."""
+    """Until a step begins for one who comes: half of that under way, and the next where it is formed."""
     at_work = 1 - float(np.exp(-load.at_per_s * load.residence_s))
     yield (1 - at_work) * hardware.launch_ps / PS_PER_S
     if node.slots > 1:
@@ -151,23 +155,3 @@ def _joining(model: Model, hardware: NodeHardware, node: NodeBounds, load: NodeL
 def _statistics(values: Floats) -> dict[str, float]:
     at = quantiles(values, list(PROBABILITIES.values()))
     return {"mean": float(values.mean()), **dict(zip(PROBABILITIES, map(float, at), strict=True))}
-
-
-def summary_of(scenario: Scenario, variant: str) -> dict[str, Any]:
-    """As much of `summary.json` as the closed form can say, for `reports.targets`; every interval is a point."""
-    groups = [
-        {
-            "source": name,
-            "attainment": _known(one.attainment),
-            "metrics": {
-                metric: {statistic: _known(value) for statistic, value in found.items()}
-                for metric, found in one.answers().items()
-            },
-        }
-        for name, one in expected_of(scenario).items()
-    ]
-    return {"variants": {variant: {"groups": groups, "rates": {}}}}
-
-
-def _known(value: float) -> dict[str, float]:
-    return {"value": value, "low": value, "high": value}

@@ -117,7 +117,7 @@ def _of_nodes(model: Model, demand: Demand) -> Iterator[tuple[str, float, str]]:
         load = both.by_batches(both.slots)
         yield "batches", model.nodes * load.at_per_s, _batch(load)
         return
-    for limit, load in decode.by_room():
+    for limit, load in decode.by_room:
         if limit != "step_tokens" or divided is None:
             yield limit, later * load.at_per_s, _DETAILS[limit](decode, load)
 
@@ -157,7 +157,7 @@ def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tu
     if objective_ms is None or model.disaggregated is not None or batches:
         return
     node = NodeBounds(model, model.build_hardware(), demand)
-    (_, tightest), *_ = node.by_room()
+    (_, tightest), *_ = node.by_room
     left_s = objective_ms / 1000 - node.lone_first_s
     detail = f"{max(0.0, 1000 * left_s):,.3g} ms left of a TTFT of {objective_ms:g} ms"
     if left_s <= 0:

@@ -10,6 +10,7 @@ these and the law give the mean time of a step, and both together the requests a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil, exp, inf
 
 import numpy as np
@@ -93,6 +94,13 @@ class NodeBounds:
     def step_tokens(self) -> int:
         return self._hardware.max_num_batched_tokens
 
+    @cached_property
+    def _sizes(self) -> tuple[Floats, Floats]:
+        """Each size of a prompt once, and its share of all."""
+        sizes, which = np.unique(self._prompts, return_inverse=True)
+        return sizes, np.bincount(which, self._demand.shares)
+
+    @cached_property
     def by_room(self) -> list[tuple[str, NodeLoad]]:
         """What fills up, in this order, and the load at which it does.
 
@@ -150,7 +158,7 @@ class NodeBounds:
 
         The longer steps take, the more others are in them: the shortest step that agrees with itself.
         """
-        if rate_per_s >= min(load.at_per_s for _, load in self.by_room()):
+        if rate_per_s >= min(load.at_per_s for _, load in self.by_room):
             return None
         step_s = 0.0
         for _ in range(SETTLED):
@@ -224,7 +232,8 @@ class NodeBounds:
 
     def _chunks(self, starts: float) -> float:
         """Steps that hold a part of the prompt of one request."""
-        return self._demand.mean(np.ceil(self._prompts / self._room(starts)))
+        sizes, shares = self._sizes
+        return float((shares * np.ceil(sizes / self._room(starts))).sum())
 
     def _prefill_steps(self, starts: float) -> float:
         """From its first step to its first token, with the wait for the chunks of others (as of M/G/1)."""
@@ -234,7 +243,8 @@ class NodeBounds:
         busy = starts * self._prompt / room
         if self.whole or busy >= 1:
             return alone if self.whole else inf
-        spread = self._demand.mean(self._prompts**2) / self._prompt**2
+        sizes, shares = self._sizes
+        spread = float((shares * sizes**2).sum()) / self._prompt**2
         return alone + busy / (1 - busy) * spread / 2 * self._prompt / room
 
     def _together(self) -> float:

@@ -95,11 +95,11 @@ def planned(path: Path, settings: Sequence[str | Setting], section: Sequence[Set
         of_point = file.plan([*stated, *settings_of(point)])
         expected = estimate(of_point, 1)
         requests, largest = requests + expected.requests, max(largest, expected.memory_bytes)
-        cells += (_cell(point, name, scenario) for name, scenario in of_point.variants.items())
+        cells += (cell_of(point, name, scenario) for name, scenario in of_point.variants.items())
     return Sweep(plan, design, tuple(cells), requests, largest)
 
 
-def _cell(point: Point, variant: str, scenario: Scenario) -> Cell:
+def cell_of(point: Point, variant: str, scenario: Scenario) -> Cell:
     small = alone(scenario)
     return Cell(point, variant, identity(scenario), zlib.compress(pickle.dumps(small)))
 

@@ -107,7 +107,7 @@ def run(
     progress = Progress(sweep.plan.base.name, quiet=quiet)
     interrupt.listen()
     try:
-        with progress, _executor(scheduler, jobs, len(cells)) as executor:
+        with progress, executor_of(scheduler, jobs, len(cells)) as executor:
             outcome = carry_out(cells, store_of(folder), executor, engine=engine, tell=progress)
     except KeyboardInterrupt:
         stop(f"interrupted; the cells that were complete are in {folder}", INTERRUPTED)
@@ -177,14 +177,16 @@ def _values(text: str, place: str) -> object:
     return text if is_range(text) else parse_value(f"[{text}]", place)
 
 
-def _executor(scheduler: str | None, jobs: int | None, cells: int) -> "Executor":
+def executor_of(scheduler: str | None, jobs: int | None, most: int | None = None) -> "Executor":
+    """A Dask cluster, or as many processes as there are cores, but no more than `most` tasks at once."""
     if scheduler is not None:
         from sim.workers.dask_cluster import DaskCluster
 
         return DaskCluster(scheduler)
     from sim.workers.local import local
 
-    return local(min(jobs or os.cpu_count() or 1, cells))
+    places = jobs or os.cpu_count() or 1
+    return local(places if most is None else min(places, most))
 
 
 def _expected(sweep: "Sweep", cells: int) -> str:

@@ -1,0 +1,1 @@
+"""A plan, as `plan.json` has it, in words and tables."""
