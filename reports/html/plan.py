@@ -3,28 +3,31 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.html.document import document, header
+from reports.html.document import document, header, navigation
 from reports.html.figure import DASHES, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.ladder import LEAD, ladder_table
 from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
 from reports.html.tables import body, number_cell, row, table
-from reports.plan.answer import PRICES, answer_of, named, sentences, worst
+from reports.plan.answer import PRICES, answer_of, facts, lead, named, reasons, worst
 from reports.plan.text import KEEPS_UP, NONE, SHORT, table_rows
 from reports.words import number, plural
 
 Plan = Mapping[str, Any]
 Line = Mapping[str, Any]
+SIGNS = {
+    "pass": ("good", "\N{CHECK MARK}"),
+    "inconclusive": ("open", "?"),
+    "fail": ("bad", "\N{MULTIPLICATION SIGN}"),
+}
+"""By verdict: class and mark."""
 
 
 def render_plan(plan: Plan) -> str:
     sections = list(_sections(plan))
-    head = header(
-        f"e80sim plan: {plan['scenario']}",
-        plan["title"],
-        plan["question"],
-        [(identity, short) for identity, short, _, _ in sections],
-    )
+    head = header(plan["scenario"], f"{plan['title']} · {_basis(plan)}")
+    first = tag("section", _first_screen(plan), id="answer", aria_label="The answer")
+    places = navigation((identity, short) for identity, short, _, _ in sections)
     content = [
         tag(
             "section",
@@ -35,12 +38,24 @@ def render_plan(plan: Plan) -> str:
         )
         for identity, _, heading, inner in sections
     ]
-    return document(plan["title"], join(head, tag("main", content, id="content")))
+    return document(plan["title"], join(head, tag("main", first, places, content, id="content")))
+
+
+def _first_screen(plan: Plan) -> Html:
+    kind, mark = SIGNS[plan["verdict"]]
+    sign = tag("span", mark, class_=f"sign {kind}", aria_hidden="true")
+    found = facts(plan)
+    why = [tag("li", one) for one in reasons(plan)]
+    return join(
+        tag("p", plan["question"], class_="question") if plan["question"] else None,
+        tag("h1", sign, lead(plan), class_="sentence long"),
+        tag("ul", [tag("li", tag("strong", one)) for one in found], class_="facts") if found else None,
+        tag("ul", why, class_="reasons") if why else None,
+    )
 
 
 def _sections(plan: Plan) -> Iterator[tuple[str, str, str, Html]]:
     """(identity, short title, title, content)."""
-    yield "answer", "Answer", "The answer", _answer(plan)
     figures = _figures(plan)
     if figures:
         yield "values", "Values", "What each value comes to", join([one.html() for one in figures])
@@ -55,15 +70,11 @@ def _sections(plan: Plan) -> Iterator[tuple[str, str, str, Html]]:
     yield "reproduce", "Reproduce", "How to reproduce it", _reproduce(plan)
 
 
-def _answer(plan: Plan) -> Html:
-    lead, *others = sentences(plan)
-    basis = (
-        f"{plural(plan['replications'], 'replication')} of {plan['horizon_s']:g} s each at first, up to "
-        f"{plan['most_replications']:,} where a value is undecided, seed {plan['seed']}; all values share "
-        "their random numbers."
-    )
-    return join(
-        tag("p", lead, class_="lead"), [tag("p", one) for one in others], tag("p", basis, class_="basis")
+def _basis(plan: Plan) -> str:
+    most = f", up to {plan['most_replications']:,} of undecided ones"
+    return (
+        f"{plural(plan['replications'], 'replication')} of each value{most}, {plan['horizon_s']:g} s each, "
+        f"common random numbers, seed {plan['seed']}"
     )
 
 

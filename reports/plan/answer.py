@@ -18,30 +18,45 @@ REFUSED = 0.001
 
 def sentences(plan: Plan) -> list[str]:
     """The answer first, then what speaks for and against it."""
+    return [lead(plan), *facts(plan), *reasons(plan)]
+
+
+def lead(plan: Plan) -> str:
+    best = plan["best"]
+    return _none(plan) if best is None else _answer(plan, plan["lines"][best])
+
+
+def facts(plan: Plan) -> list[str]:
+    """What its neighbour shows, what it costs, what more it carries; without an answer how near any came."""
     best = plan["best"]
     if best is None:
-        return [_none(plan), *_nearest(plan), *_undecided_of_all(plan), *plan["notes"]]
+        return [*_nearest(plan), *_undecided_of_all(plan)]
+    line = plan["lines"][best]
+    return [*_before(plan, line), *_cost(plan, line), *_carries(plan)]
+
+
+def reasons(plan: Plan) -> list[str]:
+    """What to know before trusting it, and why the closed form has another answer."""
+    best = plan["best"]
+    if best is None:
+        return [*(one for line in plan["lines"] for one in why_they_differ(plan, line)), *plan["notes"]]
     line = plan["lines"][best]
     return [
-        _answer(plan, line),
-        *around(plan, line),
-        *_cost(plan, line),
-        *_carries(plan),
+        *_after(plan, line),
+        *_disorders(plan, line),
+        *why_they_differ(plan, line),
+        *_dearer(plan, line),
         *_refused(line),
         *plan["notes"],
     ]
 
 
-def around(plan: Plan, line: Line) -> Iterator[str]:
-    """What its neighbours show, and what the closed form has instead."""
-    yield from _before(plan, line)
-    yield from _after(plan, line)
+def _disorders(plan: Plan, line: Line) -> Iterator[str]:
     for met, missed in line["disorders"]:
         yield (
             f"The order does not hold: {told(plan, met)} meets the objectives and {told(plan, missed)} does "
             "not. Values that were not simulated may be better or worse: `e80sim sweep` shows them all."
         )
-    yield from why_they_differ(plan, line)
 
 
 def told(plan: Plan, value: object) -> str:
@@ -148,7 +163,6 @@ def _nearest(plan: Plan) -> Iterator[str]:
         best = min(done, key=lambda value: max(map(_beyond, value["simulated"]["held"]), default=0.0))
         where = ", ".join(filter(None, [line["name"], _value(plan, best)])) or "it"
         yield f"The nearest is {where}: {worst(best['simulated'])}{_far(best['simulated'])}."
-        yield from why_they_differ(plan, line)
 
 
 def _far(found: Value) -> str:
@@ -190,7 +204,6 @@ def _cost(plan: Plan, line: Line) -> Iterator[str]:
         yield f"It costs {', '.join(parts)}."
     else:
         yield "What it costs nobody knows: neither price nor power of its hardware is stated."
-    yield from _dearer(plan, line)
 
 
 def _dearer(plan: Plan, best: Line) -> Iterator[str]:

@@ -98,7 +98,8 @@ class NodeBounds:
     def _sizes(self) -> tuple[Floats, Floats]:
         """Each size of a prompt once, and its share of all."""
         sizes, which = np.unique(self._prompts, return_inverse=True)
-        return sizes, np.bincount(which, self._demand.shares)
+        shares: Floats = np.bincount(which, self._demand.shares).astype(np.float64)
+        return sizes, shares
 
     @cached_property
     def by_room(self) -> list[tuple[str, NodeLoad]]:
