@@ -14,6 +14,8 @@ Summary = Mapping[str, Any]
 class Row:
     variant: str
     variant_title: str
+    short_title: str
+    """The variant's, as `short_titles` has it."""
     group: Mapping[str, Any]
     label: str
     """No longer than it takes to tell it from its neighbours."""
@@ -73,9 +75,16 @@ def variant_titles(summary: Summary) -> dict[str, str]:
     return {v["name"]: str(v.get("title") or v["name"]) for v in summary["facts"]["variants"]}
 
 
+def short_titles(summary: Summary) -> dict[str, str]:
+    """By variant, its title up to the first comma where that still tells them apart."""
+    titles = variant_titles(summary)
+    cut = {name: title.partition(",")[0] for name, title in titles.items()}
+    return cut if len(set(cut.values())) == len(cut) else titles
+
+
 def rows_of(summary: Summary) -> list[Row]:
     """Source by source, so that what is compared stands together; the baseline first in each."""
-    titles = variant_titles(summary)
+    titles, short = variant_titles(summary), short_titles(summary)
     ran = {name: summary["variants"][name]["groups"] for name in titles if name in summary["variants"]}
     sources = dict.fromkeys(str(group["source"]) for groups in ran.values() for group in groups)
     rows = []
@@ -86,7 +95,7 @@ def rows_of(summary: Summary) -> list[Row]:
                 label = " · ".join([*named, titles[variant]] if len(titles) > 1 else named)
                 place, mode = _place_label(summary, variant, group), _mode(summary, variant, source)
                 state = _state(summary["variants"][variant]["verdict"], group)
-                rows.append(Row(variant, titles[variant], group, label, place, mode, state))
+                rows.append(Row(variant, titles[variant], short[variant], group, label, place, mode, state))
     return rows
 
 

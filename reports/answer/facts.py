@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from reports.answer.phrases import capital, listed, short_titles
+from reports.answer.phrases import capital, listed
 from reports.answer.refusals import TurnedAway, became, called, refused_sources
 from reports.estimate import read_estimate
 from reports.objectives import stated
-from reports.rows import Row, Summary, rows_of
+from reports.rows import Row, Summary, rows_of, short_titles
 from reports.variant_records import of_variant
 from reports.words import duration, number, plural, share
 

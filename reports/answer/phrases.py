@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from reports.estimate import ShownEstimate
-from reports.rows import Summary, variant_titles
 from reports.words import share
 
 SHARP, FAIR = 0.1, 0.25
@@ -15,13 +14,6 @@ PREPOSITIONS = {
     *("near", "next", "off", "on", "outside", "through", "to", "under", "upstream", "via", "with", "within"),
     "without",
 }
-
-
-def short_titles(summary: Summary) -> dict[str, str]:
-    """By variant, its title up to the first comma where that still tells them apart."""
-    titles = variant_titles(summary)
-    cut = {name: title.partition(",")[0] for name, title in titles.items()}
-    return cut if len(set(cut.values())) == len(cut) else titles
 
 
 def where(title: str) -> str:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from reports.answer.changes import Change, changes_of
 from reports.answer.hops import changed_hops
-from reports.answer.phrases import capital, short_titles, where
+from reports.answer.phrases import capital, where
 from reports.estimate import ShownEstimate, read_estimate
-from reports.rows import Row, Summary, rows_of
+from reports.rows import Row, Summary, rows_of, short_titles
 from reports.words import count, plural
 
 MEAN = "mean"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.answer.phrases import at_most, per_cent, short_titles, where
+from reports.answer.phrases import at_most, per_cent, where
 from reports.causes import CAUSES, FAILED
 from reports.estimate import ShownEstimate, overlap, read_estimate
 from reports.not_served import TURNED_AWAY
-from reports.rows import Row, Summary
+from reports.rows import Row, Summary, short_titles
 
 NOTEWORTHY = 0.01
 """Of what a source asks, from which on it gets no tick."""

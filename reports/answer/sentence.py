@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from reports.answer.changes import STATISTICS, Change, changes_of, told_statistic
-from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, short_titles, times, where
+from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, times, where
 from reports.answer.refusals import refusals
 from reports.answer.routes import routes_of
 from reports.estimate import ShownEstimate
-from reports.rows import Row, Summary, rows_by_source, rows_of
+from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
 from reports.words import plural
 
 NEAR = 0.15

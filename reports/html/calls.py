@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reports.answer.routes import routes_of
-from reports.html.dots import error_bars
-from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import Choice, Figure, Plot, axis, error_bars, layout, rounded
+from reports.html.lines import Line, LinePoint, line_chart
 from reports.html.markup import Html
-from reports.html.palette import SERIES, series_role
+from reports.html.palette import series_role
+from reports.html.style import styles
 from reports.html.tables import Footnotes, body, row, table
+from reports.html.views import View, views
 from reports.rows import Row
-from reports.words import Scale, count, duration_scale
+from reports.words import Scale, count, duration_scale, plural, with_interval
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
 
@@ -21,57 +23,94 @@ def felt_by_calls(rows: Sequence[Row]) -> Figure | None:
     if not routes:
         return None
     shown = [line for lines in routes.values() for line in lines]
-    scale = duration_scale(
-        *(line.statistic("felt", s.key).value or 0.0 for line in shown for s in STATISTICS)
-    )
-    calls = sorted({line.calls for line in shown})
+    ks = ", ".join(count(k) for k in sorted({line.calls for line in shown}))
     statistics = sorted(
         STATISTICS, key=lambda s: sum(line.statistic("felt", s.key).value is None for line in shown)
     )
-    x = axis("model calls per user request, k", tickvals=calls, range=[0, calls[-1] * 1.06])
-    y = axis(f"user-felt latency ({scale.symbol})", rangemode="tozero")
+    drawn = [View(s.key, s.label, calls_chart(rows, routes, s.key)) for s in statistics]
     return Figure(
         "felt-by-calls",
         "User-felt latency against calls",
         "What moving the app away from the model costs is paid once per call: steeper lines are longer hops.",
-        f"Lines of user-felt latency for k = {', '.join(map(count, calls))}: {'; '.join(routes)}.",
-        {"data": _lines(routes, statistics, scale), "layout": layout(380, xaxis=x, yaxis=y)},
+        f"Lines of user-felt latency for k = {ks}: {'; '.join(routes)}.",
+        _plot(rows, routes, statistics),
         _table(routes),
-        tuple(LegendEntry(name, series_role(i), dash=_dash(i), series=name) for i, name in enumerate(routes)),
+        (),
         tuple(statistics),
         ("felt",),
+        views("felt-by-calls", "Statistic", drawn),
     )
 
 
-def _lines(routes: Mapping[str, Sequence[Row]], statistics: Sequence[Choice], scale: Scale) -> list[Plot]:
-    return [
-        _line(name, lines, statistic, index, scale) | {"visible": statistic is statistics[0]}
-        for statistic in statistics
-        for index, (name, lines) in enumerate(routes.items())
+def calls_chart(rows: Sequence[Row], routes: Mapping[str, Sequence[Row]], statistic: str) -> Html:
+    """A line for each route, called as its variant where each has one."""
+    ends = [lines[-1].statistic("felt", statistic).value for lines in routes.values()]
+    scale = duration_scale(min((end for end in ends if end), default=0.0))
+    drawn = _lines(rows, routes, statistic, scale)
+    ks = sorted({line.calls for lines in routes.values() for line in lines})
+    return line_chart(
+        drawn,
+        [(k, plural(k, "call") if k == ks[0] else f"{k}") for k in ks],
+        scale,
+        f"User-felt latency, {statistic}, in {scale.symbol} against the number of calls",
+        f"{scale.symbol}, {ks[-1]} calls",
+    )
+
+
+def _lines(
+    rows: Sequence[Row],
+    routes: Mapping[str, Sequence[Row]],
+    statistic: str,
+    scale: Scale,
+) -> list[Line]:
+    """Coloured as the variant, where each has one line."""
+    look = styles(rows)
+    of_variants = len({lines[0].variant for lines in routes.values()}) == len(routes)
+    found = []
+    for index, (name, lines) in enumerate(routes.items()):
+        points = [LinePoint(line.calls, line.statistic("felt", statistic)) for line in lines]
+        given = [point for point in points if point.y.value is not None]
+        if given:
+            by_variant = of_variants and len(routes) > 1
+            role = look[lines[0].key].role if by_variant else series_role(index)
+            last = given[-1].y
+            value = with_interval(last.value or 0.0, last.low, last.high, scale).value
+            found.append(Line(lines[0].short_title if by_variant else name, role, given, value))
+    return found
+
+
+def _plot(rows: Sequence[Row], routes: Mapping[str, Sequence[Row]], statistics: Sequence[Choice]) -> Plot:
+    every = [
+        line.statistic("felt", s.key).value or 0.0
+        for ones in routes.values()
+        for line in ones
+        for s in statistics
     ]
+    scale = duration_scale(*every)
+    data = [
+        _trace(line, statistic, scale) | {"visible": statistic is statistics[0]}
+        for statistic in statistics
+        for line in _lines(rows, routes, statistic.key, scale)
+    ]
+    y = axis(f"user-felt latency ({scale.symbol})", rangemode="tozero")
+    return {"data": data, "layout": layout(380, xaxis=axis("model calls per user request, k"), yaxis=y)}
 
 
-def _line(name: str, lines: Sequence[Row], statistic: Choice, index: int, scale: Scale) -> Plot:
-    points = [(line, line.statistic("felt", statistic.key)) for line in lines]
-    given = [(line.calls, estimate) for line, estimate in points if estimate.value is not None]
-    role = f"@{series_role(index)}"
+def _trace(line: Line, statistic: Choice, scale: Scale) -> Plot:
+    role = f"@{line.role}"
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": escape(name, quote=False),
-        "x": [calls for calls, _ in given],
-        "y": [rounded((e.value or 0.0) * scale.factor) for _, e in given],
-        "error_y": error_bars([e for _, e in given], scale, role),
-        "line": {"color": role, "width": 2.2, "dash": DASHES[_dash(index)]},
-        "marker": {"color": role, "size": 8, "symbol": SYMBOLS[index % len(SYMBOLS)]},
-        "hovertext": [f"{escape(name)}, k = {calls}: {e.with_error()}" for calls, e in given],
+        "name": escape(line.name, quote=False),
+        "x": [point.x for point in line.points],
+        "y": [rounded((point.y.value or 0.0) * scale.factor) for point in line.points],
+        "error_y": error_bars([point.y for point in line.points], scale, role),
+        "line": {"color": role, "width": 2.2},
+        "marker": {"color": role, "size": 8},
+        "hovertext": [f"{escape(line.name)}, k = {p.x:g}: {p.y.with_error()}" for p in line.points],
         "hoverinfo": "text",
-        "meta": {"choice": statistic.key, "series": name},
+        "meta": {"choice": statistic.key},
     }
-
-
-def _dash(index: int) -> int:
-    return index // len(SERIES) % len(DASHES)
 
 
 def _table(routes: Mapping[str, Sequence[Row]]) -> Html:

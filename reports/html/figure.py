@@ -1,11 +1,14 @@
 """A figure: a Plotly chart as plain data, and beside it everything a reader without the chart needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
+from reports.estimate import ShownEstimate
 from reports.html.markup import Html, join, json_script, tag
 from reports.html.tables import Definitions, term
+from reports.words import Scale
 
 Plot = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -47,6 +50,8 @@ class Figure:
     choices: tuple[Choice, ...] = ()
     terms: tuple[str, ...] = ()
     """Names of the definitions of what it shows."""
+    drawing: Html | None = None
+    """What the page shows in place of the chart, with choices of its own."""
 
     def html(self, definitions: Definitions | None = None) -> Html:
         plot_id, title_id = f"plot-{self.identity}", f"title-{self.identity}"
@@ -57,13 +62,22 @@ class Figure:
             tag("h3", self.title, id=title_id),
             self._choices(),
             self._legend(),
-            chart,
-            tag("figcaption", self.caption, " ", self._defined(definitions or {}), self._save()),
+            chart if self.drawing is None else self._drawn(self.drawing),
+            tag(
+                "figcaption",
+                self.caption,
+                " ",
+                self._defined(definitions or {}),
+                self._save() if self.drawing is None else None,
+            ),
             tag("details", tag("summary", f"Data table: {self.title.lower()}"), self.table),
-            json_script(f"data-{self.identity}", self.plot),
+            json_script(f"data-{self.identity}", self.plot) if self.drawing is None else None,
             id=self.identity,
             aria_labelledby=title_id,
         )
+
+    def _drawn(self, drawing: Html) -> Html:
+        return tag("div", drawing, class_="drawing", role="group", aria_label=self.description)
 
     def _save(self) -> Html:
         return tag(
@@ -79,7 +93,7 @@ class Figure:
         return join("Defined below: ", known[0], *([", ", one] for one in known[1:]), ". ")
 
     def _choices(self) -> Html | None:
-        if len(self.choices) < 2:
+        if len(self.choices) < 2 or self.drawing is not None:
             return None
         legend = tag("legend", f"Show in {self.title}", class_="visually-hidden")
         options = [self._option(choice, checked=i == 0) for i, choice in enumerate(self.choices)]
@@ -165,3 +179,19 @@ def axis(title: str | None = None, **changes: object) -> Plot:
 def rounded(value: float) -> float:
     """Five significant digits: what a chart can show, and a third of the bytes."""
     return float(f"{value:.5g}")
+
+
+def error_bars(estimates: Sequence[ShownEstimate], scale: Scale, role: str) -> Plot:
+    """From each value to the ends of its interval; nothing where it has none."""
+    ends = [(e.value, e.low, e.high) for e in estimates]
+    above = [None if v is None or high is None else rounded((high - v) * scale.factor) for v, _, high in ends]
+    below = [None if v is None or low is None else rounded((v - low) * scale.factor) for v, low, _ in ends]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": above,
+        "arrayminus": below,
+        "color": role,
+        "thickness": 2,
+        "width": 0,
+    }

@@ -1,24 +1,23 @@
 """The first screen: the question, the sentence that answers it, the verdict, and the figure that shows it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf
 from typing import TypeVar
 
 from reports.answer import Fact, answer, facts
 from reports.answer.changes import Change, changes_of, told_statistic
-from reports.answer.phrases import capital, short_titles
+from reports.answer.phrases import capital
 from reports.answer.refusals import TurnedAway, became, called, turned_away
 from reports.answer.routes import routes_of
 from reports.causes import CAUSES
-from reports.estimate import ShownEstimate
-from reports.html.lines import Line, LinePoint, line_chart
+from reports.estimate import ShownEstimate, read_estimate
+from reports.html.calls import calls_chart
 from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
-from reports.html.phases import PHASES
+from reports.html.phases import PHASES, phase_panels
 from reports.html.style import Style, styles
-from reports.html.tracks import Extent, Mark, Panel, TrackRow, dot, extent_of, stacked, tracks
-from reports.rows import Row, Summary, rows_by_source, rows_of
-from reports.words import MINUS, PERCENT, Scale, change, duration_scale, number, plural, with_interval
+from reports.html.tracks import Extent, Mark, Panel, TrackRow, bar, cut_of, dot, extent_of, stacked, tracks
+from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
+from reports.words import MINUS, PERCENT, PLAIN, Scale, change, count, duration_scale, plural, with_interval
 
 MOST_PANELS = 4
 MOST_RUNGS = 4
@@ -30,8 +29,6 @@ SIGNS = {
     "bad": "\N{HEAVY BALLOT X}",
     "open": "?",
 }
-FAR_OFF = 2.0
-"""Times the next one: rows that would flatten the others are cut, visibly."""
 LONG = 140
 """Characters, from which on the sentence is set smaller."""
 
@@ -65,32 +62,9 @@ def _calls(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     shown = [line for lines in routes.values() for line in lines]
     changes = [c for c in changes_of(summary, rows) if c.row in shown]
     statistic = told_statistic(changes, shown)
-    look = styles(rows)
-    named = {line.variant for line in shown}
-    one_each = len(routes) == len(named)
-    drawn = []
-    ends = [lines[-1].statistic("felt", statistic).value for lines in routes.values()]
-    scale = duration_scale(min((end for end in ends if end), default=0.0))
-    for index, (name, lines) in enumerate(routes.items()):
-        points = [LinePoint(line.calls, line.statistic("felt", statistic)) for line in lines]
-        points = [point for point in points if point.y.value is not None]
-        if points:
-            role = look[lines[0].key].role if one_each else series_role(index)
-            label = titles[lines[0].variant] if one_each and len(titles) > 1 else name
-            drawn.append(Line(label, role, points, _at_scale(points[-1].y, scale)))
-    if not drawn:
-        return
-    ks = sorted({line.calls for line in shown})
-    below = f"Felt {statistic}, {scale.symbol} · 95 % intervals as whiskers where they reach beyond the dots"
-    chart = line_chart(
-        drawn,
-        [(k, plural(k, "call") if k == ks[0] else f"{k}") for k in ks],
-        scale,
-        f"User-felt latency, {statistic}, in {scale.symbol} against the number of calls",
-        f"{scale.symbol}, {ks[-1]} calls",
-    )
-    yield _block("What users wait, by number of calls", below, chart)
-    yield _against(changes, rows, titles, look, statistic, lambda row: plural(row.calls, "call"))
+    below = f"User-felt latency, {statistic} · 95 % intervals as whiskers where they reach beyond the dots"
+    yield _block("What users wait, by number of calls", below, calls_chart(rows, routes, statistic))
+    yield _against(changes, rows, titles, styles(rows), statistic, lambda row: plural(row.calls, "call"))
 
 
 def _refusals(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
@@ -113,7 +87,7 @@ def _refusals(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     ]
     key = tag(
         "ul",
-        [tag("li", _swatch(role), CAUSES[name].title) for name, role in roles.items()],
+        [tag("li", tag("span", _swatch(role), CAUSES[name].title)) for name, role in roles.items()],
         class_="legend",
     )
     yield _block(
@@ -128,7 +102,9 @@ def _refused_row(one: TurnedAway, titles: Mapping[str, str], roles: Mapping[str,
     share, total = one.share, sum(one.causes.values())
     whole = share.value or 0.0
     factor = 100 * whole / total if total else 0.0
-    marks = list(stacked((part * factor, roles[name], False, "") for name, part in one.causes.items()))
+    marks = list(
+        stacked(bar(part * factor, roles[name], CAUSES[name].title) for name, part in one.causes.items())
+    )
     if share.low is not None and share.high is not None:
         marks.append(Mark("interval", share.low * 100, share.high * 100, "text"))
     if not whole:
@@ -190,9 +166,52 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     yield _block("What users wait", below, tracks(panels, f"User-felt latency, {statistic}"))
     if len(titles) > 1:
         named = len({change.row.source for change in changes}) > 1
-        yield _against(changes, rows, titles, look, statistic, lambda row: row.source if named else "")
+        against = _against(changes, rows, titles, look, statistic, lambda row: row.source if named else "")
+        yield join(against, _throughput(summary, rows, titles, look))
     else:
         yield _phases_of(told[0])
+
+
+def _throughput(
+    summary: Summary, rows: Sequence[Row], titles: Mapping[str, str], look: Mapping[str, Style]
+) -> Html | None:
+    """Throughput against interactivity, where variants run on different hardware."""
+    models = summary["facts"].get("models_by_variant", {})
+    hardware = {str([one["hardware"] for one in models.get(name, {}).values()]) for name in titles}
+    if len(hardware) < 2 or not all(name in models for name in titles):
+        return None
+    first = {row.variant: row for row in reversed(rows)}
+    panels = []
+    for heading, unit, of in (
+        ("Interactivity", "tokens/s for each user (1/TPOT)", _interactivity),
+        ("Throughput", "tokens/s of all users", lambda row: _tokens_per_s(summary, row)),
+    ):
+        found = {name: of(row) for name, row in first.items()}
+        lines = [
+            TrackRow(
+                titles[name],
+                dot(e, PLAIN, look[first[name].key].role),
+                count(e.value) if e.value is not None else "\N{EM DASH}",
+                e.shown(PLAIN).interval if e.value is not None else "",
+                sure=e.has_interval,
+            )
+            for name, e in found.items()
+        ]
+        ends = [end for e in found.values() for end in (e.value, e.high) if end is not None]
+        panels.append(Panel(heading, unit, lines, extent_of(ends)))
+    return tag("div", tracks(panels, "Throughput against interactivity"), class_="second")
+
+
+def _interactivity(row: Row) -> ShownEstimate:
+    found = row.statistic("tpot", "mean")
+    if not found.value:
+        return ShownEstimate(None, refused=found.refused or "no second token")
+    low, high = (1 / x if x else None for x in (found.high, found.low))
+    return ShownEstimate(1 / found.value, low, high, note=found.note)
+
+
+def _tokens_per_s(summary: Summary, row: Row) -> ShownEstimate:
+    return read_estimate(summary["variants"][row.variant]["rates"].get("output_tokens_per_s"))
 
 
 def _wait_panel(
@@ -200,7 +219,7 @@ def _wait_panel(
 ) -> Panel:
     estimates = [row.statistic("felt", statistic) for row in rows]
     values = sorted(e.value for e in estimates if e.value is not None)
-    cut = _cut(values)
+    cut = cut_of(values)
     ends = [x for e in estimates for x in (e.value, e.high) if x is not None and x <= cut]
     scale = duration_scale(*ends)
     several = len({row.variant for row in rows}) > 1
@@ -284,18 +303,9 @@ def _change_row(
 
 def _extent_of_changes(changes: Sequence[Change], statistic: str) -> Extent:
     found = [one.relative(statistic) for one in changes]
-    cut = _cut(sorted(abs(e.value) for e in found if e.value is not None))
+    cut = cut_of(sorted(abs(e.value) for e in found if e.value is not None))
     ends = [x * 100 for e in found for x in (e.value, e.low, e.high) if x is not None and abs(x) <= cut]
     return extent_of(ends, unit="%", room=1.1)
-
-
-def _cut(sizes: Sequence[float]) -> float:
-    """Of sizes in order: above it are at most a third, each FAR_OFF times those below or more."""
-    for left_out in range(len(sizes) // 3, 0, -1):
-        below, above = sizes[-left_out - 1], sizes[-left_out]
-        if above >= FAR_OFF * below:
-            return 1.2 * below
-    return inf
 
 
 def _like_with_like(summary: Summary, rows: Sequence[Row], titles: Mapping[str, str]) -> Html | None:
@@ -307,28 +317,17 @@ def _like_with_like(summary: Summary, rows: Sequence[Row], titles: Mapping[str, 
 
 def _phases_of(rows: Sequence[Row]) -> Html | None:
     """Where the mean time goes, of a run with nothing to compare with."""
-    told = [(row, row.felt_phases()) for row in rows]
-    totals = [sum(e.value or 0.0 for e in phases.values()) for _, phases in told]
-    if not any(totals):
+    view = [row.felt_phases() for row in rows]
+    used = [name for name in PHASES if any(name in phases and phases[name].value for phases in view)]
+    if not used:
         return None
-    scale = duration_scale(max(totals))
-    used = [name for name in PHASES if any(name in p and p[name].value for _, p in told)]
-    lines = []
-    for (row, phases), total in zip(told, totals, strict=True):
-        parts = [(name, (phases[name].value or 0.0) * scale.factor) for name in used if name in phases]
-        marks = list(
-            stacked(
-                (length, PHASES[name].role, PHASES[name].hatched, number(length)) for name, length in parts
-            )
-        )
-        lines.append(TrackRow(row.label or row.source, marks, number(total * scale.factor)))
-    key = [tag("li", _swatch(PHASES[n].role, hatched=PHASES[n].hatched), PHASES[n].label) for n in used]
-    panel = Panel("", f"mean, {scale.symbol}", lines, extent_of([t * scale.factor for t in totals]))
-    return _block(
-        "Where the time goes",
-        "Mean of completed requests",
-        join(tag("ul", key, class_="legend"), tracks([panel])),
-    )
+    key = [
+        tag("li", tag("span", _swatch(PHASES[n].role, hatched=PHASES[n].hatched), PHASES[n].label))
+        for n in used
+    ]
+    drawn = tracks(phase_panels(rows, view), "Mean time by phase")
+    legend = tag("ul", key, class_="legend")
+    return _block("Where the time goes", "Mean of completed requests", join(legend, drawn))
 
 
 def _few(ones: Sequence[Shown], panels: int) -> Sequence[Shown]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from reports.estimate import ShownEstimate, read_estimate
-from reports.html.dots import Mark, dots
-from reports.html.figure import Choice, Figure, LegendEntry
+from reports.html.figure import Choice, Figure
 from reports.html.markup import Html
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.html.tracks import Panel, TrackRow, TracksView, cut_of, dot, extent_of, tracks_views
+from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row, Summary, variant_titles
 from reports.words import count, duration_scale, number
 
@@ -17,6 +18,15 @@ METRICS = (
     Choice("e2e", "End-to-end time"),
 )
 STATISTICS = {"mean": "Mean", "p50": "p50", "p95": "p95", "p99": "p99"}
+VIEWS = tuple(
+    Choice(f"{metric}-{statistic}", f"{short} {statistic}")
+    for metric, short, statistics in (
+        ("felt", "Felt", ("p95", "p50", "p99", "mean")),
+        ("ttft", "TTFT", ("p95",)),
+        ("e2e", "E2E", ("p95",)),
+    )
+    for statistic in statistics
+)
 
 
 class Difference(NamedTuple):
@@ -51,41 +61,62 @@ def comparable(summary: Summary, rows: Sequence[Row]) -> list[Difference]:
 
 def forest(differences: Sequence[Difference], baseline: str, definitions: Definitions) -> Figure | None:
     """None without a second variant, or when nothing could be compared."""
-    everything = [d.estimate(m.key, s) for d in differences for m in METRICS for s in STATISTICS]
-    values = [abs(end) for e in everything for end in (e.value, e.low, e.high) if end is not None]
-    if not values:
+    drawn = [view for choice in VIEWS if (view := _view(differences, choice, baseline)) is not None]
+    if not drawn:
         return None
-    scale = duration_scale(max(values))
-    labels = [d.row.label for d in differences]
-    title = f"difference from “{baseline}” ({scale.symbol}); right of zero is slower"
-    plot = dots(labels, _marks(differences), len(STATISTICS), scale, title, {})
     return Figure(
         "differences",
         "Differences against the baseline",
         f"Variant less “{baseline}”, paired by replication: both saw the same requests, so chance common to "
-        "both cancels. An interval that crosses zero shows no difference. Overloaded variants are left out.",
+        "both cancels. Right of zero is slower. Hollow and grey: an interval that crosses zero shows no "
+        "difference. Overloaded variants are left out.",
         _description(differences),
-        plot,
+        tracks_plot(drawn),
         _table(differences, definitions),
-        tuple(LegendEntry(label, f"series_{i}", symbol=i) for i, label in enumerate(STATISTICS.values())),
-        METRICS,
+        (),
+        tuple(Choice(view.key, view.title) for view in drawn),
         tuple(metric.key for metric in METRICS),
+        tracks_views("differences", drawn),
     )
 
 
-def _marks(differences: Sequence[Difference]) -> list[Mark]:
-    return [
-        Mark(
-            f"{metric.label}, {label}",
-            f"series_{index}",
-            index,
-            [d.estimate(metric.key, statistic) for d in differences],
-            metric.key,
-            metric is METRICS[0],
-        )
-        for metric in METRICS
-        for index, (statistic, label) in enumerate(STATISTICS.items())
+def _view(differences: Sequence[Difference], choice: Choice, baseline: str) -> TracksView | None:
+    """A panel for each source; rows that would flatten the others are cut."""
+    metric, statistic = choice.key.split("-")
+    groups: dict[str, list[Difference]] = {}
+    for one in differences:
+        if one.estimate(metric, statistic).value is not None:
+            groups.setdefault(one.row.source, []).append(one)
+    several = len(groups) > 1
+    panels = [
+        _panel(source if several else "", ones, metric, statistic, baseline)
+        for source, ones in groups.items()
     ]
+    return TracksView(choice.key, choice.label, panels) if panels else None
+
+
+def _panel(heading: str, ones: Sequence[Difference], metric: str, statistic: str, baseline: str) -> Panel:
+    estimates = [one.estimate(metric, statistic) for one in ones]
+    sizes = sorted(abs(e.value or 0.0) for e in estimates)
+    cut = cut_of(sizes)
+    scale = duration_scale(max(size for size in sizes if size <= cut))
+    ends = [
+        end * scale.factor
+        for e in estimates
+        for end in (e.value, e.low, e.high)
+        if end is not None and abs(end) <= cut
+    ]
+    lines = [
+        TrackRow(
+            one.row.short_title,
+            dot(e, scale, "series_0", sure=e.excludes_zero, name=statistic),
+            e.shown(scale).value,
+            e.shown(scale).interval or "no interval",
+            sure=e.excludes_zero,
+        )
+        for one, e in zip(ones, estimates, strict=True)
+    ]
+    return Panel(heading, f"{scale.symbol}, against “{baseline.partition(',')[0]}”", lines, extent_of(ends))
 
 
 def _description(differences: Sequence[Difference]) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from reports.estimate import ShownEstimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.tracks import Extent, extent_of
+from reports.html.tracks import WANTED_TICKS, Extent, extent_of
 from reports.words import Scale
 
 LABEL_HEIGHT = 6.0
@@ -51,7 +51,7 @@ def line_chart(
 def _grid(up: Extent) -> list[Html]:
     return [
         tag("i", tag("span", f"{tick:,g}"), class_="level", style=f"bottom: {up.per_cent(tick):.2f}%")
-        for tick in up.ticks()
+        for tick in up.ticks(WANTED_TICKS)
     ]
 
 

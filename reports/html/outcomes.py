@@ -5,12 +5,22 @@ from typing import Any
 
 from reports.causes import CAUSES
 from reports.estimate import ShownEstimate, read_estimate
-from reports.html.bars import BarSegment, Stack, stacked_bars
-from reports.html.dots import Mark, dots
 from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.palette import series_role
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.html.tracks import (
+    Extent,
+    Panel,
+    TrackRow,
+    TracksView,
+    bar,
+    dot,
+    extent_of,
+    stacked,
+    tracks_views,
+)
+from reports.html.tracks_plot import tracks_plot
 from reports.objectives import stated
 from reports.rows import Row, Summary, variant_titles
 from reports.variant_records import of_variant
@@ -31,17 +41,23 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
     if not used:
         return None
     roles = {cause: series_role(index) for index, cause in enumerate(CAUSES)}
-    segments = [
-        BarSegment(
-            CAUSES[cause].title,
-            roles[cause],
-            False,
-            [100 * _share(line, cause) for line in rows],
-            [share(_share(line, cause)) for line in rows],
-        )
-        for cause in used
-    ]
     totals = [share(sum(_share(line, cause) for cause in used)) for line in rows]
+    shown = [
+        TrackRow(
+            line.label,
+            list(
+                stacked(
+                    bar(100 * part, roles[cause], CAUSES[cause].title, share(part))
+                    for cause in used
+                    if (part := _share(line, cause))
+                )
+            ),
+            total,
+        )
+        for line, total in zip(rows, totals, strict=True)
+    ]
+    ends = (mark.high for row in shown for mark in row.marks)
+    view = TracksView("", "", [Panel("", "of offered requests", shown, extent_of(ends, unit="%"))])
     return Figure(
         "not-served",
         "Requests not served, by cause",
@@ -49,15 +65,11 @@ def not_served(rows: Sequence[Row]) -> Figure | None:
         "Stacked bars of the share not served: "
         + "; ".join(f"{line.label} {total}" for line, total in zip(rows, totals, strict=True))
         + ".",
-        stacked_bars(
-            [line.label for line in rows],
-            [Stack(segments, totals)],
-            "share of offered requests (%)",
-            range(len(rows)),
-        ),
+        tracks_plot([view]),
         _cause_table(rows, used),
         tuple(LegendEntry(CAUSES[cause].title, roles[cause]) for cause in used),
         terms=("offered_per_s", "carried_per_s", "rejected_per_s"),
+        drawing=tracks_views("not-served", [view]),
     )
 
 
@@ -70,7 +82,16 @@ def attainment(summary: Summary, rows: Sequence[Row]) -> Figure | None:
     every = f"every objective ({limits.pop()})" if len(limits) == 1 else "every objective of its variant"
     estimates = [read_estimate(line.group.get("attainment")) for line in rows]
     labels = [line.label for line in rows]
-    mark = Mark("met every objective", "series_0", 0, estimates)
+    shown = [
+        TrackRow(
+            line.label,
+            dot(one, PERCENT, "series_0", name="met every objective"),
+            "" if one.value is None else one.shown(PERCENT).value,
+            "" if one.value is None else one.shown(PERCENT).interval,
+        )
+        for line, one in zip(rows, estimates, strict=True)
+    ]
+    view = TracksView("", "", [Panel("", "%", shown, Extent(0.0, 104.0, "%"))])
     notes = Footnotes("attainment")
     lines = [
         row(line.label, notes.cell(estimate, PERCENT)) for line, estimate in zip(rows, estimates, strict=True)
@@ -81,9 +102,10 @@ def attainment(summary: Summary, rows: Sequence[Row]) -> Figure | None:
         "Who met the objectives",
         f"Share of what was asked that met {every}, failed and rejected ones counted as not meeting it.",
         "Attainment: " + "; ".join(map(_read_attainment, labels, estimates)) + ".",
-        dots(labels, [mark], 1, PERCENT, "attainment (%)", {"range": [-2, 104]}),
+        tracks_plot([view]),
         table("Attainment of the objectives", columns, [body(lines)], after=notes.html()),
         terms=("attainment",),
+        drawing=tracks_views("attainment", [view]),
     )
 
 

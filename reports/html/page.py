@@ -7,7 +7,6 @@ from reports import metrics
 from reports.answer.reasons import reasons
 from reports.html.agents import agents
 from reports.html.assumed import assumed, assumed_count, heading
-from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.costs import costs
 from reports.html.document import document, header, navigation
@@ -137,8 +136,8 @@ def _numbers(report: Report) -> Html:
 
 def _time(report: Report) -> Html:
     why = [tag("li", tag("strong", f"{one.label}: "), one.text) for one in reasons(report.summary)]
-    figures = where_the_time_goes(report.rows, report.definitions), felt_by_calls(report.rows)
-    return join(tag("ul", why, class_="reasons") if why else None, _figures(report, *figures))
+    figure = where_the_time_goes(report.rows, report.definitions)
+    return join(tag("ul", why, class_="reasons") if why else None, _figures(report, figure))
 
 
 def _spread(report: Report) -> Html:

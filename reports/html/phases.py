@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reports.estimate import ShownEstimate
-from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
+from reports.html.tracks import Panel, TrackRow, TracksView, bar, cut_of, extent_of, stacked, tracks_views
+from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row
-from reports.words import Scale, duration, duration_scale
+from reports.words import duration, duration_scale, number
 
 
 class Phase(NamedTuple):
@@ -54,41 +55,58 @@ def where_the_time_goes(rows: Sequence[Row], definitions: Definitions) -> Figure
     views = {FELT: [row.felt_phases() for row in rows]}
     if any(r.has_app for r in rows):
         views[CALL] = [row.phases() for row in rows]
-    totals = [max(_total(view[i]) for view in views.values()) for i in range(len(rows))]
-    if not any(totals):
+    if not any(_total(p) for view in views.values() for p in view):
         return None
-    steady = [i for i, line in enumerate(rows) if line.state != "overloaded" and totals[i]]
-    setting_scale = steady or range(len(rows))
     used = [name for name in PHASES if any(_value(p, name) for view in views.values() for p in view)]
-    scale = duration_scale(max(totals[i] for i in setting_scale))
-    stacks = [_stack(choice, view, used, scale) for choice, view in views.items()]
+    drawn = [TracksView(c.key, c.label, phase_panels(rows, view)) for c, view in views.items()]
     return Figure(
         "where-the-time-goes",
         "Mean time per request, phase by phase",
         CAPTION + (CAPTION_FOR_APPS if CALL in views else ""),
         _description(rows, views[FELT]),
-        stacked_bars([row.label for row in rows], stacks, f"mean time ({scale.symbol})", setting_scale),
+        tracks_plot(drawn),
         _tables(rows, views, used, definitions),
         tuple(LegendEntry(PHASES[name].label, PHASES[name].role, PHASES[name].hatched) for name in used),
         tuple(views),
         tuple(used),
+        tracks_views("where-the-time-goes", drawn),
     )
 
 
-def _stack(
-    choice: Choice, view: Sequence[Mapping[str, ShownEstimate]], used: Sequence[str], scale: Scale
-) -> Stack:
-    segments = [
-        BarSegment(
-            PHASES[name].label,
-            PHASES[name].role,
-            PHASES[name].hatched,
-            [_value(phases, name) * scale.factor for phases in view],
-            [duration(_value(phases, name)) for phases in view],
+def phase_panels(rows: Sequence[Row], view: Sequence[Mapping[str, ShownEstimate]]) -> list[Panel]:
+    """A panel for each source, on a scale of its own: one call beside twenty would be a speck.
+
+    Rows that are overloaded do not set it, unless all are, and run off it.
+    """
+    named = len({line.variant for line in rows}) > 1
+    groups: dict[str, list[tuple[Row, Mapping[str, ShownEstimate]]]] = {}
+    for line, phases in zip(rows, view, strict=True):
+        groups.setdefault(line.source if named else "", []).append((line, phases))
+    several = len(groups) > 1
+    return [_panel(source if several else "", ones) for source, ones in groups.items()]
+
+
+def _panel(heading: str, ones: Sequence[tuple[Row, Mapping[str, ShownEstimate]]]) -> Panel:
+    totals = [_total(phases) for line, phases in ones if line.state != "overloaded"]
+    cut = cut_of(sorted(totals) or [_total(phases) for _, phases in ones])
+    kept = [total for total in totals or [_total(phases) for _, phases in ones] if total <= cut]
+    scale = duration_scale(min((total for total in kept if total), default=0.0))
+    rows = []
+    for line, phases in ones:
+        parts = (
+            bar(
+                value * scale.factor,
+                PHASES[n].role,
+                PHASES[n].label,
+                duration(value),
+                hatched=PHASES[n].hatched,
+            )
+            for n in PHASES
+            if (value := _value(phases, n))
         )
-        for name in used
-    ]
-    return Stack(segments, [duration(_total(phases)) for phases in view], choice.key)
+        label = line.short_title if heading else line.label or line.source
+        rows.append(TrackRow(label, list(stacked(parts)), number(_total(phases) * scale.factor)))
+    return Panel(heading, f"mean, {scale.symbol}", rows, extent_of(total * scale.factor for total in kept))
 
 
 def _tables(

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from reports.html.bars import BarSegment, Stack, stacked_bars
 from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html, join, tag
 from reports.html.palette import series_role
 from reports.html.tables import Definitions, body, number_cell, row, table
+from reports.html.tracks import Extent, Panel, TrackRow, TracksView, bar, stacked, tracks_views
+from reports.html.tracks_plot import tracks_plot
 from reports.rows import Summary, variant_titles
 from reports.words import count, share
 
@@ -53,12 +54,20 @@ def prefix_figure(summary: Summary) -> Figure | None:
         "lost by the order of eviction": [cache.optimum - cache.found for cache in caches],
         "lost by the size of the cache": [cache.ceiling - cache.optimum for cache in caches],
     }
-    segments = [
-        BarSegment(name, series_role(i), i > 1, [100 * value for value in values], [share(v) for v in values])
-        for i, (name, values) in enumerate(parts.items())
+    rows = [
+        TrackRow(
+            cache.label,
+            list(
+                stacked(
+                    bar(100 * values[index], series_role(i), name, share(values[index]), hatched=i > 1)
+                    for i, (name, values) in enumerate(parts.items())
+                )
+            ),
+            share(cache.ceiling),
+        )
+        for index, cache in enumerate(caches)
     ]
-    totals = [share(cache.ceiling) for cache in caches]
-    labels = [cache.label for cache in caches]
+    view = TracksView("", "", [Panel("", "share of prompt tokens looked up", rows, Extent(0.0, 100.0, "%"))])
     return Figure(
         "prefixes",
         "Prompt tokens that were asked before",
@@ -70,11 +79,10 @@ def prefix_figure(summary: Summary) -> Figure | None:
             f"{cache.label} found {share(cache.found)} of at most {share(cache.ceiling)}" for cache in caches
         )
         + ".",
-        stacked_bars(
-            labels, [Stack(segments, totals)], "share of prompt tokens looked up (%)", range(len(labels))
-        ),
+        tracks_plot([view]),
         _groups(summary),
         tuple(LegendEntry(name, series_role(i), hatched=i > 1) for i, name in enumerate(parts)),
+        drawing=tracks_views("prefixes", [view]),
     )
 
 

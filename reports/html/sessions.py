@@ -5,8 +5,18 @@ from html import escape
 from typing import Any, NamedTuple
 
 from reports.estimate import ShownEstimate, read_estimate
-from reports.html.dots import error_bars
-from reports.html.figure import DASHES, SYMBOLS, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import (
+    DASHES,
+    SYMBOLS,
+    Choice,
+    Figure,
+    LegendEntry,
+    Plot,
+    axis,
+    error_bars,
+    layout,
+    rounded,
+)
 from reports.html.markup import Html, join, tag
 from reports.html.palette import SERIES, series_role
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table

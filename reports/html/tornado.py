@@ -1,13 +1,13 @@
 """Which uncertain values move the answer the most, and by how much: a line for each, the strongest on top."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.estimate import ShownEstimate
-from reports.html.dots import Mark, dots
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html
 from reports.html.tables import body, number_cell, row, table
+from reports.html.tracks import Extent, Mark, Panel, TrackRow, TracksView, tracks_views
+from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row
 from reports.words import MINUS, Scale, duration_scale, number
 
@@ -23,10 +23,8 @@ def tornado(found: Mapping[str, Any], rows: Sequence[Row]) -> Figure | None:
     if not told:
         return None
     labels = _strongest(told)
-    ends = [end for _, one in told for swing in one["rows"] for end in (swing["at_low"], swing["at_high"])]
-    scale = duration_scale(max(map(abs, ends)))
     shown = told[:MOST_CHOICES]
-    choices = tuple(Choice(line.key, line.label) for line, _ in shown)
+    drawn = [_view(line, one, labels) for line, one in shown]
     keys = (
         LegendEntry("value in its lowest third", "series_0", symbol=0),
         LegendEntry("in its highest third", "series_1", symbol=1),
@@ -39,10 +37,11 @@ def tornado(found: Mapping[str, Any], rows: Sequence[Row]) -> Figure | None:
         "The median of the draws in which a value was in the lowest third of its range, and of those "
         f"that had it in the highest. A rank correlation closer to zero than {noise} may be chance.",
         f"Strongest for {shown[0][0].label}: {first['rows'][0]['name']}.",
-        dots(labels, list(_swings(shown, labels)), 1, scale, f"felt latency ({scale.symbol})", {}),
+        tracks_plot(drawn),
         _tornado_table(told),
         keys,
-        choices,
+        tuple(Choice(view.key, view.title) for view in drawn),
+        drawing=tracks_views("uncertainty-tornado", drawn),
     )
 
 
@@ -56,14 +55,29 @@ def _strongest(told: Sequence[tuple[Row, Mapping[str, Any]]]) -> list[str]:
     return sorted(strength, key=lambda label: -strength[label])[:MOST_VALUES]
 
 
-def _swings(shown: Sequence[tuple[Row, Mapping[str, Any]]], labels: Sequence[str]) -> Iterator[Mark]:
-    absent = ShownEstimate(None, refused="not among the strongest")
-    for line, one in shown:
-        by_label = {label_of(swing): swing for swing in one["rows"]}
-        visible = line is shown[0][0]
-        for index, (end, name) in enumerate((("at_low", "lowest third"), ("at_high", "highest third"))):
-            marks = [ShownEstimate(by_label[label][end]) if label in by_label else absent for label in labels]
-            yield Mark(name, f"series_{index}", index, marks, line.key, visible)
+def _view(line: Row, one: Mapping[str, Any], labels: Sequence[str]) -> TracksView:
+    """A bar from end to end for each value, from the lower third's dot to the upper third's."""
+    by_label = {label_of(swing): swing for swing in one["rows"]}
+    known = [by_label[label] for label in labels if label in by_label]
+    ends = [end for swing in known for end in (swing["at_low"], swing["at_high"])]
+    scale = duration_scale(max(map(abs, ends)))
+    low = min(ends) * scale.factor
+    rows = [_row(swing, scale) for swing in known]
+    room = (max(ends) * scale.factor - low) * 0.06 or 1.0
+    extent = Extent(low - room, max(ends) * scale.factor + room)
+    return TracksView(line.key, line.label, [Panel("", f"felt latency, {scale.symbol}", rows, extent)])
+
+
+def _row(swing: Mapping[str, Any], scale: Scale) -> TrackRow:
+    at_low, at_high = (swing[end] * scale.factor for end in ("at_low", "at_high"))
+    marks = [
+        Mark("interval", min(at_low, at_high), max(at_low, at_high), "muted"),
+        Mark("dot", at_low, at_low, "series_0", name="lowest third"),
+        Mark("dot", at_high, at_high, "series_1", name="highest third"),
+    ]
+    return TrackRow(
+        label_of(swing), marks, number(abs(swing["swing"]) * scale.factor), _signed(swing["spearman"])
+    )
 
 
 def _tornado_table(told: Sequence[tuple[Row, Mapping[str, Any]]]) -> Html:

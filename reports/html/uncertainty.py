@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reports.estimate import ShownEstimate, read_estimate
-from reports.html.dots import Mark, dots
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.html.tornado import label_of, tornado
+from reports.html.tracks import Panel, TrackRow, TracksView, dot, extent_of, tracks_views
+from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row, Summary
 from reports.words import PERCENT, duration, duration_scale, plural
 
@@ -37,7 +38,11 @@ class Band(NamedTuple):
 def uncertainty(summary: Summary, rows: Sequence[Row], definitions: Definitions) -> Html:
     found = summary["uncertainty"]
     bands = list(_bands(found, rows))
-    figures = [figure.html() for figure in (_beside(bands, definitions), tornado(found, rows)) if figure]
+    figures = [
+        figure.html()
+        for figure in (_beside(bands, definitions, left_out(summary)), tornado(found, rows))
+        if figure
+    ]
     return join(
         _lead(found), figures, _attainment(bands, definitions), _changes(summary, bands), _values(found)
     )
@@ -74,38 +79,63 @@ def _band(metric: Mapping[str, Any], name: str, statistic: str) -> ShownEstimate
     return ShownEstimate(known["median"], known["low"], known["high"])
 
 
-def _beside(bands: Sequence[Band], definitions: Definitions) -> Figure | None:
-    pairs = [band.pair(metric, statistic) for band in bands for metric, statistic in VIEWS]
-    ends = [end for pair in pairs for one in pair for end in (one.value, one.high) if end is not None]
-    if not ends:
+def _beside(bands: Sequence[Band], definitions: Definitions, left_out: str) -> Figure | None:
+    drawn = [view for metric, statistic in VIEWS if (view := _view(bands, metric, statistic)) is not None]
+    if not drawn:
         return None
-    scale = duration_scale(max(ends))
-    choices = tuple(Choice(f"{m}-{s}", f"{METRICS[m]}, {STATISTICS[s]}") for m, s in VIEWS)
     keys = (
         LegendEntry("from sampling", "series_0", symbol=0),
         LegendEntry("from uncertain values", "series_1", symbol=1),
     )
-    labels = [band.row.label for band in bands]
     return Figure(
         "uncertainty-bands",
         "Chance, and what is not known",
         "Above the interval from sampling, below it the median of the draws and the band with the middle "
-        "90 % of them.",
+        f"90 % of them.{f' {left_out}' if left_out else ''}",
         _said(bands),
-        dots(labels, list(_marks(bands, choices)), 2, scale, f"latency ({scale.symbol})", {}),
+        tracks_plot(drawn),
         _beside_table(bands, definitions),
         keys,
-        choices,
+        tuple(Choice(view.key, view.title) for view in drawn),
+        drawing=tracks_views("uncertainty-bands", drawn),
     )
 
 
-def _marks(bands: Sequence[Band], choices: Sequence[Choice]) -> Iterator[Mark]:
-    for choice, (metric, statistic) in zip(choices, VIEWS, strict=True):
-        pairs = [band.pair(metric, statistic) for band in bands]
-        shown = choice is choices[0]
-        sampling, values = [pair.sampling for pair in pairs], [pair.values for pair in pairs]
-        yield Mark("from sampling", "series_0", 0, sampling, choice.key, shown)
-        yield Mark("from uncertain values", "series_1", 1, values, choice.key, shown)
+def left_out(summary: Summary) -> str:
+    """The dominant unknown that no band holds: a chip of which the catalogue has two readings."""
+    told = [
+        f"{entry['model']} ran as {entry['used']}; how {entry['other']} would answer, the catalogue's other "
+        "reading of that chip, is in no band"
+        for entry in summary["facts"].get("readings", [])
+    ]
+    return f"{'; '.join(told)}." if told else ""
+
+
+def _view(bands: Sequence[Band], metric: str, statistic: str) -> TracksView | None:
+    """A panel for each row: chance above what is not known."""
+    panels = [panel for band in bands if (panel := _panel(band, metric, statistic)) is not None]
+    key, title = f"{metric}-{statistic}", f"{METRICS[metric]}, {STATISTICS[statistic]}"
+    return TracksView(key, title, panels) if panels else None
+
+
+def _panel(band: Band, metric: str, statistic: str) -> Panel | None:
+    pair = band.pair(metric, statistic)
+    ends = [end for one in pair for end in (one.value, one.high) if end is not None]
+    if not ends:
+        return None
+    scale = duration_scale(max(ends))
+    rows = [
+        TrackRow(
+            name,
+            dot(one, scale, f"series_{index}", name=name),
+            "\N{EM DASH}" if one.value is None else one.shown(scale).value,
+            "" if one.value is None else one.shown(scale).interval,
+        )
+        for index, (name, one) in enumerate(
+            zip(("from sampling", "from uncertain values"), pair, strict=True)
+        )
+    ]
+    return Panel(band.row.label, scale.symbol, rows, extent_of(end * scale.factor for end in ends))
 
 
 def _said(bands: Sequence[Band]) -> str:

@@ -1,7 +1,10 @@
 """The verdict on each variant: a shape, a word and the reason, so that colour is never alone."""
 
+from collections.abc import Sequence
+
 from reports.html.markup import Html, tag
 from reports.rows import Summary, variant_titles
+from reports.words import number
 
 SHAPES = {
     "stable": "M8 .5a7.5 7.5 0 1 0 .01 0zM6.9 11.6 3.6 8.3l1.2-1.2 2.1 2.1 4.3-4.4 1.2 1.2z",
@@ -22,6 +25,7 @@ def verdicts(summary: Summary) -> Html:
             _icon(variant["verdict"]["state"]),
             tag("span", variant["verdict"]["state"], class_="state"),
             tag("span", tag("strong", titles.get(name, name)), " ", variant["verdict"]["why"], class_="why"),
+            _spark(variant.get("series", {}).get("all", {}).get("in_system", {}).get("mean", ())),
             class_=f"verdict {variant['verdict']['state']}",
         )
         for name, variant in summary["variants"].items()
@@ -34,3 +38,17 @@ def verdicts(summary: Summary) -> Html:
 def _icon(state: str) -> Html:
     shape = tag("path", d=SHAPES[state], fill="currentColor", fill_rule="evenodd")
     return tag("svg", shape, class_="icon", viewBox="0 0 16 16", aria_hidden="true")
+
+
+def _spark(values: Sequence[float]) -> Html | None:
+    """Requests in the system over time, from zero to their most: how a queue grows is seen at a glance."""
+    most = max(values, default=0.0)
+    if not most or len(values) < 2:
+        return None
+    step = 100 / (len(values) - 1)
+    points = "L".join(f"{i * step:.1f} {24 - 22 * value / most:.1f}" for i, value in enumerate(values))
+    line = tag("path", d=f"M{points}")
+    drawn = tag(
+        "svg", line, class_="spark", viewBox="0 0 100 25", preserveAspectRatio="none", aria_hidden="true"
+    )
+    return tag("span", drawn, tag("small", f"in the system, up to {number(most)}"), class_="course")

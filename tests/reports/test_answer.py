@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.answer import answer, facts
-from reports.answer.phrases import per_cent, short_titles, where
+from reports.answer.phrases import per_cent, where
 from reports.answer.reasons import reasons
 from reports.estimate import ShownEstimate
+from reports.rows import short_titles
 from tests.support.summaries import (
     Json,
     counts,

@@ -12,6 +12,7 @@ from reports.rows import rows_of
 from reports.summary import summarise
 from reports.text import summary_table
 from reports.uncertainty import Input, Study, uncertainty_json
+from tests.support.summaries import READING
 from tests.support.synthetic import synthetic_run
 
 DRAWS = 24
@@ -47,7 +48,7 @@ def test_a_report_shows_the_section_only_where_draws_were_made(summary: dict[str
 def test_the_value_that_matters_stands_on_top_and_at_most_ten_stand_below(summary: dict[str, Any]) -> None:
     figure = tornado(summary["uncertainty"], rows_of(summary))
     assert figure is not None
-    labels = [note["text"] for note in figure.plot["layout"]["annotations"]]
+    labels = figure.plot["layout"]["yaxis"]["ticktext"]
     assert labels[0] == "llama: slow"
     assert len(labels) == MOST_VALUES
     first = figure.plot["data"][0]
@@ -60,6 +61,12 @@ def test_the_page_says_what_the_bands_leave_out(summary: dict[str, Any]) -> None
     page = render(summary)
     assert "1 derived or assumed values state no range" in page
     assert "24 draws of 14 values" in page
+
+
+def test_the_band_names_the_other_reading_of_a_chip_that_it_leaves_out(summary: dict[str, Any]) -> None:
+    told = "how hc1_pipelined would answer"
+    assert told not in render({**summary, "facts": {**summary["facts"], "readings": []}})
+    assert told in render({**summary, "facts": {**summary["facts"], "readings": [READING]}})
 
 
 def test_differences_come_with_the_band_of_the_draws(summary: dict[str, Any]) -> None:
