@@ -1,5 +1,6 @@
 """`e80sim report DIR`: rebuild the report of a finished run, or say whether the run is what it was."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,12 +41,12 @@ def report(directory: Directory, out: Out = None, check: Check = False) -> None:
 def build(directory: Path, out: Path | None = None) -> Path:
     """Where the report was written. Raises RunDirectoryError, and then leaves what stood there."""
     from reports import run_directory
-    from reports.html import render
+    from reports.html import report_of
     from reports.summary import summary_of
 
     run = run_directory.read(directory)
     summary = summary_of(run)
-    html = render(summary, manifest=run.manifest)
+    html = report_of(replace(run, summary=summary))
     if out is not None:
         run_directory.replace_file(out, html)
         return out

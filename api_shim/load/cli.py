@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
@@ -16,7 +17,7 @@ from api_shim.cli import FASTEST
 from api_shim.load.mix import mix_of, without_arrivals
 from api_shim.load.processes import LoadError, run_locust, server
 from e80sim.mistakes import FAILED, INTERRUPTED, UserError, stop
-from reports.html import render
+from reports.html import report_of
 from reports.live import CLIENT_FILE, ClientFileError, live_json, read_client
 from reports.live_text import live_text
 from reports.run_directory import REPORT, RunDirectoryError, add_file, read, write_report, write_summary
@@ -167,7 +168,7 @@ def _add_client(directory: Path, folder: Path) -> None:
     live = live_json(run.manifest["live"], run.tables.requests, read_client(directory / CLIENT_FILE))
     summary = {**run.summary, "live": live}
     write_summary(directory, summary)
-    write_report(directory, render(summary, manifest=run.manifest))
+    write_report(directory, report_of(replace(run, summary=summary)))
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from reports.digest import sealed
 from reports.html.markup import Html, json_script, link, tag
 from reports.html.palette import css_variables, theme
 
+STYLES = ("report.css", "answer.css", "explained.css")
+
 
 def header(origin: str, title: str) -> Html:
     """One line over the answer: what was run, and the theme."""
@@ -40,7 +42,7 @@ def document(title: str, content: Html) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
-        tag("style", Html(css_variables()), Html(_asset("report.css")), Html(_asset("answer.css"))),
+        tag("style", Html(css_variables()), [Html(_asset(name)) for name in STYLES]),
     )
     skip = tag("a", "Skip to the answer", href="#content", class_="skip")
     themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})

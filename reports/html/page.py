@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from reports import metrics
 from reports.answer.reasons import reasons
+from reports.explained.whole_run import Explained
+from reports.explained.whole_run import explained as explained_of
 from reports.html.agents import agents
 from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.cdf import distribution
@@ -29,6 +31,7 @@ from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.retries import retries
 from reports.html.sessions import sessions
+from reports.html.slowest import slowest
 from reports.html.tables import Definitions
 from reports.html.tenants import tenants
 from reports.html.tiers import tiers
@@ -69,6 +72,8 @@ class Report(NamedTuple):
     rows: list[Row]
     definitions: Definitions
     manifest: Mapping[str, Any]
+    explained: Explained | None = None
+    """What the tables of the run tell beside its summary; None without them."""
 
 
 class SectionKind(NamedTuple):
@@ -87,11 +92,14 @@ class PageSection(NamedTuple):
 
 
 def render(
-    summary: Summary, definitions: Definitions | None = None, manifest: Mapping[str, Any] | None = None
+    summary: Summary,
+    definitions: Definitions | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    explained: Explained | None = None,
 ) -> str:
     """The whole report. The manifest adds what a summary leaves out: commit, versions, replications done."""
     definitions = DEFINITIONS if definitions is None else definitions
-    report = Report(summary, rows_of(summary), definitions, manifest or {})
+    report = Report(summary, rows_of(summary), definitions, manifest or {}, explained)
     sections = list(_sections(report))
     first = tag(
         "section",
@@ -108,7 +116,7 @@ def render(
 
 def report_of(run: Run) -> str:
     """That of a run as it was read, or is about to be written."""
-    return render(run.summary or {}, manifest=run.manifest)
+    return render(run.summary or {}, manifest=run.manifest, explained=explained_of(run))
 
 
 def _sections(report: Report) -> Iterator[PageSection]:
@@ -138,6 +146,10 @@ def _time(report: Report) -> Html:
     why = [tag("li", tag("strong", f"{one.label}: "), one.text) for one in reasons(report.summary)]
     figure = where_the_time_goes(report.rows, report.definitions)
     return join(tag("ul", why, class_="reasons") if why else None, _figures(report, figure))
+
+
+def _slowest(report: Report) -> Html | None:
+    return slowest(report.rows, report.explained, report.summary["horizon_s"])
 
 
 def _spread(report: Report) -> Html:
@@ -187,7 +199,7 @@ def _rests_on(summary: Summary) -> Html:
 
 
 def _served(report: Report) -> Html:
-    summary, rows, definitions, _ = report
+    summary, rows, definitions, *_ = report
     failures, met = not_served(rows), attainment(summary, rows)
     all_served = None if failures else tag("p", "Every model request that was offered completed.")
     drawn = [figure.html(definitions) for figure in (failures, met) if figure]
@@ -206,7 +218,7 @@ def _objectives(summary: Summary) -> Html:
 
 
 def _compared(report: Report) -> Html | None:
-    summary, rows, definitions, _ = report
+    summary, rows, definitions, *_ = report
     baseline, *others = variant_titles(summary).values()
     if not others:
         return None
@@ -225,6 +237,7 @@ SECTIONS: dict[str, SectionKind] = {
     "numbers": SectionKind("Numbers", "The numbers", _numbers),
     "verdict": SectionKind("Verdict", "Whether it kept up", _verdict),
     "limits": SectionKind("Limits", "What binds first", lambda report: ladder(report.summary)),
+    "slowest": SectionKind("Slowest", "Why the slow ones were slow", _slowest),
     "spread": SectionKind("Distribution", "How latencies spread", _spread),
     "served": SectionKind("Served", "Who was served, and in time", _served),
     "retries": SectionKind(

@@ -1,0 +1,69 @@
+"""What a slow request has that a usual one has not: mean phases of the requests around three quantiles."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from reports.columns import Columns, Ints, Mask
+from reports.critical_path import agent_phases_ps, felt_phases_ps
+from reports.group import Group
+from reports.metrics import FELT, PHASES
+from reports.record import PS_PER_S
+
+BANDS = {"p50": (0.45, 0.55), "p90": (0.875, 0.925), "p99": (0.985, 0.995)}
+"""From one share of the requests, ordered by latency, to another."""
+FEWEST = 5
+"""Requests in a band, for a mean to say anything of it."""
+MARKS: Mapping[str, str] = {
+    "cold": "opened a connection",
+    "preemptions": "were preempted",
+    "attempt": "were retried or hedged",
+    "lost": "had segments lost",
+    "moves": "were moved from a lost node",
+}
+"""What else a request may have, and how a share of those that have it is told."""
+
+
+class Band(NamedTuple):
+    requests: int
+    mean_s: float
+    phases: dict[str, float]
+    """Mean seconds, which add up to `mean_s`; those that take none are left out."""
+    marks: dict[str, float]
+    """Shares of the band, of MARKS; empty where an app stands between."""
+
+
+def bands_of(group: Group) -> dict[str, Band]:
+    """By quantile, of the completed asks of one source; without those with too few requests."""
+    asks = group.completed_asks
+    latency = FELT.ps(asks)
+    order = np.argsort(latency, kind="stable")
+    phases = {name: ps for name, ps in asked_phases_ps(group, asks).items() if ps.any()}
+    marks = {} if group.users is not None else _marks(asks)
+    found = {}
+    for name, (low, high) in BANDS.items():
+        rows = order[round(low * len(order)) : round(high * len(order))]
+        if len(rows) >= FEWEST:
+            means = {phase: float(ps[rows].mean()) / PS_PER_S for phase, ps in phases.items()}
+            shares = {mark: float(which[rows].mean()) for mark, which in marks.items()}
+            found[name] = Band(len(rows), float(latency[rows].mean()) / PS_PER_S, means, shares)
+    return found
+
+
+def asked_phases_ps(group: Group, asks: Columns) -> dict[str, Ints]:
+    """Together exactly the latency that its callers feel."""
+    if group.users is None:
+        return {phase.name: phase.ps(asks) for phase in PHASES}
+    if group.steps is not None:
+        return agent_phases_ps(asks, group.done, group.steps)
+    return felt_phases_ps(asks, group.done, fan_out=group.source["mode"] == "fan_out")
+
+
+def _marks(asks: Columns) -> dict[str, Mask]:
+    """Only those that any request has."""
+    known = {**asks.values}
+    if "lost_out_ps" in known:
+        known["lost"] = (asks["lost_out_ps"] > 0) | (asks["lost_back_ps"] > 0)
+    found = {name: known[name] > 0 for name in MARKS if name in known}
+    return {name: which for name, which in found.items() if which.any()}
