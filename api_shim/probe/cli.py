@@ -1,21 +1,22 @@
 """`e80sim probe`: measure a real endpoint gently, its plan stated and confirmed before the first request."""
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from e80sim.mistakes import FAILED, INTERRUPTED, UserError, say, stop
+from e80sim.mistakes import UserError
 
 if TYPE_CHECKING:
-    from api_shim.probe.engine import Probe
+    from api_shim.probe.design import Design
     from api_shim.probe.ledger import Ledger
     from api_shim.probe.plan import Plan
 
 app = typer.Typer(add_completion=False)
 
+USUAL_REQUESTS = 100
+USUAL_RATE = 1.0
 MOST_REQUESTS = 100_000
 MOST_LENGTH = 2_000_000
 MOST_AT_ONCE = 256
@@ -35,20 +36,36 @@ def probe(
         typer.Option(metavar="VARIABLE", help="the environment variable that holds the key, if there is one"),
     ] = "OPENAI_API_KEY",
     requests: Annotated[
-        int, typer.Option(min=1, max=MOST_REQUESTS, help="at most; more make more rounds")
-    ] = 100,
+        int | None,
+        typer.Option(min=1, max=MOST_REQUESTS, help="at most; default: 100, or what --against needs"),
+    ] = None,
     rate: Annotated[
-        float, typer.Option(min=0.001, max=MOST_RATE, help="requests per second that are never exceeded")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=MOST_RATE,
+            help="a second, never exceeded; default: 1, or that of the run --against",
+        ),
+    ] = None,
     burst: Annotated[
-        int,
-        typer.Option(min=1, max=MOST_AT_ONCE, help="so many may leave together; on the mean the rate holds"),
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, max=MOST_AT_ONCE, help="so many may leave together; default: 1, or what the run has"
+        ),
+    ] = None,
     prompts: Annotated[
         str, typer.Option(metavar="N,N,...", help="tokens of prompts, about")
     ] = "64,256,1024,2048",
     outputs: Annotated[str, typer.Option(metavar="N,N,...", help="tokens of answers, at most")] = "16,64,256",
     concurrency: Annotated[str, typer.Option(metavar="N,N,...", help="requests at once")] = "1,2,4,8",
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="a finished run: send its requests, and test what it predicts"),
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="of the run; default: its first one")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="how far off a prediction may be, as a share of it")
+    ] = 0.1,
     price: Annotated[
         str | None,
         typer.Option(
@@ -70,102 +87,70 @@ def probe(
 ) -> None:
     """Measure a real endpoint: round trip, TTFT by prompt length, the time of a token, several at once.
 
+    --against RUN sends the requests of a finished run instead, and tests what it predicts of them: exit 0 all
+    supported, 1 one refuted, 3 one undecided.
+
     Example: e80sim probe --base-url https://api.example.com/v1 --model m --price 0.1,0.4 --spend 0.1 --out p
     """
-    from api_shim.probe.design import Design
-    from api_shim.probe.plan import Plan
-
     _require_new(out)
-    design = Design.fitting(
+    ledger, seed = _ledger(price, max_tokens_total, spend), _seed(seed)
+    key = os.environ.get(api_key)
+    if against is not None:
+        from api_shim.probe.against.perform import foreseen, perform, plan_of
+        from api_shim.probe.sitting import Sitting
+
+        found = foreseen(against, variant, model, tolerance)
+        traffic = found.within(ledger, requests)
+        plan = plan_of(found, traffic, base_url, model, rate, burst)
+        sitting = Sitting.of(plan, ledger, key=key, timeout_s=timeout, seed=seed, out=out)
+        raise typer.Exit(perform(found, traffic, sitting, yes=yes))
+    if variant is not None:
+        raise UserError(f"--variant {variant} is of a run: give --against, too")
+    design = _design(prompts, outputs, concurrency, requests or USUAL_REQUESTS)
+    plan = _plan(design, base_url, model, rate or USUAL_RATE, burst or 1)
+    raise typer.Exit(_measure(design, plan, ledger, key, timeout, seed, out, yes=yes))
+
+
+def _design(prompts: str, outputs: str, concurrency: str, requests: int) -> "Design":
+    from api_shim.probe.design import Design
+
+    return Design.fitting(
         _numbers("--prompts", prompts, 1, MOST_LENGTH),
         _numbers("--outputs", outputs, 2, MOST_LENGTH),
         _numbers("--concurrency", concurrency, 1, MOST_AT_ONCE),
         requests,
     )
-    ledger = _ledger(price, max_tokens_total, spend)
+
+
+def _plan(design: "Design", url: str, model: str, rate: float, burst: int) -> "Plan":
+    from api_shim.probe.plan import Plan
+
     at_once = ", ".join(map(str, design.concurrency))
-    what = f"{design.rounds} rounds of {len(design.kinds)} kinds, one at a time" + (
-        f"; then {at_once} at once" if at_once else ""
-    )
-    plan = Plan(base_url, model, design.requests, what, rate, burst, design.expects, design.at_most, STOPS)
-    prober = _prober(plan, api_key, timeout, ledger, seed := _seed(seed))
-    _confirm(plan, ledger, yes=yes)
-    shape = {"prompts": design.prompts, "outputs": design.outputs, "concurrency": (1, *design.concurrency)}
-    status = _perform(prober, prober.run(design, seed))
-    _finish(prober, plan, ledger, {**shape, "rounds": design.rounds}, seed, out)
-    raise typer.Exit(status)
+    what = f"{design.rounds} rounds of {len(design.kinds)} kinds, one at a time"
+    what += f"; then {at_once} at once" if at_once else ""
+    return Plan(url, model, design.requests, what, rate, burst, design.expects, design.at_most, STOPS)
 
 
-def _prober(plan: "Plan", api_key: str, timeout: float, ledger: "Ledger", seed: int) -> "Probe":
-    from api_shim.probe.endpoint import Endpoint
-    from api_shim.probe.engine import Probe
-    from api_shim.probe.pace import Pace
-    from api_shim.probe.wording import Wording
+def _measure(
+    design: "Design",
+    plan: "Plan",
+    ledger: "Ledger",
+    key: str | None,
+    timeout: float,
+    seed: int,
+    out: Path,
+    *,
+    yes: bool,
+) -> int:
+    from api_shim.probe.sitting import Sitting
 
-    endpoint = Endpoint(plan.url, key=os.environ.get(api_key), timeout_s=timeout)
-    return Probe(endpoint, plan.model, Pace(plan.rate_per_s, plan.burst), ledger, Wording(seed))
-
-
-def _confirm(plan: "Plan", ledger: "Ledger", *, yes: bool) -> None:
-    sys.stderr.writelines(f"{line}\n" for line in plan.lines(ledger))
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("nobody is there to confirm this plan: give --yes, or run it in a terminal")
-    if not typer.confirm("Go ahead?", err=True):
-        stop("nothing was sent", FAILED)
-
-
-def _perform(prober: "Probe", story: Any) -> int:  # noqa: ANN401 -- a coroutine
-    """Exit status. What was measured stays in `prober`, however it ends."""
-    import asyncio
-
-    from api_shim.probe.engine import Stopped
-
-    try:
-        asyncio.run(_closing(prober, story))
-    except KeyboardInterrupt:
-        prober.stopped = Stopped("interrupted", "it was interrupted")
-    if prober.stopped is None:
-        return 0
-    say(f"stopped: {prober.stopped.sentence}")
-    return INTERRUPTED if prober.stopped.kind == "interrupted" else FAILED
-
-
-async def _closing(prober: "Probe", story: Any) -> None:  # noqa: ANN401
-    try:
-        await story
-    finally:
-        await prober.close()
-
-
-def _finish(
-    prober: "Probe", plan: "Plan", ledger: "Ledger", design: dict[str, Any], seed: int, out: Path
-) -> None:
-    from datetime import UTC, datetime
-    from importlib.metadata import version
-
-    from api_shim.probe.directory import REPORT, write
-    from api_shim.probe.fitted import page
-    from api_shim.probe.performed import about
-
-    if not prober.chats and not prober.trips:
-        return
-    facts = {
-        "e80sim": version("e80sim"),
-        "seed": seed,
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    found = about(prober, plan, ledger, design, facts)
-    write(out, found, prober.chats, prober.trips, page)
-    for note in prober.notes:
-        say(note)
-    usd = "" if found["taken_usd"] is None else f", {found['taken_usd']:.3g} USD"
-    say(
-        f"{found['sent']:,} requests, {found['failed']:,} failed; "
-        f"{ledger.taken.prompt:,} prompt and {ledger.taken.output:,} output tokens{usd}"
-    )
-    typer.echo(out / REPORT)
+    sitting = Sitting.of(plan, ledger, key=key, timeout_s=timeout, seed=seed, out=out)
+    sitting.confirm(yes=yes)
+    status = sitting.perform(sitting.probe.run(design, seed))
+    at_once = (1, *design.concurrency)
+    shape = {"prompts": design.prompts, "outputs": design.outputs, "concurrency": at_once}
+    sitting.finish({**shape, "rounds": design.rounds})
+    return status
 
 
 def _require_new(out: Path) -> None:

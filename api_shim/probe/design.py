@@ -47,9 +47,13 @@ class Cell(NamedTuple):
     """0: no chat, but a GET."""
     output_tokens: int = 0
     in_flight: int = 1
+    label: str = ""
+    """Of traffic: its source."""
 
     @property
     def name(self) -> str:
+        if self.label:
+            return self.label
         sizes = {
             PROMPT: f"-{self.prompt_tokens}",
             OUTPUT: f"-{self.output_tokens}",
@@ -119,9 +123,7 @@ class Design:
 
     @property
     def warm_ups(self) -> list[Cell]:
-        return [Cell(WARM_UP, self.prompts[0], SHORT_ANSWER)] * (WARM_UPS - 1) + [
-            Cell(WARM_UP, self.prompts[-1], SHORT_ANSWER)
-        ]
+        return warm_ups(self.prompts[0], self.prompts[-1])
 
     @property
     def first_of_repeats(self) -> Cell:
@@ -159,6 +161,12 @@ class Design:
         kinds = self.kinds
         for _ in range(self.rounds):
             yield from (kinds[place] for place in rng.permutation(len(kinds)))
+
+
+def warm_ups(shortest: int, longest: int) -> list[Cell]:
+    """The last one tells how words count."""
+    short = Cell(WARM_UP, shortest, SHORT_ANSWER)
+    return [short] * (WARM_UPS - 1) + [Cell(WARM_UP, longest, SHORT_ANSWER)]
 
 
 def _sum(cells: Sequence[tuple[Cell, int]], *, at_most: bool) -> Tokens:

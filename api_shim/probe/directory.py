@@ -1,4 +1,4 @@
-"""What a probe leaves: written aside, renamed at the end."""
+"""What a probe leaves. The report comes last, so that it cannot lose what was paid for."""
 
 import json
 import shutil
@@ -29,9 +29,9 @@ def write(
         (aside / PROBE).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         _lines(aside / REQUESTS, chats)
         _lines(aside / TRIPS, trips)
-        if page is not None:
-            (aside / REPORT).write_text(page(aside, about, chats, trips), encoding="utf-8")
         aside.rename(directory)
+        if page is not None:
+            (directory / REPORT).write_text(page(directory, about, chats, trips), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {directory}: {error.strerror}") from None
 

@@ -18,6 +18,7 @@ from api_shim.probe.wording import Wording, most_tokens_of
 from e80sim.mistakes import UserError
 
 MOST_FAILURES = 3
+MOST_UNDER_WAY = 1000
 BODIES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("max_tokens", {"ignore_eos": True}),
     ("max_tokens", {}),
@@ -35,6 +36,12 @@ class Stopped(NamedTuple):
     kind: str
     """rate_limited, failing, refused, budget or interrupted."""
     sentence: str
+
+
+class Due(NamedTuple):
+    at_s: float
+    """From the first one."""
+    cell: Cell
 
 
 class Probe:
@@ -66,6 +73,22 @@ class Probe:
             await self.one(cell, repeated if cell.purpose == REPEAT else None)
         for cell in design.steps:
             await self._step(cell)
+
+    async def replay(self, traffic: Sequence[Due], warm_ups: Sequence[Cell]) -> None:
+        """Each request when it is due, whether or not those before have been answered."""
+        await self.warm_up(warm_ups)
+        loop, under_way = asyncio.get_running_loop(), set[asyncio.Task[Any]]()
+        begin_s = loop.time() + self._pace.burst / self._pace.rate_per_s
+        for due in traffic:
+            await asyncio.sleep(max(0.0, begin_s + due.at_s - loop.time()))
+            if self.stopped is not None:
+                break
+            if self._in_flight >= MOST_UNDER_WAY:
+                self.stopped = Stopped("failing", f"{MOST_UNDER_WAY:,} requests were under way, unanswered")
+                break
+            intended_s = begin_s + due.at_s - self._origin(begin_s)
+            under_way.add(asyncio.create_task(self.chat(due.cell, intended_s=intended_s)))
+        await asyncio.gather(*under_way)
 
     async def close(self) -> None:
         await self._endpoint.close()

@@ -68,7 +68,7 @@ def tokens(found: EndpointFit | None) -> Figure | None:
     if found is None:
         return None
     seen = found.seen
-    rows = seen.gaps >= LEAST_GAPS
+    rows = (seen.gaps >= LEAST_GAPS) & (seen.decoding > 0)
     if not rows.any():
         return None
     beside = 1 + seen.shared_ms.sum(axis=1)[rows] / seen.decoding[rows]

@@ -7,6 +7,7 @@ import numpy as np
 
 from api_shim.probe.design import TELLS
 from api_shim.probe.figures import first_tokens, tokens
+from api_shim.probe.judged import judged, outcome
 from api_shim.probe.record import ProbedRequest, RoundTrip
 from hwmodels.calibrate.endpoint.fit import NAMES, EndpointFit
 from hwmodels.calibrate.endpoint.lines import Interval
@@ -31,6 +32,7 @@ def render(
     """`why_not` there is no fit, in a sentence."""
     title = f"{about['model']} at {about['base_url']}"
     sections = [
+        ("hypotheses", "Hypotheses", "What the run said of it", judged(about.get("against"))),
         ("seen", "Seen", "What was seen", _drawn(chats, found)),
         ("values", "Values", "What was fitted", _values(found)),
         ("kinds", "Kinds", "Every kind of request", _kinds(chats, trips)),
@@ -59,6 +61,8 @@ def _basis(about: Mapping[str, Any]) -> str:
 
 def _answer(about: Mapping[str, Any], found: EndpointFit | None, why_not: str) -> Html:
     told = [*_sentences(found)] if found is not None else [f"Nothing could be fitted: {why_not}."]
+    if "against" in about:
+        told.insert(0, outcome(about["against"]))
     if about["stopped"] is not None:
         told.insert(0, f"It stopped early: {about['stopped']['sentence']}.")
     return join(

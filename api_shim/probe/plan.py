@@ -30,7 +30,7 @@ class Plan:
         return [
             f"The plan for {self.url}, model {self.model}:",
             f"  {self.requests:,} requests at most: {self.what}",
-            f"  never more than {self.rate_per_s:g} a second{bursts}; {_time(least_s)} at the least",
+            f"  never more than {self.rate_per_s:.4g} a second{bursts}; {_time(least_s)} at the least",
             f"  {tokens}; never more than {self.most_tokens(ledger):,} together",
             f"  {self._money(ledger)}",
             f"  {self.stops}",

@@ -27,6 +27,7 @@ class ProbedRequest:
     e2e_ms: float | None = None
     """To the end of the answer."""
     tpot_ms: float | None = None
+    """None where all tokens came in one read."""
     cached_tokens: int | None = None
     error: str | None = None
     cell: str = ""
@@ -105,8 +106,8 @@ def fill(row: ProbedRequest, heard: Heard) -> Tokens | None:
     row.input_tokens, row.output_tokens = usage
     if row.ttft_ms is None and row.error is None:
         row.error = "the answer has no token"
-    if row.ttft_ms is not None and row.last_token_ms is not None and row.output_tokens > 1:
-        row.tpot_ms = rounded((row.last_token_ms - row.ttft_ms) / (row.output_tokens - 1))
+    if row.ttft_ms is not None and row.last_token_ms is not None and len(row.chunks_ms) > 1:
+        row.tpot_ms = rounded((row.last_token_ms - row.ttft_ms) / max(1, row.output_tokens - 1))
     return usage
 
 

@@ -29,7 +29,9 @@ class Wording:
         """A text that begins like no other."""
         self._made += 1
         mark = sha256(f"{self._seed}/{self._made}".encode()).hexdigest()[:12]
-        words = max(1, round((tokens - self._overhead) / self._per_word))
+        words = round((tokens - self._overhead) / self._per_word)
+        if words < 1:
+            return mark  # shorter than what every prompt has
         text = f"{mark}: {''.join(pieces(words, int(mark, 16)))}{INSTRUCTION}"
         self._words[text] = words
         return text

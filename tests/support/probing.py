@@ -12,8 +12,8 @@ from api_shim.probe.endpoint import Endpoint
 from api_shim.probe.engine import Probe
 from api_shim.probe.ledger import Ledger
 from api_shim.probe.pace import Pace
-from api_shim.probe.performed import about
 from api_shim.probe.plan import Plan
+from api_shim.probe.sitting import about
 from api_shim.probe.wording import Wording
 from api_shim.testing import VirtualPlatform
 from api_shim.testing.asgi_transport import make_transport

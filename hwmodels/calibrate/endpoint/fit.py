@@ -215,6 +215,9 @@ def _prefix_cache(found: EndpointFit, alone: Mask) -> None:
 def _decoding(found: EndpointFit, alone: Mask) -> None:
     seen = found.seen
     rows = alone & (seen.gaps > 0) & (seen.decoding > 0)
+    whole = int((alone & (seen.gaps > 0) & (seen.decoding <= 0)).sum())
+    if whole:
+        found.warnings.append(f"{whole} answers came in one piece: their tokens' times are not known")
     if not rows.any():
         found.warnings.append("no answer of two tokens or more was made alone: decode_step_ms is not known")
         return
