@@ -13,8 +13,9 @@ blocks have a page of their own: [traces.md](traces.md).
 
 MEASURED_HEAD = """## Measured requests
 
-What a load tool or an engine measured, request by request: `e80sim validate FILE` replays it. The
-format is told by columns or keys; `--format` overrules it. Whatever the tool calls them, the times of a
+What a load tool or an engine measured, request by request: `e80sim validate FILE` replays it, and
+`e80sim compare RUN --measured FILE` holds a run against it ([compare.md](compare.md)). The format is
+told by columns or keys; `--format` overrules it. Whatever the tool calls them, the times of a
 request count from when it was sent, and the time per output token leaves the first token out: it is
 (last token - first token) / (tokens - 1). Requests that failed are counted, and not replayed.
 

@@ -20,7 +20,10 @@ COMMANDS = {
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
     "explain": ("reports.explained.explain_cli", "say why requests of a run took as long as they did"),
-    "compare": ("reports.compare_cli", "show which differences between runs are real, and which are noise"),
+    "compare": (
+        "sim.validation.compare_cli",
+        "show which differences of runs are real, or hold one against measurements",
+    ),
     "gate": ("sim.gate.cli", "hold a scenario or a run to objectives; exit 1 where one is missed"),
     "probe": (
         "api_shim.probe.cli",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from e80sim.measured import aiperf, blis, columns, guidellm, inference_perf, llmservingsim, vllm_bench
+from e80sim.measured import aiperf, blis, columns, guidellm, inference_perf, llmservingsim, locust, vllm_bench
 from e80sim.measured.files import ReadFile, read_file
 from e80sim.measured.rows import MeasuredError, MeasuredRequests
 
@@ -101,8 +101,10 @@ def holds_requests(path: Path) -> bool:
 
 
 SUMMARIES: dict[str, frozenset[str]] = {
-    "locust's sums by name; let its users write a row per request": frozenset(
-        {"Type", "Name", "Request Count"}
+    "locust's sums by name, which `e80sim compare RUN --measured` takes; let its users write a row per "
+    "request": locust.NAMES,
+    "locust's sums over time; give its _stats.csv to `e80sim compare RUN --measured`": frozenset(
+        {"Timestamp", "User Count", "Name"}
     ),
     "AIPerf's summary; give its profile_export.jsonl": frozenset({"aiperf_version", "input_config"}),
     "a summary of inference-perf; give its per_request_lifecycle_metrics.json": frozenset(

@@ -71,7 +71,8 @@ def read_runs(names: Sequence[str | Path]) -> list[ComparedRun]:
     return [ComparedRun(letter, *side) for letter, side in zip(ascii_uppercase, sides, strict=False)]
 
 
-def _sides(name: str, *, alone: bool) -> Iterator[tuple[Path, Run, str | None]]:
+def read_side(name: str) -> tuple[Path, Run, str | None]:
+    """A run directory, or with `DIR:VARIANT` one variant of it. Raises RunDirectoryError."""
     path, variant = Path(name), None
     if not path.exists() and ":" in name:
         folder, _, variant = name.rpartition(":")
@@ -80,6 +81,12 @@ def _sides(name: str, *, alone: bool) -> Iterator[tuple[Path, Run, str | None]]:
     variants = [one["name"] for one in run.manifest["facts"]["variants"]]
     if variant is not None and variant not in variants:
         raise RunDirectoryError(f"{path} has no variant {variant!r}; it has {', '.join(variants) or 'none'}.")
+    return path, run, variant
+
+
+def _sides(name: str, *, alone: bool) -> Iterator[tuple[Path, Run, str | None]]:
+    path, run, variant = read_side(name)
+    variants = [one["name"] for one in run.manifest["facts"]["variants"]]
     chosen: list[str | None] = [*variants] if alone and variant is None else [variant]
     for one in chosen:
         yield path, run, one

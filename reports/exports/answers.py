@@ -1,10 +1,12 @@
 """The requests of a run as a client would have measured them, and what files say about all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress
 from typing import Any
+
+import numpy as np
 
 from e80sim.measured import MeasuredRequest, MeasuredRequests
 from e80sim.mistakes import UserError
@@ -35,18 +37,29 @@ class About:
 
 def columns_in(run: Run, variant: str | None, replication: int, model: str | None) -> Columns:
     """Requests of one replication and one model; UserError for what the run has not, or has several of."""
+    require_replication(run, replication)
+    return columns_of_model(run, variant, model, (replication,))
+
+
+def columns_of_model(
+    run: Run, variant: str | None, model: str | None, replications: Sequence[int]
+) -> Columns:
+    """Requests to one model in these replications; UserError as above."""
     variants = [one["name"] for one in run.manifest["facts"]["variants"]]
     chosen = _chosen("variant", variants, variant)
     columns = by_variant(run.tables.requests, [chosen])[chosen]
-    done = run.manifest["replications_done"]
-    if not 0 <= replication < done:
-        raise UserError(f"--replication {replication}: the run has {done}, counted from 0")
-    columns = columns.take(columns["replication"] == replication)
+    columns = columns.take(np.isin(columns["replication"], replications))
     there = [name for name in columns.names["model"] if columns.labelled("model", name).any()]
     if not there:
         raise UserError(f"variant {chosen} has no requests to export")
     name = _chosen("model", there, model)
     return columns.take(columns.labelled("model", name))
+
+
+def require_replication(run: Run, replication: int) -> None:
+    done = run.manifest["replications_done"]
+    if not 0 <= replication < done:
+        raise UserError(f"--replication {replication}: the run has {done}, counted from 0")
 
 
 def _chosen(what: str, there: list[str], asked: str | None) -> str:

@@ -1,6 +1,6 @@
 """Requests that a real server answered, with what was measured of each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -72,7 +72,7 @@ def recorded_of(measured: MeasuredRequests) -> RecordedRequests:
         tuple(round((row.arrival_s - rows[0].arrival_s) * MS_PER_S * PS_PER_MS) for row in rows),
         tuple(row.input_tokens for row in rows),
         tuple(row.output_tokens for row in rows),
-        {metric: _times(rows, metric) for metric in METRICS},
+        {metric: times_ms(rows, metric) for metric in METRICS},
         _cached(rows),
         tuple(notes),
     )
@@ -85,7 +85,7 @@ def _cached(rows: list[MeasuredRequest]) -> tuple[int, ...]:
     return tuple(min(row.cached_tokens or 0, row.input_tokens - 1) for row in rows)
 
 
-def _times(rows: list[MeasuredRequest], metric: str) -> FloatArray:
+def times_ms(rows: Sequence[MeasuredRequest], metric: str) -> FloatArray:
     """Not a number where there is none, or none to compare with: a share of 0 ms means nothing."""
     found = [getattr(row, f"{metric}_ms") for row in rows]
     return np.array([value or nan for value in found], dtype=np.float64)

@@ -293,7 +293,7 @@ def test_our_own_columns_say_their_unit_and_may_be_empty(tmp_path: Path) -> None
         ("[1]", " [0]: '1' is not a JSON object"),
         (
             "Type,Name,Request Count\n,Aggregated,5\n",
-            " holds no requests, but locust's sums by name; let its",
+            " holds no requests, but locust's sums by name, which `e80sim compare RUN --measured`",
         ),
         ('{"aiperf_version": "1", "input_config": {}}', " holds no requests, but AIPerf's summary; give its"),
         (
