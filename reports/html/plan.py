@@ -21,6 +21,8 @@ SIGNS = {
     "fail": ("bad", "\N{MULTIPLICATION SIGN}"),
 }
 """By verdict: class and mark."""
+FAR = 4.0
+"""Times the limit."""
 
 
 def render_plan(plan: Plan) -> str:
@@ -124,7 +126,7 @@ def _figure(plan: Plan, target: str, index: int) -> Figure | None:
             "layout": layout(
                 380,
                 xaxis=axis(field),
-                yaxis=axis(quantity, **_scale(drawn)),
+                yaxis=axis(quantity, **_scale(drawn, limit)),
                 hovermode="closest",
             ),
         },
@@ -133,9 +135,10 @@ def _figure(plan: Plan, target: str, index: int) -> Figure | None:
     )
 
 
-def _scale(drawn: Sequence[_Point]) -> Plot:
-    found = [one["held"]["value"] for one in drawn if one["held"]["value"] > 0]
-    return {"type": "log"} if found and max(found) > 10 * min(found) else {"rangemode": "tozero"}
+def _scale(drawn: Sequence[_Point], limit: float) -> Plot:
+    """In the logarithm where a value is so far beyond the limit that the others would be flat beside it."""
+    found = [one["held"]["value"] for one in drawn]
+    return {"type": "log"} if min(found) > 0 and max(found) > FAR * limit else {"rangemode": "tozero"}
 
 
 def _traces(points: Sequence[_Point], index: int) -> Iterator[Plot]:

@@ -68,6 +68,10 @@ def plan(
         typer.Option(metavar="tcp://HOST:PORT", help="a Dask scheduler, whose workers do the work"),
     ] = None,
     engine: Annotated[Literal["fast", "step"], typer.Option(help="equal results")] = "fast",
+    emit: Annotated[
+        Literal["vllm"] | None,
+        typer.Option(help="print the command that serves the answer, instead of text"),
+    ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="leave report.html out")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="plan.json on stdout")] = False,
@@ -80,6 +84,7 @@ def plan(
     where a value surely meets every objective, 1 where none does, 3 where replications do not decide it.
     """
     from sim.plan.question import Question
+    from sim.plan.vllm import require_vllm
     from sim.run.progress import Progress
     from sim.study.sweep_cli import executor_of
 
@@ -92,6 +97,8 @@ def plan(
         raise UserError(f"--max-replications {most} is below the {first} that a value has at first")
     folder = out or Path("plans") / question.base.name
     progress = Progress(question.base.name, quiet=quiet)
+    if emit is not None:
+        require_vllm(question)
     way = "smallest" if smallest else "largest" if largest else None
     found = _conducted(
         question,
@@ -102,8 +109,9 @@ def plan(
         engine,
         progress,
         headroom=headroom,
+        emit=emit is not None,
     )
-    _present(folder, found, no_report=no_report, as_json=as_json)
+    _present(folder, found, no_report=no_report, as_json=as_json, emitted=emit is not None)
     raise typer.Exit(STATUS[found["verdict"]])
 
 
@@ -117,6 +125,7 @@ def _conducted(
     progress: "Progress",
     *,
     headroom: bool,
+    emit: bool,
 ) -> dict[str, Any]:
     from sim.plan.conduct import conduct
     from sim.plan.planning import Means, StoppedError, Work
@@ -129,7 +138,7 @@ def _conducted(
     try:
         with progress, executor:
             means = Means(executor, store, engine, *replications, progress)
-            found = conduct(question, way, means, work, with_headroom=headroom)
+            found = conduct(question, way, means, work, with_headroom=headroom, emit=emit)
     except (KeyboardInterrupt, StoppedError):
         stop(f"interrupted; {folder} keeps what was simulated, and the same command goes on", INTERRUPTED)
     progress.finish(_done(question.base.name, work, time.perf_counter() - began))
@@ -141,7 +150,7 @@ def _done(name: str, work: "Work", wall_s: float) -> str:
     return f"{name}: {work.solved} closed forms and {work.simulated} simulated cells in {wall_s:.1f} s{there}"
 
 
-def _present(folder: Path, found: dict[str, Any], *, no_report: bool, as_json: bool) -> None:
+def _present(folder: Path, found: dict[str, Any], *, no_report: bool, as_json: bool, emitted: bool) -> None:
     from reports.plan.text import plan_text
     from sim.plan.result import write
 
@@ -151,5 +160,10 @@ def _present(folder: Path, found: dict[str, Any], *, no_report: bool, as_json: b
         from reports.run_directory import write_report
 
         write_report(folder, render_plan(found))
-    typer.echo(json.dumps(found) if as_json else plan_text(found))
-    typer.echo(folder if no_report else folder / "report.html", err=as_json)
+    if emitted and not as_json:  # the command alone on stdout, so that it can go into a file
+        typer.echo(plan_text(found), err=True)
+        if "vllm" in found:
+            typer.echo(found["vllm"])
+    else:
+        typer.echo(json.dumps(found) if as_json else plan_text(found))
+    typer.echo(folder if no_report else folder / "report.html", err=as_json or emitted)

@@ -6,11 +6,14 @@ from sim.plan.headroom import headroom
 from sim.plan.planning import Means, Work, lines_of, search
 from sim.plan.question import Question
 from sim.plan.result import headroom_json, result_of, settle
+from sim.plan.vllm import commands
 
 Json = dict[str, Any]
 
 
-def conduct(question: Question, way: str | None, means: Means, work: Work, *, with_headroom: bool) -> Json:
+def conduct(
+    question: Question, way: str | None, means: Means, work: Work, *, with_headroom: bool, emit: bool
+) -> Json:
     """What `plan.json` says.
 
     Raises:
@@ -28,6 +31,8 @@ def conduct(question: Question, way: str | None, means: Means, work: Work, *, wi
     line, choice = lines[best], question.choices[best]
     place = result["lines"][best]["answer"]
     scenario = question.scenario(choice, line.values[place])
+    if emit:
+        result["vllm"] = commands(scenario)
     if with_headroom and not _is_load(question):
         found = headroom(question, scenario, choice.variant, line.closed[place], means, work)
         result["carries"] = headroom_json(found, means.store)

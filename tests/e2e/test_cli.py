@@ -187,7 +187,7 @@ def test_a_mistake_in_an_option_is_one_sentence(capsys: pytest.CaptureFixture[st
         ),
         ("trace", "missing command; see e80sim trace --help"),
         ("trace look x.csv", "no such command 'look'; see e80sim trace --help"),
-        ("fly", "there is no command 'fly'; there are init, run, sweep, check,"),
+        ("fly", "there is no command 'fly'; there are init, run, sweep, plan, check,"),
         ("chekc", "there is no command 'chekc'; did you mean `check`?"),
     ],
 )

@@ -256,13 +256,16 @@ def test_a_saturated_node_carries_what_the_closed_form_says(
     capacity = found.node_capacity_per_s
     assert found.binding.limit == binds
     horizon_s = REQUESTS / capacity
-    plan = plan_of(FULL.format(**shape, rate=1.6 * capacity, horizon=horizon_s), tmp_path)
-    requests = results_of(plan).tables.requests
+    text = FULL.format(**shape, rate=1.6 * capacity, horizon=horizon_s)
+    assert carried_per_s(tmp_path, text, horizon_s) == pytest.approx(capacity, rel=TOLERANCE)
+
+
+def carried_per_s(folder: Path, text: str, horizon_s: float) -> float:
+    requests = results_of(plan_of(text, folder)).tables.requests
     ended = zip(requests["last_ps"].to_pylist(), requests["outcome"].to_pylist(), strict=True)
     done = [float(last or 0) / 1e12 for last, outcome in ended if outcome == "completed"]
     began_s = 0.3 * horizon_s
-    carried_per_s = sum(began_s < one < horizon_s for one in done) / (horizon_s - began_s)
-    assert carried_per_s == pytest.approx(capacity, rel=TOLERANCE)
+    return sum(began_s < one < horizon_s for one in done) / (horizon_s - began_s)
 
 
 def test_check_and_run_and_the_report_show_the_ladder(tmp_path: Path, capsys: Any) -> None:
@@ -301,3 +304,18 @@ def test_variants_have_ladders_of_their_own(tmp_path: Path) -> None:
     assert (one.nodes, two.nodes) == (1, 2)
     assert two.binding.at_per_s == pytest.approx(2 * one.binding.at_per_s)
     assert ladder_text(ladders_of(plan.base)).startswith("Limits of m, 1 node, by the load")
+
+
+def test_a_node_of_two_ranks_carries_what_two_keep_in_step(tmp_path: Path) -> None:
+    # Measured: the bound is 5 % above what two ranks carry, since prompts of other sizes hold them up.
+    text = FULL.replace("llama3.1-8b", "gpt-oss-20b")
+    shape = {
+        "hardware": "{preset: h100, data_parallel: 2}",
+        "batching": "{max_num_seqs: 16}",
+        "prompt": "{kind: geometric, mean: 300}",
+        "output": "{kind: geometric, mean: 50}",
+    }
+    capacity = ladder(tmp_path, text=text.format(**shape, rate=1, horizon=10)).node_capacity_per_s
+    horizon_s = REQUESTS / capacity
+    full = text.format(**shape, rate=1.6 * capacity, horizon=horizon_s)
+    assert 0.9 * capacity < carried_per_s(tmp_path, full, horizon_s) < 1.02 * capacity
