@@ -4,6 +4,7 @@
   const themes = JSON.parse(document.getElementById("themes").textContent);
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const finePointer = window.matchMedia("(pointer: fine)").matches;
+  const PAPER_PX = 680; // the text of a page of A4 or letter at usual margins
   const button = document.getElementById("theme");
   const plots = [...document.querySelectorAll(".plot")];
 
@@ -29,30 +30,37 @@
     };
   }
 
-  function draw(plot, name = themeName()) {
+  function draw(plot, name = themeName(), width = undefined) {
     const figure = plot.id.replace(/^plot-/, "");
     const { data, layout } = themed(document.getElementById(`data-${figure}`).textContent, themes[name]);
     const isShown = shown(figure);
     data.forEach((trace) => { trace.visible = isShown(trace); });
     const end = data.find((trace) => trace.visible && trace.meta?.end)?.meta.end;
     if (end) layout.xaxis.range = [0, end]; // each view of a bar chart has a scale of its own
+    if (width) Object.assign(layout, { width, autosize: false });
     if (!finePointer) layout.dragmode = false; // a finger that drags wants to scroll
     return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
   }
 
-  const drawAll = (name) => plots.forEach((plot) => draw(plot, name));
+  const drawAll = (name, width) => plots.forEach((plot) => draw(plot, name, width));
+
+  const offered = () => (themeName() === "dark" ? "light" : "dark");
+  const label = { light: "Light theme", dark: "Dark theme" };
 
   function follow() {
-    button.setAttribute("aria-pressed", String(themeName() === "dark"));
+    button.textContent = label[offered()];
     drawAll();
+  }
+
+  // One figure after the other, so that the page is there, and scrolls, before the last of them is drawn.
+  function drawInTurn([plot, ...others]) {
+    if (!plot) return;
+    draw(plot);
+    setTimeout(() => drawInTurn(others));
   }
 
   function remember(name) {
     try { localStorage.setItem("e80sim-theme", name); } catch { /* a private window keeps nothing */ }
-  }
-
-  function recall() {
-    try { return localStorage.getItem("e80sim-theme"); } catch { return null; }
   }
 
   function save(figure) {
@@ -61,13 +69,11 @@
     Plotly.downloadImage(plot, { format: "png", filename: figure, ...size });
   }
 
-  const remembered = recall();
-  if (remembered in themes) root.dataset.theme = remembered;
-  root.classList.add("js");
-  follow();
+  button.textContent = label[offered()];
+  requestAnimationFrame(() => setTimeout(() => drawInTurn(plots)));
 
   button.addEventListener("click", () => {
-    root.dataset.theme = themeName() === "dark" ? "light" : "dark";
+    root.dataset.theme = offered();
     remember(root.dataset.theme);
     follow();
   });
@@ -78,6 +84,6 @@
   document.addEventListener("click", ({ target }) => {
     if (target.matches("button.save")) save(target.dataset.plot);
   });
-  window.addEventListener("beforeprint", () => drawAll("light"));
+  window.addEventListener("beforeprint", () => drawAll("light", PAPER_PX));
   window.addEventListener("afterprint", () => drawAll());
 })();

@@ -18,7 +18,7 @@ STYLES = ("report.css", "answer.css", "explained.css")
 
 def header(origin: str, title: str) -> Html:
     """One line over the answer: what was run, and the theme."""
-    toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js", aria_pressed="false")
+    toggle = tag("button", "Dark theme", type="button", id="theme", class_="needs-js")
     told = tag("p", tag("strong", origin), tag("span", title), class_="origin")
     return tag("header", tag("div", told, toggle, class_="top"))
 
@@ -30,9 +30,9 @@ def navigation(places: Iterable[tuple[str, str]]) -> Html:
 
 def document(title: str, content: Html) -> str:
     """`content` holds what a link skips to: an element with the id `content`."""
-    plotly, script = _asset("plotly-cartesian.min.js"), _asset("report.js")
+    plotly, script, early = _asset("plotly-cartesian.min.js"), _asset("report.js"), _asset("early.js")
     policy = (
-        f"default-src 'none'; script-src '{_hash(plotly)}' '{_hash(script)}'; "
+        f"default-src 'none'; script-src '{_hash(early)}' '{_hash(plotly)}' '{_hash(script)}'; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -42,6 +42,7 @@ def document(title: str, content: Html) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
+        tag("script", Html(early)),
         tag("style", Html(css_variables()), [Html(_asset(name)) for name in STYLES]),
     )
     skip = tag("a", "Skip to the answer", href="#content", class_="skip")

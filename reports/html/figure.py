@@ -158,6 +158,14 @@ def layout(height: int, **changes: object) -> Plot:
     return {**shared, **changes}
 
 
+LOGARITHMIC: Plot = {
+    "type": "log",
+    "tickvals": [step * 10.0**power for power in range(-3, 7) for step in (1, 2, 5)],
+    "ticktext": [f"{step * 10.0**power:,.9g}" for power in range(-3, 7) for step in (1, 2, 5)],
+}
+"""For an axis: left to itself, a chart writes 20 as a small 2."""
+
+
 def axis(title: str | None = None, **changes: object) -> Plot:
     shared: Plot = {
         "gridcolor": "@rule",

@@ -168,11 +168,11 @@ def _across(
 ) -> tuple[list[Html], list[Html]]:
     width = "2" if compared else "1"
     names = [
-        tag("th", "", scope="col"),
+        tag("td"),
         *(tag("th", name, scope="colgroup", colspan=width) for name in sources),
     ]
     scales = {name: _scale(tab, ones) for name, ones in sources.items()}
-    units = [tag("th", "", scope="col")]
+    units = [tag("td")]
     for name in sources:
         units += [tag("th", scales[name].symbol or "value", scope="col")]
         units += [tag("th", _against(titles), scope="col")] if compared else []
@@ -198,7 +198,7 @@ def _below(
     """With one variant a row for each source, else a group for each."""
     one = len(titles) == 1
     scale = _scale(tab, [row for ones in sources.values() for row in ones])
-    head = [tag("th", "", scope="col"), tag("th", scale.symbol or "value", scope="col")]
+    head = [tag("td"), tag("th", scale.symbol or "value", scope="col")]
     head += [tag("th", _against(titles), scope="col")] if compared else []
     bodies = []
     for name, ones in sources.items():

@@ -109,7 +109,7 @@ def css_variables() -> str:
     light, dark = (_declarations(name) for name in ("light", "dark"))
     by_preference = f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}"
     by_choice = f":root[data-theme=dark] {{ {dark} }}"
-    on_paper = f"@media print {{ :root, :root[data-theme=dark] {{ {light} }} }}"
+    on_paper = f"@media print {{ :root:not([data-theme=paper]) {{ {light} }} }}"  # as specific as the others
     return "\n".join((f":root {{ {light} }}", by_preference, by_choice, on_paper))
 
 

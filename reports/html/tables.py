@@ -96,7 +96,7 @@ def table(
     caption: str, columns: Sequence[Node], bodies: Iterable[Html], *, after: Html | None = None
 ) -> Html:
     """A table in a region that scrolls sideways by keyboard too; `bodies` are tbody elements."""
-    head = tag("thead", tag("tr", [tag("th", column, scope="col") for column in columns]))
+    head = tag("thead", tag("tr", [tag("th", one, scope="col") if one else tag("td") for one in columns]))
     kind = "dense" if len(columns) > DENSE else None
     whole = tag("table", tag("caption", caption), head, bodies, class_=kind)
     region = tag("div", whole, class_="scroll", role="region", aria_label=caption, tabindex="0")

@@ -29,4 +29,5 @@ def views(name: str, legend: str, shown: Sequence[View], first: str = "") -> Htm
         for view in shown[:MOST]
     ]
     choices = tag("fieldset", tag("legend", legend, class_="visually-hidden"), tabs, class_="choices")
-    return tag("div", choices, [tag("div", view.content, class_="view") for view in shown], class_="views")
+    drawn = [tag("div", view.content, class_="view", data_title=view.title) for view in shown]
+    return tag("div", choices, drawn, class_="views")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.html.figure import Figure, axis, layout
+from reports.html.figure import LOGARITHMIC, Figure, axis, layout
 from reports.html.markup import Html
 from reports.html.sweep.series import Point, Series, legend, rings, series_of, trace
 from reports.html.tables import body, number_cell, row, table
@@ -35,7 +35,7 @@ def load_curves(view: SweepView) -> Figure | None:
             "layout": layout(
                 440,
                 xaxis=axis("Carried requests/s", rangemode="tozero"),
-                yaxis=axis(f"{latency.title} ({latency.scale.symbol})", type="log"),
+                yaxis=axis(f"{latency.title} ({latency.scale.symbol})", **LOGARITHMIC),
                 hovermode="closest",
             ),
         },

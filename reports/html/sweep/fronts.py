@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from reports.html.figure import Figure, axis, layout
+from reports.html.figure import LOGARITHMIC, Figure, axis, layout
 from reports.html.markup import Html
 from reports.html.sweep.series import Point, front_line, legend, rings, series_of, trace
 from reports.html.tables import body, number_cell, row, table
@@ -82,9 +82,7 @@ def _figure(view: SweepView, identity: str, title: str, x: Axis, y: Axis, captio
             "layout": layout(
                 440,
                 xaxis=axis(x.title, rangemode="tozero"),
-                yaxis=axis(
-                    f"{y.title} ({y.unit})", **({"type": "log"} if y.log else {"rangemode": "tozero"})
-                ),
+                yaxis=axis(f"{y.title} ({y.unit})", **(LOGARITHMIC if y.log else {"rangemode": "tozero"})),
                 hovermode="closest",
             ),
         },
