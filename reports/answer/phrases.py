@@ -43,6 +43,13 @@ def per_cent(estimate: ShownEstimate) -> str:
     return f"{floor(low * 100)} to {ceil(high * 100 - 1e-9):,} %"
 
 
+def span(estimates: Sequence[ShownEstimate]) -> str:
+    """Of changes in one direction, from the least to the most that their intervals hold: 24 to 31 % more."""
+    ends = [abs(x) * 100 for e in estimates for x in (e.value, e.low, e.high) if x is not None]
+    low, high = floor(min(ends)), ceil(max(ends) - 1e-9)
+    return f"{low} to {high:,} % {'more' if (estimates[0].value or 0.0) > 0 else 'less'}"
+
+
 def times(more: ShownEstimate) -> str:
     """What is so much more, as a multiple: 15.8 times, about 16 times, 9 to 23 times."""
     assert more.value is not None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from reports.answer.changes import STATISTICS, Change, changes_of, told_statistic
-from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, times, where
+from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, span, times, where
 from reports.answer.refusals import refusals
 from reports.answer.routes import routes_of
 from reports.estimate import ShownEstimate
@@ -15,7 +15,7 @@ NEAR = 0.15
 """Of the baseline: a variant whose interval stays within is near it."""
 MOST_TOLD = 3
 MANY_TIMES = 3.0
-"""More by so many times the baseline: then told as a multiple of it."""
+"""More by so many times the baseline: then told as a multiple of it. Changes that differ so are not alike."""
 Say = Callable[[Summary, Sequence[Row]], str | None]
 """None where that is not what the run is about."""
 
@@ -75,7 +75,7 @@ def _calls(summary: Summary, rows: Sequence[Row]) -> str | None:
     if few.state == "overloaded":
         return None
     level = _level(few, statistic)
-    named = STATISTICS[statistic]
+    named = _named([few, many], statistic)
     lead = f"{plural(few.calls, 'call')} {'takes' if few.calls == 1 else 'take'} {level}"
     if len({line.variant for line in told}) < 2:
         return f"{lead}, {many.calls} take {_level(many, statistic)} ({named})."
@@ -139,7 +139,7 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> str:
     changes = changes_of(summary, rows)
     statistic = told_statistic(changes, [row for row in rows if row.state != "overloaded"])
     titles, by_source = short_titles(summary), rows_by_source(list(rows))
-    first, named = rows[0], STATISTICS[statistic]
+    first, named = rows[0], _named(rows, statistic)
     if len({row.variant for row in rows}) == 1:
         told = [f"{_level(line, statistic)}{_for(line, by_source)}" for line in rows[:MOST_TOLD]]
         more = f", and {len(rows) - MOST_TOLD} more" if len(rows) > MOST_TOLD else ""
@@ -194,11 +194,18 @@ def _of_variant(changes: Sequence[Change], title: str, statistic: str, *, severa
         return _unsure(changes, title, statistic)
     if not several:
         return _more(sure[0], title, statistic)
+    if len(sure) == len(changes) and _alike([c.relative(statistic).value or 0.0 for c in sure]):
+        return f"{span([c.relative(statistic) for c in sure])} for every source {where(title)}"
     sure.sort(key=lambda change: -abs(change.relative(statistic).value or 0.0))
     parts = [f"{_amount(change, statistic)} for {change.row.source}" for change in sure[:2]]
     rest = len(changes) - len(parts)
     open_ = f" (of {plural(len(changes), 'source')})" if rest else ""
     return f"{' and '.join(parts)}{open_} {where(title)}"
+
+
+def _alike(sizes: Sequence[float]) -> bool:
+    """In one direction, and none so much larger than another that a span would hide it."""
+    return min(sizes) * max(sizes) > 0 and max(map(abs, sizes)) <= MANY_TIMES * min(map(abs, sizes))
 
 
 def _unsure(changes: Sequence[Change], title: str, statistic: str) -> str:
@@ -222,6 +229,12 @@ def _amount(change: Change, statistic: str) -> str:
     if (found.low or 0.0) >= MANY_TIMES:
         return f"{times(found)} as long"
     return f"{per_cent(found)} {'more' if (found.value or 0.0) > 0 else 'less'}"
+
+
+def _named(rows: Sequence[Row], statistic: str) -> str:
+    """The statistic of levels, and whether any of them has an interval."""
+    known = any(row.statistic("felt", statistic).has_interval for row in rows)
+    return STATISTICS[statistic] if known else f"{STATISTICS[statistic]}, without intervals"
 
 
 def _level(row: Row, statistic: str) -> str:

@@ -19,7 +19,7 @@ from reports.html.tracks import Extent, Mark, Panel, TrackRow, bar, cut_of, dot,
 from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
 from reports.words import MINUS, PERCENT, PLAIN, Scale, change, count, duration_scale, plural, with_interval
 
-MOST_PANELS = 4
+MOST_PANELS = 3
 MOST_RUNGS = 4
 MOST_ROWS = 24
 """Of all panels together: more would not fit on a screen."""
@@ -156,18 +156,20 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     statistic = told_statistic(changes, steady)
     by_source = list(rows_by_source(list(rows)).values())
     told = by_source[:MOST_PANELS] if len(titles) > 1 else [list(rows)[:8]]
+    left = len(by_source) - len(told)
     panels = [
         _wait_panel(_few(ones, len(told)), titles, look, statistic, named=len(by_source) > 1) for ones in told
     ]
     below = (
         f"User-felt latency, {statistic}, with its 95 % interval"
         f"{' · each source on a scale of its own' if len(told) > 1 else ''} · hollow: no interval"
+        f"{f' · {left} more below' if left and len(titles) > 1 else ''}"
     )
-    yield _block("What users wait", below, tracks(panels, f"User-felt latency, {statistic}"))
+    waits = tracks(panels, f"User-felt latency, {statistic}")
+    yield _block("What users wait", below, join(waits, _throughput(summary, rows, titles, look)))
     if len(titles) > 1:
         named = len({change.row.source for change in changes}) > 1
-        against = _against(changes, rows, titles, look, statistic, lambda row: row.source if named else "")
-        yield join(against, _throughput(summary, rows, titles, look))
+        yield _against(changes, rows, titles, look, statistic, lambda row: row.source if named else "")
     else:
         yield _phases_of(told[0])
 
@@ -180,7 +182,9 @@ def _throughput(
     hardware = {str([one["hardware"] for one in models.get(name, {}).values()]) for name in titles}
     if len(hardware) < 2 or not all(name in models for name in titles):
         return None
-    first = {row.variant: row for row in reversed(rows)}
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.variant, row)
     panels = []
     for heading, unit, of in (
         ("Interactivity", "tokens/s for each user (1/TPOT)", _interactivity),

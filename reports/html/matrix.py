@@ -11,7 +11,7 @@ from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import Definitions, Footnotes, term
 from reports.html.views import View, views
 from reports.objectives import stated
-from reports.rows import Row, Summary, rows_by_source, variant_titles
+from reports.rows import Row, Summary, rows_by_source, short_titles, variant_titles
 from reports.variant_records import of_variant
 from reports.words import MINUS, PERCENT, Scale, change, duration_scale
 
@@ -145,12 +145,12 @@ def _alike(tab: Tab) -> str:
 
 def _table(tab: Tab, rows: Sequence[Row], summary: Summary, definitions: Definitions) -> Html:
     sources, notes = rows_by_source(list(rows)), Footnotes(f"matrix-{tab.key}")
-    titles = variant_titles(summary)
+    titles, base = variant_titles(summary), next(iter(short_titles(summary).values()))
     compared = any(cell.difference is not None for cell in tab.cells.values())
     if len(titles) > 1 and len(sources) <= MOST_ACROSS:
-        head, body = _across(tab, sources, titles, notes, compared=compared)
+        head, body = _across(tab, sources, titles, base, notes, compared=compared)
     else:
-        head, body = _below(tab, sources, titles, notes, compared=compared)
+        head, body = _below(tab, sources, titles, base, notes, compared=compared)
     caption = join(term(tab.metric, tab.heading, definitions), ", with 95 % intervals")
     whole = tag("table", tag("caption", caption), tag("thead", head), body, class_="matrix")
     label = f"{tab.heading}, by variant and source"
@@ -162,6 +162,7 @@ def _across(
     tab: Tab,
     sources: Mapping[str, Sequence[Row]],
     titles: Mapping[str, str],
+    base: str,
     notes: Footnotes,
     *,
     compared: bool,
@@ -175,7 +176,7 @@ def _across(
     units = [tag("td")]
     for name in sources:
         units += [tag("th", scales[name].symbol or "value", scope="col")]
-        units += [tag("th", _against(titles), scope="col")] if compared else []
+        units += [tag("th", f"against “{base}”", scope="col")] if compared else []
     body = []
     for variant, title in titles.items():
         cells: list[Node] = [tag("th", title, scope="row")]
@@ -191,6 +192,7 @@ def _below(
     tab: Tab,
     sources: Mapping[str, Sequence[Row]],
     titles: Mapping[str, str],
+    base: str,
     notes: Footnotes,
     *,
     compared: bool,
@@ -199,7 +201,7 @@ def _below(
     one = len(titles) == 1
     scale = _scale(tab, [row for ones in sources.values() for row in ones])
     head = [tag("td"), tag("th", scale.symbol or "value", scope="col")]
-    head += [tag("th", _against(titles), scope="col")] if compared else []
+    head += [tag("th", f"against “{base}”", scope="col")] if compared else []
     bodies = []
     for name, ones in sources.items():
         lines = [
@@ -213,10 +215,6 @@ def _below(
         group = tag("tr", tag("th", name, scope="rowgroup", colspan=str(len(head))), class_="group")
         bodies.append(tag("tbody", None if one else group, lines))
     return [tag("tr", head)], bodies
-
-
-def _against(titles: Mapping[str, str]) -> str:
-    return f"against “{next(iter(titles.values())).partition(',')[0]}”"
 
 
 def _scale(tab: Tab, rows: Sequence[Row]) -> Scale:

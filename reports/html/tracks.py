@@ -144,7 +144,9 @@ def _panel(panel: Panel) -> Html:
         tag("i", class_=None if tick else "zero", style=_left(panel.extent.per_cent(tick))) for tick in ticks
     ]
     grid = tag("div", lines, class_="tracks-grid", aria_hidden="true")
-    rows = tag("div", grid, [_row(row, panel.extent) for row in panel.rows], class_="tracks-rows")
+    shown = [_row(row, panel.extent) for row in panel.rows]
+    zero = f"--zero:{panel.extent.per_cent(0.0):.1f}%"
+    rows = tag("div", grid, shown, class_="tracks-rows", style=zero)
     named = panel.heading or panel.unit
     return tag("div", head if named else None, rows, _axis(panel.extent, ticks) if panel.axis else None)
 

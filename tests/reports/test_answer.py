@@ -81,11 +81,18 @@ def test_without_an_interval_for_the_p95_the_median_is_told() -> None:
     assert said(summary({"edge": variant(one)})) == "The whole answer takes 36.7 ms (median)."
 
 
+def test_levels_without_any_interval_say_so() -> None:
+    bare = {name: estimate(0.0612, None, "One replication.") for name in ("mean", "p50", "p95", "p99")}
+    one = group(app_place=None)
+    one["metrics"]["felt"] = bare
+    assert said(summary({"edge": variant(one)})) == "The whole answer takes 61.2 ms (p95, without intervals)."
+
+
 def test_what_cannot_be_given_is_not_made_up() -> None:
     one = group()
     one["metrics"]["felt"] = dict.fromkeys(("mean", "p50", "p95", "p99"), refused("There are 12."))
     assert said(summary({"edge": variant(one)})) == (
-        "The whole answer takes a time that cannot be given (p95)."
+        "The whole answer takes a time that cannot be given (p95, without intervals)."
     )
 
 
@@ -104,6 +111,15 @@ def test_the_largest_changes_of_many_variants_are_told() -> None:
         "The whole answer takes 61.2 ms on the Edge (p95); 49 % more with a; 33 % less with c; 16 % more "
         "with d; 1 other variant changes it less."
     )
+
+
+def test_sources_that_all_change_alike_are_told_as_a_span() -> None:
+    names = ("one", "two", "three")
+    both = variant(*(group(name, estimate(0.1, 0.001), app_place=None) for name in names))
+    told = [apart(estimate(size, 0.001), name) for size, name in zip((0.01, 0.02, 0.03), names, strict=True)]
+    found = said(summary({"edge": both, "aws": both}, {"aws": told}))
+    # 10 - 1 to 30 + 1 of 100 ms.
+    assert found.endswith("; 9 to 31 % more for every source in aws:us-east-1.")
 
 
 def test_few_and_many_calls_are_told_and_who_stays_near() -> None:
