@@ -7,7 +7,7 @@ connecting and TLS are told apart; proxies of the environment are not used, and 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ KEPT_S = 600.0
 """An idle connection, unless the server closes it."""
 SET_UP = {"connect_ms": "connection.connect_tcp", "tls_ms": "connection.start_tls"}
 MakeClient = Callable[[], httpx.AsyncClient]
+Turn = Callable[[], Awaitable[bool]]
+"""Waits until a request may leave; False if it must not."""
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Heard:
     chunks: list[tuple[float, bytes]] = field(default_factory=list)
     """As they were read."""
     ended_s: float = 0.0
+    never_left: bool = False
+    """There was no connection."""
     error: str | None = None
     """Of the transport: what the server says is no error here."""
 
@@ -69,7 +73,7 @@ class Endpoint:
 
     def _client(self) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_S)
-        self._context = self._context or httpx.create_ssl_context(trust_env=False)
+        self._context = self._context or httpx.create_ssl_context()
         return httpx.AsyncClient(
             timeout=self._timeout_s, limits=limits, verify=self._context, trust_env=False
         )
@@ -114,16 +118,29 @@ class Endpoint:
         await self._look_up()
         return 1e3 * (asyncio.get_running_loop().time() - begun_s)
 
-    async def exchange(self, method: str, path: str, body: Any = None, *, new: bool = False) -> Heard:  # noqa: ANN401 -- JSON
-        """From now to the end of the answer, whatever becomes of it; `new` opens a connection for it."""
+    async def exchange(
+        self,
+        turn: Turn,
+        method: str,
+        path: str,
+        body: Any = None,  # noqa: ANN401 -- JSON
+        *,
+        new: bool = False,
+    ) -> Heard | None:
+        """To the end of the answer, whatever becomes of it; `new` opens a connection for it.
+
+        All is ready when it asks for its `turn`, and it leaves at once. None where it gets none.
+        """
         if new:
             async with self._make_client() as client:
-                return await self._exchange(client, method, path, body)
+                return await self._exchange(client, turn, self._request(client, method, path, body))
         if self._kept is None:
             self._kept = self._make_client()
-        return await self._exchange(self._kept, method, path, body)
+        return await self._exchange(self._kept, turn, self._request(self._kept, method, path, body))
 
-    async def _exchange(self, client: httpx.AsyncClient, method: str, path: str, body: Any) -> Heard:  # noqa: ANN401
+    async def _exchange(self, client: httpx.AsyncClient, turn: Turn, request: httpx.Request) -> Heard | None:
+        if not await turn():
+            return None
         loop = asyncio.get_running_loop()
         heard, begun = Heard(loop.time()), dict[str, float]()
 
@@ -137,11 +154,13 @@ class Endpoint:
             if event == "http11.send_request_headers.started" and heard.in_new_connection is None:
                 heard.in_new_connection = False
 
-        request = self._request(client, method, path, body)
         request.extensions["trace"] = note
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._hear(client, request, heard)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            heard.never_left = True
+            heard.error = f"{type(error).__name__}: {error}".rstrip(": ")
         except (httpx.TimeoutException, TimeoutError):
             heard.error = f"no end within {self._timeout_s:g} s"
         except httpx.HTTPError as error:

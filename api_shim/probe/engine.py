@@ -6,12 +6,13 @@ might be exceeded, and when it is interrupted. What it has until then is kept. N
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from api_shim.probe.design import REPEAT, WARM_UP, WAVES, Cell, Design
 from api_shim.probe.endpoint import Endpoint, Heard
-from api_shim.probe.ledger import Ledger, Tokens
+from api_shim.probe.ledger import NOTHING, Ledger, Tokens
 from api_shim.probe.pace import Pace
 from api_shim.probe.record import ProbedRequest, RoundTrip, connection_of, fill, message_of, rounded
 from api_shim.probe.wording import Wording, most_tokens_of
@@ -140,51 +141,55 @@ class Probe:
             return None
         text = self._wording.fresh(cell.prompt_tokens) if text is None else text
         most = Tokens(most_tokens_of(text), cell.output_tokens)
-        row = await self._row(cell, most)
-        if row is None:
-            return None
-        row.intended_s = intended_s
+        row = ProbedRequest(
+            0,
+            0.0,
+            cell=cell.name,
+            purpose=cell.purpose,
+            asked_prompt_tokens=cell.prompt_tokens,
+            asked_output_tokens=cell.output_tokens,
+            intended_s=intended_s,
+        )
+        body, new = self._body(text, cell.output_tokens), cell.fresh_connection
         took: Tokens | None = None
-        self._in_flight += 1
         try:
             heard = await self._endpoint.exchange(
-                "POST", "/chat/completions", self._body(text, cell.output_tokens), new=cell.fresh_connection
+                partial(self._leave, row, most), "POST", "/chat/completions", body, new=new
             )
+            if heard is None:
+                return None
             row.arrival_s = round(heard.sent_s - self._origin(heard.sent_s), 7)
-            took = fill(row, heard)
+            took = NOTHING if heard.never_left else None
+            took = fill(row, heard) or took
         except asyncio.CancelledError:
             row.error = "interrupted"
             raise
         finally:
-            self._in_flight -= 1
-            self._ledger.settle(most, took)
-            self.chats.append(row)
-            self.on_row()
+            if row.number:
+                self._in_flight -= 1
+                self._ledger.settle(most, took)
+                self.chats.append(row)
+                self.on_row()
         if took is not None:
             self._wording.learn(text, took.prompt)
         self._judge(heard, row.error, cell)
         return row
 
-    async def _row(self, cell: Cell, most: Tokens) -> ProbedRequest | None:
-        """When its turn has come; None where it must not be sent."""
+    async def _leave(self, row: ProbedRequest, most: Tokens) -> bool:
+        """Wait for its turn; False where it must not be sent."""
         now_s = await self._turn()
         if now_s is None:
-            return None
+            return False
         if not self._ledger.reserve(most):
             self.stopped = Stopped(
                 "budget", "one more request could have exceeded what was allowed, so it was not sent"
             )
-            return None
+            return False
         self._sent += 1
-        return ProbedRequest(
-            self._sent,
-            now_s - self._origin(now_s),
-            cell=cell.name,
-            purpose=cell.purpose,
-            asked_prompt_tokens=cell.prompt_tokens,
-            asked_output_tokens=cell.output_tokens,
-            in_flight=self._in_flight,
-        )
+        row.number, row.in_flight = self._sent, self._in_flight
+        self._in_flight += 1
+        row.arrival_s = round(now_s - self._origin(now_s), 7)
+        return True
 
     async def _turn(self) -> float | None:
         """Somebody else may have been refused while this one waited."""
@@ -211,18 +216,24 @@ class Probe:
         if self.stopped is not None:
             return
         dns_ms = await self._endpoint.look_up_ms() if cell.fresh_connection else None
-        now_s = await self._turn()
-        if now_s is None:
+        trip = RoundTrip(0, 0.0, None, dns_ms=None if dns_ms is None else rounded(dns_ms))
+
+        async def leave() -> bool:
+            now_s = await self._turn()
+            if now_s is None:
+                return False
+            self._sent += 1
+            trip.number, trip.sent_s = self._sent, round(now_s - self._origin(now_s), 7)
+            return True
+
+        heard = await self._endpoint.exchange(leave, "GET", "/models", new=cell.fresh_connection)
+        if heard is None:
             return
-        self._sent += 1
-        number = self._sent
-        heard = await self._endpoint.exchange("GET", "/models", new=cell.fresh_connection)
-        total = None if heard.status is None else rounded(1e3 * (heard.ended_s - heard.sent_s))
-        sent_s = round(heard.sent_s - self._origin(now_s), 7)
-        trip = RoundTrip(
-            number, sent_s, total, status=heard.status, error=heard.error, **connection_of(heard)
-        )
-        trip.dns_ms = None if dns_ms is None else rounded(dns_ms)
+        trip.status, trip.error = heard.status, heard.error
+        if heard.status is not None:
+            trip.total_ms = rounded(1e3 * (heard.ended_s - heard.sent_s))
+        for name, value in connection_of(heard).items():
+            setattr(trip, name, value)
         self.trips.append(trip)
         self.on_row()
         self._judge(heard, heard.error, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api_shim.probe.design import CONTEXT, NEW, OUTPUT, PROMPT, REPEAT
+from api_shim.probe.design import CONTEXT, NEW, OUTPUT, PROMPT, REPEAT, TRAFFIC
 from api_shim.probe.record import ProbedRequest
 from hwmodels.calibrate.endpoint.fit import EndpointFit
 from reports.html.figure import SYMBOLS, Figure, LegendEntry, Plot, axis, layout, rounded
@@ -13,8 +13,9 @@ GROUPS = {
     "new prompts": frozenset({PROMPT, OUTPUT, CONTEXT}),
     "repeated prompt": frozenset({REPEAT}),
     "new connection": frozenset({NEW}),
+    "requests of the run": frozenset({TRAFFIC}),
 }
-"""Of requests alone, by purpose."""
+"""By purpose; those of a run are not always alone."""
 LEAST_GAPS = 7
 """Shorter answers tell more of the network than of their tokens."""
 
@@ -46,8 +47,8 @@ def first_tokens(chats: Sequence[ProbedRequest], found: EndpointFit | None) -> F
     return Figure(
         "first-tokens",
         "First tokens by prompt length",
-        "A mark is a request that was alone. The line is the fit: the round trip, what each request "
-        "pays, and a time for each prompt token.",
+        "A mark is a request. The line is the fit to those that were alone: the round trip, what each "
+        "request pays, and a time for each prompt token.",
         f"Time to the first token of {sum(map(len, shown.values()))} requests over their prompt tokens.",
         {
             "data": data,

@@ -29,15 +29,15 @@ def judged(against: Mapping[str, Any] | None) -> Html | None:
     lines = [
         row(
             f"{one['name']}: {one['metric']} {one['statistic']} of {one['source']}",
+            _verdict(one["verdict"]),
             number_cell(f"{number(one['low_ms'])}{RANGE}{number(one['high_ms'])} ms"),
             _measured(one),
             number_cell(f"{one['requests']:,}"),
             number_cell("more than tried" if one["needs"] is None else f"{one['needs']:,}"),
-            _verdict(one["verdict"]),
         )
         for one in against["hypotheses"]
     ]
-    columns = ["", "Predicted", "Measured", "Requests", "Needed", "Verdict"]
+    columns = ["", "Verdict", "Predicted", "Measured", "Requests", "Needed"]
     level = f"{100 * against['level_of_each']:.4g} %"
     told = (
         f"Intervals of {level} each, so that a run that is right in everything is refuted in anything by "

@@ -161,7 +161,7 @@ def _taken(about: Mapping[str, Any]) -> Html:
     taken = f"{tokens_taken['prompt']:,} prompt and {tokens_taken['output']:,} output tokens{usd}"
     told = [
         f"{taken}; the plan allowed {plan['most_tokens']:,} tokens.",
-        f"At most {plan['rate_per_s']:g} requests a second were sent, with bursts of {plan['burst']}.",
+        f"At most {plan['rate_per_s']:.4g} requests a second were sent, with bursts of {plan['burst']}.",
         *about["notes"],
         "Beside this page lie requests.jsonl with a row per request, round_trips.jsonl and probe.json.",
     ]

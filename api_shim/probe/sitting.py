@@ -5,6 +5,7 @@ import sys
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from api_shim.probe.pace import Pace
 from api_shim.probe.plan import Plan
 from api_shim.probe.wording import Wording
 from e80sim.mistakes import FAILED, INTERRUPTED, UserError, say, stop
+from sim.run.progress import Progress
 
 FORMAT = 1
 
@@ -53,13 +55,19 @@ class Sitting:
     def perform(self, story: Coroutine[Any, Any, None]) -> int:
         """Exit status. What was measured stays in `probe`, however it ends."""
         try:
-            asyncio.run(self._closing(story))
+            with Progress("probe", quiet=False) as progress:
+                self.probe.on_row = partial(self._tell, progress)
+                asyncio.run(self._closing(story))
         except KeyboardInterrupt:
             self.probe.stopped = Stopped("interrupted", "it was interrupted")
         if self.probe.stopped is None:
             return 0
         say(f"stopped: {self.probe.stopped.sentence}")
         return INTERRUPTED if self.probe.stopped.kind == "interrupted" else FAILED
+
+    def _tell(self, progress: Progress) -> None:
+        sent = len(self.probe.chats) + len(self.probe.trips)
+        progress(min(1.0, sent / self.plan.requests), f"{sent:,} of {self.plan.requests:,} requests")
 
     async def _closing(self, story: Coroutine[Any, Any, None]) -> None:
         try:

@@ -267,9 +267,14 @@ def _batch(found: EndpointFit) -> None:
         return
     slope = found.values["batch_step_ms"] = line.terms[1]
     most = float(beside.max())
-    if abs(slope.value) * most <= AS_ALONE * step.value or not slope.excludes_zero:
+    if slope.value * most <= AS_ALONE * step.value or not slope.excludes_zero:
         found.batching = "alone"
         found.remarks.append(f"answers beside each other take their tokens no slower, up to {most + 1:.1f}")
+        if slope.value < 0 and slope.excludes_zero:
+            found.warnings.append(
+                "lone answers were slower than those beside others, which no law here explains: the "
+                "endpoint or the client was busier at one time than at another"
+            )
     elif abs(slope.value - step.value) <= IN_TURN * step.value:
         found.batching = "in turn"
         found.remarks.append("answers beside each other take turns: each is as many times slower")

@@ -89,6 +89,20 @@ def test_what_a_gentle_rate_cannot_tell_is_said_and_not_guessed(tmp_path: Path) 
     assert any("what a batch costs is not known: 1 request was under way" in one for one in found.warnings)
 
 
+def test_answers_that_are_faster_beside_others_make_no_negative_step(tmp_path: Path) -> None:
+    """11 tokens in 100 ms alone, and in 90 ms beside another one: no law explains that, and it is said."""
+    alone = [(i, 50 + 50 * (i % 2), 20.0, 120.0) for i in range(6)]
+    beside = [(10 + i // 2, 50, 20.0, 110.0) for i in range(8)]
+    lines = [f"{at},{prompt},11,{ttft},{e2e}" for at, prompt, ttft, e2e in alone + beside]
+    file = tmp_path / "tool.csv"
+    file.write_text("\n".join(["arrival_s,input_tokens,output_tokens,ttft_ms,e2e_ms", *lines]))
+    found = fit_endpoint(read_seen(file))
+    assert found.law["batch_step_ms"] == pytest.approx(-1.0)
+    assert found.batching == "alone"
+    assert any("lone answers were slower" in warning for warning in found.warnings)
+    Scenario.model_validate(scenario_of(found, "llama3.1-8b", "again"))
+
+
 def test_a_load_tools_requests_are_fitted_too_and_the_network_stays_in_the_sum(tmp_path: Path) -> None:
     """The probe's own rows as a CSV: sizes, arrivals, TTFT and E2E, and nobody who saw a connection."""
     probed(tmp_path / "p", scenario())
