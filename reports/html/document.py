@@ -30,7 +30,8 @@ def navigation(places: Iterable[tuple[str, str]]) -> Html:
 
 def document(title: str, content: Html) -> str:
     """`content` holds what a link skips to: an element with the id `content`."""
-    plotly, script, early = _asset("plotly-cartesian.min.js"), _asset("report.js"), _asset("early.js")
+    plotly, early = _asset("plotly-cartesian.min.js"), _asset("early.js")
+    script = _asset("report.js") + _asset("time.js")
     policy = (
         f"default-src 'none'; script-src '{_hash(early)}' '{_hash(plotly)}' '{_hash(script)}'; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"

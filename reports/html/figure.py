@@ -52,11 +52,21 @@ class Figure:
     """Names of the definitions of what it shows."""
     drawing: Html | None = None
     """What the page shows in place of the chart, with choices of its own."""
+    over_time: bool = False
+    """It shows the same stretch of time as all others that are: see `stretch`."""
 
     def html(self, definitions: Definitions | None = None) -> Html:
         plot_id, title_id = f"plot-{self.identity}", f"title-{self.identity}"
         height = f"min-height: {self.plot['layout']['height']}px"
-        chart = tag("div", class_="plot", id=plot_id, role="img", aria_label=self.description, style=height)
+        chart = tag(
+            "div",
+            class_="plot",
+            id=plot_id,
+            role="img",
+            aria_label=self.description,
+            style=height,
+            data_time=self.over_time,
+        )
         return tag(
             "figure",
             tag("h3", self.title, id=title_id),

@@ -4,16 +4,26 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from reports.explained.whole_run import Explained
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
-from reports.html.markup import Html, Node
-from reports.html.shades import shade_axes, shade_legend, shades
+from reports.html.latency_course import (
+    Courses,
+    courses_of,
+    latency_legend,
+    latency_table,
+    latency_traces,
+    panels_of,
+)
+from reports.html.markup import Html, Node, join
+from reports.html.shades import instants, instants_legend, shade_axes, shade_legend, shades
+from reports.html.stretch import zoomable
 from reports.html.tables import Definitions, body, number_cell, row, table, term
 from reports.rows import Summary, variant_titles
 from reports.words import number
 
 Series = Mapping[str, Sequence[float]]
 PANEL_HEIGHT = 118
-GAP = 0.075
+GAP_PX = 45
 TABLE_ROWS = (6, 24)
 ALL_ROWS = 240
 """The more views, the fewer rows for each: nobody reads a thousand, and they would fill the page."""
@@ -63,23 +73,29 @@ class View(NamedTuple):
     series: Mapping[str, Series]
     faults: Sequence[Mapping[str, Any]]
     """What was broken when."""
+    latencies: Courses
+    """Of the sources that ask this model; none without the tables of the run."""
 
 
-def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
+def over_time(summary: Summary, definitions: Definitions, found: Explained | None = None) -> Figure | None:
     """None where the summary holds no series."""
-    views, edges = _views(summary), summary.get("series_edges_s") or []
+    views, edges = _views(summary, found), summary.get("series_edges_s") or []
     if not views or len(edges) < 2:
         return None
     scales = "nodes_paid" in views[0].series
     lines, panels = (*LINES, *NODES_LINES * scales), (*PANELS, *[NODES_PANEL] * scales)
+    sources, first = panels_of([view.latencies for view in views]), len(panels)
+    panels = (*panels, *(f"latency of {source} (s)" for source in sources))
+    order = [*range(first, len(panels)), *range(first)]
+    marked = any(view.faults or _changes(view, edges) for view in views)
     several = "low" in views[0].series["offered_per_s"] and len(views) <= VIEWS_WITH_BANDS
     band = "; the band is the least and the most of the replications" if several else ""
     width = f"{edges[1] - edges[0]:.6g} s"
     return Figure(
         "over-time",
-        "Load, batch and use over time",
+        f"{'Latency, load' if sources else 'Load'}, batch and use over time",
         f"Averages over {width} each{band}. Rates and the number in the system count the whole variant, the "
-        f"other panels one model.{_warm_up(summary)}{_shaded(views)}",
+        f"other panels one model.{_latencies(sources)}{_warm_up(summary)}{_shaded(views)}",
         _said(views[0], edges),
         {
             "data": [
@@ -87,22 +103,30 @@ def over_time(summary: Summary, definitions: Definitions) -> Figure | None:
                 for view in views
                 for trace in (
                     *shades(view.key, view.faults, edges[-1], len(panels), visible=view is views[0]),
+                    *instants(view.key, _changes(view, edges), len(panels), visible=view is views[0]),
+                    *latency_traces(view.key, view.latencies, sources, first, visible=view is views[0]),
                     *_traces(view, edges, lines, with_bands=several, visible=view is views[0]),
                 )
             ],
-            "layout": _layout(summary, panels, shaded=any(view.faults for view in views)),
+            "layout": zoomable(_layout(summary, panels, order, shaded=marked)),
         },
-        _table(views, edges, lines, definitions),
+        join(
+            latency_table({view.label: view.latencies for view in views}, sources) if sources else None,
+            _table(views, edges, lines, definitions),
+        ),
         (
+            *(latency_legend() if sources else ()),
             *(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in lines),
             *shade_legend([view.faults for view in views]),
+            *instants_legend([_changes(view, edges) for view in views]),
         ),
         tuple(Choice(view.key, view.label) for view in views),
         tuple(line.key for line in lines),
+        over_time=True,
     )
 
 
-def _views(summary: Summary) -> list[View]:
+def _views(summary: Summary, explained: Explained | None) -> list[View]:
     titles = variant_titles(summary)
     found: list[View] = []
     for name, variant in summary["variants"].items():
@@ -111,8 +135,26 @@ def _views(summary: Summary) -> list[View]:
             named = [titles.get(name, name)] * (len(titles) > 1) + [model] * (len(models) > 1)
             label = " · ".join(named) or model
             spans = variant.get("faults", {}).get("spans", [])
-            found.append(View(f"view-{len(found)}", label, {**variant["series"]["all"], **series}, spans))
+            latencies = courses_of(explained, name, model)
+            every = {**variant["series"]["all"], **series}
+            found.append(View(f"view-{len(found)}", label, every, spans, latencies))
     return found
+
+
+def _changes(view: View, edges: Sequence[float]) -> list[float]:
+    """When nodes began or ceased to take requests, to the bin: where their number is another afterwards."""
+    taking = view.series.get("nodes_taking", {}).get("mean", ())
+    whole = [round(number) for number in taking]
+    return [edges[i + 1] for i in range(len(whole) - 1) if whole[i] != whole[i + 1]]
+
+
+def _latencies(sources: Sequence[str]) -> str:
+    if not sources:
+        return ""
+    return (
+        " Latencies are of completed requests by when they were meant, all replications together, where a "
+        "stretch has enough of them."
+    )
 
 
 def _traces(
@@ -162,19 +204,21 @@ def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
     return [float(f"{value * line.factor:.4g}") for value in values]
 
 
-def _layout(summary: Summary, named: Sequence[str], *, shaded: bool) -> Plot:
+def _layout(summary: Summary, named: Sequence[str], order: Sequence[int], *, shaded: bool) -> Plot:
+    """`order` says which panel stands where, from above."""
     panels = len(named)
-    height = (1 - GAP * (panels - 1)) / panels
+    gap = GAP_PX / (panels * PANEL_HEIGHT)
+    height = (1 - gap * (panels - 1)) / panels
     axes: Plot = {}
     titles: list[Plot] = []
-    for index, title in enumerate(named):
-        top = 1 - index * (height + GAP)
+    for place, index in enumerate(order):
+        title, top = named[index], 1 - place * (height + gap)
         domain = [round(max(top - height, 0.0), 4), round(top, 4)]
         axes[f"yaxis{index + 1}" if index else "yaxis"] = axis(domain=domain, rangemode="tozero", nticks=4)
         titles.append(_title(title, top))
     if shaded:
         axes |= shade_axes(panels)
-    x = axis("time (s)", range=[0, summary["horizon_s"]], anchor=f"y{panels}")
+    x = axis("time (s)", range=[0, summary["horizon_s"]], anchor=f"y{order[-1] + 1}" if order[-1] else "y")
     changes: Plot = {"xaxis": x, **axes, "annotations": titles, "margin": {"l": 8, "r": 8, "t": 22, "b": 48}}
     warm_up_s = summary["warm_up_s"]
     if warm_up_s:
@@ -215,10 +259,11 @@ def _shaded(views: Sequence[View]) -> str:
 def _said(view: View, edges: Sequence[float]) -> str:
     inside, use = view.series["in_system"]["mean"], view.series["utilisation"]["mean"]
     peak = max(range(len(inside)), key=inside.__getitem__)
+    panels = 5 + len(view.latencies)
     return (
-        f"Five panels over {edges[-1]:g} s. In the system of {view.label}: at most {number(inside[peak])} "
-        f"requests, around {edges[peak]:g} s, and {number(inside[-1])} at the end; utilisation "
-        f"{number(100 * min(use))} to {number(100 * max(use))} %."
+        f"{panels} panels over {edges[-1]:g} s. In the system of {view.label}: at most "
+        f"{number(inside[peak])} requests, around {edges[peak]:g} s, and {number(inside[-1])} at the end; "
+        f"utilisation {number(100 * min(use))} to {number(100 * max(use))} %."
     )
 
 

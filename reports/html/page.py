@@ -32,6 +32,7 @@ from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.retries import retries
 from reports.html.sessions import sessions
 from reports.html.slowest import slowest
+from reports.html.stretch import stretch
 from reports.html.tables import Definitions
 from reports.html.tenants import tenants
 from reports.html.tiers import tiers
@@ -161,8 +162,10 @@ def _live(report: Report) -> Html | None:
 
 
 def _course(report: Report) -> Html | None:
-    figure = over_time(report.summary, report.definitions)
-    return figure.html(report.definitions) if figure else None
+    figure = over_time(report.summary, report.definitions, report.explained)
+    if figure is None:
+        return None
+    return join(stretch(report.summary["horizon_s"]), figure.html(report.definitions))
 
 
 def _not_known(report: Report) -> Html | None:

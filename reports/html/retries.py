@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from reports.estimate import read_estimate
 from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.markup import Html, join, tag
+from reports.html.stretch import zoomable
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.rows import Summary, variant_titles
 from reports.words import Scale, count, number, share
@@ -70,16 +71,19 @@ def asks_and_attempts(summary: Summary, definitions: Definitions) -> Figure | No
             "data": [
                 trace for view in views for trace in _traces(view, edges, visible=view.key == views[0].key)
             ],
-            "layout": layout(
-                HEIGHT,
-                xaxis=axis("time (s)", range=[0, summary["horizon_s"]]),
-                yaxis=axis("per second", rangemode="tozero"),
+            "layout": zoomable(
+                layout(
+                    HEIGHT,
+                    xaxis=axis("time (s)", range=[0, summary["horizon_s"]]),
+                    yaxis=axis("per second", rangemode="tozero"),
+                )
             ),
         },
         _over_time(views, edges, definitions),
         tuple(LegendEntry(line.label, line.role, dash=line.dash, series=line.key) for line in LINES),
         tuple(Choice(view.key, view.label) for view in views),
         tuple(line.key for line in LINES),
+        over_time=True,
     )
 
 

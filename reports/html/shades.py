@@ -51,6 +51,31 @@ def shade_legend(views: Sequence[Spans]) -> list[LegendEntry]:
     ]
 
 
+def instants(choice: str, at_s: Sequence[float], panels: int, *, visible: bool) -> Iterator[Plot]:
+    """A thin line through each panel at each of the times at which nodes came or went."""
+    for panel in range(panels) if at_s else ():
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [x for at in at_s for x in (rounded(at), rounded(at), None)],
+            "y": [0, 1, None] * len(at_s),
+            "line": {"width": 1, "color": "@muted", "dash": "dot"},
+            "hoverinfo": "skip",
+            "xaxis": "x",
+            "yaxis": f"y{FIRST_AXIS + panel}",
+            "name": INSTANTS,
+            "visible": visible,
+            "meta": {"choice": choice, "series": "scaling"},
+        }
+
+
+INSTANTS = "Nodes come or go"
+
+
+def instants_legend(views: Sequence[Sequence[float]]) -> list[LegendEntry]:
+    return [LegendEntry(INSTANTS, "muted", dash=2, series="scaling")] if any(views) else []
+
+
 def shade_axes(panels: int) -> Plot:
     return {
         f"yaxis{FIRST_AXIS + panel}": {
