@@ -6,11 +6,12 @@ from typing import Any
 from reports.columns import Floats
 from reports.differences import difference_of_means, difference_of_quantiles
 from reports.group import Group
-from reports.metrics import PROBABILITIES
+from reports.metrics import PROBABILITIES, REQUEST_METRICS
 from reports.not_served import served_by_both
 from reports.statistics import Answer, Samples
 
 COMPARED = ("felt", "ttft", "e2e")
+TTFT_S = REQUEST_METRICS["ttft"]
 QUANTILES = ("p50", "p95", "p99")
 
 
@@ -35,12 +36,17 @@ def _of_both(base: Group, other: Group) -> dict[str, Any]:
         return {}
     sides = (base, served[0]), (other, served[1])
     felt = [group.sampled(group.completed_asks.take(rows), _felt_s(group)[rows]) for group, rows in sides]
+    found = {"felt": _differences(*felt)}
+    if base.users is None and other.users is None:
+        done = [group.completed.take(rows) for group, rows in sides]
+        first = [group.sampled(one, TTFT_S(one)) for (group, _), one in zip(sides, done, strict=True)]
+        found["ttft"] = _differences(*first)
     return {
         "both": {
             "completed": int(served[0].sum()),
             "only_baseline": int((~served[0]).sum()),
             "only_variant": int((~served[1]).sum()),
-            "metric": {"felt": _differences(*felt)},
+            "metric": found,
         }
     }
 

@@ -3,15 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from reports.answer.changes import Change, changes_of
+from reports.answer.changes import MEAN, Change, changes_of
 from reports.answer.hops import changed_hops
 from reports.answer.phrases import capital, where
 from reports.estimate import ShownEstimate, read_estimate
 from reports.rows import Row, Summary, rows_of, short_titles
 from reports.words import count, plural
-
-MEAN = "mean"
-"""Phases add up to the mean, so reasons are given for its changes."""
 
 
 class Reason(NamedTuple):
@@ -52,7 +49,7 @@ def _told(sure: Sequence[Change], *, several: bool) -> Iterator[str]:
 def _selection(one: Change, word: str) -> str:
     """Phases over what each served would compare different requests."""
     assert one.both is not None
-    alike, each = one.estimate(MEAN), read_estimate(one.metrics["felt"].get(MEAN))
+    alike, each = one.estimate(MEAN), read_estimate(one.metrics["felt"].get(MEAN.statistic))
     requests = f"the {count(one.both['completed'])} requests that both completed"
     told = f"{_size(alike)} {word} on the mean for {one.row.source}, on {requests}"
     if each.value is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from reports.answer.changes import STATISTICS, Change, changes_of, told_statistic
+from reports.answer.changes import Change, ToldNumber, changes_of, told_of
 from reports.answer.phrases import are_places, at_most, capital, listed, per_cent, span, times, where
 from reports.answer.refusals import refusals
 from reports.answer.routes import routes_of
@@ -69,7 +69,7 @@ def _calls(summary: Summary, rows: Sequence[Row]) -> str | None:
         return None
     changes = changes_of(summary, rows)
     told = [line for lines in routes.values() for line in lines]
-    statistic = told_statistic([c for c in changes if c.row in told], told)
+    statistic = told_of(summary, [c for c in changes if c.row in told], told, "felt")
     first = next(iter(routes.values()))
     few, many = first[0], first[-1]
     if few.state == "overloaded":
@@ -93,7 +93,11 @@ def _calls(summary: Summary, rows: Sequence[Row]) -> str | None:
 
 
 def _by_calls(
-    few: dict[str, Change], many: dict[str, Change], most_calls: int, titles: dict[str, str], statistic: str
+    few: dict[str, Change],
+    many: dict[str, Change],
+    most_calls: int,
+    titles: dict[str, str],
+    statistic: ToldNumber,
 ) -> tuple[str, str]:
     """Who is near the baseline with the fewest calls, and who is not with the most."""
     near = [name for name, change in few.items() if _is_near(change, statistic)]
@@ -128,7 +132,7 @@ def _all_but(near: Sequence[str], far: Sequence[str], titles: dict[str, str]) ->
     return listed([where(titles[name]) for name in near])
 
 
-def _is_near(change: Change, statistic: str) -> bool:
+def _is_near(change: Change, statistic: ToldNumber) -> bool:
     found = change.relative(statistic)
     ends = [abs(x) for x in (found.value, found.low, found.high) if x is not None]
     return found.has_interval and max(ends) <= NEAR
@@ -137,15 +141,15 @@ def _is_near(change: Change, statistic: str) -> bool:
 def _waits(summary: Summary, rows: Sequence[Row]) -> str:
     """What the whole answer takes, and what each variant makes of it."""
     changes = changes_of(summary, rows)
-    statistic = told_statistic(changes, [row for row in rows if row.state != "overloaded"])
+    statistic = told_of(summary, changes, [row for row in rows if row.state != "overloaded"])
     titles, by_source = short_titles(summary), rows_by_source(list(rows))
     first, named = rows[0], _named(rows, statistic)
     if len({row.variant for row in rows}) == 1:
         told = [f"{_level(line, statistic)}{_for(line, by_source)}" for line in rows[:MOST_TOLD]]
         more = f", and {len(rows) - MOST_TOLD} more" if len(rows) > MOST_TOLD else ""
-        return f"The whole answer takes {listed(told) if not more else ', '.join(told) + more} ({named})."
+        return f"{statistic.subject} takes {listed(told) if not more else ', '.join(told) + more} ({named})."
     lead = (
-        f"The whole answer takes {_level(first, statistic)}{_for(first, by_source)} "
+        f"{statistic.subject} takes {_level(first, statistic)}{_for(first, by_source)} "
         f"{where(titles[first.variant])} ({named}{_overloaded(first)})"
     )
     clauses = _by_variant(rows, changes, titles, statistic)
@@ -153,7 +157,7 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> str:
 
 
 def _by_variant(
-    rows: Sequence[Row], changes: Sequence[Change], titles: dict[str, str], statistic: str
+    rows: Sequence[Row], changes: Sequence[Change], titles: dict[str, str], statistic: ToldNumber
 ) -> list[str]:
     """The largest changes first, where there are more than a reader would take in."""
     by_variant: dict[str, list[Change]] = {}
@@ -176,7 +180,7 @@ def _by_variant(
     return clauses
 
 
-def _beside_overload(rows: Sequence[Row], titles: dict[str, str], statistic: str) -> list[str]:
+def _beside_overload(rows: Sequence[Row], titles: dict[str, str], statistic: ToldNumber) -> list[str]:
     """Levels, where the baseline cannot be compared with."""
     told = [row for row in rows if row.source == rows[0].source and row.variant != rows[0].variant]
     return [
@@ -188,7 +192,7 @@ def _overloaded(row: Row) -> str:
     return ", overloaded" if row.state == "overloaded" else ""
 
 
-def _of_variant(changes: Sequence[Change], title: str, statistic: str, *, several: bool) -> str:
+def _of_variant(changes: Sequence[Change], title: str, statistic: ToldNumber, *, several: bool) -> str:
     sure = [change for change in changes if change.sure(statistic)]
     if not sure:
         return _unsure(changes, title, statistic)
@@ -208,7 +212,7 @@ def _alike(sizes: Sequence[float]) -> bool:
     return min(sizes) * max(sizes) > 0 and max(map(abs, sizes)) <= MANY_TIMES * min(map(abs, sizes))
 
 
-def _unsure(changes: Sequence[Change], title: str, statistic: str) -> str:
+def _unsure(changes: Sequence[Change], title: str, statistic: ToldNumber) -> str:
     estimates = [change.estimate(statistic) for change in changes]
     if all(e.value == 0.0 and e.has_interval and not e.has_spread for e in estimates):
         return f"exactly as long {where(title)}"
@@ -217,28 +221,28 @@ def _unsure(changes: Sequence[Change], title: str, statistic: str) -> str:
     return f"{_level(changes[0].row, statistic)} {where(title)}, with no interval for the difference"
 
 
-def _more(change: Change, title: str, statistic: str) -> str:
+def _more(change: Change, title: str, statistic: ToldNumber) -> str:
     if not change.sure(statistic):
         return f"no difference told from chance {where(title)}"
     both = " on requests that both completed" if change.both else ""
     return f"{_amount(change, statistic)}{both} {where(title)}"
 
 
-def _amount(change: Change, statistic: str) -> str:
+def _amount(change: Change, statistic: ToldNumber) -> str:
     found = change.relative(statistic)
     if (found.low or 0.0) >= MANY_TIMES:
         return f"{times(found)} as long"
     return f"{per_cent(found)} {'more' if (found.value or 0.0) > 0 else 'less'}"
 
 
-def _named(rows: Sequence[Row], statistic: str) -> str:
+def _named(rows: Sequence[Row], statistic: ToldNumber) -> str:
     """The statistic of levels, and whether any of them has an interval."""
-    known = any(row.statistic("felt", statistic).has_interval for row in rows)
-    return STATISTICS[statistic] if known else f"{STATISTICS[statistic]}, without intervals"
+    known = any(statistic.of(row).has_interval for row in rows)
+    return statistic.named if known else f"{statistic.named}, without intervals"
 
 
-def _level(row: Row, statistic: str) -> str:
-    found: ShownEstimate = row.statistic("felt", statistic)
+def _level(row: Row, statistic: ToldNumber) -> str:
+    found: ShownEstimate = statistic.of(row)
     return found.shown().with_unit() if found.value is not None else "a time that cannot be given"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from reports.answer import Fact, answer, facts
-from reports.answer.changes import Change, changes_of, told_statistic
+from reports.answer.changes import Change, ToldNumber, changes_of, told_of
 from reports.answer.phrases import capital
 from reports.answer.refusals import TurnedAway, became, called, turned_away
 from reports.answer.routes import routes_of
@@ -61,9 +61,9 @@ def _calls(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     routes, titles = routes_of(rows), short_titles(summary)
     shown = [line for lines in routes.values() for line in lines]
     changes = [c for c in changes_of(summary, rows) if c.row in shown]
-    statistic = told_statistic(changes, shown)
-    below = f"User-felt latency, {statistic} · 95 % intervals as whiskers where they reach beyond the dots"
-    yield _block("What users wait, by number of calls", below, calls_chart(rows, routes, statistic))
+    statistic = told_of(summary, changes, shown, "felt")
+    below = f"{statistic.title} · 95 % intervals as whiskers where they reach beyond the dots"
+    yield _block("What users wait, by number of calls", below, calls_chart(rows, routes, statistic.statistic))
     yield _against(changes, rows, titles, styles(rows), statistic, lambda row: plural(row.calls, "call"))
 
 
@@ -153,7 +153,7 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     titles, look = short_titles(summary), styles(rows)
     changes = changes_of(summary, rows)
     steady = [row for row in rows if row.state != "overloaded"] or rows
-    statistic = told_statistic(changes, steady)
+    statistic = told_of(summary, changes, steady)
     by_source = list(rows_by_source(list(rows)).values())
     told = by_source[:MOST_PANELS] if len(titles) > 1 else [list(rows)[:8]]
     left = len(by_source) - len(told)
@@ -161,11 +161,11 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
         _wait_panel(_few(ones, len(told)), titles, look, statistic, named=len(by_source) > 1) for ones in told
     ]
     below = (
-        f"User-felt latency, {statistic}, with its 95 % interval"
+        f"{statistic.title}, with its 95 % interval"
         f"{' · each source on a scale of its own' if len(told) > 1 else ''} · hollow: no interval"
         f"{f' · {left} more below' if left and len(titles) > 1 else ''}"
     )
-    waits = tracks(panels, f"User-felt latency, {statistic}")
+    waits = tracks(panels, statistic.title)
     yield _block("What users wait", below, join(waits, _throughput(summary, rows, titles, look)))
     if len(titles) > 1:
         named = len({change.row.source for change in changes}) > 1
@@ -219,9 +219,14 @@ def _tokens_per_s(summary: Summary, row: Row) -> ShownEstimate:
 
 
 def _wait_panel(
-    rows: Sequence[Row], titles: Mapping[str, str], look: Mapping[str, Style], statistic: str, *, named: bool
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    look: Mapping[str, Style],
+    statistic: ToldNumber,
+    *,
+    named: bool,
 ) -> Panel:
-    estimates = [row.statistic("felt", statistic) for row in rows]
+    estimates = [statistic.of(row) for row in rows]
     values = sorted(e.value for e in estimates if e.value is not None)
     cut = cut_of(values)
     ends = [x for e in estimates for x in (e.value, e.high) if x is not None and x <= cut]
@@ -241,7 +246,10 @@ def _wait_panel(
     ]
     heading = rows[0].source if named and several else ""
     return Panel(
-        heading, f"{statistic}, {scale.symbol}", shown, extent_of([end * scale.factor for end in ends])
+        heading,
+        f"{statistic.statistic}, {scale.symbol}",
+        shown,
+        extent_of([end * scale.factor for end in ends]),
     )
 
 
@@ -250,7 +258,7 @@ def _against(
     rows: Sequence[Row],
     titles: Mapping[str, str],
     look: Mapping[str, Style],
-    statistic: str,
+    statistic: ToldNumber,
     heading: Callable[[Row], str],
 ) -> Html | None:
     """Differences from the baseline in per cent, a panel for each source."""
@@ -264,13 +272,13 @@ def _against(
     extent = _extent_of_changes([change_ for ones in shown for change_ in ones], statistic)
     panels = []
     for ones in shown:
-        base = ones[0].baseline.statistic("felt", statistic)
+        base = statistic.of(ones[0].baseline)
         scale = duration_scale(base.value or 0.0)
         against = f"{scale.symbol}, against {base.shown(scale).value}" if base.value is not None else ""
         lines = [_change_row(one, titles, look, statistic, scale) for one in ones]
         panels.append(Panel(heading(ones[0].row), against, lines, extent, axis=ones is shown[-1]))
     both = any(change_.both for change_ in changes)
-    below = f"{statistic} · hollow and grey: not told from chance" + (
+    below = f"{statistic.title} · hollow and grey: not told from chance" + (
         " · only requests that both completed" if both else ""
     )
     return _block(
@@ -279,7 +287,7 @@ def _against(
 
 
 def _change_row(
-    one: Change, titles: Mapping[str, str], look: Mapping[str, Style], statistic: str, scale: Scale
+    one: Change, titles: Mapping[str, str], look: Mapping[str, Style], statistic: ToldNumber, scale: Scale
 ) -> TrackRow:
     relative, difference, sure = one.relative(statistic), one.estimate(statistic), one.sure(statistic)
     if relative.value is None or difference.value is None:
@@ -305,7 +313,7 @@ def _change_row(
     )
 
 
-def _extent_of_changes(changes: Sequence[Change], statistic: str) -> Extent:
+def _extent_of_changes(changes: Sequence[Change], statistic: ToldNumber) -> Extent:
     found = [one.relative(statistic) for one in changes]
     cut = cut_of(sorted(abs(e.value) for e in found if e.value is not None))
     ends = [x * 100 for e in found for x in (e.value, e.low, e.high) if x is not None and abs(x) <= cut]
@@ -315,7 +323,7 @@ def _extent_of_changes(changes: Sequence[Change], statistic: str) -> Extent:
 def _like_with_like(summary: Summary, rows: Sequence[Row], titles: Mapping[str, str]) -> Html | None:
     changes = changes_of(summary, rows)
     return _against(
-        changes, rows, titles, styles(rows), told_statistic(changes, rows), lambda row: row.source
+        changes, rows, titles, styles(rows), told_of(summary, changes, rows), lambda row: row.source
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reports.answer import answer
-from reports.answer.changes import Change, changes_of, told_statistic
+from reports.answer.changes import Change, changes_of, told_of
 from reports.answer.refusals import turned_away
 from reports.estimate import ShownEstimate, overlap, read_estimate
 from reports.html.markup import Html, Node, join, tag
@@ -134,7 +134,7 @@ def _under_their_own(tab: Tab) -> Tab:
 def _first(summary: Summary, rows: Sequence[Row], tabs: Sequence[Tab]) -> str:
     keys = [tab.key for tab in tabs]
     changes = changes_of(summary, rows)
-    wanted = REFUSED if answer(summary).kind == "refusals" else f"felt-{told_statistic(changes, rows)}"
+    wanted = REFUSED if answer(summary).kind == "refusals" else told_of(summary, changes, rows).key
     return wanted if wanted in keys else keys[0]
 
 

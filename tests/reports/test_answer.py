@@ -81,6 +81,15 @@ def test_without_an_interval_for_the_p95_the_median_is_told() -> None:
     assert said(summary({"edge": variant(one)})) == "The whole answer takes 36.7 ms (median)."
 
 
+def test_a_question_about_first_tokens_is_answered_by_them() -> None:
+    found = edge_and_aws(question="How long do people wait for a first token?")
+    found["differences"]["aws"][0]["metric"]["ttft"]["p95"] = estimate(0.0021, 0.0001)
+    # 2.1 of 2.1 ms, and its interval of 0.1 ms 5 points.
+    assert said(found) == "The first token takes 2.10 ms on the Edge (p95); 100 % more in aws:us-east-1."
+    both = edge_and_aws(question="What does it do to the first token, and to whole answers?")
+    assert said(both).startswith("The whole answer takes 61.2 ms")
+
+
 def test_levels_without_any_interval_say_so() -> None:
     bare = {name: estimate(0.0612, None, "One replication.") for name in ("mean", "p50", "p95", "p99")}
     one = group(app_place=None)

@@ -52,6 +52,7 @@ def test_a_difference_of_who_was_served_vanishes_on_what_both_completed() -> Non
     both = entry["both"]
     assert (both["completed"], both["only_baseline"], both["only_variant"]) == (600, 200, 0)
     assert both["metric"]["felt"]["mean"]["value"] == pytest.approx(0.0, abs=1e-12)
+    assert both["metric"]["ttft"]["mean"]["value"] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_variants_that_were_asked_different_things_have_nothing_in_common() -> None:
