@@ -22,15 +22,29 @@ Check = Annotated[
         "against the digest of the run, and say in a sentence each what is missing or changed (then exit 1).",
     ),
 ]
+Card = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PNG",
+        help="Write one picture of 1200 x 630 for an issue or a chat instead: question, answer, figure.",
+    ),
+]
 
 
 @app.command()
-def report(directory: Directory, out: Out = None, check: Check = False) -> None:
+def report(directory: Directory, out: Out = None, check: Check = False, card: Card = None) -> None:
     """Rebuild report.html of a run from what it left, and print its path.
 
     Example: e80sim report runs/edge-vs-cloud/latest --check
     """
-    if not check:
+    if card is not None:
+        if check or out is not None:
+            raise UserError(f"--card {card} writes a picture alone: leave --check and --out out")
+        from reports.card import write_card
+
+        write_card(directory, card)
+        typer.echo(str(card))
+    elif not check:
         typer.echo(str(build(directory, out)))
     elif out is not None:
         raise UserError(f"--check writes nothing, so it takes no --out {out}: give one of them")

@@ -48,6 +48,12 @@ def first_screen(summary: Summary) -> Html:
     )
 
 
+def deciding_figure(summary: Summary) -> Html | None:
+    """The first figure of the screen, which shows what the sentence says."""
+    drawn = FIGURES[answer(summary).kind](summary, rows_of(summary))
+    return next((one for one in drawn if one is not None), None)
+
+
 def _fact(fact: Fact) -> Html:
     sign = tag("span", SIGNS[fact.sign], class_=f"sign {fact.sign}", aria_hidden="true")
     return tag("li", tag("strong", sign, fact.head), tag("span", fact.detail) if fact.detail else None)

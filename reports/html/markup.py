@@ -1,8 +1,11 @@
 """HTML from Python: text is escaped unless it already is `Html`, so nothing from a scenario can be markup."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from markupsafe import Markup, escape
 
@@ -40,6 +43,12 @@ def json_script(identity: str, content: object) -> Html:
     """Data for a script. `<` is written so that no string can end the element."""
     body = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return Html(f'<script type="application/json" id="{escape(identity)}">{body}</script>')
+
+
+@cache
+def script_hash(script: str) -> str:
+    """What a page's policy calls a script that may run."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def definition_list(entries: Mapping[str, Node]) -> Html:

@@ -7,8 +7,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from reports.html import render
+from reports.html.card import card
+from reports.run_directory import Run
+from reports.summary import summarise
 from tests.support.chromium import IN_CHROMIUM, opened
 from tests.support.summaries import counts, difference, estimate, group, summary, variant
+from tests.support.synthetic import synthetic_run
 
 pytestmark = IN_CHROMIUM
 
@@ -102,3 +106,17 @@ def test_a_script_that_came_in_with_a_scenario_would_not_run(chromium: Browser, 
     report.write_text(smuggled, encoding="utf-8")
     with opened(chromium, report, complaints="Content Security Policy") as page:
         assert page.title() != "smuggled"
+
+
+def test_question_sentence_figure_and_digest_fit_on_a_card(chromium: Browser, tmp_path: Path) -> None:
+    tables, manifest = synthetic_run(400, variants=2, replications=2)
+    manifest["digest"] = "0123456789abcdef"
+    run = Run(tables, manifest, "", summarise(tables, manifest))
+    (tmp_path / "card.html").write_text(card(run), encoding="utf-8")
+    with opened(chromium, tmp_path / "card.html", 1200, height=630) as page:
+        assert page.faults() == []
+        shown = page.inner_text("body")
+        assert "What does a user feel when the app moves away from the model?" in shown
+        assert "run 0123456789ab" in shown
+        bottoms = page.locator("main *").evaluate_all("all => all.map(e => e.getBoundingClientRect().bottom)")
+        assert 400 < max(bottoms) <= 630

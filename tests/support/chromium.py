@@ -74,6 +74,7 @@ def opened(
     file: Path,
     width: int = 1280,
     theme: str = "light",
+    height: int = 800,
     complaints: str = "",
 ) -> Iterator[ReportPage]:
     """`file` in a window of a system that prefers `theme`, once its charts are drawn.
@@ -81,7 +82,7 @@ def opened(
     It may complain of `complaints` alone, and then must.
     """
     prefers: Any = theme
-    context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=prefers)
+    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=prefers)
     told: list[str] = []
     context.on("console", lambda message: told.append(message.text))
     context.on("weberror", lambda error: told.append(str(error.error)))
