@@ -11,13 +11,14 @@ from reports.answer.routes import routes_of
 from reports.causes import CAUSES
 from reports.estimate import ShownEstimate, read_estimate
 from reports.html.calls import calls_chart
+from reports.html.forest import by_source, difference_panels
 from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
 from reports.html.phases import PHASES, phase_panels
 from reports.html.style import Style, styles
-from reports.html.tracks import Extent, Mark, Panel, TrackRow, bar, cut_of, dot, extent_of, stacked, tracks
+from reports.html.tracks import Mark, Panel, TrackRow, bar, cut_of, dot, extent_of, stacked, tracks
 from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
-from reports.words import MINUS, PERCENT, PLAIN, Scale, change, count, duration_scale, plural, with_interval
+from reports.words import PERCENT, PLAIN, Scale, count, duration_scale, plural, with_interval
 
 MOST_PANELS = 3
 MOST_RUNGS = 4
@@ -64,13 +65,13 @@ def _block(title: str, below: str, content: Node) -> Html:
 
 
 def _calls(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
-    routes, titles = routes_of(rows), short_titles(summary)
+    routes = routes_of(rows)
     shown = [line for lines in routes.values() for line in lines]
     changes = [c for c in changes_of(summary, rows) if c.row in shown]
     statistic = told_of(summary, changes, shown, "felt")
     below = f"{statistic.title} · 95 % intervals as whiskers where they reach beyond the dots"
     yield _block("What users wait, by number of calls", below, calls_chart(rows, routes, statistic.statistic))
-    yield _against(changes, rows, titles, styles(rows), statistic, lambda row: plural(row.calls, "call"))
+    yield _against(summary, shown, statistic, lambda row: plural(row.calls, "call"))
 
 
 def _refusals(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
@@ -85,7 +86,7 @@ def _refusals(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
         Panel(
             called(ones[0].row.source, rows),
             f"{word}, %",
-            [_refused_row(one, titles, roles) for one in _few(ones, len(told))],
+            [_refused_row(one, roles) for one in _few(ones, len(told))],
             extent,
             axis=ones is told[-1],
         )
@@ -101,10 +102,11 @@ def _refusals(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
         "Share of what is asked · coloured by what did it · whisker: 95 % interval",
         join(key, tracks(panels, f"Share of what each source asks that is {word}")),
     )
-    yield _ladder(summary) or _like_with_like(summary, rows, titles)
+    told_by = told_of(summary, changes_of(summary, rows), rows)
+    yield _ladder(summary) or _against(summary, rows, told_by, lambda row: row.source)
 
 
-def _refused_row(one: TurnedAway, titles: Mapping[str, str], roles: Mapping[str, str]) -> TrackRow:
+def _refused_row(one: TurnedAway, roles: Mapping[str, str]) -> TrackRow:
     share, total = one.share, sum(one.causes.values())
     whole = share.value or 0.0
     factor = 100 * whole / total if total else 0.0
@@ -114,11 +116,9 @@ def _refused_row(one: TurnedAway, titles: Mapping[str, str], roles: Mapping[str,
     if share.low is not None and share.high is not None:
         marks.append(Mark("interval", share.low * 100, share.high * 100, "text"))
     if not whole:
-        return TrackRow(
-            titles[one.row.variant], marks, "0", f"under {_rounded_up((share.high or 0.0) * 100)}"
-        )
+        return TrackRow(one.row.short_title, marks, "0", f"under {_rounded_up((share.high or 0.0) * 100)}")
     shown = share.shown(PERCENT)
-    return TrackRow(titles[one.row.variant], marks, shown.value, shown.interval or "no interval")
+    return TrackRow(one.row.short_title, marks, shown.value, shown.interval or "no interval")
 
 
 def _ladder(summary: Summary) -> Html | None:
@@ -163,9 +163,7 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     by_source = list(rows_by_source(list(rows)).values())
     told = by_source[:MOST_PANELS] if len(titles) > 1 else [list(rows)[:8]]
     left = len(by_source) - len(told)
-    panels = [
-        _wait_panel(_few(ones, len(told)), titles, look, statistic, named=len(by_source) > 1) for ones in told
-    ]
+    panels = [_wait_panel(_few(ones, len(told)), look, statistic, named=len(by_source) > 1) for ones in told]
     below = (
         f"{statistic.title}, with its 95 % interval"
         f"{' · each source on a scale of its own' if len(told) > 1 else ''} · hollow: no interval"
@@ -175,7 +173,7 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> Iterable[Html | None]:
     yield _block("What users wait", below, join(waits, _throughput(summary, rows, titles, look)))
     if len(titles) > 1:
         named = len({change.row.source for change in changes}) > 1
-        yield _against(changes, rows, titles, look, statistic, lambda row: row.source if named else "")
+        yield _against(summary, rows, statistic, lambda row: row.source if named else "")
     else:
         yield _phases_of(told[0])
 
@@ -226,7 +224,6 @@ def _tokens_per_s(summary: Summary, row: Row) -> ShownEstimate:
 
 def _wait_panel(
     rows: Sequence[Row],
-    titles: Mapping[str, str],
     look: Mapping[str, Style],
     statistic: ToldNumber,
     *,
@@ -240,7 +237,7 @@ def _wait_panel(
     several = len({row.variant for row in rows}) > 1
     shown = [
         TrackRow(
-            _name(row, titles) if several else row.label or row.source,
+            row.short_title if several else row.label or row.source,
             dot(e, scale, look[row.key].role, sure=row.state != "overloaded"),
             _at_scale(e, scale) if e.value is not None else "\N{EM DASH}",
             "overloaded"
@@ -260,77 +257,19 @@ def _wait_panel(
 
 
 def _against(
-    changes: Sequence[Change],
-    rows: Sequence[Row],
-    titles: Mapping[str, str],
-    look: Mapping[str, Style],
-    statistic: ToldNumber,
-    heading: Callable[[Row], str],
+    summary: Summary, rows: Sequence[Row], told: ToldNumber, heading: Callable[[Row], str]
 ) -> Html | None:
-    """Differences from the baseline in per cent, a panel for each source."""
-    groups: dict[str, list[Change]] = {}
-    for change_ in changes:
-        groups.setdefault(change_.row.source, []).append(change_)
-    told = list(groups.values())[:MOST_PANELS]
-    if not told:
-        return None
-    shown = [_few(ones, len(told)) for ones in told]
-    extent = _extent_of_changes([change_ for ones in shown for change_ in ones], statistic)
-    panels = []
-    for ones in shown:
-        base = statistic.of(ones[0].baseline)
-        scale = duration_scale(base.value or 0.0)
-        against = f"{scale.symbol}, against {base.shown(scale).value}" if base.value is not None else ""
-        lines = [_change_row(one, titles, look, statistic, scale) for one in ones]
-        panels.append(Panel(heading(ones[0].row), against, lines, extent, axis=ones is shown[-1]))
-    both = any(change_.both for change_ in changes)
-    below = f"{statistic.title} · hollow and grey: not told from chance" + (
-        " · only requests that both completed" if both else ""
-    )
-    return _block(
-        f"Against “{titles[rows[0].variant]}”", below, tracks(panels, "Differences from the baseline")
-    )
-
-
-def _change_row(
-    one: Change, titles: Mapping[str, str], look: Mapping[str, Style], statistic: ToldNumber, scale: Scale
-) -> TrackRow:
-    relative, difference, sure = one.relative(statistic), one.estimate(statistic), one.sure(statistic)
-    if relative.value is None or difference.value is None:
-        return TrackRow(_name(one.row, titles), (), "\N{EM DASH}", "too few", sure=False)
-    sign = MINUS if difference.value < 0 else "+"
-    size = difference if difference.value >= 0 else difference.negated()
-    told = f"{sign}{_at_scale(size, scale)}"
-    if not difference.has_interval:
-        return TrackRow(
-            _name(one.row, titles),
-            dot(relative, PERCENT, look[one.row.key].role, sure=False),
-            f"({told})",
-            "no interval",
-            sure=False,
-        )
-    percent = change(relative.value) if sure else "± chance"
-    return TrackRow(
-        _name(one.row, titles),
-        dot(relative, PERCENT, look[one.row.key].role, sure=sure),
-        told,
-        percent,
-        sure=sure,
-    )
-
-
-def _extent_of_changes(changes: Sequence[Change], statistic: ToldNumber) -> Extent:
-    found = [one.relative(statistic) for one in changes]
-    cut = cut_of(sorted(abs(e.value) for e in found if e.value is not None))
-    ends = [x * 100 for e in found for x in (e.value, e.low, e.high) if x is not None and abs(x) <= cut]
-    return extent_of(ends, unit="%", room=1.1)
-
-
-def _like_with_like(summary: Summary, rows: Sequence[Row], titles: Mapping[str, str]) -> Html | None:
+    """Differences from the baseline, of as many sources and variants as fit on a screen."""
     changes = changes_of(summary, rows)
-    return _against(
-        changes, rows, titles, styles(rows), told_of(summary, changes, rows), lambda row: row.source
-    )
+    groups = list(by_source(changes).items())[:MOST_PANELS]
+    if not groups:
+        return None
+    shown = {source: _few(ones, len(groups)) for source, ones in groups}
+    headings = {source: heading(ones[0].row) for source, ones in shown.items()}
+    panels = difference_panels(shown, styles(rows), told, headings)
+    both = " · only requests that both completed" if any(one.both for one in changes) else ""
+    below = f"{told.title} · hollow and grey: not told from chance{both}"
+    return _block(f"Against “{rows[0].short_title}”", below, tracks(panels, "Differences from the baseline"))
 
 
 def _phases_of(rows: Sequence[Row]) -> Html | None:
@@ -351,10 +290,6 @@ def _phases_of(rows: Sequence[Row]) -> Html | None:
 def _few(ones: Sequence[Shown], panels: int) -> Sequence[Shown]:
     """As many as fit on a screen; the matrix has all."""
     return ones[: max(MOST_ROWS // (panels + 1), 2)]
-
-
-def _name(row: Row, titles: Mapping[str, str]) -> str:
-    return titles[row.variant]
 
 
 def _at_scale(estimate: ShownEstimate, scale: Scale) -> str:

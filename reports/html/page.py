@@ -16,7 +16,7 @@ from reports.html.faults import faults
 from reports.html.figure import Figure
 from reports.html.first_screen import first_screen
 from reports.html.foot import foot
-from reports.html.forest import comparable, forest
+from reports.html.forest import forest
 from reports.html.itl import itl
 from reports.html.ladder import ladder
 from reports.html.live import live
@@ -222,10 +222,9 @@ def _objectives(summary: Summary) -> Html:
 
 def _compared(report: Report) -> Html | None:
     summary, rows, definitions, *_ = report
-    baseline, *others = variant_titles(summary).values()
-    if not others:
+    if len(variant_titles(summary)) < 2:
         return None
-    figure = forest(comparable(summary, rows), baseline, definitions)
+    figure = forest(summary, rows, definitions)
     nothing = "Nothing can be compared: a variant is overloaded, or too few requests completed."
     return figure.html(definitions) if figure else tag("p", nothing)
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 
+from reports.answer.changes import changes_of
 from reports.html.calls import felt_by_calls
 from reports.html.cdf import distribution
 from reports.html.figure import Figure
-from reports.html.forest import comparable, forest
+from reports.html.forest import forest
 from reports.html.outcomes import attainment, not_served
 from reports.html.over_time import over_time
 from reports.html.palette import coloured
@@ -37,7 +38,7 @@ def figures(found: Json) -> Iterator[Figure]:
         distribution(rows, {}),
         not_served(rows),
         attainment(found, rows),
-        forest(comparable(found, rows), "On the Edge", {}),
+        forest(found, rows, {}),
         over_time(found, {}),
     ]
     return (figure for figure in drawn if figure)
@@ -220,16 +221,17 @@ def test_a_refused_difference_has_no_mark_but_a_reason_in_the_table() -> None:
     apart = difference(refused("A p95 needs at least 200 requests; there are 120."))
     apart["metric"]["felt"]["mean"] = estimate(0.0143, 0.0004)
     found = summary({"edge": variant(group()), "aws": variant(group())}, {"aws": [apart]})
-    figure = forest(comparable(found, rows_of(found)), "On the Edge", {})
+    figure = forest(found, rows_of(found), {})
     assert figure
     assert [choice.key for choice in figure.choices] == ["felt-mean"]
-    assert [t["x"] for t in figure.plot["data"]] == [[14.3]]
+    # 14.3 ms more than a mean of 61.2 x 0.6 x 1.1 = 40.392 ms.
+    assert [t["x"] for t in figure.plot["data"]] == [[35.403]]
     assert figure.table.count("no value: A p95 needs at least 200 requests; there are 120.") == 11
 
 
 def test_the_variance_reduction_stands_in_the_table() -> None:
     found = edge_and_aws()
-    figure = forest(comparable(found, rows_of(found)), "On the Edge", {})
+    figure = forest(found, rows_of(found), {})
     assert figure
     assert "35.0 times" in figure.table
 
@@ -237,7 +239,7 @@ def test_the_variance_reduction_stands_in_the_table() -> None:
 def test_overloaded_variants_are_left_out_of_the_differences() -> None:
     found = edge_and_aws()
     found["variants"]["aws"]["verdict"]["state"] = "overloaded"
-    assert comparable(found, rows_of(found)) == []
+    assert changes_of(found, rows_of(found)) == []
 
 
 def test_no_two_of_forty_rows_look_the_same() -> None:
