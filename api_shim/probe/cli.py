@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 USUAL_REQUESTS = 100
+USUAL_AGAINST = 1000
 USUAL_RATE = 1.0
 MOST_REQUESTS = 100_000
 MOST_LENGTH = 2_000_000
@@ -37,7 +38,7 @@ def probe(
     ] = "OPENAI_API_KEY",
     requests: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_REQUESTS, help="at most; default: 100, or what --against needs"),
+        typer.Option(min=1, max=MOST_REQUESTS, help="at most; default: 100; with --against 1,000"),
     ] = None,
     rate: Annotated[
         float | None,
@@ -100,7 +101,7 @@ def probe(
         from api_shim.probe.sitting import Sitting
 
         found = foreseen(against, variant, model, tolerance)
-        traffic = found.within(ledger, requests)
+        traffic = found.within(ledger, requests or USUAL_AGAINST)
         plan = plan_of(found, traffic, base_url, model, rate, burst)
         sitting = Sitting.of(plan, ledger, key=key, timeout_s=timeout, seed=seed, out=out)
         raise typer.Exit(perform(found, traffic, sitting, yes=yes))

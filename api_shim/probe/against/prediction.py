@@ -1,5 +1,6 @@
 """The hypotheses of a run with what they cost to decide, and what an endpoint's answers say of each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,30 +49,28 @@ class Prediction:
         return level_of_each(len(self.asked))
 
     def within(self, ledger: Ledger, most: int | None) -> tuple[Planned, ...]:
-        """The least stretch of traffic that decides every hypothesis, as far as the limits allow it.
+        """The least stretch of traffic that decides every hypothesis that can be decided within the limits.
 
         UserError where they allow nothing.
         """
         afforded = _afforded(self.traffic, ledger, most)
         if not afforded:
             raise UserError("not one request of the run is within --requests, --max-tokens-total and --spend")
-        counts = {one.hypothesis.source: 0 for one in self.asked}
-        wanted = {
-            source: max((one.needs or 0) for one in self.asked if one.hypothesis.source == source)
-            for source in counts
-        }
-        unknown = any(one.needs is None for one in self.asked)
+        there = Counter(request.source for request in afforded)
+        wanted: dict[str, int] = {}
+        for source, needs in ((one.hypothesis.source, one.needs) for one in self.asked):
+            if needs is not None and needs <= there[source]:
+                wanted[source] = max(needs, wanted.get(source, 0))
+        seen: Counter[str] = Counter()
         for place, request in enumerate(afforded, 1):
-            counts[request.source] = counts.get(request.source, 0) + 1
-            if not unknown and all(counts[source] >= wanted[source] for source in wanted):
+            seen[request.source] += 1
+            if wanted and all(seen[source] >= needs for source, needs in wanted.items()):
                 return afforded[:place]
         return afforded
 
     def undecidable(self, traffic: Sequence[Planned]) -> list[str]:
         """A sentence for each hypothesis that this traffic is not likely to decide."""
-        counts = {one.hypothesis.source: 0 for one in self.asked}
-        for request in traffic:
-            counts[request.source] = counts.get(request.source, 0) + 1
+        counts = Counter(request.source for request in traffic)
         found = []
         for one in self.asked:
             there = counts[one.hypothesis.source]
