@@ -31,6 +31,7 @@ from api_shim.routes import (
     health,
     hosted,
     jobs,
+    live,
     models,
     older_platform,
     older_sandboxes,
@@ -47,6 +48,7 @@ from api_shim.routes.responses.background import Background
 from api_shim.settings import ServerSettings
 from api_shim.shim import Shim
 from api_shim.store.store import Store
+from api_shim.telemetry.live_figures import LiveCourse
 from api_shim.tracing.tracer import Export
 from api_shim.wire.body import refusal_of_fault
 from api_shim.wire.errors import ApiError, not_routed
@@ -74,6 +76,7 @@ GROUPS = [
     traces,
     faults,
     health,
+    live,
     description,
     *PAGES,
 ]
@@ -115,6 +118,7 @@ def create_app(
     )
     app.state.shim = shim
     app.state.dashboard = Dashboard(shim)
+    app.state.live = LiveCourse(shim)
     app.state.batches = BatchRunner(shim, batches.ENDPOINTS)
     app.state.background = Background(shim)
     return app

@@ -281,6 +281,7 @@ def _greeting(
     for number in ports:
         place = settings.place_of_port.get(number) or shim.callers.default_place
         yield f"{address}:{number}/v1 answers callers at {place}"
+    yield f"{address}:{ports[0]}/live shows what comes of it"
     yield from told(settings.node_of_port.values(), address)
     if shim.callers.any_key and settings.need_key:
         yield _any_key(directory)

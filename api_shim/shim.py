@@ -207,6 +207,10 @@ class Shim:
         exchange.begin(asker.until_gone)
         return exchange
 
+    @property
+    def under_way(self) -> int:
+        return len(self.exchanges)
+
     def closed(self, exchange: Exchange) -> None:
         self.exchanges.discard(exchange)
         self.served += exchange.answered
