@@ -7,6 +7,7 @@ independent asks they are worth: asks that share a queue, a burst or a node fail
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ class SharePart(NamedTuple):
     severity: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attainment:
     """Of the asks that can be judged."""
 
@@ -69,6 +70,13 @@ class Attainment:
 
         Effective sizes in intervals of proportions: Korn & Graubard, Survey Methodology 24:193 (1998).
         """
+        return self._usual if level == LEVEL else self._answer(level)
+
+    @cached_property
+    def _usual(self) -> Answer:
+        return self._answer(LEVEL)
+
+    def _answer(self, level: float) -> Answer:
         if self.not_judged:
             return Refused(self.not_judged)
         found = mean(self.met)

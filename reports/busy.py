@@ -10,11 +10,35 @@ from reports.metrics import Window
 from reports.record import PS_PER_S
 
 
+class Busy:
+    """Of the nodes of each model, from what visited them; whoever asks again gets what was found before."""
+
+    def __init__(self, visits: Columns) -> None:
+        """`visits`: see `reports.stages`."""
+        self._visits = visits
+        self._found: dict[tuple[str, int], tuple[Spans, Ints]] = {}
+
+    def spans(self, model: str, horizon_ps: int) -> tuple[Spans, Ints]:
+        key = model, horizon_ps
+        if key not in self._found:
+            self._found[key] = busy_spans(self._visits, self._visits.labelled("model", model), horizon_ps)
+        return self._found[key]
+
+    def share(self, model: str, nodes: int | Floats, window: Window, replications: Sequence[int]) -> Floats:
+        """The part of the window in which the nodes of a model were in a step, per replication."""
+        return share_of(*self.spans(model, window.end_ps), nodes, window, replications)
+
+
 def busy_share(
     requests: Columns, of_model: Mask, nodes: int | Floats, window: Window, replications: Sequence[int]
 ) -> Floats:
-    """The part of the window in which the nodes of a model were in a step, per replication."""
-    spans, replication = busy_spans(requests, of_model, window.end_ps)
+    """As `Busy.share`, of any rows."""
+    return share_of(*busy_spans(requests, of_model, window.end_ps), nodes, window, replications)
+
+
+def share_of(
+    spans: Spans, replication: Ints, nodes: int | Floats, window: Window, replications: Sequence[int]
+) -> Floats:
     busy_ps = spans.end_ps.clip(window.start_ps) - spans.begin_ps.clip(window.start_ps)
     row = np.searchsorted(replications, replication)
     busy_s: Floats = np.bincount(row, busy_ps / PS_PER_S, len(replications)).astype(np.float64)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.busy import busy_share
+from reports.busy import Busy
 from reports.columns import Columns, Floats
 from reports.metrics import Window
 from reports.statistics import Answer, Refused, ratio_of
@@ -43,7 +43,7 @@ class NodeWork:
     def of(
         cls,
         requests: Columns,
-        visits: Columns,
+        busy: Busy,
         model: str,
         nodes: int | Floats,
         window: Window,
@@ -62,7 +62,7 @@ class NodeWork:
         return cls(
             nodes,
             window.length_s,
-            busy_share(visits, visits.labelled("model", model), nodes, window, replications),
+            busy.share(model, nodes, window, replications),
             total(),
             total(done["prompt_tokens"]),
             total(done["output_tokens"]),
@@ -75,7 +75,7 @@ class NodeWork:
 
 def costs_json(
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     nodes: Mapping[str, int | Floats],
     models: Mapping[str, Mapping[str, Any]],
     window: Window,
@@ -84,7 +84,7 @@ def costs_json(
     """A row per model; `models` are the facts of the variant, `nodes` how many were paid for."""
     rows = []
     for model, count in nodes.items():
-        work = NodeWork.of(requests, visits, model, count, window, replications)
+        work = NodeWork.of(requests, busy, model, count, window, replications)
         rows.append({"model": model, **cost_json(work, models.get(model, {}).get("costs", {}))})
     return rows
 

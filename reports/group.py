@@ -141,7 +141,8 @@ class Group:
 def asks_of(groups: Sequence[Group]) -> Asks:
     """All groups' asks in one order."""
     at, replication, judged = _in_order(groups)
-    return Asks(at, replication, judged.judged & judged.met, attainment_of(groups))
+    attainment = groups[0].attainment if len(groups) == 1 else attainment_of(groups)
+    return Asks(at, replication, judged.judged & judged.met, attainment)
 
 
 def attainment_of(groups: Sequence[Group]) -> Attainment:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.attainment import Attainment
-from reports.busy import busy_share
+from reports.busy import Busy
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import OUTCOMES, PS_PER_S
@@ -111,7 +111,7 @@ def pools(nodes: Columns) -> dict[str, int]:
 
 def nodes_json(
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     nodes: Columns,
     paid: Mapping[str, int | Floats],
     window: Window,
@@ -122,7 +122,7 @@ def nodes_json(
         _model_json(
             model,
             requests,
-            visits,
+            busy,
             nodes.take(nodes.labelled("model", model)),
             paid[model],
             window,
@@ -136,7 +136,7 @@ def nodes_json(
 def _model_json(
     model: str,
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     nodes: Columns,
     paid: int | Floats,
     window: Window,
@@ -147,16 +147,14 @@ def _model_json(
         return np.bincount(row, nodes[column].astype(np.float64), len(replications)).astype(np.float64)
 
     count = len(np.unique(nodes["node"]))
-    busy = total("busy_ps")
+    busy_ps = total("busy_ps")
     mine = requests.labelled("model", model)
     sequence_ps = total("sequence_s") * PS_PER_S + total("sequence_rest_ps")
     return {
         "model": model,
         "nodes": count,
-        "utilisation": _over(
-            busy_share(visits, visits.labelled("model", model), paid, window, replications)
-        ).as_json(),
-        "batch": _batch(sequence_ps, busy).as_json(),
+        "utilisation": _over(busy.share(model, paid, window, replications)).as_json(),
+        "batch": _batch(sequence_ps, busy_ps).as_json(),
         "preemptions": _over(total("preemptions")).as_json(),
         "busiest": _busiest(requests.take(mine & window.offered(requests)), count, replications).as_json(),
     }

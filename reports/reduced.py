@@ -3,7 +3,7 @@
 Headline numbers come with their values by replication: cells that share random numbers can be paired.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from reports.lifetimes import NodeCount, paid_nodes
 from reports.metrics import PROBABILITIES, Window
 from reports.quantile_intervals import quantile_answers
 from reports.rates import counts_json, nodes_json, rates_json
-from reports.statistics import Samples, mean, quantiles, requests_needed
+from reports.statistics import Answer, Estimate, Samples, mean, quantiles, requests_needed
 from reports.tables import RunTables
 from reports.variant_records import VariantRecords, variant_records
 from reports.verdict import verdict
@@ -38,10 +38,10 @@ def reduced(tables: RunTables, facts: Mapping[str, Any], window: Window) -> Json
         "verdict": _verdict(records, facts, window),
         "counts": counts_json(requests, window),
         "rates": rates_json(requests, asks_of(records.groups), window, replications),
-        "models": nodes_json(requests, records.visits, records.nodes, paid, window, replications),
+        "models": nodes_json(requests, records.busy, records.nodes, paid, window, replications),
         "work": _work(records, paid, window),
         "prices": {name: model["prices"] for name, model in facts["models"].items() if "prices" in model},
-        "costs": costs_json(requests, records.visits, paid, facts["models"], window, replications),
+        "costs": costs_json(requests, records.busy, paid, facts["models"], window, replications),
         "sources": [_source(group) for group in records.groups],
     }
 
@@ -49,7 +49,7 @@ def reduced(tables: RunTables, facts: Mapping[str, Any], window: Window) -> Json
 def _verdict(records: VariantRecords, facts: Mapping[str, Any], window: Window) -> Json:
     nodes = paid_nodes(records.nodes, records.lifetimes, window.second_half, records.replications)
     arrivals = {source["name"]: source["arrivals"] for source in facts["sources"]}
-    return verdict(records.requests, records.visits, nodes, arrivals, window, records.replications).as_json()
+    return verdict(records.requests, records.busy, nodes, arrivals, window, records.replications).as_json()
 
 
 def _work(records: VariantRecords, paid: Mapping[str, NodeCount], window: Window) -> list[Json]:
@@ -87,14 +87,17 @@ def _metric(samples: Samples) -> Json:
     asked = [name for name in STATISTICS if name != "mean"]
     answers = quantile_answers(samples, [PROBABILITIES[name] for name in asked])
     named = dict(zip(STATISTICS, [mean(samples), *answers], strict=True))
-    parts = [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
     return {
-        name: {**answer.as_json(), "by_replication": _each(parts, name)} for name, answer in named.items()
+        name: {**answer.as_json(), "by_replication": _each(samples, name, answer)}
+        for name, answer in named.items()
     }
 
 
-def _each(parts: Sequence[np.ndarray[Any, Any]], statistic: str) -> list[float | None]:
-    """By replication; None where one has too few requests for it."""
+def _each(samples: Samples, statistic: str, whole: Answer) -> list[float | None]:
+    """By replication; None where one has too few requests for it. Of a single one it is that of the whole."""
+    if len(samples.replications) == 1:
+        return [_digits(whole.value) if isinstance(whole, Estimate) else None]
+    parts = [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
     probability = PROBABILITIES.get(statistic)
     needed = 1 if probability is None else requests_needed(probability)
     return [

@@ -61,7 +61,7 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
         variants[name] = {
             "verdict": verdict(
                 requests,
-                records.visits,
+                records.busy,
                 paid_nodes(records.nodes, records.lifetimes, window.second_half, replications),
                 _arrivals(facts, name),
                 window,
@@ -71,14 +71,14 @@ def summarise(tables: RunTables, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "counts": counts_json(requests, window),
             "rates": rates_json(requests, asks_of(groups[name]), window, replications),
             "little": little_json(requests, window, len(replications)),
-            "nodes": nodes_json(requests, records.visits, records.nodes, paid, window, replications),
-            "costs": costs_json(requests, records.visits, paid, models.get(name, {}), window, replications),
+            "nodes": nodes_json(requests, records.busy, records.nodes, paid, window, replications),
+            "costs": costs_json(requests, records.busy, paid, models.get(name, {}), window, replications),
             "itl": [] if records.gaps is None else itl_json(records.gaps, replications),
             "prefixes": [] if records.prefixes is None else prefixes_json(records.prefixes),
             "priorities": priorities_json(requests, window, replications),
             "tenants": tenants_json(groups[name], replications),
             "series": series_json(
-                requests, records.visits, records.nodes, window.end_ps, replications, records.lifetimes
+                requests, records.busy, records.nodes, window.end_ps, replications, records.lifetimes
             ),
             "stages": stages_json(records.stages, models.get(name, {}), window, replications),
             **retries_json(attempts),

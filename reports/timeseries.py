@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.busy import busy_spans, left_node, until_horizon
+from reports.busy import Busy, left_node, until_horizon
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.levels import Grid, Level, Spans
 from reports.lifetimes import nodes_over_time
@@ -25,7 +25,7 @@ def edges_json(horizon_ps: int) -> list[float]:
 
 def series_json(
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     nodes: Columns,
     horizon_ps: int,
     replications: Sequence[int],
@@ -46,7 +46,7 @@ def series_json(
     for code, model in enumerate(nodes.names["model"]):
         pool = len(np.unique(nodes["node"][nodes["model"] == code]))
         if pool:
-            models[model] = _model_series(requests, visits, model, grid, pool)
+            models[model] = _model_series(requests, busy, model, grid, pool)
             if lifetimes is not None:  # here, or in another variant
                 there = nodes_over_time(lifetimes, model, pool, grid)
                 paid = there["nodes_paid"]
@@ -61,18 +61,16 @@ def series_json(
     }
 
 
-def _model_series(
-    requests: Columns, visits: Columns, model: str, grid: Grid, nodes: int
-) -> dict[str, Floats]:
+def _model_series(requests: Columns, busy: Busy, model: str, grid: Grid, nodes: int) -> dict[str, Floats]:
     horizon_ps, of_model = int(grid.edges_ps[-1]), requests.labelled("model", model)
     served = of_model & (requests["node"] >= 0)
     replication = requests["replication"][served]
     started, first = requests["started_ps"][served], requests["first_ps"][served]
     left = left_node(requests)[served]
     ready = requests["admitted_ps"][served] + requests["overhead_ps"][served].clip(0)
-    spans, of_span = busy_spans(visits, visits.labelled("model", model), horizon_ps)
-    busy = Level(grid)
-    busy.hold(spans, of_span, np.full(len(of_span), 1 / nodes))
+    spans, of_span = busy.spans(model, horizon_ps)
+    at_work = Level(grid)
+    at_work.hold(spans, of_span, np.full(len(of_span), 1 / nodes))
     waited_until = np.where(started < 0, left, started)
     prefilled_until = np.where(first < 0, left, first)
     return {
@@ -80,7 +78,7 @@ def _model_series(
         "prefilling": _number(grid, until_horizon(started, prefilled_until, horizon_ps), replication),
         "decoding": _number(grid, until_horizon(first, left, horizon_ps), replication),
         "kv_tokens": _kv_tokens(requests.values, served, grid),
-        "utilisation": busy.means(),
+        "utilisation": at_work.means(),
     }
 
 

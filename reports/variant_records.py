@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.busy import Busy
 from reports.columns import Columns, by_variant
 from reports.group import Group
 from reports.metrics import Window
@@ -30,8 +31,8 @@ class VariantRecords:
     """None where no callers wait for their answers."""
     asks: Columns | None
     """None where no source has clients that retry or hedge: a request is an ask."""
-    visits: Columns
-    """When nodes worked on requests: see `reports.stages`."""
+    busy: Busy
+    """When nodes were at work."""
     faults: Columns | None
     """None where nothing was to break."""
     lifetimes: Columns | None
@@ -70,7 +71,7 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 stages,
                 all_sessions.get(name),
                 asks,
-                visits_of(requests, stages),
+                Busy(visits_of(requests, stages)),
                 faults if faults is not None and len(faults) else None,
                 all_lifetimes.get(name),
             )

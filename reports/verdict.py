@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reports.busy import busy_share, left_node
+from reports.busy import Busy, left_node
 from reports.causes import CAUSES, FAILED
 from reports.columns import Columns, Floats, Mask
 from reports.metrics import REJECTED, Window
 from reports.record import PS_PER_S
-from reports.statistics import LEVEL
+from reports.statistics import LEVEL, quantiles
 from reports.student_t import t_quantile
 from reports.waiting_line import LAST_QUARTER, MIDDLE, POINTS, Stays, WaitingLine
 from reports.words import duration
@@ -81,7 +81,7 @@ class Verdict:
 
 def verdict(
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     pools: Mapping[str, int | Floats],
     arrivals: Mapping[str, str],
     window: Window,
@@ -100,7 +100,7 @@ def verdict(
     asked = [model for model in pools if offered.labelled("model", model).any()]
     steady = all(arrivals.get(name) in STEADY for name in _sources(requests))
     opinions = {
-        model: _of_model(requests, visits, model, pools[model], arrivals, window, replications)
+        model: _of_model(requests, busy, model, pools[model], arrivals, window, replications)
         for model in asked
     }
     gateway = _of_gateway(requests, window, replications, steady=steady)
@@ -154,7 +154,7 @@ def _of_gateway(
 
 def _of_model(
     requests: Columns,
-    visits: Columns,
+    busy: Busy,
     model: str,
     nodes: int | Floats,
     arrivals: Mapping[str, str],
@@ -173,13 +173,13 @@ def _of_model(
         signs.append(_Slowing(mine, judged, replications))
     found = max(signs, key=lambda sign: STATES.index(sign.state))
     half = judged.second_half
-    busy = busy_share(visits, visits.labelled("model", model), nodes, half, replications).mean()
+    at_work = float(busy.share(model, nodes, half, replications).mean())
     whose = "Its nodes were" if np.mean(nodes) > 1 else "Its node was"
     sentences = [
         f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
         *found.sentences(),
         *([] if found.state != "stable" else [_waits(stays, window)]),
-        f"{whose} at work {_percent(float(busy))} of that time.",
+        f"{whose} at work {_percent(at_work)} of that time.",
         *_what_was_judged(kinds, line, judged, window, found.state),
     ]
     return Opinion(found.state, " ".join(sentences), found.shortfall)
@@ -325,7 +325,11 @@ def _pace_s(requests: Columns, window: Window) -> list[float]:
     pace = (left - requests["first_ps"])[told] / gaps[told] / PS_PER_S
     edges = np.linspace(window.start_ps, window.end_ps, 5)
     quarter = np.searchsorted(edges, left[told], side="right") - 1
-    return [float(np.median(pace[quarter == q])) if (quarter == q).any() else 0.0 for q in range(4)]
+    return [_median(pace[quarter == q]) if (quarter == q).any() else 0.0 for q in range(4)]
+
+
+def _median(values: Floats) -> float:
+    return float(quantiles(values, [0.5])[0])
 
 
 def _while_it_came(stays: Stays, window: Window) -> Window:

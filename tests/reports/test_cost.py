@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reports.busy import Busy
 from reports.columns import by_variant
 from reports.cost import NodeWork, cost_json, costs_json
 from reports.metrics import Window
@@ -73,11 +74,11 @@ def test_the_work_of_the_window_comes_from_the_records() -> None:
     rows.append(request(node=1, started=9000, first=9000, last=12_000, ended=12_000))
     run = tables({("edge", 0): rows}, nodes=[node(), node(node=1)])
     requests, nodes = (by_variant(table, ["edge"])["edge"] for table in (run.requests, run.nodes))
-    found = NodeWork.of(requests, requests, "llama", 2, Window.of(5.0, 10.0), [0])
+    found = NodeWork.of(requests, Busy(requests), "llama", 2, Window.of(5.0, 10.0), [0])
     assert found.busy_share.tolist() == [pytest.approx(0.3)]
     assert (found.requests.tolist(), found.output_tokens.tolist()) == ([2], [40])
     (row,) = costs_json(
-        requests, requests, pools(nodes), {"llama": {"costs": POWER}}, Window.of(5.0, 10.0), [0]
+        requests, Busy(requests), pools(nodes), {"llama": {"costs": POWER}}, Window.of(5.0, 10.0), [0]
     )
     assert row["power_w"]["value"] == pytest.approx(2 * (100 + 200 * 0.3))
     assert row["facts"]["busy_w"]["confidence"] == "measured"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.busy import Busy
 from reports.columns import Columns, by_variant
 from reports.timeseries import edges_json, series_json
 from tests.support.records import Row, node, request, tables
@@ -21,7 +22,7 @@ def columns(*rows: Row, nodes: list[Row] | None = None) -> tuple[Columns, Column
 def series(*rows: Row, nodes: list[Row] | None = None) -> Any:
     """Of a run of 10 s: 100 bins of 0.1 s."""
     requests, of_nodes = columns(*rows, nodes=nodes)
-    return series_json(requests, requests, of_nodes, TEN_S, [0])
+    return series_json(requests, Busy(requests), of_nodes, TEN_S, [0])
 
 
 def level(found: Any, name: str) -> list[float]:
@@ -91,7 +92,7 @@ def test_who_never_left_stays_to_the_horizon_and_who_never_started_only_waits() 
 def test_the_band_is_the_least_and_the_most_of_the_replications() -> None:
     run = tables({("edge", 0): [request()], ("edge", 1): [request(), request(10)]})
     requests, nodes = (by_variant(table, ["edge"])["edge"] for table in (run.requests, run.nodes))
-    offered = series_json(requests, requests, nodes, TEN_S, [0, 1])["all"]["offered_per_s"]
+    offered = series_json(requests, Busy(requests), nodes, TEN_S, [0, 1])["all"]["offered_per_s"]
     assert [offered[name][0] for name in ("mean", "low", "high")] == [15, 10, 20]
 
 
@@ -115,7 +116,7 @@ rows = st.lists(
 @given(rows)
 def test_sums_over_time_are_what_counts_and_stamps_say(given_rows: list[Row]) -> None:
     requests, nodes = columns(*given_rows)
-    found = series_json(requests, requests, nodes, TEN_S, [0])
+    found = series_json(requests, Busy(requests), nodes, TEN_S, [0])
     width_s = 0.1
 
     def total(values: list[float]) -> float:

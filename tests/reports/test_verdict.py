@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reports.busy import Busy
 from reports.columns import Columns
 from reports.metrics import Window
 from reports.record import OUTCOMES
@@ -64,7 +65,7 @@ def together(*parts: Columns) -> Columns:
 
 def judged(rows: Columns, arrivals: str = "poisson", pools: dict[str, int] | None = None) -> Verdict:
     replications = np.unique(rows["replication"]).tolist()
-    return verdict(rows, rows, pools or {"llama": 1}, {"chat": arrivals}, WINDOW, replications)
+    return verdict(rows, Busy(rows), pools or {"llama": 1}, {"chat": arrivals}, WINDOW, replications)
 
 
 def at_rate(rng: np.random.Generator, per_second: float, until_s: float = 100) -> Floats:
