@@ -4,6 +4,7 @@ Start workers with one thread each (`dask worker tcp://... --nthreads 1`): a sim
 two threads of one process would take turns.
 """
 
+import time  # noqa: TID251 -- how long a cluster has had no workers
 from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, Self
@@ -18,6 +19,10 @@ from sim.workers.version import versions
 CONNECT_S = 10.0
 LOOK_S = 0.2
 """How often an interrupt is looked for."""
+COUNT_S = 5.0
+"""How often the workers are counted, while nothing else happens."""
+ALONE_S = 60.0
+"""A cluster may have no workers for so long, since others may be about to start."""
 AHEAD = 2
 """Tasks for each thread of the cluster: the next one is there when it has finished one."""
 
@@ -37,6 +42,8 @@ class DaskCluster:
             raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from None
         self._ended: SimpleQueue[Any] = SimpleQueue()
         self._at_work: dict[str, tuple[int, Any]] = {}
+        self._counted_s = self._peopled_s = time.monotonic()
+        """When workers were last counted, and last there."""
         try:
             self.places = AHEAD * self._threads(scheduler)
         except BaseException:
@@ -53,6 +60,7 @@ class DaskCluster:
     def submit(self, number: int, work: Work, task: object) -> None:
         future = self._client.submit(_perform, versions(), work, task, pure=False)
         self._at_work[future.key] = number, future
+        self._peopled_s = time.monotonic()
         future.add_done_callback(self._ended.put)
 
     def ended(self, tell: Callable[[int, float], None]) -> Ended:  # noqa: ARG002 -- nobody tells of parts
@@ -63,6 +71,7 @@ class DaskCluster:
                 if interrupt.asked():
                     return self._given_up()
                 self._require_connection()
+                self._require_workers()
                 continue
             if future.key in self._at_work:  # else it was given up
                 number, _ = self._at_work.pop(future.key)
@@ -80,6 +89,20 @@ class DaskCluster:
     def _require_connection(self) -> None:
         if self._client.status not in {"running", "connecting"}:
             raise UserError("the Dask scheduler is gone; the same command goes on from what is complete")
+
+    def _require_workers(self) -> None:
+        """Tasks of a lost worker go to others; where there are none they would be waited for for ever."""
+        now_s = time.monotonic()
+        if now_s - self._counted_s < COUNT_S:
+            return
+        self._counted_s = now_s
+        if self._client.nthreads():
+            self._peopled_s = now_s
+        elif now_s - self._peopled_s >= ALONE_S:
+            raise UserError(
+                f"the Dask cluster has had no workers for {ALONE_S:.0f} s: start some, and the same command "
+                "goes on from what is complete"
+            )
 
     def _given_up(self) -> Ended:
         number, _ = self._at_work[next(iter(self._at_work))]

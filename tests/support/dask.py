@@ -24,23 +24,34 @@ def two_workers(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     port = address.rpartition(":")[2]
-    worker = ("worker", address, "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", "--no-nanny")
     with (
         process(folder, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-jupyter"),
-        process(folder, *worker),
-        process(folder, *worker),
+        worker(folder, address),
+        worker(folder, address),
     ):
-        until_there(address)
+        until_there(address, workers=2)
         yield address
 
 
 @contextmanager
-def process(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker(folder: Path, address: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    more = ("--nthreads", "1", "--no-dashboard", "--memory-limit", "0", "--no-nanny")
+    with process(folder, "worker", address, *more, **environment) as started:
+        yield started
+
+
+@contextmanager
+def process(folder: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / f"{command[0]}.log").open("ab") as log:
         started = subprocess.Popen(
             [sys.executable, "-m", "dask", *command],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__WORKER__DAEMON": "False"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
+                **environment,
+            },
             stdout=log,
             stderr=log,
         )
@@ -51,12 +62,12 @@ def process(folder: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         started.wait(PATIENCE_S)
 
 
-def until_there(address: str) -> None:
+def until_there(address: str, workers: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             with DaskCluster(address) as found:
-                if found.places == 2 * dask_cluster.AHEAD:
+                if found.places == workers * dask_cluster.AHEAD:
                     return
         except UserError:
             assert time.monotonic() < deadline, "no cluster came up"

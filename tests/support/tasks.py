@@ -8,6 +8,9 @@ from pathlib import Path
 from e80sim.mistakes import UserError
 from sim.workers.executor import Tell
 
+VICTIM = "E80SIM_TEST_VICTIM"
+"""In the environment of a worker that is to be lost."""
+
 
 def doubled(task: int, tell: Tell) -> int:
     tell(0.5, "")
@@ -26,6 +29,21 @@ def killed_at_first(task: tuple[int, Path, int], _tell: Tell) -> int:
     if tries < times:
         (folder / f"{number}.{tries}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def lost_with_its_worker(task: tuple[int, Path], _tell: Tell) -> int:
+    """(number, folder). A worker that is told to by its environment dies of the first task that it gets.
+
+    The others wait for that, so that it does get one, however they are divided.
+    """
+    number, folder = task
+    (folder / f"{number}.{os.getpid()}").touch()
+    if VICTIM in os.environ:
+        (folder / "lost").write_text(str(number))
+        os.kill(os.getpid(), signal.SIGKILL)
+    while not (folder / "lost").exists():
+        time.sleep(0.01)
     return number
 
 
