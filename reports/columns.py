@@ -43,10 +43,11 @@ class Columns:
         mask: Mask = self.values["outcome"] == OUTCOMES.index(name)
         return mask
 
-    def take(self, rows: Mask | Ints) -> "Columns":
+    def take(self, rows: Mask | Ints, only: Sequence[str] | None = None) -> "Columns":
+        """`only` are the columns that are wanted: copies of all would cost most of a summary."""
         if rows.dtype == np.bool_ and rows.all():
-            return self  # nobody changes columns, and copies of all would cost most of a summary
-        return Columns({name: values[rows] for name, values in self.values.items()}, self.names)
+            return self  # nobody changes columns
+        return Columns({name: self.values[name][rows] for name in only or self.values}, self.names)
 
 
 def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
@@ -71,8 +72,9 @@ def columns_of(table: pa.Table) -> Columns:
 
 def _numpy(column: Any) -> tuple[NDArray[Any], Sequence[str]]:  # noqa: ANN401 -- see arrow.Array
     if not pa.types.is_dictionary(column.type):
-        return arrow.to_numpy(column.combine_chunks()), ()
-    whole = column.unify_dictionaries().combine_chunks()
+        return arrow.to_numpy(column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()), ()
+    alone = column.num_chunks == 1
+    whole = column.chunk(0) if alone else column.unify_dictionaries().combine_chunks()
     return arrow.to_numpy(whole), tuple(whole.dictionary.to_pylist())
 
 

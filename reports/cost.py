@@ -52,7 +52,8 @@ class NodeWork:
         of_model = requests.labelled("model", model)
         ended = requests["ended_ps"]
         done = requests.take(
-            of_model & requests.outcome("completed") & (ended >= window.start_ps) & (ended < window.end_ps)
+            of_model & requests.outcome("completed") & (ended >= window.start_ps) & (ended < window.end_ps),
+            ("replication", "prompt_tokens", "output_tokens"),
         )
 
         def total(weights: Any = None) -> Floats:  # noqa: ANN401 -- ints or None

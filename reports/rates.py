@@ -43,7 +43,7 @@ def outcomes_json(offered: Columns) -> dict[str, int]:
 def rates_json(columns: Columns, asks: Asks, window: Window, replications: Sequence[int]) -> dict[str, Any]:
     offered = columns.take(window.offered(columns))
     ended = (columns["ended_ps"] >= window.start_ps) & (columns["ended_ps"] < window.end_ps)
-    carried = columns.take(ended & columns.outcome("completed"))
+    carried = columns.take(ended & columns.outcome("completed"), ("ended_ps", "replication", "output_tokens"))
     refused = offered.take(np.isin(offered["outcome"], [OUTCOMES.index(name) for name in REJECTED]))
 
     def rate(at_ps: Ints, replication: Ints, weights: Floats | None = None) -> Answer:

@@ -58,12 +58,12 @@ def _work(records: VariantRecords, paid: Mapping[str, NodeCount], window: Window
     done = requests.outcome("completed") & (ended >= window.start_ps) & (ended < window.end_ps)
     rows = []
     for model, nodes in paid.items():
-        mine = requests.take(done & requests.labelled("model", model))
+        mine = done & requests.labelled("model", model)
         span_s = window.length_s * len(records.replications)
         row: Json = {"model": model, "paid_nodes": float(np.mean(nodes))}
         for name in ("prompt_tokens", "cached_tokens", "output_tokens"):
-            row[f"{name}_per_s"] = float(mine[name].clip(0).sum()) / span_s
-        rows.append({**row, "requests_per_s": len(mine) / span_s})
+            row[f"{name}_per_s"] = float(requests[name][mine].clip(0).sum()) / span_s
+        rows.append({**row, "requests_per_s": int(mine.sum()) / span_s})
     return rows
 
 
