@@ -5,6 +5,7 @@
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const finePointer = window.matchMedia("(pointer: fine)").matches;
   const PAPER_PX = 680; // the text of a page of A4 or letter at usual margins
+  const MOST_PX = 640; // of its height for a chart, with room for what is said of it
   const button = document.getElementById("theme");
   const plots = [...document.querySelectorAll(".plot")];
 
@@ -37,7 +38,7 @@
     data.forEach((trace) => { trace.visible = isShown(trace); });
     const end = data.find((trace) => trace.visible && trace.meta?.end)?.meta.end;
     if (end) layout.xaxis.range = [0, end]; // each view of a bar chart has a scale of its own
-    if (width) Object.assign(layout, { width, autosize: false });
+    if (width) Object.assign(layout, { width, height: Math.min(layout.height, MOST_PX), autosize: false });
     if (!finePointer) layout.dragmode = false; // a finger that drags wants to scroll
     return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true });
   }

@@ -73,7 +73,7 @@ def _pieces(band: Band, scale: Scale) -> Iterator[Mark]:
     for name, phase in PHASES.items():
         if name in band.phases:
             seconds = band.phases[name]
-            length, shown = seconds * scale.factor, duration(seconds)
+            length, shown = seconds * scale.factor, "" if phase.hatched else duration(seconds)
             yield bar(length, phase.role, phase.label, shown, hatched=phase.hatched)
 
 

@@ -1,6 +1,7 @@
 """Panels of p50, p95 and p99 over time, one for each source, in the figure of how a run went over time."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 
 from reports.explained.over_time import QUANTILES, LatencyCourse
 from reports.explained.whole_run import Explained
@@ -11,6 +12,8 @@ from reports.words import duration
 
 MOST_SOURCES = 3
 """With a panel: those with the most requests."""
+MOST_CHARACTERS = 30
+"""Of its name."""
 MOST_ROWS = 120
 """Of the data table."""
 DASH = {"p50": 0, "p95": 1, "p99": 2}
@@ -35,6 +38,12 @@ def panels_of(views: Sequence[Courses]) -> list[str]:
         for source, course in view.items():
             requests[source] = requests.get(source, 0) + course.requests
     return sorted(requests, key=lambda source: -requests[source])[:MOST_SOURCES]
+
+
+def panel_title(source: str) -> str:
+    """As much of the name as a telephone has room for."""
+    shown = source if len(source) <= MOST_CHARACTERS else f"{source[: MOST_CHARACTERS - 1]}…"
+    return escape(f"latency of {shown} (s)", quote=False)
 
 
 def latency_traces(

@@ -12,6 +12,7 @@ from reports.html.latency_course import (
     latency_legend,
     latency_table,
     latency_traces,
+    panel_title,
     panels_of,
 )
 from reports.html.markup import Html, Node, join
@@ -23,7 +24,7 @@ from reports.words import number
 
 Series = Mapping[str, Sequence[float]]
 PANEL_HEIGHT = 118
-GAP_PX = 45
+GAP_PX = 38
 TABLE_ROWS = (6, 24)
 ALL_ROWS = 240
 """The more views, the fewer rows for each: nobody reads a thousand, and they would fill the page."""
@@ -85,7 +86,7 @@ def over_time(summary: Summary, definitions: Definitions, found: Explained | Non
     scales = "nodes_paid" in views[0].series
     lines, panels = (*LINES, *NODES_LINES * scales), (*PANELS, *[NODES_PANEL] * scales)
     sources, first = panels_of([view.latencies for view in views]), len(panels)
-    panels = (*panels, *(f"latency of {source} (s)" for source in sources))
+    panels = (*panels, *(panel_title(source) for source in sources))
     order = [*range(first, len(panels)), *range(first)]
     marked = any(view.faults or _changes(view, edges) for view in views)
     several = "low" in views[0].series["offered_per_s"] and len(views) <= VIEWS_WITH_BANDS
@@ -207,7 +208,8 @@ def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
 def _layout(summary: Summary, named: Sequence[str], order: Sequence[int], *, shaded: bool) -> Plot:
     """`order` says which panel stands where, from above."""
     panels = len(named)
-    gap = GAP_PX / (panels * PANEL_HEIGHT)
+    height_px = panels * PANEL_HEIGHT
+    gap = GAP_PX / height_px
     height = (1 - gap * (panels - 1)) / panels
     axes: Plot = {}
     titles: list[Plot] = []
@@ -232,7 +234,7 @@ def _layout(summary: Summary, named: Sequence[str], order: Sequence[int], *, sha
             "y1": 1,
         }
         changes["shapes"] = [ends | {"line": {"color": "@muted", "width": 1.5, "dash": "dash"}}]
-    return layout(panels * PANEL_HEIGHT + 80, **changes)
+    return layout(height_px + 80, **changes)
 
 
 def _title(text: str, top: float) -> Plot:

@@ -63,9 +63,10 @@ def _field(line: Row, chains: Sequence[Chain], names: dict[int, str], horizon_s:
         _point(chain, names[id(chain)], _up(chain.lasted_ps, low, high), horizon_s)
         for chain in sorted(chains, key=lambda chain: chain.intended_ps)
     ]
-    ends = tag("span", span(high), class_="most"), tag("span", span(low), class_="least")
     axis = tag("div", tag("span", "0 s"), tag("span", f"{horizon_s:g} s"), class_="ends", aria_hidden="true")
-    return tag("div", tag("p", line.label), tag("div", *ends, points, class_="field"), axis)
+    extent = f"{span(low)} to {span(high)}"
+    head = tag("p", line.label, " ", tag("small", extent))
+    return tag("div", head, tag("div", points, class_="field"), axis)
 
 
 def _up(took: int, low: int, high: int) -> float:

@@ -11,6 +11,7 @@ from reports.html.card import card
 from reports.run_directory import Run
 from reports.summary import summarise
 from tests.support.chromium import IN_CHROMIUM, opened
+from tests.support.explained import explained_source
 from tests.support.summaries import counts, difference, estimate, group, summary, variant
 from tests.support.synthetic import synthetic_run
 
@@ -47,8 +48,10 @@ def report(tmp_path: Path) -> Path:
     }
     both["faults"] = {"happened": [], "spans": [span], "spans_left_out": 0, "cost": []}
     told = [difference(estimate(0.0143, 0.0004), name) for name in ("few", LONG)]
+    found = {(v, s): explained_source(s, v) for v in ("edge", "aws") for s in ("few", LONG)}
     path = tmp_path / "report.html"
-    path.write_text(render(summary({"edge": both, "aws": both}, {"aws": told})), encoding="utf-8")
+    page = render(summary({"edge": both, "aws": both}, {"aws": told}), explained=found)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -83,6 +86,24 @@ def test_the_button_offers_the_other_theme_whatever_the_system_prefers(
         assert page.evaluate(background) == "rgb(255, 255, 255)"
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+
+
+def test_a_point_opens_its_chain_from_the_keyboard_and_sliders_choose_the_time_of_all_charts(
+    chromium: Browser, report: Path
+) -> None:
+    shown = (
+        "[...document.querySelectorAll('.chains article')].filter(one => one.offsetParent).map(one => one.id)"
+    )
+    with opened(chromium, report) as page:
+        assert len(page.evaluate(shown)) == 1
+        point = page.locator(".field a").nth(2)
+        point.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("article:target")).to_contain_text("Ahead of it in the queue of node 0")
+        assert page.evaluate(shown) == [point.get_attribute("href").removeprefix("#")]
+        page.locator(".stretch input").first.fill("150")
+        until = "document.getElementById('plot-over-time').layout.xaxis.range.join() === '150,300'"
+        page.wait_for_function(until)
 
 
 def test_figures_fit_on_paper_in_light_colours_and_no_page_break_goes_through_one(

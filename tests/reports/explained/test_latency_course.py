@@ -8,6 +8,7 @@ import pytest
 from reports.explained.over_time import LatencyCourse
 from reports.explained.whole_run import Explained, ExplainedSource
 from reports.html.figure import Figure
+from reports.html.latency_course import panel_title
 from reports.html.over_time import over_time
 from reports.html.shades import FIRST_AXIS
 from reports.html.stretch import stretch
@@ -99,3 +100,9 @@ def test_the_figure_is_one_of_those_that_show_a_stretch_together() -> None:
     panel = str(stretch(300.0))
     assert panel.count('type="range"') == 2
     assert 'max="300"' in panel
+
+
+def test_a_long_name_is_cut_and_none_is_markup() -> None:
+    assert panel_title("<b>many</b>") == "latency of &lt;b&gt;many&lt;/b&gt; (s)"
+    assert panel_title("x" * 30) == f"latency of {'x' * 30} (s)"
+    assert panel_title("x" * 31) == f"latency of {'x' * 29}… (s)"
