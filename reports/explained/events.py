@@ -82,8 +82,7 @@ def _limit(what: str) -> Callable[[Scene, int, Phase], Iterator[str]]:
         yield f"The limit of {what} per minute had no room for it."
         r, came = scene.requests, scene.value(row, "arrived_ps")
         mine = (r["tenant"] == r["tenant"][row]) & (r["model"] == r["model"][row])
-        let_in = mine & (r["admitted_ps"] > came - MINUTE_PS) & (r["admitted_ps"] <= came)
-        let_in[row] = False
+        let_in = mine & (r["admitted_ps"] >= max(0, came - MINUTE_PS)) & (r["admitted_ps"] <= came)
         tokens = int((r["prompt_tokens"] + r["output_tokens"].clip(0))[let_in].sum())
         number, tenant = plural(int(let_in.sum()), "request"), scene.label(row, "tenant")
         own = count(scene.value(row, "prompt_tokens"))

@@ -114,6 +114,13 @@ def test_one_that_a_limit_refused_names_what_was_let_in_within_the_minute() -> N
     assert untold.endswith("the tables do not say.")
 
 
+def test_refused_ones_are_not_among_those_that_were_let_in_within_the_first_minute() -> None:
+    refused = {"outcome": "rejected_tokens_limit", "finish_reason": "", "node": -1, "output_tokens": 0}
+    refused |= dict.fromkeys(("admitted", "overhead", "started", "first", "last", "first_seen"))
+    rows = [request(at, number=at, ask=at, prompt_tokens=250, **refused, ended=21) for at in (100, 200)]
+    assert "0 requests of tenant acme were let in, with 0 tokens" in told(chain(200, rows))
+
+
 def test_one_that_was_preempted_says_so_and_what_is_not_known() -> None:
     rows = [
         at_node(1, 100, 100, 130, 500, preemptions=2),
