@@ -10,7 +10,7 @@ from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
 from reports.html.tables import body, number_cell, row, table
 from reports.plan.answer import PRICES, answer_of, facts, lead, named, reasons, worst
-from reports.plan.text import KEEPS_UP, NONE, SHORT, table_rows
+from reports.plan.text import KEEPS_UP, NONE, SHORT, line_rows
 from reports.words import number, plural
 
 Plan = Mapping[str, Any]
@@ -244,9 +244,13 @@ def _choices(plan: Plan) -> Html:
 
 
 def _simulated(plan: Plan) -> Html:
-    lines = [
-        row(where, state, binds, objective, number_cell(expected), number_cell(found), number_cell(reps))
-        for where, state, binds, objective, expected, found, reps in table_rows(plan)
+    bodies = [
+        body(
+            [row(*cells[:4], *(number_cell(cell) for cell in cells[4:])) for cells in line_rows(plan, line)],
+            line["name"] or None,
+            7,
+        )
+        for line in plan["lines"]
     ]
     columns = ["", "Verdict", "Binds first", "Objective", "Closed form", "Simulated", "Replications"]
     failed = [
@@ -257,7 +261,7 @@ def _simulated(plan: Plan) -> Html:
         if held["target"] == KEEPS_UP
     ]
     more = join(tag("p", "Values that do not keep up:"), tag("ul", failed)) if failed else None
-    return join(table("Every value that was simulated", columns, [body(lines)]), more)
+    return join(table("Every value that was simulated", columns, bodies), more)
 
 
 def _limits(plan: Plan) -> Iterator[Html]:

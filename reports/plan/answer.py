@@ -10,7 +10,6 @@ from reports.words import number, plural
 Plan = Mapping[str, Any]
 Line = Mapping[str, Any]
 Value = Mapping[str, Any]
-WORDS = {"smallest": ("smallest", "before"), "largest": ("largest", "after")}
 PRICES = {"nodes_usd_per_hour": "USD per hour", "usd_per_1m_output_tokens": "USD per million output tokens"}
 REFUSED = 0.001
 """Share of refused requests from which on latencies are told to be those of the others."""
@@ -88,13 +87,14 @@ def _answer(plan: Plan, line: Line) -> str:
     )
     if plan["searched"] is None:
         return f"{named(plan, line)} meets {objectives(plan)}: {sure}."
-    least, _ = WORDS[plan["direction"]]
+    before = None if not line["answer"] else line["values"][line["answer"] - 1]["simulated"]
+    surely = " surely" if before and before["verdict"] == INCONCLUSIVE else ""
     several = " of all choices" if len(plan["lines"]) > 1 else ""
     cheapest = several and plan["priced_by"] and plan["direction"] == "smallest"
     what = (
-        f"is the cheapest{several} that meets"
+        f"is the cheapest{several} that{surely} meets"
         if cheapest
-        else f"is the {least} value of {plan['searched']} that meets"
+        else f"is the {plan['direction']} value of {plan['searched']} that{surely} meets"
     )
     return f"{named(plan, line)} {what} {objectives(plan)}: {sure}."
 

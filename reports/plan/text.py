@@ -14,36 +14,39 @@ KEEPS_UP = "keeps up"
 """What every value has to do, besides the objectives."""
 MOST_LINES = 40
 """Of the table."""
+HEAD = ["", "", "binds", "objective", "closed form", "simulated", "reps"]
 SHORT = {"pass": "meets", "fail": "misses", "inconclusive": "undecided"}
 
 
 def plan_text(plan: Plan) -> str:
     lines = [line for sentence in sentences(plan) for line in wrapped(sentence)]
-    rows = list(table_rows(plan))
-    head = ["", "", "binds", "objective", "closed form", "simulated", "reps"]
-    lines += ["", *columns([head, *rows[:MOST_LINES]], left=4, shrinking=(2, 3))]
-    if len(rows) > MOST_LINES:
-        lines += wrapped(f"These are the first {MOST_LINES} of {len(rows)} lines; plan.json has all.")
+    left = MOST_LINES
+    for one in plan["lines"]:
+        rows = list(line_rows(plan, one))
+        if not rows or left <= 0:
+            continue
+        lines += ["", *wrapped(one["name"])] if one["name"] else [""]
+        lines += columns([HEAD, *rows[:left]], left=4, shrinking=(2, 3))
+        left -= len(rows)
+    if left < 0:
+        lines += wrapped(f"These are the first {MOST_LINES} lines of it; plan.json has all.")
     return "\n".join(lines)
 
 
-def table_rows(plan: Plan) -> Iterator[list[str]]:
-    """Of each value that was simulated, a row per objective and source."""
-    for line in plan["lines"]:
-        for value in sorted(line["values"], key=_in_order):
-            if value["simulated"] is not None:
-                yield from _rows(plan, line, value)
+def line_rows(plan: Plan, line: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Of each value of a line that was simulated, a row per objective and source."""
+    for value in sorted(line["values"], key=_in_order):
+        if value["simulated"] is not None:
+            yield from _rows(plan, value)
 
 
 def _in_order(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- numbers, or nothing
     return 0 if value["value"] is None else value["value"]
 
 
-def _rows(plan: Plan, line: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[list[str]]:
+def _rows(plan: Plan, value: Mapping[str, Any]) -> Iterator[list[str]]:
     found, closed = value["simulated"], value["closed"]
-    where = ", ".join(
-        filter(None, [line["name"], "" if plan["searched"] is None else told(plan, value["value"])])
-    )
+    where = "" if plan["searched"] is None else told(plan, value["value"])
     rungs = [ladder["rungs"][0] for ladder in closed["ladders"] if ladder["rungs"]]
     first = min(rungs, key=lambda one: float(one["times"]), default=None)
     binds = NONE if first is None else f"{first['title'].partition(' (')[0]} {number(first['times'])} x"
@@ -54,7 +57,7 @@ def _rows(plan: Plan, line: Mapping[str, Any], value: Mapping[str, Any]) -> Iter
         yield [where, "failed", binds, NONE, NONE, NONE, str(found["replications"])]
     for count, held in enumerate(numbers):
         begins = [where, state, binds] if count == 0 else ["", "", ""]
-        named = alone or held["source"] is None
+        named = alone or held["source"] is None or ":" in held["target"]
         objective = held["target"] if named else f"{held['source']}: {held['target']}"
         yield [
             *begins,

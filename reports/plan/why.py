@@ -13,6 +13,7 @@ NEAR = 0.1
 """Of a number: closer than this the two agree."""
 LATER = "it rests on the mean batch, and chance has larger ones"
 SOONER = "it is of an endless run, in which queues become longer than in one that begins empty"
+BEYOND = "its intervals reach beyond the limits, and a closed form has no intervals"
 LONGER = 1.05
 """A step that takes so many times what the closed form has for it."""
 
@@ -41,7 +42,8 @@ def why_they_differ(plan: Plan, line: Line) -> Iterator[str]:
 def _by_closed_form(plan: Plan, value: Value, *, too_few: bool) -> str:
     """Where the two answers differ: at the closed form's, which was simulated."""
     name = f"{plan['short'][plan['searched']]} {value['value']:,.6g}"
-    head = f"By the closed form {name} would do ({_limit(value)})"
+    silent = "" if value["closed"]["held"] else ", which has no number for that and counts limits alone,"
+    head = f"By the closed form{silent} {name} would do ({_limit(value)})"
     found = value["simulated"]
     if found is None or found["failure"]:
         return f"{head}."
@@ -57,7 +59,8 @@ def _reasons(value: Value) -> list[str]:
     if any(one["target"] == "keeps up" for one in found["held"]):
         reasons = [f"waiting grows, since {_limit(value)} leaves no room for chance"]
     if not reasons and found["verdict"] == INCONCLUSIVE:
-        return ["its intervals reach beyond the limits, of which a closed form has none"]
+        known = all(one["low"] is not None for one in found["held"])
+        return [BEYOND if known else "its requests are too few to tell"]
     return [*reasons, *_causes(value)]
 
 
@@ -115,7 +118,8 @@ def _numbers(value: Value) -> Iterator[str]:
 
 
 def _of(held: Mapping[str, Any]) -> str:
-    source = f"{held['source']}, " if held["source"] else ""
+    named = held["source"] is None or ":" in held["target"]
+    source = "" if named else f"{held['source']}, "
     return f"{source}{held['target']}: "
 
 

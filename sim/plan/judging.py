@@ -80,6 +80,13 @@ def verdict_of(found: Sequence[Held]) -> str:
     return max((one.verdict for one in found), key=ORDER.index, default=PASS)
 
 
+def is_blind(found: Sequence[Held]) -> bool:
+    """Undecided since some number, or its interval, wants more requests, and nothing else misses."""
+    return verdict_of(found) == INCONCLUSIVE and any(
+        one.verdict == INCONCLUSIVE and one.low is None for one in found
+    )
+
+
 def next_replications(done: int, found: Sequence[Held], most: int) -> int:
     """For a value that is undecided, in all."""
     open_ = [one.times_replications for one in found if one.verdict == INCONCLUSIVE]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from reports.targets import FAIL, INCONCLUSIVE, PASS
 from sim.plan.closed_form import Closed
-from sim.plan.judging import Held, held, keeps_up, next_replications, verdict_of
+from sim.plan.judging import Held, held, is_blind, keeps_up, next_replications, verdict_of
 from sim.plan.question import Question
 from sim.plan.search import Seen, answer_of, disorders, wanted
 from sim.study.sweep import Cell
@@ -40,6 +40,8 @@ class Line:
     cell: MakeCell
     found: dict[int, Found] = field(default_factory=dict)
     """By place in `values`."""
+    enough: int = 0
+    """Replications that a value here needs before it tells anything, as far as is known."""
 
     @property
     def by_closed_form(self) -> int | None:
@@ -69,7 +71,12 @@ class Line:
     def replications(self, place: int, first: int, most: int) -> int:
         """With how many a place that is wanted comes."""
         before = self.found.get(place)
-        return first if before is None else next_replications(before.replications, before.held, most)
+        if before is None:
+            return max(first, self.enough)
+        more = next_replications(before.replications, before.held, most)
+        if is_blind(before.held):
+            self.enough = max(self.enough, more)
+        return more
 
     def note(
         self, question: Question, place: int, cell: Cell, replications: int, result: dict[str, Any]
@@ -88,6 +95,7 @@ class Line:
             place: Seen(
                 one.verdict,
                 one.verdict != INCONCLUSIVE or one.failure is not None or one.replications >= most,
+                is_blind(one.held),
             )
             for place, one in self.found.items()
         }

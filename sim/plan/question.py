@@ -71,7 +71,19 @@ class Question:
             {field: place for field, _, place in varied},
         )
         found.require_few()
+        found.require_free()
         return found
+
+    def require_free(self) -> None:
+        """That no variant sets a field which is varied, so that it would stay as it is."""
+        for name, variant in self.base.variants.items():
+            for dotted in variant.set:
+                for field in self.fields:
+                    if f"{field}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{field}."):
+                        raise UserError(
+                            f"{self.places[field]}: variant `{name}` sets `{dotted}` itself, over what is "
+                            "varied: take it out of the variant, or leave variants out (--set 'variants={}')"
+                        )
 
     def require_few(self) -> None:
         count = len(self.choices) * len(self.values)

@@ -16,18 +16,23 @@ class Seen(NamedTuple):
     verdict: str
     final: bool
     """Whether more replications can change nothing: it is decided, or has as many as there may be."""
+    blind: bool = False
+    """Too few requests told anything: it says not even on which side of the answer it is."""
 
 
 def wanted(seen: Mapping[int, Seen], count: int, hint: int) -> list[int]:
     """The next of `count` values, by their places; none once the answer is known.
 
     A place that was seen comes again, with more replications, where it is undecided and the answer hangs on
-    it. `hint` is where the answer is thought to be. It and its neighbours come first, and distances double
-    from there.
+    it, or where it says nothing at all. `hint` is where the answer is thought to be. It and its neighbours
+    come first, and distances double from there.
     """
     if not seen:
         return sorted({max(hint - 1, 0), hint, min(hint + 1, count - 1)})
+    blind = sorted(place for place, one in seen.items() if one.blind and not one.final)
     best = answer_of(seen)
+    if blind:
+        return blind
     if best is None:
         return _beyond(seen, count, hint)
     below = max((place for place in seen if place < best), default=-1)

@@ -40,7 +40,7 @@ traffic:
 run: {horizon_s: 10, warm_up_s: 1, replications: 2}
 """
 """Each node is an M/D/1 queue: a request takes it for 100 ms, and chance deals 20 a second out evenly."""
-LONG = ("--set", "run.horizon_s=50", "--set", "run.replications=4")
+LONG = ("--set", "run.horizon_s=40", "--set", "run.replications=3")
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def simulations(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_the_fewest_m_d_1_queues_by_hand(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # n queues are used to 2/n. The mean wait of M/D/1 is u / (2 (1 - u)) x 100 ms: 100 ms with 3 queues, 50
     # with 4, 33 with 5. So the mean end-to-end time is 200, 150 and 133 ms, and 175 take 4.
-    options = ("--objective", "e2e_mean_ms<=175", "--vary", "models.m.nodes=2:6", "--no-headroom")
+    options = ("--objective", "e2e_mean_ms<=175", "--vary", "models.m.nodes=3:5", "--no-headroom")
     assert planned(file, *LONG, *options) == 0
     plan = result(file)
     line = plan["lines"][0]
-    assert (plan["direction"], line["answer"], line["disorders"]) == ("smallest", 2, [])
+    assert (plan["direction"], line["answer"], line["disorders"]) == ("smallest", 1, [])
     assert {value: seen(plan)[value] for value in (3, 4, 5)} == {3: "fail", 4: "pass", 5: "pass"}
     means = {one["value"]: one["simulated"]["held"][0]["value"] for one in line["values"] if one["simulated"]}
     assert means[3] == pytest.approx(200, rel=0.12)
@@ -158,6 +158,7 @@ def test_choices_are_compared_by_what_they_cost(file: Path, capsys: pytest.Captu
     choices = "models.m.hardware.usd_per_1m_tokens=3,2"
     # The first field of numbers is searched: nodes. Both prices take as many, and 2 is less than 3.
     options = ("--objective", "e2e_mean_ms<=300", "--vary", "models.m.nodes=4:5", "--vary", choices)
+    options = (*options, "--max-replications", "2")
     assert planned(file, *options) == 0
     plan = result(file)
     assert [line["name"] for line in plan["lines"]] == ["usd_per_1m_tokens 2", "usd_per_1m_tokens 3"]
@@ -193,6 +194,23 @@ def test_what_was_simulated_is_not_simulated_again_after_an_interrupt(
     assert planned(file, *options) == 0
     assert result(file) == result(file, "whole")
     assert len(simulations) == 2 * count
+
+
+def test_a_variant_that_sets_what_is_varied_is_refused(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(f"{ONE_SLOT}variants: {{few: {{set: {{models.m.nodes: 2}}}}}}\n", encoding="utf-8")
+    assert planned(file, "--objective", "e2e_mean_ms<=175", "--vary", "models.m.nodes=1:4") == 2
+    assert "variant `few` sets `models.m.nodes` itself" in capsys.readouterr().err
+
+
+def test_a_value_of_too_few_requests_gets_more_before_the_search_goes_on(file: Path) -> None:
+    # 20 a second for 9 s, twice, are 360 requests, and the interval of a p95 wants 400: 720 have one.
+    options = ("--objective", "e2e_p95_ms<=900", "--vary", "models.m.nodes=4:6", "--no-headroom")
+    assert planned(file, *options) == 0
+    line = result(file)["lines"][0]
+    assert line["answer"] == 0
+    assert [one["simulated"]["replications"] > 2 for one in line["values"][:2]] == [True, True]
 
 
 def test_an_objective_that_no_value_meets_says_how_close_it_came(

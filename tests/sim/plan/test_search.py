@@ -59,6 +59,15 @@ def test_a_right_hint_takes_three_looks_and_an_undecided_neighbour_more() -> Non
     assert (seen[4], looks) == (Seen(INCONCLUSIVE, True), 5)
 
 
+def test_what_says_nothing_comes_again_before_anything_else() -> None:
+    seen = {4: Seen(FAIL, True), 5: Seen(INCONCLUSIVE, False, True), 6: Seen(INCONCLUSIVE, False, True)}
+    assert wanted(seen, 10, 5) == [5, 6]
+    told = {**seen, 5: Seen(PASS, True), 6: Seen(PASS, True)}
+    assert wanted(told, 10, 5) == []
+    # With as many as there may be, it counts as one that does not meet them.
+    assert wanted({**told, 5: Seen(INCONCLUSIVE, True, True)}, 10, 5) == [7]
+
+
 @pytest.mark.parametrize(
     ("verdicts", "hint", "found"),
     [("--+-+++", 3, [(2, 3)]), ("+-", 0, [(0, 1)]), ("--++-", 2, []), ("-+-", 1, [(1, 2)])],
