@@ -145,15 +145,28 @@ def _waits(summary: Summary, rows: Sequence[Row]) -> str:
     titles, by_source = short_titles(summary), rows_by_source(list(rows))
     first, named = rows[0], _named(rows, statistic)
     if len({row.variant for row in rows}) == 1:
-        told = [f"{_level(line, statistic)}{_for(line, by_source)}" for line in rows[:MOST_TOLD]]
-        more = f", and {len(rows) - MOST_TOLD} more" if len(rows) > MOST_TOLD else ""
-        return f"{statistic.subject} takes {listed(told) if not more else ', '.join(told) + more} ({named})."
+        return f"{statistic.subject} takes {_of_sources(rows, statistic)} ({named})."
     lead = (
         f"{statistic.subject} takes {_level(first, statistic)}{_for(first, by_source)} "
         f"{where(titles[first.variant])} ({named}{_overloaded(first)})"
     )
     clauses = _by_variant(rows, changes, titles, statistic)
     return f"{'; '.join([lead, *clauses])}."
+
+
+def _of_sources(rows: Sequence[Row], statistic: ToldNumber) -> str:
+    """Each of a few, the least and the most of many."""
+    several = len(rows) > 1
+    if len(rows) <= MOST_TOLD:
+        return listed([f"{_level(row, statistic)}{f' for {row.source}' if several else ''}" for row in rows])
+    known = sorted(
+        (row for row in rows if statistic.of(row).value is not None),
+        key=lambda row: statistic.of(row).value or 0.0,
+    )
+    if not known:
+        return "times that cannot be given"
+    ends = [f"{_level(row, statistic)} for {row.source}" for row in (known[0], known[-1])]
+    return f"from {ends[0]} to {ends[1]}, of {plural(len(rows), 'source')}"
 
 
 def _by_variant(

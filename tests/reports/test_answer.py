@@ -105,10 +105,10 @@ def test_what_cannot_be_given_is_not_made_up() -> None:
     )
 
 
-def test_sources_of_one_variant_are_told_up_to_three() -> None:
+def test_of_many_sources_of_one_variant_the_least_and_the_most_are_told() -> None:
     both = variant(*(group(f"s{i}", estimate(0.01 * (i + 1), 0.0001), app_place=None) for i in range(5)))
     assert said(summary({"edge": both})) == (
-        "The whole answer takes 10.00 ms for s0, 20.00 ms for s1, 30.00 ms for s2, and 2 more (p95)."
+        "The whole answer takes from 10.00 ms for s0 to 50.00 ms for s4, of 5 sources (p95)."
     )
 
 
