@@ -37,4 +37,11 @@ def needed(hypothesis: Hypothesis, level: float, steps: Sequence[int] = STEPS) -
     """The least of `steps` with a power of `POWER`; None where none has it."""
     if not len(hypothesis.run_values):
         return None
-    return next((count for count in steps if power(hypothesis, count, level) >= POWER), None)
+    low, high = 0, len(steps)  # more requests never decide less, but for chance
+    while low < high:
+        middle = (low + high) // 2
+        if power(hypothesis, steps[middle], level) >= POWER:
+            high = middle
+        else:
+            low = middle + 1
+    return steps[low] if low < len(steps) else None
