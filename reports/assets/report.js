@@ -70,6 +70,17 @@
     Plotly.downloadImage(plot, { format: "png", filename: figure, ...size });
   }
 
+  async function copy(from) {
+    const source = document.getElementById(from.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      from.textContent = "Copied";
+    } catch { // a browser that lets no page write to the clipboard
+      getSelection().selectAllChildren(source);
+      from.textContent = "Selected";
+    }
+  }
+
   button.textContent = label[offered()];
   requestAnimationFrame(() => setTimeout(() => drawInTurn(plots)));
 
@@ -83,7 +94,8 @@
     if (target.dataset.plot) draw(document.getElementById(`plot-${target.dataset.plot}`));
   });
   document.addEventListener("click", ({ target }) => {
-    if (target.matches("button.save")) save(target.dataset.plot);
+    if (target.dataset.copy) copy(target);
+    else if (target.matches("button.save")) save(target.dataset.plot);
   });
   window.addEventListener("beforeprint", () => drawAll("light", PAPER_PX));
   window.addEventListener("afterprint", () => drawAll());

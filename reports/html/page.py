@@ -34,6 +34,7 @@ from reports.html.sessions import sessions
 from reports.html.slowest import slowest
 from reports.html.stretch import stretch
 from reports.html.tables import Definitions
+from reports.html.take_away import take_away
 from reports.html.tenants import tenants
 from reports.html.tiers import tiers
 from reports.html.uncertainty import uncertainty
@@ -272,6 +273,7 @@ SECTIONS: dict[str, SectionKind] = {
         "Definitions", "What every number means", lambda report: glossary(report.definitions)
     ),
     "notes": SectionKind("Notes", "Notes", lambda report: notes(report.summary)),
+    "data": SectionKind("Data", "Take the data along", lambda report: take_away(report.summary)),
     "reproduce": SectionKind(
         "Reproduce", "How to reproduce it", lambda report: reproduce(report.summary, report.manifest)
     ),

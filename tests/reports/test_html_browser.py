@@ -86,6 +86,8 @@ def test_the_button_offers_the_other_theme_whatever_the_system_prefers(
         assert page.evaluate(background) == "rgb(255, 255, 255)"
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+        page.locator("[data-copy]").first.click()
+        expect(page.locator("[data-copy]").first).to_have_text(re.compile("Copied|Selected"))
 
 
 def test_a_point_opens_its_chain_from_the_keyboard_and_sliders_choose_the_time_of_all_charts(
