@@ -138,7 +138,11 @@ def _figure(plan: Plan, target: str, index: int) -> Figure | None:
 def _scale(drawn: Sequence[_Point], limit: float) -> Plot:
     """In the logarithm where a value is so far beyond the limit that the others would be flat beside it."""
     found = [one["held"]["value"] for one in drawn]
-    return {"type": "log"} if min(found) > 0 and max(found) > FAR * limit else {"rangemode": "tozero"}
+    return (
+        {"type": "log", "dtick": "D2"}
+        if min(found) > 0 and max(found) > FAR * limit
+        else {"rangemode": "tozero"}
+    )
 
 
 def _traces(points: Sequence[_Point], index: int) -> Iterator[Plot]:

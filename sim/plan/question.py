@@ -131,8 +131,15 @@ class Question:
         """Empty where there is one choice alone."""
         names = short_names(list(self.fields))
         parts = [] if choice.variant == BASE else [choice.variant]
-        parts += [f"{names[field]} {shown(value)}" for field, value in choice.point.items()]
+        parts += [self._named(names[field], field, value) for field, value in choice.point.items()]
         return ", ".join(parts)
+
+    def _named(self, name: str, field: str, value: object) -> str:
+        """Hardware by its preset, where that tells all values of the field apart."""
+        presets = [_preset(field, one) for one in self.fields[field]]
+        if None not in presets and len(set(presets)) == len(presets):
+            return str(_preset(field, value))
+        return f"{name} {value if isinstance(value, str) else shown(value)}"
 
 
 def _parted(text: str) -> tuple[str, object, str]:
@@ -153,6 +160,14 @@ def _in_order(values: Sequence[Any]) -> tuple[Any, ...]:
         if value not in found:
             found.append(value)
     return tuple(sorted(found)) if is_number(found) else tuple(found)
+
+
+def _preset(field: str, value: object) -> object:
+    """None where it is no hardware, or has none."""
+    if field.endswith(".hardware.preset"):
+        return value
+    hardware = field.endswith(".hardware")
+    return value.get("preset") if hardware and isinstance(value, dict) else value if hardware else None
 
 
 def _targets(path: Path, plan: Plan, objectives: Sequence[str]) -> list[Target]:

@@ -211,6 +211,19 @@ def test_what_was_simulated_is_not_simulated_again_after_an_interrupt(
     assert len(simulations) == 2 * count
 
 
+@pytest.mark.parametrize(
+    ("vary", "names"),
+    [
+        ("models.m.hardware.preset=hc1,hc1_pipelined", ["hc1", "hc1_pipelined"]),
+        ("models.m.hardware=hc1,{preset: h100_vllm, usd_per_hour: 3}", ["hc1", "h100_vllm"]),
+        ("models.m.routing=random,round_robin", ["routing random", "routing round_robin"]),
+    ],
+)
+def test_choices_have_short_names(file: Path, vary: str, names: list[str]) -> None:
+    question = Question.read(file, ["models.m.nodes=1:4", vary], ["e2e_mean_ms<=175"], [])
+    assert [question.name_of(choice) for choice in question.choices] == names
+
+
 def test_a_variant_that_sets_what_is_varied_is_refused(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
