@@ -19,7 +19,7 @@ COMMANDS = {
     "check": ("sim.run.cli", "validate a scenario without running it"),
     "schema": ("sim.run.cli", "print the JSON schema of scenario files"),
     "report": ("reports.cli", "rebuild report.html of a run directory"),
-    "explain": ("reports.explained.explain_cli", "say why requests of a run took as long as they did"),
+    "explain": ("reports.explain_cli", "say why requests of a run took as long as they did"),
     "compare": (
         "sim.validation.compare_cli",
         "show which differences of runs are real, or hold one against measurements",

@@ -10,7 +10,7 @@ from reports.explained import Chain, Phase
 from reports.explained.whole_run import Explained
 from reports.explained.wording import span
 from reports.html.bands import bands, folded, phase_legend
-from reports.html.markup import Html, join, tag
+from reports.html.markup import Html, join, link, tag
 from reports.html.phases import PHASES
 from reports.record import PS_PER_S
 from reports.rows import Row
@@ -83,17 +83,22 @@ def _point(chain: Chain, name: str, up: float, horizon_s: float) -> Html:
     return tag("a", href=f"#{name}", style=style, title=told, aria_label=told)
 
 
-def _card(chain: Chain, name: str) -> Html:
+def cards(chains: Sequence[Chain]) -> Html:
+    """All of them at once, without points to choose from."""
+    shown = [_card(chain, f"chain-{place}", "h2", back="") for place, chain in enumerate(chains)]
+    return tag("div", shown, class_="chains all")
+
+
+def _card(chain: Chain, name: str, level: str = "h4", back: str = "slowest-points") -> Html:
     head = f"Request {chain.number} of {chain.source}: {span(chain.lasted_ps)}"
     where = f"Variant {chain.variant}, replication {chain.replication}. {' '.join(chain.of(''))}"
-    back = tag("p", tag("a", "Back to the points", href="#slowest-points"))
     return tag(
         "article",
-        tag("h4", head, id=f"{name}-title"),
+        tag(level, head, id=f"{name}-title"),
         tag("p", where),
         tag("div", list(_bar(chain)), class_="chain-bar", aria_hidden="true"),
         _phases(chain),
-        back,
+        tag("p", link(back, "Back to the points")) if back else None,
         id=name,
         tabindex="-1",
         aria_labelledby=f"{name}-title",

@@ -146,7 +146,9 @@ def test_the_command_tells_the_chain_of_a_number(
     (chain,) = json.loads(capsys.readouterr().out)
     assert chain["number"] == int(listed[1])
     assert sum(phase["lasted_ps"] for phase in chain["phases"]) == chain["ended_ps"] - chain["intended_ps"]
-    assert main(["explain", str(folder), "--quantile", "1", "--source", "chat"]) == 0
+    page = tmp_path / "page.html"
+    assert main(["explain", str(folder), "--quantile", "1", "--source", "chat", "--html", str(page)]) == 0
+    assert page.read_text(encoding="utf-8").count("<article ") == 1
     assert capsys.readouterr().out.startswith(f"Request {listed[0]} of chat in base, replication 0: ")
 
 

@@ -30,6 +30,9 @@ def explain(
         int | None, typer.Option(min=0, metavar="R", help="of this one, from 0; default: all")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the chains as a JSON list on stdout")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the chains as a page of their own, too")
+    ] = None,
 ) -> None:
     """Say what requests of RUN waited for, phase by phase, from the tables that the run left.
 
@@ -43,7 +46,8 @@ def explain(
 
     if sum(choice is not None for choice in (request, slowest, quantile)) > 1:
         raise UserError("--request, --slowest and --quantile are three ways to choose: give one of them")
-    found = scenes(read(directory), variant, source, replication)
+    run = read(directory)
+    found = scenes(run, variant, source, replication)
     if request is not None:
         chosen = [numbered(found, request)]
     elif quantile is not None:
@@ -53,6 +57,11 @@ def explain(
     if not chosen:
         raise UserError("no request completed in the time that is measured; --request N takes any")
     chains = [chain_of(*one) for one in chosen]
+    if html is not None:
+        from reports.html.explained_page import explained_page
+        from reports.run_directory import replace_file
+
+        replace_file(html, explained_page(chains, run.manifest["scenario"]))
     if as_json:
         typer.echo(json.dumps([chain.as_json() for chain in chains]))
         return
