@@ -17,6 +17,7 @@ import pytest
 
 from api_shim.load import cli as load_cli
 from api_shim.load.processes import LOCUSTFILE, LoadError, server
+from reports.check import checked
 from reports.run_directory import read
 from sim.__main__ import main
 
@@ -224,6 +225,8 @@ def test_load_sends_the_scenarios_traffic_and_reports_three_columns_for_each_pla
     )
     assert "refused" in far["metrics"]["ttft"]["wall"]["p50"]
     assert e80sim("replay", run).returncode == 0
+    assert checked(run).findings == []
+    assert "/live shows what comes of it" in done.stderr
     assert children_of_tests() == ""
 
 
