@@ -55,9 +55,10 @@ def compare(runs: Sequence[ComparedRun], margin: float = MARGIN) -> dict[str, An
         )
     apart = {other.letter: why_apart(first, other) for other in others}
     rows = [row for key in shared for row in _rows(runs, key, apart)]
-    if not any(isinstance(answer, Estimate) for row in rows for answer in row.answers):
-        why = next(answer for row in rows for answer in row.answers if isinstance(answer, Refused))
-        raise RunDirectoryError(f"there is nothing to compare: {why.reason}")
+    why = next((one.reason for row in rows for one in row.answers if isinstance(one, Refused)), "")
+    rows = [row for row in rows if any(isinstance(answer, Estimate) for answer in row.answers)]
+    if not rows:
+        raise RunDirectoryError(f"there is nothing to compare: {why}")
     verdicts = _verdicts(rows, margin)
     return {
         "runs": [one.as_json() for one in runs],

@@ -168,6 +168,17 @@ def test_a_single_run_stands_for_its_variants_and_names_may_differ(tmp_path: Pat
     assert row(other, "e2e", variant="")["differences"][0]["value"] == -one["differences"][0]["value"]
 
 
+def test_a_number_that_no_run_has_is_left_out(tmp_path: Path, run: Run) -> None:
+    whole = column(run, "stream", pa.array([False] * len(run.tables.requests)))
+    found = compared(tmp_path, whole, whole)
+    assert {one["metric"] for one in found["rows"]} == {"e2e", "attainment"}
+    assert {one["metric"] for one in compared(tmp_path / "one", run, whole)["rows"]} == {
+        "ttft",
+        "e2e",
+        "attainment",
+    }
+
+
 def test_shares_under_different_objectives_are_not_subtracted(tmp_path: Path, run: Run) -> None:
     facts = run.manifest["facts"]
     other = but(run, facts={**facts, "slo": {**facts["slo"], "e2e_s": 0.1}})
