@@ -32,7 +32,7 @@ def test_a_conversation_is_told_turn_by_turn(tmp_path: Path) -> None:
     assert [t["ttft"]["mean"]["value"] for t in found["by_turn"]] == pytest.approx([0.028, 0.025, 0.025])
     page = render(summary).replace("\N{NO-BREAK SPACE}", " ")
     assert "talk: 1 conversation of 3 turns on average. Of them 100 % had all their turns." in page
-    assert "  talk: 1 session of 3 turns on average: completed 100.0%\n" in summary_table(summary)
+    assert "  talk: 1 session of 3 turns on average: completed 100 %\n" in summary_table(summary)
     (figure,) = [one for one in figures_of(summary) if one.identity == "turns"]
     assert [trace["x"] for trace in figure.plot["data"] if trace["meta"]["choice"] == "mean"] == [[1, 2, 3]]
 
