@@ -30,7 +30,10 @@ class TurnedAway(NamedTuple):
 
 
 def turned_away(summary: Summary, rows: Sequence[Row]) -> dict[str, list[TurnedAway]]:
-    """By source, whoever asks most in vain first; sources that are served everywhere are left out."""
+    """By source, whoever asks most in vain first; sources that are served everywhere are left out.
+
+    Whoever leaves by himself was not turned away.
+    """
     known = {
         (variant, one["source"]): read_estimate(one["share"])
         for variant, ones in summary.get("not_served", {}).items()
@@ -40,7 +43,9 @@ def turned_away(summary: Summary, rows: Sequence[Row]) -> dict[str, list[TurnedA
     for row in rows:
         share = known.get((row.variant, row.source), ShownEstimate(row.failed_share, note="not measured"))
         found.setdefault(row.source, []).append(TurnedAway(row, share, _causes(row)))
-    told = {source: ones for source, ones in found.items() if any(one.share.value for one in ones)}
+    told = {
+        source: ones for source, ones in found.items() if any(one.share.value and one.causes for one in ones)
+    }
     return dict(sorted(told.items(), key=lambda item: -_most(item[1])))
 
 

@@ -350,3 +350,9 @@ def test_a_sentence_never_claims_more_than_its_interval(
         for word, holds in (("more", value > half), ("less", value < -half)):
             claim: Any = f" {word} in x{index}"
             assert claim not in sentence or holds
+
+
+def test_callers_who_left_by_themselves_were_not_turned_away() -> None:
+    left = variant(group("few", counts=counts(cancelled=300)))
+    assert "turned away" not in said(summary({"edge": left}))
+    assert "cancel" not in said(summary({"edge": left}))
