@@ -6,6 +6,7 @@ single nodes, prefix caches, preemptions, retries, connections that are set up.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -82,20 +83,20 @@ def _of_model(scenario: Scenario, name: str, model: Model) -> Mapping[str, Expec
     load = node.steady(demand.rate_per_s / servers)
     if load is None:
         return {}
-    wait = _Wait.of(node, demand, servers)
+    wait = Wait.of(node, demand, servers)
     direct = [one for one in demand.asked if one.source.app is None]
     return {one.name: _of_source(scenario, model, hardware, node, load, wait, one) for one in direct}
 
 
 @dataclass(frozen=True)
-class _Wait:
+class Wait:
     """For a slot of any node: with this probability, and then exponential."""
 
     likely: float
     mean_s: float
 
     @classmethod
-    def of(cls, node: NodeBounds, demand: Demand, servers: int) -> "_Wait":
+    def of(cls, node: NodeBounds, demand: Demand, servers: int) -> "Wait":
         (_, tightest), *_ = node.by_room
         capacity = servers * tightest.at_per_s
         busy, slots = demand.rate_per_s / capacity, max(1.0, capacity * tightest.residence_s)
@@ -104,9 +105,10 @@ class _Wait:
 
     def spread(self, count: int) -> Floats:
         """As many waits, evenly over their distribution and in no order."""
+        if not self.likely:
+            return np.zeros(count)
         shares = (np.random.default_rng(0).permutation(count) + 0.5) / count
-        beyond = np.maximum((1 - shares) / self.likely, 1e-300) if self.likely else np.ones(count)
-        waits: Floats = np.maximum(0.0, -np.log(beyond)) * (self.mean_s / self.likely if self.likely else 0.0)
+        waits: Floats = np.maximum(0.0, log(self.likely) - np.log1p(-shares)) * (self.mean_s / self.likely)
         return waits
 
 
@@ -116,7 +118,7 @@ def _of_source(
     hardware: NodeHardware,
     node: NodeBounds,
     load: NodeLoad,
-    wait: _Wait,
+    wait: Wait,
     asked: Asked,
 ) -> Expected:
     every = max(1, len(asked.prompts) // POINTS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sim.bounds.expected import expected_of
+from sim.bounds.expected import Wait, expected_of
 from tests.sim.bounds.test_ladder import TINY
 from tests.support.study import plan_of, results_of, rows_of
 
@@ -59,3 +59,10 @@ def test_a_gpu_node_takes_as_long_as_it_says(tmp_path: Path, rate: float) -> Non
     tokens = [row for row in done if row["output_tokens"] > 1]
     steps = [(row["ended_ps"] - row["first_seen_ps"]) / (row["output_tokens"] - 1) for row in tokens]
     assert found["tpot"]["mean"] == pytest.approx(mean(steps), rel=0.05)
+
+
+def test_a_wait_that_hardly_anybody_has_takes_nobodys_time() -> None:
+    # Of so many nodes that all their slots are taken less often than a float can say the inverse of.
+    assert list(Wait(1e-310, 1e-312).spread(4)) == [0, 0, 0, 0]
+    # Half wait, 1 s on average: 2 s of those who do. Of four the last two, at 5/8 and 7/8: 2 ln(4/3), 2 ln 4.
+    assert sorted(Wait(0.5, 1.0).spread(4)) == pytest.approx([0, 0, 0.5754, 2.7726], abs=1e-4)
