@@ -51,7 +51,7 @@ def _map(
     return Figure(
         identity=f"map-{index}",
         title=title,
-        caption=f"Each square is a cell;{OVERLOADED} marks one that is overloaded.",
+        caption=f"Each square is a cell;{OVERLOADED} marks an overloaded one; colours are of the others.",
         description=f"{measures[0].title} for each {view.title(x[0])} and {view.title(y[0])}.",
         plot={"data": traces, "layout": _layout(view, x, y)},
         table=_table(view, x, y, rows, measures[0]),
@@ -84,6 +84,7 @@ def _trace(
         "x": across,
         "y": down,
         "z": [[_shade(line, measure) for line in some] for some in lines],
+        **_range(rows, measure),
         "text": [[_shown(line, measure) for line in some] for some in lines],
         "texttemplate": "%{text}",
         "hovertemplate": f"%{{x}}, %{{y}}<br>{measure.title}: %{{text}}<extra></extra>",
@@ -94,6 +95,13 @@ def _trace(
         "meta": {"choice": measure.column},
         "visible": visible,
     }
+
+
+def _range(rows: Sequence[Row], measure: Measure) -> Plot:
+    """Of the colours: what is overloaded takes those of the nearest end, or all others would look alike."""
+    shades = [_shade(line, measure) for line in rows if line["verdict"] != "overloaded"]
+    known = [shade for shade in shades if shade is not None]
+    return {"zmin": min(known), "zmax": max(known)} if known and min(known) < max(known) else {}
 
 
 def _shade(line: Row | None, measure: Measure) -> float | None:

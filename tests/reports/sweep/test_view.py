@@ -163,6 +163,8 @@ def test_a_map_has_a_square_for_each_cell() -> None:
         ["8.00 ms", "9.00 ms", "50.0 ms"],
     ]
     assert trace["z"][0][0] == pytest.approx(-2.0)
+    # The colours go from 8 to 50 ms: with the 2 s of the overloaded cell all others would look alike.
+    assert (trace["zmin"], trace["zmax"]) == pytest.approx((-2.0969, -1.3010), abs=1e-4)
 
 
 def test_samples_have_no_map() -> None:
