@@ -30,6 +30,8 @@ class Input(NamedTuple):
     low: float
     high: float
     confidence: str
+    variants: tuple[str, ...] = ()
+    """That rest on it; none are named where all do."""
 
     @property
     def label(self) -> str:
@@ -118,7 +120,7 @@ def uncertainty_json(study: Study) -> dict[str, Any]:
     return {
         "draws": study.draws,
         "replications": study.replications,
-        "values": [one._asdict() for one in study.inputs],
+        "values": [{**one._asdict(), "variants": list(one.variants)} for one in study.inputs],
         "unbounded": list(study.unbounded),
         "notes": _notes(study),
         "bands": _bands(series),
@@ -131,10 +133,17 @@ def uncertainty_table(study: Study) -> pa.Table:
     """A row per draw: its number, its values, and every headline."""
     columns: dict[str, Any] = {"draw": np.arange(study.draws)}
     for index, one in enumerate(study.inputs):
-        columns[f"value/{one.model or 'network'}/{one.name}"] = study.values[:, index]
+        columns[_column(one, study.inputs[:index])] = study.values[:, index]
     for key, found in study.series().items():
         columns["/".join(("result", *key))] = found
     return pa.table({name: pa.array(column, from_pandas=True) for name, column in columns.items()})
+
+
+def _column(one: Input, before: Sequence[Input]) -> str:
+    """Two laws of a model may have a value of the same name: the later one is told by its first variant."""
+    name = f"value/{one.model or 'network'}/{one.name}"
+    twin = any((one.model, one.name) == (other.model, other.name) for other in before)
+    return f"{name}/{one.variants[0]}" if twin else name
 
 
 def uncertainty_again(table: pa.Table, told: Mapping[str, Any], baseline: str) -> dict[str, Any]:
@@ -142,14 +151,14 @@ def uncertainty_again(table: pa.Table, told: Mapping[str, Any], baseline: str) -
 
     The table does not have the ranges of the values, how many draws were asked for, and what had no range.
     """
-    ranges = {(one["model"], one["name"]): one for one in told["values"]}
-    inputs, values, series = [], [], {}
+    inputs: list[Input] = []
+    values, series = [], {}
     for column in table.column_names:
         kind, *names = column.split("/")
         found: Floats = table[column].to_numpy().astype(np.float64)
         if kind == "value":
             model, name = None if names[0] == "network" else names[0], names[1]
-            inputs.append(Input(**ranges.get((model, name), {**_NO_RANGE, "name": name, "model": model})))
+            inputs.append(_told(told["values"], len(inputs), name, model))
             values.append(found)
         elif kind == "result":
             series[Headline(*names)] = found
@@ -162,7 +171,11 @@ def uncertainty_again(table: pa.Table, told: Mapping[str, Any], baseline: str) -
     return uncertainty_json(again) | {key: told[key] for key in ("unbounded", "notes")}
 
 
-_NO_RANGE = {"low": math.nan, "high": math.nan, "confidence": ""}
+def _told(values: Sequence[Mapping[str, Any]], index: int, name: str, model: str | None) -> Input:
+    """The value of a column; without a range where another is told in its place."""
+    if index < len(values) and (values[index]["name"], values[index]["model"]) == (name, model):
+        return Input(**{**values[index], "variants": tuple(values[index].get("variants", ()))})
+    return Input(name, model, math.nan, math.nan, "")
 
 
 def _notes(study: Study) -> list[str]:
@@ -221,7 +234,7 @@ def _tornado(study: Study, series: Mapping[Headline, Floats]) -> dict[str, list[
     found: dict[str, list[dict[str, Any]]] = {}
     for variant, source, keys in _by_source(series):
         key = _told_by(keys)
-        strongest = influences(study.values, series[key])[:SHOWN] if key else []
+        strongest = _resting(study, variant, series[key])[:SHOWN] if key else []
         if key and strongest:
             found.setdefault(variant, []).append(
                 {
@@ -233,6 +246,13 @@ def _tornado(study: Study, series: Mapping[Headline, Floats]) -> dict[str, list[
                 }
             )
     return found
+
+
+def _resting(study: Study, variant: str, result: Floats) -> list[Influence]:
+    """Of the values that the variant rests on: any other would be ranked by chance alone."""
+    own = [i for i, one in enumerate(study.inputs) if not one.variants or variant in one.variants]
+    found = influences(study.values[:, own], result) if own else []
+    return [one._replace(column=own[one.column]) for one in found]
 
 
 def _told_by(keys: Sequence[Headline]) -> Headline | None:

@@ -5,7 +5,7 @@ and variants share the replications' random numbers, so that what differs comes 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import get_args
 
@@ -51,6 +51,8 @@ class Uncertain:
     """Preset and LLM; None of a value of the network."""
     model: str | None = field(default=None, compare=False)
     """The first that rests on it, by its name in the scenario."""
+    variants: tuple[str, ...] = field(default=(), compare=False)
+    """All that rest on it."""
 
     def at(self, share: float) -> float:
         """The value below which `share` of the range lies."""
@@ -78,9 +80,9 @@ class Draws:
 
 
 def ranges_of(variants: Mapping[str, Scenario]) -> Ranges:
-    found: dict[Uncertain, None] = {}
+    found: dict[Uncertain, dict[str, None]] = {}
     unbounded: dict[str, None] = {}
-    for scenario in variants.values():
+    for variant, scenario in variants.items():
         for value, owner, model in _values(scenario):
             if value.confidence not in UNCERTAIN or value.source == "scenario":
                 continue
@@ -88,8 +90,9 @@ def ranges_of(variants: Mapping[str, Scenario]) -> Ranges:
                 unbounded[value.name if model is None else f"{value.name} of {model}"] = None
             elif value.low < value.high:
                 made = Uncertain(value.name, value.low, value.high, value.confidence, owner, model)
-                found.setdefault(made)
-    return Ranges(tuple(found), tuple(unbounded))
+                found.setdefault(made, {})[variant] = None
+    uncertain = tuple(replace(one, variants=tuple(resting)) for one, resting in found.items())
+    return Ranges(uncertain, tuple(unbounded))
 
 
 def latin_hypercube(rng: Generator, draws: int, values: int) -> Floats:
@@ -149,7 +152,8 @@ def study(plan: Plan, results: Results, draws: Draws, *, jobs: int, engine: str,
     found = list(_headlines(plan, results, outcomes, len(replications) * len(plan.variants)))
     return Study(
         inputs=tuple(
-            Input(one.name, one.model, one.low, one.high, one.confidence) for one in draws.ranges.uncertain
+            Input(one.name, one.model, one.low, one.high, one.confidence, one.variants)
+            for one in draws.ranges.uncertain
         ),
         values=draws.values[: len(found)],
         results=found,

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from reports.uncertainty import (
     influences,
     noise,
     spearman,
+    uncertainty_again,
     uncertainty_json,
     uncertainty_table,
 )
@@ -75,6 +77,29 @@ def test_a_difference_is_taken_within_each_draw() -> None:
     (difference,) = found["differences"]["cloud"]
     assert difference["metric"]["felt"]["p95"] == {"low": 0.5, "median": 0.5, "high": 0.5}
     assert "edge" not in found["differences"]
+
+
+def two_laws() -> Study:
+    """Edge and cloud run other laws, which have a value of one name; each moves its own variant alone."""
+    first, second = np.array([0.0, 1, 2, 3, 4, 5]), np.array([5.0, 0, 4, 1, 3, 2])
+    made = study(np.stack([first, second], axis=1), edge=list(first), cloud=list(10 * second))
+    laws = tuple(Input("step_ms", "m", 0.0, 5.0, "assumed", (variant,)) for variant in ("edge", "cloud"))
+    return replace(made, inputs=laws)
+
+
+def test_a_variant_is_moved_by_the_values_that_it_rests_on_alone() -> None:
+    # Across the two laws the ranks correlate too, by chance: -0.37.
+    found = uncertainty_json(two_laws())["tornado"]
+    for variant, swing in (("edge", 4.0), ("cloud", 40.0)):
+        (row,) = found[variant][0]["rows"]
+        assert (row["name"], row["spearman"], row["swing"]) == ("step_ms", 1.0, swing)
+
+
+def test_values_of_one_name_have_a_column_each_and_the_table_makes_the_section_again() -> None:
+    made = two_laws()
+    told, table = uncertainty_json(made), uncertainty_table(made)
+    assert table.column_names[1:3] == ["value/m/step_ms", "value/m/step_ms/cloud"]
+    assert uncertainty_again(table, told, "edge") == told
 
 
 def test_few_draws_and_values_without_a_range_are_told() -> None:
