@@ -294,5 +294,6 @@ def _damaged(path: Path, error: Exception) -> Never:
 
 
 def _reason(error: Exception) -> str:
-    known = error.strerror if isinstance(error, OSError) else None
+    # Of an errno: pyarrow's own words go around it.
+    known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
     return (known or str(error).splitlines()[0]).rstrip(".")

@@ -130,7 +130,7 @@ def test_a_second_sigterm_ends_at_once_and_without_a_word_of_errors(tmp_path: Pa
     for client in clients:
         client.close()
     assert server.lines[-1] == "e80sim: none of 5 requests was answered"
-    assert len(server.lines) == 5, server.lines
+    assert len(server.lines) == 6, server.lines
 
 
 def test_a_killed_server_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
