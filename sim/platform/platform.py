@@ -300,6 +300,8 @@ class Platform:
             work, stamps = _together(sequences)
         node = -1 if ticket.node is None else ticket.node.index
         connected_ps, arrived_ps = departure.connected_ps, departure.arrived_ps
+        spared = request.stream and departure.back_lost != 1 and not departure.lost_first_ps
+        lost_back_ps = 0 if spared else _lost_back_ps(ticket)  # of most streams nothing: no call for them
         if ticket.admitted_ps < 0:
             # The way in is foreseen when a request is sent: whoever leaves before never gets there.
             now = self.env.now
@@ -332,7 +334,7 @@ class Platform:
                 ticket.ended_ps,
                 ticket.moves,
                 departure.lost_out_ps,
-                _lost_back_ps(ticket),
+                lost_back_ps,
             )
         )
 

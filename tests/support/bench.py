@@ -39,6 +39,8 @@ class Trip(NamedTuple):
     connection: int
     back_first_ps: int
     lost_out_ps: int = 0
+    back_lost: int = 0
+    lost_first_ps: int = 0
 
 
 @dataclass
