@@ -103,13 +103,16 @@ def _jitter(facts: HopFacts, values: Mapping[str, Value]) -> Jitter:
     return family(**{field.name: values[f"jitter_{field.name}"].value for field in fields(family)})
 
 
-def metro(atlas: Atlas, region: str, private: bool) -> Hop:
-    """From `region` to a datacenter, or to another cloud's region, in its own metro area."""
+def metro(atlas: Atlas, region: str, private: bool, other: str | None = None) -> Hop:
+    """From `region` to a datacenter, or to the region `other` of another cloud, in its own metro area.
+
+    What was measured to one cloud there stands for the datacenter, and for no third cloud.
+    """
     table, facts = atlas
     area = table.metros.get(region) or table.region(region).city
     if private:
         return catalogued(facts, "metro_private", f"metro {area}, private interconnect")
-    rtt_ms = table.neighbour_rtt_ms(region)
+    rtt_ms = table.neighbour_rtt_ms(region) if other is None else table.measured_rtt_ms(region, other)
     source = f"AWS to GCP in {area}, region_rtt.csv"
     floor = None if rtt_ms is None else Value(f"{area}{PAIR_VALUE}", rtt_ms, source, "measured")
     return catalogued(facts, "metro_xcloud", f"metro {area}, public path", floor)

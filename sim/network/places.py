@@ -337,7 +337,7 @@ def _between(atlas: Atlas, a: Attachment, b: Attachment, site: str) -> tuple[Hop
         return (catalogued(atlas.facts, "cross_az"),) if a.in_cloud else ()
     private = a.private and b.private
     if atlas.in_one_metro(a.region, b.region):
-        return (metro(atlas, a.region, private),)
+        return (metro(atlas, a.region, private, b.region),)
     return (inter_region(atlas, a.region, b.region),)
 
 

@@ -93,6 +93,9 @@ class RegionTable:
         near_km = network_facts().region_prediction.values["same_metro_km"].value
         return _pair(a, b) not in self.rtts and distance_km(start, end) <= near_km
 
+    def measured_rtt_ms(self, a: str, b: str) -> float | None:
+        return self.rtts.get(_pair(a, b))
+
     def neighbour_rtt_ms(self, region: str) -> float | None:
         """Measured round trip to the other cloud's region in the same metro, None where there is none."""
         metro = self.metros.get(region)

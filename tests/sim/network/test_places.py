@@ -205,6 +205,16 @@ ends = st.one_of(
 )
 
 
+def test_what_was_measured_to_one_cloud_of_a_metro_stands_for_no_third_one() -> None:
+    aws, gcp, azure = (
+        RegionPlace(kind="region", region=name)
+        for name in ("aws:ap-northeast-2", "gcp:asia-northeast3", "azure:koreacentral")
+    )
+    for a, b, floor_ms in ((aws, gcp, 2.6), (aws, azure, 2.5), (gcp, azure, 2.5)):
+        assert path_between(a, b, "aws:us-east-1").rtt_ms == floor_ms
+        assert path_between(b, a, "aws:us-east-1").rtt_ms == floor_ms
+
+
 @given(a=ends, b=ends, site=regions)
 def test_the_way_back_is_the_way_there(a: PlaceSpec, b: PlaceSpec, site: str) -> None:
     there, back = path_between(a, b, site), path_between(b, a, site)
