@@ -11,7 +11,7 @@ from api_shim.probe.judged import judged, outcome
 from api_shim.probe.record import ProbedRequest, RoundTrip
 from hwmodels.calibrate.endpoint.fit import NAMES, EndpointFit
 from hwmodels.calibrate.endpoint.lines import Interval
-from reports.html.document import document, header, navigation
+from reports.html.document import header, study_page
 from reports.html.markup import Html, join, tag
 from reports.html.tables import body, number_cell, row, table
 from reports.words import Scale, duration, plural, with_interval
@@ -38,21 +38,8 @@ def render(
         ("kinds", "Kinds", "Every kind of request", _kinds(chats, trips)),
         ("taken", "Taken", "What it took", _taken(about)),
     ]
-    shown = [one for one in sections if one[3]]
     head = header("e80sim probe", f"{title} · {_basis(about)}")
-    first = tag("section", _answer(about, found, why_not), id="answer", aria_label="The answer")
-    places = navigation((identity, short) for identity, short, _, _ in shown)
-    content = [
-        tag(
-            "section",
-            tag("h2", heading, id=f"heading-{identity}"),
-            inner,
-            id=identity,
-            aria_labelledby=f"heading-{identity}",
-        )
-        for identity, _, heading, inner in shown
-    ]
-    return document(title, join(head, tag("main", first, places, content, id="content")))
+    return study_page(title, head, _answer(about, found, why_not), sections)
 
 
 def _basis(about: Mapping[str, Any]) -> str:

@@ -8,8 +8,11 @@ from functools import cache
 from importlib.resources import files
 
 from reports.digest import sealed
-from reports.html.markup import Html, json_script, link, script_hash, tag
+from reports.html.markup import Html, join, json_script, link, script_hash, tag
 from reports.html.palette import css_variables, theme
+
+Section = tuple[str, str, str, Html | None]
+"""Identity, short title, title, content if there is any."""
 
 STYLES = ("report.css", "answer.css", "explained.css")
 
@@ -24,6 +27,24 @@ def header(origin: str, title: str) -> Html:
 def navigation(places: Iterable[tuple[str, str]]) -> Html:
     """`places` are the sections: what each is called as the target of a link, and to a reader."""
     return tag("nav", tag("ul", [tag("li", link(*place)) for place in places]), aria_label="Sections")
+
+
+def study_page(title: str, head: Html, answer: Html, sections: Iterable[Section]) -> str:
+    """The answer, then where its sections are, then these."""
+    shown = [one for one in sections if one[3]]
+    first = tag("section", answer, id="answer", aria_label="The answer")
+    places = navigation((identity, short) for identity, short, _, _ in shown)
+    content = [
+        tag(
+            "section",
+            tag("h2", heading, id=f"heading-{identity}"),
+            inner,
+            id=identity,
+            aria_labelledby=f"heading-{identity}",
+        )
+        for identity, _, heading, inner in shown
+    ]
+    return document(title, join(head, tag("main", first, places, content, id="content")))
 
 
 def document(title: str, content: Html) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.html.document import document, header, navigation
+from reports.html.document import Section, header, study_page
 from reports.html.figure import DASHES, Figure, LegendEntry, Plot, axis, layout, rounded
 from reports.html.ladder import LEAD, ladder_table
 from reports.html.markup import Html, Node, join, tag
@@ -26,21 +26,8 @@ FAR = 4.0
 
 
 def render_plan(plan: Plan) -> str:
-    sections = list(_sections(plan))
     head = header(plan["scenario"], f"{plan['title']} · {_basis(plan)}")
-    first = tag("section", _first_screen(plan), id="answer", aria_label="The answer")
-    places = navigation((identity, short) for identity, short, _, _ in sections)
-    content = [
-        tag(
-            "section",
-            tag("h2", heading, id=f"heading-{identity}"),
-            inner,
-            id=identity,
-            aria_labelledby=f"heading-{identity}",
-        )
-        for identity, _, heading, inner in sections
-    ]
-    return document(plan["title"], join(head, tag("main", first, places, content, id="content")))
+    return study_page(plan["title"], head, _first_screen(plan), _sections(plan))
 
 
 def _first_screen(plan: Plan) -> Html:
@@ -56,8 +43,7 @@ def _first_screen(plan: Plan) -> Html:
     )
 
 
-def _sections(plan: Plan) -> Iterator[tuple[str, str, str, Html]]:
-    """(identity, short title, title, content)."""
+def _sections(plan: Plan) -> Iterator[Section]:
     figures = _figures(plan)
     if figures:
         yield "values", "Values", "What each value comes to", join([one.html() for one in figures])

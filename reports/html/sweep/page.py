@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.html.document import document, header, navigation
+from reports.html.document import Section, header, study_page
 from reports.html.figure import Figure
 from reports.html.markup import Html, join, tag
 from reports.html.sweep.curves import load_curves
@@ -18,26 +18,12 @@ MOST_ROWS = 200
 
 
 def render_sweep(view: SweepView) -> str:
-    sections = list(_sections(view))
     about = view.about
     head = header(about["scenario"], f"{about['title']} · {_basis(view)}")
-    first = tag("section", first_screen(view), id="answer", aria_label="The answer")
-    places = navigation((identity, short) for identity, short, _, _ in sections)
-    content = [
-        tag(
-            "section",
-            tag("h2", heading, id=f"heading-{identity}"),
-            inner,
-            id=identity,
-            aria_labelledby=f"heading-{identity}",
-        )
-        for identity, _, heading, inner in sections
-    ]
-    return document(about["title"], join(head, tag("main", first, places, content, id="content")))
+    return study_page(about["title"], head, first_screen(view), _sections(view))
 
 
-def _sections(view: SweepView) -> Iterator[tuple[str, str, str, Html]]:
-    """(identity, short title, title, content)."""
+def _sections(view: SweepView) -> Iterator[Section]:
     maps = heat_maps(view)
     if maps:
         yield "maps", "Maps", "How it changes", join(_drawn(maps), _more_maps(maps))
