@@ -29,7 +29,7 @@ run: {horizon_s: 100, replications: 1, seed: 7}
 
 @pytest.mark.parametrize("tokens", [1, 5])
 def test_a_stream_tells_of_every_last_token_that_was_lost(tmp_path: Path, tokens: int) -> None:
-    # A fifth of some 500 answers lose it, the first of one token and the last of five; the others lose nothing.
+    # A fifth of some 500 answers lose it: the only one of one, the fifth of five. The others lose nothing.
     settings = [f"traffic.s.lengths.output.tokens={tokens}"]
     rows = rows_of(results_of(plan_of(LOSSY, tmp_path, settings)).tables)
     lost = [row for row in rows if row["lost_back_ps"]]
