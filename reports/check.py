@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from reports.digest import DIGEST, FILES, digest_of, is_whole, sha256_of
 from reports.live import CLIENT_FILE, live_json, read_client
+from reports.preemptions import preemptions_that_differ
 from reports.run_directory import (
     MANIFEST,
     REPORT,
@@ -51,7 +52,8 @@ def checked(path: Path) -> Checked:
     else:
         compared = list(_numbers(path, run))
         numbers = len(compared)
-        findings += _told([sentence for sentence in compared if sentence])
+        findings += _few([one for one in compared if one], f"numbers of {SUMMARY} differ")
+        findings += _few([*preemptions_that_differ(run.tables)], "totals of preemptions differ")
     return Checked(findings, len(manifest.get(FILES, ())), numbers)
 
 
@@ -144,6 +146,6 @@ def _short(value: object) -> str:
     return f"{value!r}"[:60]
 
 
-def _told(findings: list[str]) -> list[str]:
+def _few(findings: list[str], what: str) -> list[str]:
     left = len(findings) - SHOWN
-    return findings if left <= 0 else [*findings[:SHOWN], f"{count(left)} more numbers of {SUMMARY} differ."]
+    return findings if left <= 0 else [*findings[:SHOWN], f"{count(left)} more {what}."]

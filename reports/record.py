@@ -196,6 +196,26 @@ STAGE_COLUMNS = (
     Column("ended_ps", "stamp", "the stage was over, or the request left"),
 )
 
+PREEMPTION_CAUSES = ("growth", "priority")
+PREEMPTION_COLUMNS = (
+    Column("number", "int", "of the request that lost its KV blocks"),
+    Column("model", "label", "the model's short name"),
+    Column("node", "int", "index of the node in its pool"),
+    Column(
+        "cause",
+        "label",
+        "growth (the next tokens of a request in the batch found the pool full), or priority (a more urgent "
+        "one waited and could not enter)",
+    ),
+    Column("by", "int", "number of the request that took its place: its own where it was its own growth"),
+    Column("held_tokens", "int", "tokens of it that were in the KV cache"),
+    Column(
+        "found_tokens", "int", "of them, in the prefix cache when it came back: the others are computed again"
+    ),
+    Column("lost_ps", "stamp", "the first step without it began"),
+    Column("back_ps", "stamp", "the first step with it again began; null where it left before"),
+)
+
 FAULT_COLUMNS = (
     Column("number", "int", "in the order in which they began"),
     Column("fault", "label", "its name in the scenario, or `live1`, `live2` ... where somebody broke it"),

@@ -4,9 +4,10 @@ scenario.yaml, manifest.json, requests.parquet, nodes.parquet, gaps.parquet, use
 apps), prefixes.parquet (with prefix caches), stages.parquet (with disaggregated models),
 sessions.parquet (with callers that wait for their answers), agent_steps.parquet (with agents),
 faults.parquet (where something breaks), lifetimes.parquet (of nodes that come and go),
-asks.parquet (with clients that retry or hedge), uncertainty.parquet (with draws of uncertain values),
-summary.json, report.html; of live runs also arrivals.jsonl (what came in, for `e80sim replay`) and
-client.jsonl (what a load client saw). The manifest has the hash of every file that the rest is made from.
+asks.parquet (with clients that retry or hedge), preemptions.parquet (where requests lost KV blocks),
+uncertainty.parquet (with draws of uncertain values), summary.json, report.html; of live runs also
+arrivals.jsonl (what came in, for `e80sim replay`) and client.jsonl (what a load client saw). The manifest has
+the hash of every file that the rest is made from.
 """
 
 import json
@@ -30,6 +31,7 @@ from reports.record import (
     LATER_COLUMNS,
     LIFETIME_COLUMNS,
     NODE_COLUMNS,
+    PREEMPTION_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
     SESSION_COLUMNS,
@@ -59,6 +61,7 @@ _TABLES: dict[str, Sequence[Column]] = {
     "lifetimes": LIFETIME_COLUMNS,
     "asks": ASK_COLUMNS,
     "agent_steps": AGENT_STEP_COLUMNS,
+    "preemptions": PREEMPTION_COLUMNS,
 }
 
 
@@ -151,6 +154,7 @@ def read(path: Path) -> Run:
         lifetimes=_read_optional(path, "lifetimes"),
         asks=_read_optional(path, "asks"),
         agent_steps=_read_optional(path, "agent_steps"),
+        preemptions=_read_optional(path, "preemptions"),
     )
     summary = path / SUMMARY
     return Run(

@@ -19,6 +19,8 @@ from reports.record import (
     LIFETIME_COLUMNS,
     NODE_COLUMNS,
     OUTCOMES,
+    PREEMPTION_CAUSES,
+    PREEMPTION_COLUMNS,
     PREFIX_COLUMNS,
     REQUEST_COLUMNS,
     SESSION_COLUMNS,
@@ -34,7 +36,11 @@ KEYS = (
     Column("replication", "int", "which replication, from 0"),
 )
 
-_KNOWN_LABELS: dict[str, Sequence[str]] = {"outcome": OUTCOMES, "finish_reason": FINISH_REASONS}
+_KNOWN_LABELS: dict[str, Sequence[str]] = {
+    "outcome": OUTCOMES,
+    "finish_reason": FINISH_REASONS,
+    "cause": PREEMPTION_CAUSES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class RunTables:
     """None when no source has clients that retry or hedge."""
     agent_steps: pa.Table | None = None
     """None when no source has an agent."""
+    preemptions: pa.Table | None = None
+    """None where nobody lost KV blocks, and of runs of earlier versions."""
 
 
 def request_table(
@@ -127,6 +135,13 @@ def fault_table(
     return _table(FAULT_COLUMNS, variant, replication, columns, labels)
 
 
+def preemption_table(
+    variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
+) -> pa.Table:
+    """Without its names in `labels`, `cause` is a code into PREEMPTION_CAUSES."""
+    return _table(PREEMPTION_COLUMNS, variant, replication, columns, labels)
+
+
 def agent_step_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
@@ -145,6 +160,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     faults = [part.faults for part in parts if part.faults is not None]
     asks = [part.asks for part in parts if part.asks is not None]
     agent_steps = [part.agent_steps for part in parts if part.agent_steps is not None]
+    preemptions = [part.preemptions for part in parts if part.preemptions is not None]
     return RunTables(
         requests=_stack([part.requests for part in parts]),
         nodes=_stack([part.nodes for part in parts]),
@@ -157,6 +173,7 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
         lifetimes=_stack(lifetimes) if lifetimes else None,
         asks=_stack(asks) if asks else None,
         agent_steps=_stack(agent_steps) if agent_steps else None,
+        preemptions=_stack(preemptions) if preemptions else None,
     )
 
 

@@ -1,12 +1,13 @@
 """The causal chain of one request: phases, which add up to its latency, and what it waited for in each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reports.explained import events, waits, work
 from reports.explained.phases import Phase, phases_of
+from reports.explained.preempted import Absence, absences_of
 from reports.explained.scene import Scene
 from reports.explained.waits import Says
 from reports.explained.wording import at, span
@@ -48,11 +49,22 @@ class Chain(NamedTuple):
     """-1: it had not ended."""
     phases: list[Phase]
     says: list[Said]
+    absences: Sequence[Absence] = ()
+    """When it had lost its KV blocks; of each of its completions. None where the run does not record it."""
 
     @property
     def lasted_ps(self) -> int:
         """The sum of its phases: from its intention to its end, or as far as its stamps go."""
         return sum(phase.lasted_ps for phase in self.phases)
+
+    @property
+    def away_ps(self) -> int:
+        """How long it, or any of its completions, was away after a preemption."""
+        total = until_ps = 0
+        for absence in self.absences:  # in order of their beginning
+            total += max(0, absence.back_ps - max(absence.lost_ps, until_ps))
+            until_ps = max(until_ps, absence.back_ps)
+        return total
 
     @property
     def longest(self) -> Phase:
@@ -71,6 +83,7 @@ class Chain(NamedTuple):
             "ended_ps": self.ended_ps,
             "phases": [phase._asdict() for phase in self.phases],
             "says": [said._asdict() for said in self.says],
+            "preemptions": [absence._asdict() for absence in self.absences],
         }
 
 
@@ -86,6 +99,7 @@ def chain_of(scene: Scene, row: int) -> Chain:
         scene.value(row, "ended_ps"),
         phases,
         [*_whole(scene, row), *_by_phase(scene, row, phases)],
+        absences_of(scene, row),
     )
 
 

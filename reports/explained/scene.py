@@ -38,6 +38,20 @@ class Visits(NamedTuple):
         return Visits(*(values[which] for values in self))
 
 
+class Absences(NamedTuple):
+    """Of one node: which row lost its KV blocks when, and came back when: never, if it left before."""
+
+    rows: Ints
+    lost_ps: Ints
+    back_ps: Ints
+
+    def take(self, which: Mask) -> "Absences":
+        return Absences(*(values[which] for values in self))
+
+
+NOBODY_AWAY = Absences(*(np.zeros(0, np.int64) for _ in range(3)))
+
+
 class Visit(NamedTuple):
     came_ps: int
     started_ps: int
@@ -61,7 +75,10 @@ class Scene:
     stages: Columns | None = None
     faults: Columns | None = None
     lifetimes: Columns | None = None
+    preemptions: Columns | None = None
+    """None where nobody was preempted, or the run records none of it."""
     _visits: dict[tuple[str, int], Visits] = field(default_factory=dict)
+    _absences: dict[tuple[str, int], Absences] = field(default_factory=dict)
 
     def row_of(self, number: int) -> int | None:
         found = np.flatnonzero(self.requests["number"] == number)
@@ -89,6 +106,21 @@ class Scene:
             find = self._stages_at if self.divides_work(model) else self._requests_at
             self._visits[key] = find(model, node)
         return self._visits[key]
+
+    def absences(self, model: str, node: int) -> Absences:
+        """Of requests of one completion alone: others are away in part."""
+        if self.preemptions is None:
+            return NOBODY_AWAY
+        key = (model, node)
+        if key not in self._absences:
+            self._absences[key] = self._absences_at(self.preemptions, model, node)
+        return self._absences[key]
+
+    def _absences_at(self, table: Columns, model: str, node: int) -> Absences:
+        mine = table.take(table.labelled("model", model) & (table["node"] == node))
+        rows = rows_numbered(self.requests, mine, "number")
+        found = Absences(rows, mine["lost_ps"], np.where(mine["back_ps"] < 0, NEVER_PS, mine["back_ps"]))
+        return found.take((rows >= 0) & (self.requests["samples"][rows] == 1))
 
     def _requests_at(self, model: str, node: int) -> Visits:
         r = self.requests
@@ -153,10 +185,11 @@ def scenes_of(run: Run, variant: str) -> Iterator[Scene]:
             stages=part["stages"],
             faults=part["faults"],
             lifetimes=part["lifetimes"],
+            preemptions=part["preemptions"],
         )
 
 
-TABLES = ("requests", "user_requests", "stages", "faults", "lifetimes")
+TABLES = ("requests", "user_requests", "stages", "faults", "lifetimes", "preemptions")
 
 
 def _of_variant(tables: RunTables, name: str, variant: str) -> Columns | None:

@@ -10,6 +10,7 @@ from reports.terminal import INDENT, WIDTH, columns
 
 BAR = 40
 """Characters for the whole time of a request."""
+AWAY = "Preempted"
 TITLES = {phase.name: phase.title for phase in PHASES}
 
 
@@ -35,11 +36,16 @@ def _lines(chain: Chain) -> Iterator[str]:
 
 
 def chart(chain: Chain) -> list[str]:
-    """A line for each phase: its name, its length, its share, and a bar where it lay."""
+    """A line for each phase: its name, its length, its share, and a bar where it lay.
+
+    And one for the time away after preemptions, which is a part of them.
+    """
     rows = [
         (TITLES[phase.name], span(phase.lasted_ps), share(chain, phase.lasted_ps), _bar(chain, index))
         for index, phase in enumerate(chain.phases)
     ]
+    if chain.absences:
+        rows.append((AWAY, span(chain.away_ps), share(chain, chain.away_ps), _marks(chain)))
     wide = [max(len(row[column]) for row in rows) for column in range(3)]
     return [
         f"{INDENT}{name:<{wide[0]}}  {lasted:>{wide[1]}}  {of:>{wide[2]}}  {bar}".rstrip()
@@ -57,6 +63,18 @@ def _bar(chain: Chain, index: int) -> str:
     end = -(-BAR * (before + chain.phases[index].lasted_ps) // whole)
     solid = BAR * chain.phases[index].lasted_ps >= whole
     return " " * min(begin, BAR - 1) + ("█" * (end - begin) if solid else "▏")
+
+
+def _marks(chain: Chain) -> str:
+    """Where it was preempted and until when, in characters of the bar."""
+    marks = [" "] * BAR
+    for one in chain.absences:
+        first, last = (
+            min(BAR - 1, BAR * (at_ps - chain.intended_ps) // max(1, chain.lasted_ps))
+            for at_ps in (one.lost_ps, max(one.lost_ps, one.back_ps))
+        )
+        marks[max(0, first) : last + 1] = "▒" * (last + 1 - max(0, first))
+    return "".join(marks)
 
 
 def share(chain: Chain, ps: int) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 from reports.columns import Ints, Mask
 from reports.explained.neighbours import Queue, queue_of
 from reports.explained.phases import Phase
+from reports.explained.preempted import pushed_out_by
 from reports.explained.scene import NEVER_PS, Scene, left_ps
-from reports.explained.wording import MOST_NAMED, at, be, first, requests, span, were
+from reports.explained.wording import MOST_NAMED, at, be, first, named, requests, span, were
 from reports.words import plural
 
 Says = Callable[[Scene, int, Phase], Iterator[str]]
@@ -101,17 +102,23 @@ def queue(scene: Scene, row: int, phase: Phase) -> Iterator[str]:
     if visit is None:
         yield UNTOLD_QUEUE
         return
-    found = queue_of(scene.visits(model, node), row, visit, max(0, scene.value(row, "overhead_ps")))
+    overhead_ps = max(0, scene.value(row, "overhead_ps"))
+    found = queue_of(scene.visits(model, node), row, visit, overhead_ps, scene.absences(model, node))
     yield _ahead(scene, found, node)
     if len(found.passed):
         passed = first(requests(scene, found.passed))
         yield f"{passed} came later and {were(found.passed)} in a step before it."
+    if len(found.returned):
+        again = first(requests(scene, found.returned))
+        yield f"{again}, which had been preempted, {were(found.returned)} taken in again before it."
     if len(found.behind):
         yield f"It passed {requests(scene, found.behind)}, which waited already."
     yield f"{_running(scene, found)} in the batch when it came."
     if len(strangers := scene.moved_to(model, node, visit)):
         moved = first(requests(scene, strangers))
         yield f"{moved} came there from a lost node; whether before it the tables do not say."
+    if pushed := pushed_out_by(scene, row):
+        yield f"It pushed out {named(pushed)}, which {'was' if len(pushed) == 1 else 'were'} less urgent."
     if len(found.made_room) and visit.started_ps >= 0:
         left = requests(scene, found.made_room)
         yield f"Its place came free as {left} left; its first step began at {at(visit.started_ps)}."

@@ -21,7 +21,10 @@ def span(ps: int) -> str:
 
 def requests(scene: Scene, rows: Ints, which: str = "") -> str:
     """`request 12`, `3 requests (12, 14, 15)`: by number, the first six of them."""
-    numbers = scene.numbers(rows)
+    return named(scene.numbers(rows), which)
+
+
+def named(numbers: Sequence[int], which: str = "") -> str:
     kind = f"{which} " if which else ""
     if len(numbers) == 1:
         return f"{kind}request {numbers[0]}"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reports.explained.neighbours import Batch, batch_of
+from reports.explained.neighbours import batch_of
 from reports.explained.phases import Phase
+from reports.explained.preempted import preempted
 from reports.explained.scene import Scene, Visits
 from reports.explained.waits import first_node
 from reports.explained.wording import at, requests, span, were
@@ -16,13 +17,13 @@ def prefill(scene: Scene, row: int, phase: Phase) -> Iterator[str]:
     prompt, cached = scene.value(row, "prompt_tokens"), max(scene.value(row, "cached_tokens"), 0)
     found = f", of which the prefix cache held {count(cached)}" if cached else ""
     yield f"Its prompt had {plural(prompt, 'token')}{found}."
+    yield from preempted(scene, row, phase)
     node = first_node(scene, row)
     if _moved(scene, row) or node < 0:
         yield UNTOLD_BATCH
         return
-    visits = scene.visits(scene.label(row, "model"), node)
-    yield from _shared(scene, batch_of(visits, row, phase.began_ps, phase.ended_ps), node)
-    yield from _also_in_prefill(scene, visits, row, phase)
+    yield from _shared(scene, row, node, phase.began_ps, phase.ended_ps)
+    yield from _also_in_prefill(scene, scene.visits(scene.label(row, "model"), node), row, phase)
 
 
 UNTOLD_BATCH = "It was moved from a lost node, so the tables do not say with whom it shared which steps."
@@ -32,23 +33,23 @@ def decode(scene: Scene, row: int, phase: Phase) -> Iterator[str]:
     made = scene.value(row, "output_tokens") - scene.value(row, "samples")
     each = f", {span(phase.lasted_ps // made)} for each after the first" if made > 0 else ""
     yield f"{plural(scene.value(row, 'output_tokens'), 'token')} came out of it{each}."
-    yield from preempted(scene, row)
+    yield from preempted(scene, row, phase)
     if scene.divides_work(scene.label(row, "model")):
         yield from _between_nodes(scene, row)
         return
     if _moved(scene, row):
         yield UNTOLD_BATCH
         return
-    node = scene.value(row, "node")
-    visits = scene.visits(scene.label(row, "model"), node)
-    yield from _shared(scene, batch_of(visits, row, phase.began_ps, phase.ended_ps), node)
+    yield from _shared(scene, row, scene.value(row, "node"), phase.began_ps, phase.ended_ps)
 
 
 def _moved(scene: Scene, row: int) -> bool:
     return scene.value(row, "moves") > 0
 
 
-def _shared(scene: Scene, batch: Batch, node: int) -> Iterator[str]:
+def _shared(scene: Scene, row: int, node: int, began_ps: int, ended_ps: int) -> Iterator[str]:
+    model = scene.label(row, "model")
+    batch = batch_of(scene.visits(model, node), row, began_ps, ended_ps, scene.absences(model, node))
     if not batch.most:
         yield f"It had node {node} to itself."
         return
@@ -74,16 +75,6 @@ def _also_in_prefill(scene: Scene, visits: Visits, row: int, phase: Phase) -> It
         yield f"When it began, the prompt of {requests(scene, np.sort(rows))} {were(rows)} under way already."
 
 
-def preempted(scene: Scene, row: int) -> Iterator[str]:
-    times = scene.value(row, "preemptions")
-    if times <= 0:
-        return
-    said = "once" if times == 1 else f"{count(times)} times"
-    again = "its tokens so far were computed again"
-    yield f"It was preempted {said}: its KV blocks went to others of its batch, and {again}."
-    yield "When that was, and to which of them, is not in the tables."
-
-
 def _between_nodes(scene: Scene, row: int) -> Iterator[str]:
     """Of a model whose nodes divide the work: where it was after its first token, and for how long."""
     stages = scene.stages
@@ -97,8 +88,7 @@ def _between_nodes(scene: Scene, row: int) -> Iterator[str]:
             continue
         yield STAGES[stage].format(node=node, at=at(began), span=span(ended - began))
         if stage == "decode":
-            visits = scene.visits(scene.label(row, "model"), node)
-            yield from _shared(scene, batch_of(visits, row, began, ended), node)
+            yield from _shared(scene, row, node, began, ended)
 
 
 STAGES = {

@@ -1,16 +1,18 @@
 """What a node held over time, from the stamps of its requests: the queue, the batch, and their KV tokens.
 
 KV tokens are those of running requests: the prompt's come evenly over its prefill, the answer's evenly over
-its decode. What a prefix cache keeps behind them is not in the record.
+its decode. What a prefix cache keeps behind them is not in the record. Who is preempted waits in the queue
+without any until it is in a step again; then it is taken to have all that it had, as if computed at once.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-from reports.columns import Columns, Floats, Ints
+from reports.columns import Columns, Floats, Ints, rows_numbered
 
 MOST_POINTS = 2000
 
@@ -23,7 +25,13 @@ class Level:
     values: Ints
 
 
-def levels(columns: Columns, node: int) -> Iterator[Level]:
+class _Away(NamedTuple):
+    lost_ps: Ints
+    back_ps: Ints
+    tokens: Ints
+
+
+def levels(columns: Columns, node: int, preempted: Columns | None = None) -> Iterator[Level]:
     """Of a node that does both, prefill and decode. At most MOST_POINTS each."""
     here = columns.take(
         (columns["node"] == node) & (columns["admitted_ps"] >= 0) & (columns["ended_ps"] >= 0)
@@ -33,9 +41,24 @@ def levels(columns: Columns, node: int) -> Iterator[Level]:
     left_ps = np.where(here["last_ps"] >= 0, here["last_ps"], here["ended_ps"])
     started = here["started_ps"] >= 0
     entered_ps = np.where(started, here["started_ps"], left_ps)
-    yield _thinned(Level("queue", "requests", *_count(here["admitted_ps"], entered_ps)))
-    yield _thinned(Level("batch", "requests", *_count(entered_ps[started], left_ps[started])))
-    yield _thinned(Level("KV", "tokens", *_kv_tokens(here.take(started), left_ps[started])))
+    away = _away(here, left_ps, node, preempted)
+    waits = np.append(here["admitted_ps"], away.lost_ps), np.append(entered_ps, away.back_ps)
+    runs = np.append(entered_ps[started], away.back_ps), np.append(left_ps[started], away.lost_ps)
+    yield _thinned(Level("queue", "requests", *_count(*waits)))
+    yield _thinned(Level("batch", "requests", *_count(*runs)))
+    yield _thinned(Level("KV", "tokens", *_kv_tokens(here.take(started), left_ps[started], away)))
+
+
+def _away(here: Columns, left_ps: Ints, node: int, preempted: Columns | None) -> _Away:
+    """Of requests of one completion: of several one may be away while the others are not."""
+    if preempted is None:
+        return _Away(*(np.zeros(0, np.int64) for _ in _Away._fields))
+    mine = preempted.take(preempted["node"] == node)
+    row = rows_numbered(here, mine, "number")
+    single = (row >= 0) & (here["samples"][row] == 1)
+    mine, row = mine.take(single), row[single]
+    back_ps = np.where(mine["back_ps"] < 0, left_ps[row], mine["back_ps"])
+    return _Away(np.minimum(mine["lost_ps"], left_ps[row]), back_ps, mine["held_tokens"])
 
 
 def stage_levels(stages: Columns, node: int) -> Iterator[Level]:
@@ -63,19 +86,22 @@ def _running_sum(at_ps: Ints, changes: Ints) -> tuple[Ints, Ints]:
     return instants, np.cumsum(change)
 
 
-def _kv_tokens(columns: Columns, left_ps: Ints) -> tuple[Ints, Ints]:
+def _kv_tokens(columns: Columns, left_ps: Ints, away: _Away) -> tuple[Ints, Ints]:
     """Exact at each change of slope."""
     first_ps = np.where(columns["first_ps"] >= 0, columns["first_ps"], left_ps)
     starts = [
         (columns["started_ps"], first_ps, columns["prompt_tokens"]),
         (first_ps, left_ps, columns["output_tokens"]),
     ]
-    instants = np.unique(np.concatenate([columns["started_ps"], first_ps, left_ps]))
+    changes = [columns["started_ps"], first_ps, left_ps, away.lost_ps, away.back_ps]
+    instants = np.unique(np.concatenate(changes))
     held = np.zeros(len(instants))
     for began_ps, ended_ps, tokens in starts:
         held += _filled(instants, began_ps, ended_ps, tokens.astype(np.float64))
     whole = (columns["prompt_tokens"] + columns["output_tokens"]).astype(np.float64)
     held -= _passed(instants, left_ps, whole)
+    lost = away.tokens.astype(np.float64)
+    held += _passed(instants, away.back_ps, lost) - _passed(instants, away.lost_ps, lost)
     return instants, np.maximum(np.rint(held), 0).astype(np.int64)
 
 

@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from reports.columns import Columns, Ints, columns_of
 from reports.exports.counters import Level, levels, stage_levels
@@ -31,6 +32,21 @@ class Slice(NamedTuple):
     ended_us: int
     phases: tuple[tuple[str, int, int], ...]
     facts: dict[str, Any]
+    absences: tuple["Absent", ...] = ()
+    """Each lies in a phase."""
+
+
+class Absent(NamedTuple):
+    """From a preemption until it was in a step again, or it left."""
+
+    lost_us: int
+    back_us: int
+    name: str
+    facts: dict[str, Any]
+
+
+Absences = dict[tuple[int, int], tuple[Absent, ...]]
+"""By node and number of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +104,16 @@ def _about(run: Run, drawn: Shown) -> dict[str, str]:
 
 def _events(run: Run, everything: Columns, columns: Columns) -> Iterator[Event]:
     model = everything.names["model"][int(everything["model"][0])]
-    stages = _stages_of(run, everything)
+    stages, preempted = (_same(table, everything) for table in (run.tables.stages, run.tables.preemptions))
+    absences = {} if preempted is None else _absences(preempted)
     nodes = set(everything["node"].tolist()) | (set() if stages is None else set(stages["node"].tolist()))
     process = 0
     for node in sorted(nodes - {-1}):
         process += 1
         yield _named("process_name", process, 0, f"{model} node {node}")
         at_node = _at_node(columns, node) if stages is None else _stages(stages, columns, node)
-        yield from _lanes(process, at_node)
-        for level in levels(everything, node) if stages is None else stage_levels(stages, node):
+        yield from _lanes(process, (_with(one, absences.get((node, one.number), ())) for one in at_node))
+        for level in levels(everything, node, preempted) if stages is None else stage_levels(stages, node):
             yield from _counter(process, level)
     for code, place in enumerate(everything.names["place"]):
         here = columns.take(columns["place"] == code)
@@ -107,15 +124,43 @@ def _events(run: Run, everything: Columns, columns: Columns) -> Iterator[Event]:
         yield from _lanes(process, _ways(here))
 
 
-def _stages_of(run: Run, columns: Columns) -> Columns | None:
-    """Of the variant, the replication and the model that `columns` are of."""
-    if run.tables.stages is None:
+def _same(table: pa.Table | None, columns: Columns) -> Columns | None:
+    """Of the variant, the replication and the model that `columns` are of; None where there are no rows."""
+    if table is None:
         return None
-    stages = columns_of(run.tables.stages)
+    found = columns_of(table)
     for label in ("variant", "model"):
-        stages = stages.take(stages.labelled(label, columns.names[label][int(columns[label][0])]))
-    stages = stages.take(stages["replication"] == columns["replication"][0])
-    return stages if len(stages) else None
+        found = found.take(found.labelled(label, columns.names[label][int(columns[label][0])]))
+    found = found.take(found["replication"] == columns["replication"][0])
+    return found if len(found) else None
+
+
+def _absences(preempted: Columns) -> Absences:
+    found: Absences = {}
+    for row in _rows(preempted):
+        back_ps = row["back_ps"]
+        facts = {
+            "request": row["number"],
+            "by": row["by"],
+            "cause": preempted.names["cause"][row["cause"]],
+            "recomputed_tokens": 0 if back_ps < 0 else row["held_tokens"] - row["found_tokens"],
+        }
+        lost_us = row["lost_ps"] // PS_PER_US
+        back_us = -1 if back_ps < 0 else back_ps // PS_PER_US
+        key = row["node"], row["number"]
+        one = Absent(lost_us, back_us, f"preempted by {row['by']}", facts)
+        found[key] = (*found.get(key, ()), one)
+    return found
+
+
+def _with(one: Slice, absences: tuple[Absent, ...]) -> Slice:
+    """Of several completions of one request that were away together, the one that was first is drawn."""
+    shown: list[Absent] = []
+    for absent in sorted(absences, key=lambda absent: absent[:2]):
+        until_us = one.ended_us if absent.back_us < 0 else absent.back_us
+        if not shown or absent.lost_us >= shown[-1].back_us:
+            shown.append(absent._replace(back_us=until_us))
+    return one._replace(absences=tuple(shown))
 
 
 def _lanes(process: int, slices: Iterable[Slice]) -> Iterator[Event]:
@@ -141,6 +186,9 @@ def _drawn(process: int, lane: int, one: Slice) -> Iterator[Event]:
     for phase, began_us, ended_us in one.phases:
         if ended_us > began_us:
             yield _slice(process, lane, phase, "phase", (began_us, ended_us), {"request": one.number})
+    for absent in one.absences:
+        span = absent.lost_us, absent.back_us
+        yield _slice(process, lane, absent.name, "preemption", span, absent.facts)
 
 
 def _slice(

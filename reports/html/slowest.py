@@ -7,6 +7,7 @@ while the page's address names it, and the slowest of all while none is.
 from collections.abc import Iterator, Sequence
 
 from reports.explained import Chain, Phase
+from reports.explained.text import AWAY
 from reports.explained.whole_run import Explained
 from reports.explained.wording import span
 from reports.html.bands import bands, folded, phase_legend
@@ -97,6 +98,7 @@ def _card(chain: Chain, name: str, level: str = "h4", back: str = "slowest-point
         tag(level, head, id=f"{name}-title"),
         tag("p", where),
         tag("div", list(_bar(chain)), class_="chain-bar", aria_hidden="true"),
+        _away(chain),
         _phases(chain),
         tag("p", link(back, "Back to the points")) if back else None,
         id=name,
@@ -112,6 +114,25 @@ def _bar(chain: Chain) -> Iterator[Html]:
             f"flex-grow: {_share(chain, phase):.4f}; background-color: var(--{look.role.replace('_', '-')})"
         )
         yield tag("i", style=style, title=f"{look.label} {span(phase.lasted_ps)}")
+    yield from _absences(chain)
+
+
+def _away(chain: Chain) -> Html | None:
+    """What the hatching says."""
+    if not chain.absences:
+        return None
+    swatch = tag("span", class_="swatch hatched", style="background-color: var(--muted)", aria_hidden="true")
+    told = f" {AWAY} {span(chain.away_ps)} in all, until it was in a step again"
+    return tag("p", tag("b", swatch), told, class_="chain-away")
+
+
+def _absences(chain: Chain) -> Iterator[Html]:
+    """Marks over the phases: from when it was preempted until it was in a step again."""
+    for one in chain.absences:
+        since, lasted = one.lost_ps - chain.intended_ps, one.lasted_ps
+        style = f"left: {100 * since / chain.lasted_ps:.2f}%; width: {100 * lasted / chain.lasted_ps:.2f}%"
+        told = f"Preempted after {span(since)}, for {span(lasted)}"
+        yield tag("i", style=style, title=told, class_="away")
 
 
 def _share(chain: Chain, phase: Phase) -> float:

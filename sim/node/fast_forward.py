@@ -25,6 +25,7 @@ from sim.node.kernel import (
 )
 from sim.node.kv_demand import blocks_in, steps_with
 from sim.node.kv_pool import CountingPool, KvPool
+from sim.node.preemption_log import PreemptionLog
 from sim.node.progression import Stretch, StretchLog, lasting, steps_by, steps_to_reach, steps_within
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.whole_batches import WholeBatches
@@ -96,6 +97,7 @@ class FastForward:
         "_open",
         "_partial",
         "_pool",
+        "_preemption_log",
         "_preempts",
         "_prefilling",
         "_queue",
@@ -131,6 +133,7 @@ class FastForward:
         preempt: bool = False,
         batches: WholeBatches | None = None,
         launch_ps: int = 0,
+        preemption_log: PreemptionLog | None = None,
     ) -> None:
         """As for `StepEngine`; `stepped` hears of stretches."""
         self._clock = 0  # finished steps in which those who decode had a token: here all
@@ -153,6 +156,7 @@ class FastForward:
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
+        self._preemption_log = preemption_log
         self._batches = batches
         self._launch_ps = launch_ps
         self._kept: dict[Sequence, ForwardedWork] = {}  # handed over, with their blocks
@@ -576,6 +580,8 @@ class FastForward:
                 work.gone = True
                 self._queue.drop(work)
                 self._waiting -= 1
+                if self._preemption_log is not None:
+                    self._preemption_log.left(work.sequence)
             _leave(work, now_ps, ended)
         self._leaving.clear()
 
@@ -656,7 +662,7 @@ class FastForward:
                 wanted += pool.more(partial, partial.cached, partial.cached + partial.new)
             if wanted <= pool.free:
                 return self.preemptions > preemptions
-            self._preempt(self._running.victim(), now_ps)
+            self._lose(self._running.victim(), None, now_ps)
 
     def _push_out(self, now_ps: int) -> int | None:
         """Makes the less urgent leave until the head of the queue can enter, as long as that may help.
@@ -683,7 +689,7 @@ class FastForward:
             if victim.sequence.priority <= head.sequence.priority:
                 break
             limit = victim.sequence.priority
-            self._preempt(victim, now_ps)
+            self._lose(victim, head, now_ps)
         return limit
 
     def _stay_open(self, *, once: bool) -> None:
@@ -691,6 +697,29 @@ class FastForward:
         if once:
             self._stretch = 1
         self._open = self._stretch > 1
+
+    def _lose(self, work: ForwardedWork, head: ForwardedWork | None, now_ps: int) -> None:
+        """Its blocks and its place, to `head` of the queue, or to one of those who run."""
+        if self._preemption_log is not None:
+            cached = work.offset + self._clock if work.ticket > 0 else work.cached
+            by = self._starved() if head is None else head
+            self._preemption_log.lost(work, by, now_ps, cached, pushed_out=head is not None)
+        self._preempt(work, now_ps)
+
+    def _starved(self) -> ForwardedWork:
+        """Whose blocks lack: the first, in admission order, for whom those before it leave too few.
+
+        The one place that looks at all who run, for each who loses his blocks.
+        """
+        free, clock, block_size = self._pool.free, self._clock, self._block_size
+        for work in self._running:
+            if work.ticket > 0:
+                free -= not (work.offset + clock) % block_size
+            elif work is self._partial:
+                free -= self._pool.more(work, work.cached, work.cached + work.new)
+            if free < 0:
+                return work
+        raise AssertionError("blocks suffice")
 
     def _preempt(self, work: ForwardedWork, now_ps: int) -> None:
         if work.ticket > 0:
@@ -727,6 +756,8 @@ class FastForward:
             self._running[work] = None
             if work.sequence.started_ps < 0:
                 work.sequence.started_ps = start_ps
+            elif self._preemption_log is not None:
+                self._preemption_log.entered(work, start_ps)
             self._prefilling.append(work)
             chunks.append((new, work.cached))
             left -= new

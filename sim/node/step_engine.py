@@ -20,6 +20,7 @@ from sim.node.kernel import (
     UnderWay,
 )
 from sim.node.kv_pool import CountingPool, KvPool
+from sim.node.preemption_log import PreemptionLog
 from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.whole_batches import WholeBatches
 from sim.node.work import Work
@@ -69,12 +70,14 @@ class StepEngine:
         preempt: bool = False,
         batches: WholeBatches | None = None,
         launch_ps: int = 0,
+        preemption_log: PreemptionLog | None = None,
     ) -> None:
         """`queue` and `pool` are empty; by default first come first served, and blocks that are counted.
 
         With `preempt`, whoever is at the head of the queue and cannot enter pushes out those who are less
         urgent, as long as that may help; the queue must go by priority. Without `batches` whoever waits may
         enter at any step. A step that follows no other starts `launch_ps` after it was formed.
+        `preemption_log` hears who loses his blocks.
         """
         self.steps = 0
         self.preemptions = 0
@@ -88,6 +91,7 @@ class StepEngine:
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
+        self._preemption_log = preemption_log
         self._batches = batches
         self._launch_ps = launch_ps
         self._held: list[SteppedWork] = []  # complete, and to leave with the last of their batch
@@ -334,9 +338,11 @@ class StepEngine:
         else:
             self._queue.drop(work)
             self._waiting -= 1
+            if self._preemption_log is not None:
+                self._preemption_log.left(work.sequence)
 
     def _start_step(self, start_ps: int) -> int | None:
-        left, preempted, limit = self._serve_running()
+        left, preempted, limit = self._serve_running(start_ps)
         if not preempted:
             self._admit(start_ps, left, limit)
         return self._begin(start_ps)
@@ -353,30 +359,39 @@ class StepEngine:
         self._started_ps = start_ps
         return start_ps + duration_ps
 
-    def _serve_running(self) -> tuple[int, bool, int | None]:
+    def _serve_running(self, start_ps: int) -> tuple[int, bool, int | None]:
         """Answers what is left of the token budget, and whether somebody lost his blocks to the others.
 
         And the priority of the most urgent who was pushed out, if anybody was. Blocks are counted before any
         is taken, so nothing has to be undone for one who loses his place.
         """
         preemptions, limit = self.preemptions, None
-        wants = self._make_room()
+        wants = self._make_room(start_ps)
         if self._preempts and self.preemptions == preemptions:
             while (pushed := self._to_push_out(wants)) is not None:
                 limit = pushed.sequence.priority
-                self._preempt(pushed)
+                self._lose(pushed, self._queue.head(), start_ps, pushed_out=True)
                 wants = self._wants()
         self._serve(wants)
         left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
         return left, limit is None and self.preemptions > preemptions, limit
 
-    def _make_room(self) -> list[tuple[SteppedWork, int]]:
+    def _make_room(self, start_ps: int) -> list[tuple[SteppedWork, int]]:
         """Who computes how many tokens, when enough have lost their places for the others' blocks."""
         wants = self._wants()
         while self._blocks_for(wants) > self._pool.free:
-            self._preempt(self._victim())
+            self._lose(self._victim(), self._starved(wants), start_ps, pushed_out=False)
             wants = self._wants()
         return wants
+
+    def _starved(self, wants: list[tuple[SteppedWork, int]]) -> SteppedWork:
+        """Whose blocks lack: the first, in admission order, for whom those before it leave too few."""
+        free = self._pool.free
+        for work, new in wants:
+            free -= self._pool.more(work, work.cached, work.cached + new)
+            if free < 0:
+                return work
+        raise AssertionError("blocks suffice")
 
     def _serve(self, wants: list[tuple[SteppedWork, int]]) -> None:
         for work, new in wants:
@@ -419,6 +434,12 @@ class StepEngine:
     def _blocks_for(self, wants: list[tuple[SteppedWork, int]]) -> int:
         return sum(self._pool.more(work, work.cached, work.cached + new) for work, new in wants)
 
+    def _lose(self, work: SteppedWork, by: SteppedWork | None, start_ps: int, *, pushed_out: bool) -> None:
+        if self._preemption_log is not None:
+            assert by is not None, "nobody waits, so nobody pushes out"
+            self._preemption_log.lost(work, by, start_ps, work.cached, pushed_out=pushed_out)
+        self._preempt(work)
+
     def _preempt(self, work: SteppedWork) -> None:
         self._running.remove(work)
         self._pool.give_back(work, work.cached)
@@ -451,6 +472,8 @@ class StepEngine:
             left -= new
             if work.sequence.started_ps < 0:
                 work.sequence.started_ps = start_ps
+            elif self._preemption_log is not None:
+                self._preemption_log.entered(work, start_ps)
 
     def _first_chunk(self, work: SteppedWork, left: int) -> int:
         """Tokens that `work` computes in its first step, 0 where it cannot enter.

@@ -20,13 +20,13 @@ class WholePrefillStepEngine(StepEngine):
     """A step prefills, or it decodes."""
 
     def _start_step(self, start_ps: int) -> int | None:
-        limit = self._push_out()
+        limit = self._push_out(start_ps)
         self._admit(start_ps, self._limits.max_num_batched_tokens, limit)
         if not self._shares:
-            self._serve(self._make_room())
+            self._serve(self._make_room(start_ps))
         return self._begin(start_ps)
 
-    def _push_out(self) -> int | None:
+    def _push_out(self, start_ps: int) -> int | None:
         limit, head = None, self._queue.head()
         while self._preempts and head is not None and self._running:
             victim = self._victim()
@@ -36,7 +36,7 @@ class WholePrefillStepEngine(StepEngine):
             if (places and fits) or victim.sequence.priority <= head.sequence.priority:
                 break
             limit = victim.sequence.priority
-            self._preempt(victim)
+            self._lose(victim, head, start_ps, pushed_out=True)
         return limit
 
     def _first_chunk(self, work: SteppedWork, left: int) -> int:
@@ -170,7 +170,7 @@ class WholePrefillFastForward(FastForward):
             if (places and fits) or victim.sequence.priority <= head.sequence.priority:
                 break
             limit = victim.sequence.priority
-            self._preempt(victim, now_ps)
+            self._lose(victim, head, now_ps)
         return limit
 
     def _preempt(self, work: ForwardedWork, now_ps: int) -> None:

@@ -84,6 +84,7 @@ def live_tables(world: World) -> RunTables:
         tables.stages,
         faults=_while_asked(tables.faults, "began_ps", tables.requests),
         lifetimes=_while_asked(tables.lifetimes, "ordered_ps", tables.requests),
+        preemptions=tables.preemptions,
     )
 
 
@@ -165,7 +166,7 @@ def _names(asked: set[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], st
 
 def first_difference(recorded: RunTables, again: RunTables) -> str | None:
     """A sentence on the first cell that is not the same, None where all are."""
-    for name in ("requests", "nodes", "gaps", "stages", "faults"):
+    for name in ("requests", "nodes", "gaps", "stages", "faults", "preemptions"):
         one, other = getattr(recorded, name), getattr(again, name)
         found = None if one is None or other is None else _table_difference(one, other)
         if found is not None:

@@ -8,7 +8,13 @@ import pyarrow as pa
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.step_time import AffineStepTime
-from reports.record import GAP_COLUMNS, LIFETIME_COLUMNS, NODE_COLUMNS, PREFIX_COLUMNS
+from reports.record import (
+    GAP_COLUMNS,
+    LIFETIME_COLUMNS,
+    NODE_COLUMNS,
+    PREEMPTION_COLUMNS,
+    PREFIX_COLUMNS,
+)
 from reports.tables import (
     RunTables,
     agent_step_table,
@@ -17,6 +23,7 @@ from reports.tables import (
     gap_table,
     lifetime_table,
     node_table,
+    preemption_table,
     prefix_table,
     request_table,
     session_table,
@@ -36,6 +43,7 @@ from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel, Stepped
 from sim.node.lockstep import LockstepKernel, Rank
 from sim.node.node import Node
+from sim.node.preemption_log import Preemption, PreemptionLog
 from sim.node.prefills import ASYNCHRONOUS, PREFILLS
 from sim.node.prefix_pool import kv_pool
 from sim.node.queue_limits import QueueLimits
@@ -49,7 +57,7 @@ from sim.platform.loads import Late
 from sim.platform.members import AffinityLimit, MakeNode, Members, Signal
 from sim.platform.platform import Platform
 from sim.platform.pool import Pool
-from sim.platform.recorder import Blocks, Recorder
+from sim.platform.recorder import Blocks, RecentBlocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
 from sim.scenario.flow_control import FlowControlSection
@@ -101,6 +109,10 @@ class World:
         self._gaps: dict[str, GapCounts] = {}
         self._cache_logs: dict[str, list[CacheLog]] | None = {} if sources or blocks is not None else None
         """Of the nodes of models that cache prefixes; None where nobody will make a report of it."""
+        # Those of a server that nobody asked to record would pile up.
+        self._preemptions = Recorder(
+            PREEMPTION_COLUMNS, RecentBlocks() if isinstance(blocks, RecentBlocks) else None
+        )
         gateway = scenario.gateway
         self.platform = Platform(
             self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency, blocks
@@ -169,7 +181,15 @@ class World:
             )
             if any(app.steps is not None for app in self.scenario.apps.values())
             else None,
+            preemptions=self._preempted(variant),
         )
+
+    def _preempted(self, variant: str) -> pa.Table | None:
+        records = self._preemptions
+        columns = records.arrays("lost_ps")
+        if not len(columns["number"]):
+            return None
+        return preemption_table(variant, self._replication, columns, records.labels.vocabulary())
 
     def _asks(self, variant: str) -> pa.Table | None:
         """None: a request is an ask."""
@@ -264,6 +284,7 @@ class World:
                 gaps,
                 batching,
                 lambda: self._cache_log(name, batching),
+                self._preemption_log(name, index),
                 None if self.watch is None else self.watch(name, index),
                 decodes=decodes,
             )
@@ -362,12 +383,13 @@ class World:
         gaps: GapCounts,
         batching: Batching,
         new_log: Callable[[], CacheLog | None],
+        preemption_log: PreemptionLog,
         watch: NodeWatch | None,
         *,
         decodes: bool,
     ) -> Node[Ticket]:
         order = QUEUE_ORDERS[batching.queue]
-        kernel = self._kernel(hardware, limits, gaps, batching, new_log, watch)
+        kernel = self._kernel(hardware, limits, gaps, batching, new_log, preemption_log, watch)
         slots = limits.max_num_seqs if hardware.overhead_holds_slot and not decodes else None
         return Node(
             self.env,
@@ -389,6 +411,7 @@ class World:
         gaps: GapCounts,
         batching: Batching,
         new_log: Callable[[], CacheLog | None],
+        preemption_log: PreemptionLog,
         watch: NodeWatch | None,
     ) -> NodeKernel:
         def parts(stepped: Stepped | None) -> dict[str, Any]:
@@ -397,6 +420,7 @@ class World:
                 "keep_schedule": self._keep_schedule,
                 "gaps": gaps if watch is None else WatchedGaps(gaps, watch.gaps),
                 "stepped": stepped,
+                "preemption_log": preemption_log,
                 "queue": QUEUE_ORDERS[batching.queue](),
                 "pool": kv_pool(
                     limits,
@@ -473,6 +497,27 @@ class World:
         log = CacheLog()
         self._cache_logs.setdefault(model, []).append(log)
         return log
+
+    def _preemption_log(self, model: str, node: int) -> PreemptionLog:
+        recorder = self._preemptions
+
+        def tell(one: Preemption) -> None:
+            (code,) = recorder.labels.codes(model=model)
+            recorder.add(
+                (
+                    one.number,
+                    code,
+                    node,
+                    int(one.pushed_out),
+                    one.by,
+                    one.held_tokens,
+                    one.found_tokens,
+                    one.lost_ps,
+                    one.back_ps,
+                )
+            )
+
+        return PreemptionLog(tell)
 
     def _prefix_records(self) -> Recorder | None:
         if not self._cache_logs:

@@ -1,7 +1,9 @@
 """The fast kernel does what the plain one does, to the picosecond, on whatever comes."""
 
 import os
+from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from hwmodels.step_time import AffineStepTime
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits
+from sim.node.preemption_log import Preemption, PreemptionLog
 from sim.node.prefills import ASYNCHRONOUS, PREFILLS
 from sim.node.watch import WatchedGaps
 from sim.node.whole_batches import ADMISSIONS, WholeBatches
@@ -55,6 +58,8 @@ def assert_kernels_agree(
     limits, law = workload.limits, workload.law
     gaps, fast_gaps = GapCounts(), GapCounts()
     told, fast_told = Told(), Told()
+    preempted: list[Preemption] = []
+    fast_preempted: list[Preemption] = []
     pool, fast_pool = (make(limits.kv_blocks, limits.block_size) for make in pools)
 
     def batches() -> WholeBatches | None:
@@ -72,8 +77,10 @@ def assert_kernels_agree(
         preempt=preempt,
         batches=batches(),
         launch_ps=launch_ps,
+        preemption_log=PreemptionLog(preempted.append),
     )
     plain = Driver(engine, workload.events, told).run()
+    plain.preemptions = preempted
     kernel = engines["fast"](
         limits,
         law,
@@ -85,6 +92,7 @@ def assert_kernels_agree(
         preempt=preempt,
         batches=batches(),
         launch_ps=launch_ps,
+        preemption_log=PreemptionLog(fast_preempted.append),
     )
     fast = Driver(
         kernel, plain.events, fast_told
@@ -94,6 +102,8 @@ def assert_kernels_agree(
     assert fast.ended == plain.ended
     assert fast.stamps() == plain.stamps()
     assert fast.counters == plain.counters
+    assert fast_preempted == preempted
+    assert_all_preemptions_are_told(plain)
     assert fast.answers == plain.answers
     assert fast.cached == plain.cached
     assert [column.tolist() for column in fast_gaps.bins()] == [column.tolist() for column in gaps.bins()]
@@ -104,6 +114,27 @@ def assert_kernels_agree(
     assert fast.free_blocks.items() <= plain.free_blocks.items()  # it has fewer boundaries, at the same times
     assert (kernel.waiting, kernel.running, kernel.free_blocks) == (0, 0, limits.kv_blocks)
     return plain
+
+
+def assert_all_preemptions_are_told(course: Course) -> None:
+    """Each once, in an order in which it could have come about."""
+    told = Counter(one.number for one in course.preemptions)
+    assert told == Counter({s.number: s.preemptions for s in course.sequences.values()}) + Counter()
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for one in course.preemptions:
+        sequence = course.sequences[one.number]
+        assert 0 <= one.found_tokens <= one.held_tokens <= sequence.prompt_tokens + sequence.output_tokens
+        assert sequence.started_ps < one.lost_ps <= sequence.last_ps, "it was in a step, and left later"
+        assert one.back_ps == -1 or one.lost_ps < one.back_ps < sequence.last_ps
+        assert one.pushed_out <= (one.by != one.number), "nobody pushes himself out"
+        by = course.sequences[one.by]
+        assert by.priority <= sequence.priority or not one.pushed_out
+        assert one.pushed_out or by.started_ps < one.lost_ps, "who grows was in a step"
+        spans.setdefault(one.number, []).append((one.lost_ps, one.back_ps))
+    for times in spans.values():
+        # A drain may have taken it out before it came back; what a hand-over left may be pushed out last.
+        for (_, back_ps), (lost_ps, _) in pairwise(sorted(times)):
+            assert back_ps < lost_ps
 
 
 prices = st.sampled_from([0, 1, 3, 50])
@@ -369,3 +400,54 @@ def test_the_urgent_counts_what_all_who_stay_will_take() -> None:
         course = assert_kernels_agree(workload, "priority", preempt=True)
         assert course.sequences[3].started_ps == 100
         assert course.sequences[2].preemptions == pushed_out
+
+
+TEN_PS = AffineStepTime(dense_ps=(10,))
+"""Any step."""
+
+
+def preemptions(blocks: int, *actions: tuple[int, Action], preempt: bool = False) -> list[Preemption]:
+    """Of blocks of one token, and steps of 10 ps that take all who come."""
+    workload = Workload(BatchLimits(4, 40, 1, blocks), TEN_PS, [Event(at_ps, one) for at_ps, one in actions])
+    return assert_kernels_agree(workload, "priority" if preempt else "fcfs", preempt=preempt).preemptions
+
+
+BOTH = (0, Arrive(1, 2, 3)), (0, Arrive(2, 2, 3))
+"""Each holds 2 tokens at 10, and a block more with every step."""
+
+
+def test_who_is_preempted_gives_way_to_the_first_who_finds_no_block() -> None:
+    # At 20 both hold 3 of the 6 blocks, and number 1 needs one. It has its third and last token at 30.
+    assert preemptions(6, *BOTH) == [Preemption(2, 1, False, 20, 30, 3, 0)]
+
+
+def test_who_finds_no_block_for_itself_may_be_the_one_to_give_way() -> None:
+    # At 10 number 1 takes the fifth block; at 20 there is one for it and none for a prompt of 3.
+    assert preemptions(5, *BOTH) == [Preemption(2, 2, False, 10, 30, 2, 0)]
+
+
+def test_who_is_cancelled_while_away_never_came_back() -> None:
+    assert preemptions(6, *BOTH, (25, Cancel(2))) == [Preemption(2, 1, False, 20, -1, 3, 0)]
+
+
+def test_a_drain_ends_the_time_away_and_what_comes_later_is_no_return() -> None:
+    found = preemptions(6, *BOTH, (25, Drain(comes_back=True)))
+    assert found == [Preemption(2, 1, False, 20, -1, 3, 0)]
+
+
+def test_who_is_pushed_out_gives_way_to_the_urgent_one_who_waited() -> None:
+    # Number 2 comes at 5 with a prompt of 4. At 10 number 1 holds 3 of 8 blocks, takes a fourth for the
+    # step, and would leave 4: they suffice. Of 7 blocks they do not.
+    slow, urgent = Arrive(1, 3, 4, priority=5), Arrive(2, 4, 1, priority=0)
+    assert preemptions(8, (0, slow), (5, urgent), preempt=True) == []
+    # It is back at 20, when number 2 has left, and computes 3 + 1 tokens.
+    assert preemptions(7, (0, slow), (5, urgent), preempt=True) == [Preemption(1, 2, True, 10, 20, 3, 0)]
+
+
+def test_what_the_prefix_cache_kept_is_not_computed_again() -> None:
+    # As above, but prompts have names and their blocks are free, not lost, when they are let go of: number 1
+    # takes one of them at 20 for its step, so that the others are found at 30.
+    arrivals = [(0, replace(one, prefix=((f"{one.number}", one.prompt_tokens),))) for _, one in BOTH]
+    workload = Workload(BatchLimits(4, 40, 1, 6), TEN_PS, [Event(at_ps, one) for at_ps, one in arrivals])
+    course = assert_kernels_agree(workload, pools=(LoggingNaivePool, LoggingPrefixPool))
+    assert course.preemptions == [Preemption(2, 1, False, 20, 30, 3, 2)]

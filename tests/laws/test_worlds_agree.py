@@ -376,6 +376,7 @@ def assert_worlds_agree(scenario: dict[str, Any], callers: list[Ask]) -> RunTabl
         "stages",
         "faults",
         "lifetimes",
+        "preemptions",
     ):
         plain, quick = getattr(step, name), getattr(fast, name)
         if plain is quick is None:

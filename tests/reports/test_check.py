@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from reports.check import checked
 from reports.html import report_of
+from reports.preemptions import preemptions_that_differ
 from reports.run_directory import Run, write
 from reports.summary import summarise
 from tests.support.cli import e80sim
 from tests.support.damage import flip
+from tests.support.records import manifest, node, preempted, preemptions, request, tables
 from tests.support.synthetic import synthetic_run
 
 FILES = (
@@ -52,6 +55,37 @@ def change(file: Path, path: str, value: object) -> None:
     else:
         inner[last] = value
     file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_preemptions_are_as_many_as_nodes_and_requests_count(tmp_path: Path) -> None:
+    rows = [request(number=0, preemptions=2), request(number=1), request(number=2, preemptions=1)]
+    rows_told = preemptions(preempted(0, 20, 30), preempted(0, 40, 50), preempted(2, 40, None, node=1))
+    made = tables({("edge", 0): rows}, nodes=[node(preemptions=2), node(node=1, preemptions=1)])
+    facts = manifest()
+    for name, kept, findings in (
+        ("whole", rows_told, []),
+        (
+            "less",
+            rows_told.slice(1),
+            [
+                f"preemptions.parquet has 1 of {of} in edge, replication 0, and {table}.parquet counts 2."
+                for of, table in (("node 0 of llama", "nodes"), ("request 0", "requests"))
+            ],
+        ),
+        ("older", None, []),
+    ):
+        run = Run(replace(made, preemptions=kept), facts, "name: hand\n", summarise(made, facts))
+        write(tmp_path / name, run)
+        assert checked(tmp_path / name).findings == findings
+
+
+def test_a_row_too_many_is_told_of_a_request_that_was_never_preempted() -> None:
+    made = tables({("edge", 0): [request(number=0)]}, nodes=[node()])
+    told = preemptions_that_differ(replace(made, preemptions=preemptions(preempted(0, 20, 30))))
+    assert [sentence.split(" in edge")[0] for sentence in told] == [
+        "preemptions.parquet has 1 of node 0 of llama",
+        "preemptions.parquet has 1 of request 0",
+    ]
 
 
 def test_a_whole_run_has_no_finding_and_exit_status_0(run: Path) -> None:

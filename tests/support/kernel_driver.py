@@ -8,6 +8,7 @@ from struct import Struct
 from hwmodels.step_time import AffineStepTime
 from sim.node.gaps import COLUMNS
 from sim.node.kernel import BatchLimits, NodeKernel, Sequence, SharedPrompt, UnderWay
+from sim.node.preemption_log import Preemption
 from traffic.request import Prefix
 
 
@@ -133,6 +134,7 @@ class Course:
     told: list[tuple[Counter[int], Counter[int]]] = field(default_factory=list)  # whenever asked
     free_blocks: dict[int, int] = field(default_factory=dict)  # after each boundary, by time
     counters: tuple[int, ...] = ()
+    preemptions: list[Preemption] = field(default_factory=list)  # in the order of report
 
     def outputs(self, number: int) -> int:
         return self.sequences[number].output_tokens

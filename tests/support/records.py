@@ -3,13 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.record import ASK_COLUMNS, NODE_COLUMNS, OUTCOMES, REQUEST_COLUMNS, USER_REQUEST_COLUMNS, Column
+import pyarrow as pa
+
+from reports.record import (
+    ASK_COLUMNS,
+    NODE_COLUMNS,
+    OUTCOMES,
+    PREEMPTION_COLUMNS,
+    REQUEST_COLUMNS,
+    USER_REQUEST_COLUMNS,
+    Column,
+)
 from reports.tables import (
     FINISH_REASONS,
     RunTables,
     ask_table,
     concat,
     node_table,
+    preemption_table,
     request_table,
     user_request_table,
 )
@@ -75,6 +86,18 @@ def ask(at_ms: int = 0, **changes: Any) -> Row:
 
 def node(**changes: Any) -> Row:
     return {**{column.name: 0 for column in NODE_COLUMNS}, **PLAIN, **changes}
+
+
+def preempted(number: int, lost_ms: int, back_ms: int | None, **changes: Any) -> Row:
+    """By number 1, whose growth found the pool full; of 40 tokens none is found again."""
+    row = {**{column.name: 0 for column in PREEMPTION_COLUMNS}, **PLAIN, "number": number, "by": 1}
+    stamps = {"lost": lost_ms, "back": back_ms}
+    return _stamped({**row, "cause": "growth", "held_tokens": 40, **stamps, **changes}, 0, tuple(stamps))
+
+
+def preemptions(*rows: Row) -> pa.Table:
+    """Of variant edge and replication 0."""
+    return preemption_table("edge", 0, *_columns(PREEMPTION_COLUMNS, rows))
 
 
 def tables(

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from reports.explained import Chain, Scene, chain_of, scenes_of
+from reports.explained.text import chart
 from reports.run_directory import Run
 from reports.tables import fault_table, lifetime_table, stage_table
-from tests.support.records import Row, manifest, request, tables
+from tests.support.records import Row, manifest, preempted, preemptions, request, tables
 
 MS = 10**9
 
@@ -121,13 +122,107 @@ def test_refused_ones_are_not_among_those_that_were_let_in_within_the_first_minu
     assert "0 requests of tenant acme were let in, with 0 tokens" in told(chain(200, rows))
 
 
-def test_one_that_was_preempted_says_so_and_what_is_not_known() -> None:
+AWAY = [
+    at_node(1, came=100, started=100, first=130, last=500),
+    at_node(2, came=100, started=110, first=140, last=450, preemptions=1),
+    at_node(3, came=250, started=320, first=350, last=400),
+]
+"""Number 2 lost its blocks to 1 at 200, and was in a step again at 300."""
+ONCE = preemptions(preempted(2, 200, 300))
+
+
+def test_one_that_was_preempted_tells_by_whom_and_for_how_long() -> None:
+    found = chain(2, AWAY, preemptions=ONCE)
+    told, shared = found.of("decode")[1:3]
+    assert told == (
+        "It was preempted at 0.200000 s by request 1, whose next tokens found the KV pool full: it waited "
+        "100 ms, and computed 40 tokens again."
+    )
+    # In steps for 210 of 310 ms: with 1 for all of them, with 3 for 80.
+    assert shared == "It shared its steps at node 0 with 1.4 other requests on average, at most 2."
+    assert found.away_ps == 100 * MS
+    assert [one.recomputed_tokens for one in found.absences] == [40]
+    assert found.as_json()["preemptions"][0]["by"] == 1
+
+
+def test_who_is_away_is_neither_in_the_batch_nor_behind_those_who_wait() -> None:
+    """Of the 370 ms of the decode of 1, number 2 shared 70 and 150, and number 3 shared 80."""
+    said = chain(1, AWAY, preemptions=ONCE).of("decode")
+    assert "It shared its steps at node 0 with 0.81 other requests on average, at most 2." in said
+    assert chain(3, AWAY, preemptions=ONCE).of("queue")[:3] == [
+        "Nobody was ahead of it in the queue of node 0.",
+        "Request 2, which had been preempted, was taken in again before it.",
+        "Request 1 was in the batch when it came.",
+    ]
+
+
+def test_in_a_terminal_the_time_away_is_a_line_of_its_own() -> None:
+    """It lies from 110 to 210 of 365 ms: from a quarter of the bar to a little more than half."""
+    line = chart(chain(2, AWAY, preemptions=ONCE))[-1]
+    assert line == "  Preempted     100 ms  27.4 %              ▒▒▒▒▒▒▒▒▒▒▒▒"
+
+
+GROWN = "by request 1, whose next tokens found the KV pool full"
+
+
+@pytest.mark.parametrize(
+    ("row", "by", "then"),
+    [
+        (
+            preempted(2, 200, 300, by=2),
+            "as its own next tokens found the KV pool full and it was the first to give way",
+            "it waited 100 ms, and computed 40 tokens again",
+        ),
+        (
+            preempted(2, 200, 300, by=3, cause="priority", found_tokens=32),
+            "by request 3, which was more urgent and could not enter",
+            "it waited 100 ms, and computed 8 tokens again (32 were in the prefix cache)",
+        ),
+        (
+            preempted(2, 200, 300, found_tokens=40),
+            GROWN,
+            "it waited 100 ms, and the prefix cache still had its tokens",
+        ),
+        (preempted(2, 200, None), GROWN, "it was not taken in again before it left"),
+        (preempted(2, 450, None), GROWN, "it was complete by then"),
+    ],
+)
+def test_each_way_to_be_preempted_has_its_sentence(row: Row, by: str, then: str) -> None:
+    at_s = row["lost_ps"] / 10**12
+    said = chain(2, AWAY, preemptions=preemptions(row)).of("decode")[1]
+    assert said == f"It was preempted at {at_s:.6f} s {by}: {then}."
+
+
+def test_in_its_prefill_it_is_told_there() -> None:
+    rows = [AWAY[0], at_node(2, came=100, started=110, first=400, last=450, preemptions=1)]
+    found = chain(2, rows, preemptions=ONCE)
+    assert found.of("prefill")[1].startswith("It was preempted at 0.200000 s by request 1")
+    assert not [one for one in found.of("decode") if "preempted" in one]
+
+
+def test_of_many_preemptions_the_longest_are_told_in_order() -> None:
+    rows = [AWAY[0], at_node(2, came=100, started=110, first=140, last=450, preemptions=8)]
+    times = [preempted(2, 150 + 30 * n, 160 + 30 * n + n) for n in range(8)]
+    said = chain(2, rows, preemptions=preemptions(*times)).of("decode")[1:-1]
+    assert said[0] == "It was preempted 8 times: it waited 108 ms in all, and computed 320 tokens again."
+    assert [one[:13] for one in said[1:-1]] == [f"At 0.{150 + 30 * n}000 s" for n in range(2, 8)]
+    assert said[-1] == "The other 2 waits were not longer."
+
+
+def test_who_pushed_somebody_out_says_so() -> None:
+    table = preemptions(preempted(2, 320, 400, by=3, cause="priority"))
+    said = chain(3, AWAY, preemptions=table).of("queue")
+    assert "It pushed out request 2, which was less urgent." in said
+
+
+def test_of_a_run_that_does_not_record_preemptions_the_chain_says_so() -> None:
     rows = [
         at_node(1, 100, 100, 130, 500, preemptions=2),
         at_node(2, 101, 101, 140, 450),
     ]
     said = told(chain(1, rows))
     assert "It was preempted 2 times: its KV blocks went to others" in said
+    assert "This run does not record when that was, nor to which of them." in said
     assert "preempted" not in told(chain(2, rows))
 
 

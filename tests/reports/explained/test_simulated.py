@@ -16,6 +16,7 @@ import pytest
 
 from reports.explained import Scene, chain_of, scenes_of
 from reports.explained.neighbours import queue_of
+from reports.preemptions import preemptions_that_differ
 from reports.run_directory import Run, write
 from sim.__main__ import main
 from sim.run.manifest import manifest
@@ -116,6 +117,23 @@ def test_whoever_is_named_ahead_was_at_the_node_while_it_waited(scene: Scene) ->
         for other in (of(scene, int(one)) for one in found.ahead):
             assert me["admitted_ps"] < other["started_ps"] <= until
     assert named > 300
+
+
+def test_every_preemption_is_told_of_a_request_that_was_at_work(run: Run, scene: Scene) -> None:
+    """All of them, each within the stamps of both requests, and as many as nodes and requests count."""
+    assert list(preemptions_that_differ(run.tables)) == []
+    told = 0
+    for row in range(len(scene.requests)):
+        me, found = of(scene, row), chain_of(scene, row)
+        for one in found.absences:
+            other = scene.row_of(one.by)
+            assert other is not None
+            assert scene.value(other, "started_ps") <= one.lost_ps <= scene.value(other, "last_ps")
+            assert me["started_ps"] < one.lost_ps <= me["last_ps"]
+            assert one.back_ps < me["last_ps"]
+            told += 1
+        assert len(found.absences) == me["preemptions"]
+    assert told > 5
 
 
 def of(scene: Scene, row: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ from reports.exports.perfetto import shown, trace_lines
 from reports.run_directory import Run
 from reports.tables import stage_table
 from tests.support.cli import e80sim
-from tests.support.records import manifest, request, tables
+from tests.support.records import manifest, preempted, preemptions, request, tables
 
 Event = dict[str, Any]
 
@@ -114,6 +114,26 @@ def test_requests_that_overlap_get_lanes_and_counters_add_up() -> None:
     assert counters["batch"] == {20: 1, 60: 2, 110: 1, 150: 0, 220: 1, 310: 0}
     # 30 tokens of the first prompt and, at 60 ms, a sixth of its answer of 4; the second begins.
     assert counters["KV"] == {20: 0, 50: 30, 60: 31, 90: 63, 110: 31, 150: 0, 220: 0, 250: 30, 310: 0}
+
+
+def test_a_preemption_is_a_slice_within_its_phase_and_the_counters_leave_it_out() -> None:
+    rows = [request(number=0, prompt_tokens=30), request(20, number=1, prompt_tokens=40, preemptions=1)]
+    run = run_of(*rows)
+    table = preemptions(preempted(1, 80, 100, by=0, held_tokens=41, found_tokens=16))
+    trace = trace_of(replace(run, tables=replace(run.tables, preemptions=table)))
+    check_rules(trace)
+    assert slices(trace, "llama node 0", "preemption") == [("preempted by 0", 80_000, 20_000)]
+    (one,) = [e for e in trace["traceEvents"] if e.get("cat") == "preemption"]
+    assert one["args"] == {"request": 1, "by": 0, "cause": "growth", "recomputed_tokens": 25}
+    counters: dict[str, dict[int, int]] = {}
+    for event in trace["traceEvents"]:
+        if event["ph"] == "C":
+            counters.setdefault(event["name"], {})[event["ts"] // 1000] = next(iter(event["args"].values()))
+    assert counters["queue"] == {17: 1, 20: 0, 37: 1, 40: 0, 80: 1, 100: 0}
+    assert counters["batch"] == {20: 1, 40: 2, 80: 1, 100: 2, 110: 1, 130: 0}
+    # At 80 the first has 30 and half of its 4; the second 40 and a sixth of its 4, less the 41 that it lost.
+    # At 100 that is 33 1/3 and 42.
+    assert (counters["KV"][70], counters["KV"][80], counters["KV"][100]) == (71, 32, 75)
 
 
 def stage(variant: str, name: str, node: int, began_ms: int, ended_ms: int, number: int = 0) -> pa.Table:

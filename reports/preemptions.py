@@ -1,0 +1,54 @@
+"""Whether the table of preemptions has a row for each that nodes counted and that requests carry."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from reports import arrow
+from reports.tables import RunTables
+
+OF_NODES = ("variant", "replication", "model", "node")
+OF_REQUESTS = ("variant", "replication", "number")
+Key = tuple[str | int, ...]
+
+
+def preemptions_that_differ(tables: RunTables) -> Iterator[str]:
+    """A sentence for each node and each request. Nothing of runs that do not record them."""
+    told = tables.preemptions
+    if told is None:
+        return
+    rows = _counted(told, OF_NODES)
+    for key, counted in _totals(tables.nodes, OF_NODES, rows):
+        variant, replication, model, node = key
+        yield (
+            f"preemptions.parquet has {rows[key]:,} of node {node} of {model} in {variant}, replication "
+            f"{replication}, and nodes.parquet counts {counted:,}."
+        )
+    rows = _counted(told, OF_REQUESTS)
+    for key, counted in _totals(tables.requests, OF_REQUESTS, rows):
+        variant, replication, number = key
+        yield (
+            f"preemptions.parquet has {rows[key]:,} of request {number} in {variant}, replication "
+            f"{replication}, and requests.parquet counts {counted:,}."
+        )
+
+
+def _counted(table: pa.Table, keys: tuple[str, ...]) -> Counter[Key]:
+    return Counter(zip(*(table[key].to_pylist() for key in keys), strict=True))
+
+
+def _totals(table: pa.Table, keys: tuple[str, ...], rows: Counter[Key]) -> Iterator[tuple[Key, int]]:
+    """What `table` counts, where that is not what `rows` says; with what it does not know at all."""
+    some = table.take(np.flatnonzero(arrow.to_numpy(table["preemptions"].combine_chunks())))
+    found = dict(
+        zip(
+            zip(*(some[key].to_pylist() for key in keys), strict=True),
+            some["preemptions"].to_pylist(),
+            strict=True,
+        )
+    )
+    for key in {**found, **rows}:
+        if found.get(key, 0) != rows[key]:
+            yield key, found.get(key, 0)
