@@ -113,7 +113,9 @@ def _again(path: Path, run: Run, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(place: str, stored: object, again: object, *, grown: bool) -> Iterator[str | None]:
-    """`grown`: another version wrote the summary, so keys that only one of the two has are no finding."""
+    """`grown`: another version wrote the summary, with keys and words of its own, so that keys which only
+    one of the two has and sentences are no finding.
+    """
     if isinstance(stored, Mapping) and isinstance(again, Mapping):
         for key in {**stored, **again}:
             inner = f"{place}.{key}" if place else key
@@ -128,10 +130,14 @@ def _differences(place: str, stored: object, again: object, *, grown: bool) -> I
     elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
         for index, (one, other) in enumerate(zip(stored, again, strict=True)):
             yield from _differences(f"{place}[{index}]", one, other, grown=grown)
-    elif _same(stored, again):
+    elif _same(stored, again) or (grown and _is_sentence(stored) and _is_sentence(again)):
         yield None
     else:
         yield f"{SUMMARY} says {place} is {_short(stored)}, and the tables give {_short(again)}."
+
+
+def _is_sentence(value: object) -> bool:
+    return isinstance(value, str) and value.endswith(".")
 
 
 def _same(stored: object, again: object) -> bool:

@@ -14,6 +14,7 @@ from reports.columns import Columns, Ints, Mask
 from reports.group import Group
 from reports.metrics import Window
 from reports.record import PS_PER_S
+from reports.words import amount, duration, share
 
 SLOW_QUANTILE = 0.95
 ENOUGH = 20
@@ -144,9 +145,10 @@ def sentences(faults: Mapping[str, Any]) -> Iterator[str]:
     """For a terminal: what happened, and what it cost each source."""
     for happened in faults["happened"]:
         name = happened["fault"]
-        inside = [f"{happened[key]:g} {key}" for key in ("failed", "moved") if happened[key]]
+        inside = [f"{amount(happened[key])} {key}" for key in ("failed", "moved") if happened[key]]
         with_it = f"; of the requests inside {' and '.join(inside)}" if inside else ""
-        yield f"Fault {name}, {happened['times']:g} times, {happened['broken_s']:.4g} s in all{with_it}."
+        often = f"{amount(happened['times'])} times, {duration(happened['broken_s'])} in all"
+        yield f"Fault {name}, {often}{with_it}."
         for cost in faults["cost"]:
             if cost["fault"] == name and cost["during"]["asks"]:
                 parts = (f"{title} {_told(cost[key])}" for key, title in PARTS.items() if cost[key]["asks"])
@@ -159,5 +161,5 @@ PARTS = {"during": "during it", "after": "as long after it", "usual": "otherwise
 
 def _told(part: Mapping[str, Any]) -> str:
     asks, slow = part["asks"], part["slow"]
-    failed = f"{part['failed'] / asks:.1%} of {asks:,} asks failed"
-    return failed if slow is None else f"{failed}, {slow / asks:.1%} were slow"
+    failed = f"{share(part['failed'] / asks)} of {asks:,} asks failed"
+    return failed if slow is None else f"{failed}, {share(slow / asks)} were slow"

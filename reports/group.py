@@ -19,6 +19,7 @@ from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
 from reports.retries import answers
 from reports.statistics import Samples, mean, quantiles, requests_needed
+from reports.words import duration, share
 
 NOTEWORTHY = 0.01
 CDF_BODY = np.linspace(0.0, 0.95, 39)
@@ -109,18 +110,18 @@ class Group:
         found = []
         if left > NOTEWORTHY * offered:
             found.append(
-                f"{left / offered:.1%} of the requests of {about} had not ended when the run did, after its "
-                "drain; the latencies are of those that completed, and so too low."
+                f"{share(left / offered)} of the requests of {about} had not ended when the run did, after "
+                "its drain; the latencies are of those that completed, and so too low."
             )
         if failed > NOTEWORTHY * offered:
             found.append(
-                f"{failed / offered:.1%} of the requests of {about} failed; the latencies leave them out."
+                f"{share(failed / offered)} of the requests of {about} failed; the latencies leave them out."
             )
         if "max_concurrency" in self.source:
             found += self._waited_at_the_client(about)
         if objectives := unjudged(self.calls, self.slo):
             found.append(f"Not judged for {about}, since no request has the number: {', '.join(objectives)}.")
-        return [note.replace("%", " %") for note in found]
+        return found
 
     def _waited_at_the_client(self, about: str) -> list[str]:
         """Load tools do not count that time, and here latencies do."""
@@ -129,9 +130,9 @@ class Group:
         waited = waits_s[waits_s > 0]
         if not len(waited):
             return []
-        share, most = len(waited) / len(done), self.source["max_concurrency"]
+        held, most = len(waited) / len(done), self.source["max_concurrency"]
         told = (
-            f"{share:.1%} of the requests of {about} waited at their client, {waited.mean():.3g} s on "
+            f"{share(held)} of the requests of {about} waited at their client, {duration(waited.mean())} on "
             f"average, until one of {most:,} was answered; latencies count that time, and load tools count "
             f"from the sending."
         )

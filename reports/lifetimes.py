@@ -14,6 +14,7 @@ from reports.levels import Grid, Level
 from reports.metrics import Window
 from reports.rates import pools
 from reports.record import PS_PER_S
+from reports.words import amount, duration
 
 Json = dict[str, Any]
 NodeCount = int | Floats
@@ -91,16 +92,18 @@ def _mean_s(spans_ps: Ints, rows: Any) -> float | None:  # noqa: ANN401 -- a mas
 
 def sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
-        parts = [f"{row['paid_nodes']:.3g} nodes of {row['model']} were paid for in the mean"]
+        parts = [f"{amount(row['paid_nodes'])} nodes of {row['model']} were paid for in the mean"]
         if row["ordered"]:
-            parts.append(f"{row['ordered']:g} were ordered{_delay(row['start_up_s'])}")
+            parts.append(f"{amount(row['ordered'])} were ordered{_delay(row['start_up_s'])}")
         if row["dismissed"]:
-            parts.append(f"{row['dismissed']:g} were dismissed while they started")
+            parts.append(f"{amount(row['dismissed'])} were dismissed while they started")
         if row["drained"]:
-            after = "" if row["drain_s"] is None else f", empty {row['drain_s']:.3g} s later"
-            parts.append(f"{row['drained']:g} went{after}")
+            after = "" if row["drain_s"] is None else f", empty {duration(row['drain_s'])} later"
+            parts.append(f"{amount(row['drained'])} went{after}")
         yield f"{'; '.join(parts)}."
 
 
 def _delay(start_up_s: float | None) -> str:
-    return "" if start_up_s is None else f", and those that were kept took requests {start_up_s:.4g} s later"
+    return (
+        "" if start_up_s is None else f", and those that were kept took requests {duration(start_up_s)} later"
+    )

@@ -116,7 +116,7 @@ class Pooled:
         if worth < wanted:
             return (
                 f"The interval of a {name} needs about {rounded_up(count * wanted / worth):,} requests: "
-                f"the {count:,} there are worth {worth:,.0f} independent ones; {wanted:,} are wanted."
+                f"the {count:,} there are worth {round(worth):,} independent ones; {wanted:,} are wanted."
             )
         if blocks < LEAST_BLOCKS:
             return f"The interval of a {name} needs {LEAST_BLOCKS} replications, or longer ones."

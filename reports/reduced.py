@@ -18,6 +18,7 @@ from reports.statistics import Answer, Estimate, Samples, mean, quantiles, reque
 from reports.tables import RunTables
 from reports.variant_records import VariantRecords, variant_records
 from reports.verdict import verdict
+from reports.words import rounded
 
 METRICS = ("ttft", "tpot", "e2e", "felt", "queue")
 STATISTICS = ("mean", *PROBABILITIES)
@@ -110,4 +111,4 @@ def _each(samples: Samples, statistic: str, whole: Answer) -> list[float | None]
 
 def _digits(value: float) -> float:
     """Nine significant digits: far more than any interval leaves, in half of the bytes."""
-    return float(f"{value:.9g}")
+    return rounded(value, 9)

@@ -16,7 +16,7 @@ from reports.levels import Grid
 from reports.metrics import Window
 from reports.record import PS_PER_S
 from reports.statistics import Answer, Refused, ratio_of
-from reports.words import plural, share
+from reports.words import amount, as_chosen, in_seconds, plural, rounded, share
 
 STORM = 2.0
 """Attempts for each ask that comes at the same time, or more."""
@@ -144,16 +144,16 @@ class RetriedSources:
             return
         copies = f"{hedges:,} of them copies, " if hedges else ""
         yield (
-            f"{plural(asks, 'ask')} made {plural(attempts, 'request')} ({copies}{attempts / asks:.3g} for "
-            f"each), and {share(counts['answered'] / asks)} of the asks were answered."
+            f"{plural(asks, 'ask')} made {plural(attempts, 'request')} ({copies}{amount(attempts / asks)} "
+            f"for each), and {share(counts['answered'] / asks)} of the asks were answered."
         )
         for name, one in self.by_source.items():
             storm, of = one.storm(), f" of {name}" if len(self.by_source) > 1 else ""
             if storm is not None:
                 yield (
-                    f"Retry storm{of}: from {storm.began_s:g} to {storm.ended_s:g} s there were "
-                    f"{storm.per_ask:.3g} requests for each ask that came, and {share(storm.failed)} of them "
-                    f"failed."
+                    f"Retry storm{of}: from {as_chosen(storm.began_s)} to {in_seconds(storm.ended_s)} there "
+                    f"were {amount(storm.per_ask)} requests for each ask that came, and "
+                    f"{share(storm.failed)} of them failed."
                 )
 
     def as_json(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _over_replications(values: Floats) -> dict[str, list[float]]:
     found = {"mean": values.mean(axis=0)}
     if len(values) > 1:
         found |= {"low": values.min(axis=0), "high": values.max(axis=0)}
-    return {name: [float(f"{value:.{DIGITS}g}") for value in row.tolist()] for name, row in found.items()}
+    return {name: [rounded(value, DIGITS) for value in row.tolist()] for name, row in found.items()}
 
 
 def retries_json(attempts: RetriedSources | None) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from reports.columns import Floats, Ints
 from reports.effective import block_edges, blocks_per_replication, time_beyond
 from reports.student_t import bent, t_quantile
+from reports.words import as_chosen, number
 
 LEVEL = 0.95
 CORRELATED_BEYOND = 0.8
@@ -133,7 +134,7 @@ def requests_needed(probability: float) -> int:
 
 
 def name_of(probability: float) -> str:
-    return f"p{probability * 100:g}"
+    return f"p{as_chosen(probability * 100)}"
 
 
 def mean(samples: Samples) -> Answer:
@@ -233,14 +234,15 @@ def too_few(name: str, needed: int, count: int) -> Refused:
 
 
 def _still_correlated(correlation: float) -> str:
-    return f"Successive batches are still correlated ({correlation:.2f}): use replications or a longer run."
+    much = number(correlation, 2)
+    return f"Successive batches are still correlated ({much}): use replications or a longer run."
 
 
 def _too_dependent(count: int, time: float) -> str:
     needed = rounded_up(LEAST_EFFECTIVE * time)
     return (
         f"One replication: the interval of a mean needs about {needed:,} requests; "
-        f"the {count:,} there are worth {count / time:,.0f} independent ones."
+        f"the {count:,} there are worth {round(count / time):,} independent ones."
     )
 
 

@@ -32,6 +32,7 @@ from reports.tiers import tiers_json
 from reports.timeseries import edges_json, series_json
 from reports.variant_records import of_variant, variant_records
 from reports.verdict import verdict
+from reports.words import number
 
 FORMAT = 2
 """Grows where a key goes, or means something else."""
@@ -152,7 +153,7 @@ def _notes(
         notes.append(f"The variants are judged by objectives of their own: {each}.")
     if replications == 1:
         lag = max(_lags(variants), default=None)
-        found = "" if lag is None else f" (correlation of neighbours at most {lag:z.2f})"
+        found = "" if lag is None else f" (correlation of neighbours at most {number(lag, 2)})"
         notes.append(
             f"One replication: intervals come from batches in time{found}, and differences have none."
         )

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from e80sim.mistakes import UserError
 from reports.metrics import PROBABILITIES
+from reports.words import PERCENT, Scale, as_chosen, rounded, scaled, with_interval
 
 LATENCIES = ("felt", "ttft", "tpot", "e2e")
 STATISTICS = ("mean", *PROBABILITIES)
@@ -190,16 +191,19 @@ def judge(target: Target, found: Answered, base: float | None = None) -> Judgeme
 
 def _decided(target: Target, answer: Mapping[str, Any], limit: float, base: float | None) -> tuple[str, str]:
     """(verdict, what it is and why that decides or not)."""
-    asked = f"{'at most' if target.at_most else 'at least'} {_shown(target, limit)}"
+    scale = _scale(target)
+    bound = as_chosen(rounded(limit * scale.factor, 4)) + scale.suffix()
+    asked = f"{'at most' if target.at_most else 'at least'} {bound}"
     if "refused" in answer:
         return INCONCLUSIVE, f"not known, and has to be {asked}: {answer['refused']}"
     shift = base or 0.0
     value = (answer["value"] + shift) * target.per_unit
     if answer["low"] is None:
         why = answer.get("note") or "it has no interval"
-        return INCONCLUSIVE, f"{_shown(target, value)} and has to be {asked}; undecided, since {_clause(why)}"
+        return INCONCLUSIVE, f"{scaled(value, scale)} and has to be {asked}; undecided, since {_clause(why)}"
     low, high = ((answer[end] + shift) * target.per_unit for end in ("low", "high"))
-    span = f"{_shown(target, value)} ({_shown(target, low)} to {_shown(target, high)})"
+    shown = with_interval(value, low, high, scale)
+    span = f"{shown.with_unit()} ({shown.interval_with_unit()})"
     met, missed = (high <= limit, low > limit) if target.at_most else (low >= limit, high < limit)
     if met:
         return PASS, f"{span}, {asked}"
@@ -215,7 +219,6 @@ def _clause(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
-def _shown(target: Target, value: float) -> str:
-    if target.quantity == "attainment":
-        return f"{100 * value:.4g} %"
-    return f"{value:,.4g}{' ' + target.unit if target.unit else ' /s'}"
+def _scale(target: Target) -> Scale:
+    """Of values in the unit of the target."""
+    return PERCENT if target.quantity == "attainment" else Scale(target.unit or "/s", 1.0)

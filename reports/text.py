@@ -9,7 +9,19 @@ from reports.attainment import NOT_JUDGED
 from reports.estimate import read_estimate
 from reports.faults import sentences
 from reports.terminal import WIDTH, columns
-from reports.words import DURATIONS, PERCENT, Scale, count, number, plural, share, with_half
+from reports.words import (
+    DURATIONS,
+    PERCENT,
+    Scale,
+    amount,
+    as_chosen,
+    count,
+    in_seconds,
+    number,
+    plural,
+    share,
+    with_half,
+)
 
 METRICS = (("felt", "felt"), ("ttft", "TTFT"), ("e2e", "E2E"))
 QUANTILES = ("p50", "p95", "p99")
@@ -50,9 +62,9 @@ def milliseconds(seconds: float) -> str:
 
 def _scale(summary: Summary) -> str:
     offered = sum(variant["counts"]["offered"] for variant in summary["variants"].values())
-    done = f"{summary['replications']} replication{'s' if summary['replications'] != 1 else ''}"
+    done = plural(summary["replications"], "replication")
     stopped = ", interrupted" if summary["interrupted"] else ""
-    measured = f"{summary['warm_up_s']:g} to {summary['horizon_s']:g} s"
+    measured = f"{as_chosen(summary['warm_up_s'])} to {in_seconds(summary['horizon_s'])}"
     return f"{offered:,} model requests measured, {done} of {measured}{stopped}; times in ms"
 
 
@@ -79,10 +91,10 @@ def _binding(summary: Summary, variant: str) -> Iterator[str]:
     """What limits each model first, and what next."""
     for ladder in summary["facts"].get("ladders_by_variant", {}).get(variant, ()):
         first, *others = ladder["rungs"]
-        then = f", then {others[0]['title']} at {others[0]['at_per_s']:,.3g}/s" if others else ""
+        then = f", then {others[0]['title']} at {number(others[0]['at_per_s'])}/s" if others else ""
         yield (
-            f"  {ladder['model']}: {first['title']} binds first, at {first['at_per_s']:,.3g}/s of "
-            f"{ladder['offered_per_s']:,.3g}/s asked{then} (closed form)"
+            f"  {ladder['model']}: {first['title']} binds first, at {number(first['at_per_s'])}/s of "
+            f"{number(ladder['offered_per_s'])}/s asked{then} (closed form)"
         )
 
 
@@ -108,13 +120,13 @@ def _conversations(found: Summary) -> str:
         return ""
     ordered = sorted(found["endings"].items(), key=lambda item: -item[1])
     endings = ", ".join(f"{name} {share(ended / began)}" for name, ended in ordered)
-    return f"{plural(began, 'session')} of {found['turns']['value']:.3g} turns on average: {endings}"
+    return f"{plural(began, 'session')} of {amount(found['turns']['value'])} turns on average: {endings}"
 
 
 def _levels(levels: Sequence[Summary]) -> str:
     """The first and the last number of users."""
     ends = [levels[0], levels[-1]] if len(levels) > 1 else levels
-    each = (f"{one['answered_per_s']['value']:.3g} with {one['users']:,.4g} users" for one in ends)
+    each = (f"{number(one['answered_per_s']['value'])} with {amount(one['users'])} users" for one in ends)
     return f"answers per second: {', '.join(each)}" if ends else ""
 
 

@@ -14,6 +14,7 @@ from reports.levels import Grid, Level, Spans
 from reports.lifetimes import nodes_over_time
 from reports.metrics import REJECTED
 from reports.record import OUTCOMES, PS_PER_S
+from reports.words import rounded
 
 DIGITS = 6
 
@@ -112,4 +113,4 @@ def _over_replications(values: Floats) -> dict[str, list[float]]:
     found = {"mean": values.mean(axis=0)}
     if len(values) > 1:
         found |= {"low": values.min(axis=0), "high": values.max(axis=0)}
-    return {name: [float(f"{value:.{DIGITS}g}") for value in row.tolist()] for name, row in found.items()}
+    return {name: [rounded(value, DIGITS) for value in row.tolist()] for name, row in found.items()}

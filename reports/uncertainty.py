@@ -16,6 +16,7 @@ import pyarrow as pa
 from reports.columns import Floats
 from reports.headlines import Headline, Headlines
 from reports.statistics import quantiles
+from reports.words import number
 
 BAND = (0.05, 0.5, 0.95)
 ADVISED_DRAWS = 20
@@ -187,7 +188,7 @@ def _notes(study: Study) -> list[str]:
     elif study.draws < ADVISED_DRAWS:
         notes.append(
             f"Bands and ranks rest on {study.draws} draws: take {ADVISED_DRAWS} or more. A rank correlation "
-            f"below {noise(study.draws):.2f} may be chance."
+            f"below {number(noise(study.draws), 2)} may be chance."
         )
     if study.unbounded:
         some = ", ".join(study.unbounded[:5]) + (" and others" if len(study.unbounded) > 5 else "")

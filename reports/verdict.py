@@ -20,7 +20,7 @@ from reports.record import PS_PER_S
 from reports.statistics import LEVEL, quantiles
 from reports.student_t import t_quantile
 from reports.waiting_line import LAST_QUARTER, MIDDLE, POINTS, Stays, WaitingLine
-from reports.words import duration
+from reports.words import duration, number, share
 
 STATES = ("stable", "backlogged", "overloaded")
 STEADY = ("constant", "poisson", "gamma")
@@ -148,7 +148,7 @@ def _of_gateway(
         return None
     passed = line.in_second_half(line.left - line.gave_up).mean() / line.half_s
     asked = line.in_second_half(line.joined).mean() / line.half_s
-    flow = f"It let {passed:.4g} of {asked:.4g} requests/s pass over {_half_named(judged, window)}."
+    flow = f"It let {number(passed)} of {number(asked)} requests/s pass over {_half_named(judged, window)}."
     return Opinion(found.state, " ".join([flow, *found.sentences()]), found.shortfall)
 
 
@@ -179,7 +179,7 @@ def _of_model(
         f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
         *found.sentences(),
         *([] if found.state != "stable" else [_waits(stays, window)]),
-        f"{whose} at work {_percent(at_work)} of that time.",
+        f"{whose} at work {share(at_work)} of that time.",
         *_what_was_judged(kinds, line, judged, window, found.state),
     ]
     return Opinion(found.state, " ".join(sentences), found.shortfall)
@@ -213,10 +213,10 @@ class _Waiting:
         still = "" if self.state == "overloaded" else " still"
         yield (
             f"Waiting for {self._awaited}{still} grew: by quarter, the next in line had waited {ages}, "
-            f"with {', '.join(f'{number:.3g}' for number in numbers)} in line."
+            f"with {', '.join(number(one) for one in numbers)} in line."
         )
         if self._given_up >= MATERIAL:
-            yield f"{_percent(self._given_up)} of those let in gave up, having waited."
+            yield f"{share(self._given_up)} of those let in gave up, having waited."
 
 
 class _Slowing:
@@ -241,7 +241,7 @@ class _Slowing:
     def sentences(self) -> Iterator[str]:
         if self.state == "stable":
             return
-        batch = ", ".join(f"{number:.3g}" for number in self._batch)
+        batch = ", ".join(number(one) for one in self._batch)
         paces = ", ".join(duration(pace) for pace in self._pace_s)
         yield f"The batch still grew: by quarter, it held {batch} requests and took {paces} for each token."
 
@@ -348,7 +348,7 @@ def _half_named(judged: Window, window: Window) -> str:
     if judged == window:
         return "the second half"
     middle_s = (judged.start_ps + judged.end_ps) / 2 / PS_PER_S
-    return f"{middle_s:.4g} to {judged.end_ps / PS_PER_S:.4g} s"
+    return f"{number(middle_s)} to {number(judged.end_ps / PS_PER_S)} s"
 
 
 def _what_was_judged(
@@ -358,14 +358,17 @@ def _what_was_judged(
     if not kinds:
         return
     if judged != window:
-        yield f"No request came after {judged.end_ps / PS_PER_S:.4g} s, so only the time before is judged."
+        last = f"{number(judged.end_ps / PS_PER_S)} s"
+        yield f"No request came after {last}, so only the time before is judged."
     changes = f"The rate changes by itself ({', '.join(kinds)})"
     if state != "stable":
         yield f"{changes}: this is about the time judged, not about a steady load."
         return
     worst_s, point = line.age_at_worst
     at_s = (judged.start_ps + (judged.end_ps - judged.start_ps) * point / (POINTS - 1)) / PS_PER_S
-    worst = f"; at worst, at {at_s:.4g} s, the next in line had waited {duration(worst_s)}" if worst_s else ""
+    worst = (
+        f"; at worst, at {number(at_s)} s, the next in line had waited {duration(worst_s)}" if worst_s else ""
+    )
     yield f"{changes}, so stable says no more than that waiting did not grow to the end{worst}."
 
 
@@ -389,7 +392,7 @@ def _carried(requests: Columns, half: Window, replications: Sequence[int]) -> st
     )
     seconds = half.length_s * len(replications)
     let_in = " that were let in" if refused.any() else ""
-    return f"carried {done.sum() / seconds:.4g} of {asked.sum() / seconds:.4g} requests/s{let_in}"
+    return f"carried {number(done.sum() / seconds)} of {number(asked.sum() / seconds)} requests/s{let_in}"
 
 
 def _any_of(columns: Columns, outcomes: Sequence[str]) -> Mask:
@@ -402,23 +405,17 @@ def _any_of(columns: Columns, outcomes: Sequence[str]) -> Mask:
 def _lead(offered: Columns, asked: str) -> Iterator[str]:
     """Limits that refuse keep a platform stable, which is no comfort to those refused: they come first."""
     for what, outcomes in (("refused", REJECTED), ("not answered in the end", FAILED)):
-        share = float(_any_of(offered, outcomes).mean())
-        if share >= MATERIAL_REFUSALS:
-            yield f"{_percent(share)} of {asked} {'was' if asked.startswith('what') else 'were'} {what}."
+        part = float(_any_of(offered, outcomes).mean())
+        if part >= MATERIAL_REFUSALS:
+            yield f"{share(part)} of {asked} {'was' if asked.startswith('what') else 'were'} {what}."
 
 
 def _fates(offered: Columns) -> Iterator[str]:
     """What became of those that were turned away or lost; nothing where there were none."""
     counts = ((int(offered.outcome(name).sum()), cause.fate) for name, cause in CAUSES.items() if cause.fate)
-    parts = [f"{_percent(count / len(offered))} {words}" for count, words in counts if count]
+    parts = [f"{share(count / len(offered))} {words}" for count, words in counts if count]
     if parts:
         yield f"{', '.join(parts)}."
-
-
-def _percent(share: float) -> str:
-    if share == 0:
-        return "0 %"
-    return f"{share:.1%}".replace("%", " %") if share >= 0.0005 else "under 0.1 %"
 
 
 def _capital(text: str) -> str:

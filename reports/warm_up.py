@@ -18,6 +18,7 @@ from reports.mser import truncation
 from reports.record import PS_PER_S
 from reports.statistics import CORRELATED_BEYOND, quantiles
 from reports.tables import RunTables
+from reports.words import in_seconds
 
 PS_PER_MS = 10**9
 MEMORIES = 2
@@ -91,9 +92,12 @@ def stands_out(means: Floats, dropped: int, time: float) -> bool:
 
 
 def _choice(found: Mapping[str, float | None], chosen: float) -> str:
-    each = ", ".join(f"{name} {seconds:g} s" for name, seconds in found.items() if seconds is not None)
+    each = ", ".join(
+        f"{name} {in_seconds(after_s)}" for name, after_s in found.items() if after_s is not None
+    )
     of_each = f" ({each})" if len(found) > 1 and each else ""
-    return f"The warm-up of {chosen:g} s{of_each} is two autocorrelation times, or MSER-5's cut if longer."
+    lasts = in_seconds(chosen)
+    return f"The warm-up of {lasts}{of_each} is two autocorrelation times, or MSER-5's cut if longer."
 
 
 def _too_short(variant: str) -> str:

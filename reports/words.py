@@ -1,9 +1,11 @@
 """Numbers as people read them: 61.2 ms, 840 µs, 14.3 ± 0.4 ms, 12,345. Seconds go in, never milliseconds.
 
-An uncertain number shows as many decimals as its uncertainty supports, a bare one three significant digits.
+An uncertain number shows as many decimals as its uncertainty supports, a bare one three significant digits,
+and one that somebody chose stands as it was chosen. Text, terminal and page all take their numbers from here.
 """
 
-from math import floor, isfinite, log10
+from decimal import Decimal
+from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
@@ -11,6 +13,9 @@ RANGE = "\N{EN DASH}"
 DIGITS = 3
 MOST_DIGITS = 5
 """However narrow an interval is, nobody reads a sixth digit."""
+STATED_DIGITS = 6
+MANIFOLD = 10.0
+"""A relative change beyond this reads as a multiple."""
 
 
 NEGLIGIBLE = 1e-9
@@ -65,26 +70,77 @@ def duration(seconds: float) -> str:
     return scaled(seconds, duration_scale(seconds))
 
 
+def as_chosen(value: float) -> str:
+    """A number that someone chose, as it was written: 0.25, 3,502."""
+    return trimmed(_fixed(value, _decimals_for(value, STATED_DIGITS)))
+
+
+def exactly(value: float) -> str:
+    """To its last digit: rounding an assumption would be another assumption."""
+    return f"{Decimal(repr(value)):,f}".replace("-", MINUS)
+
+
+def amount(value: float) -> str:
+    """A mean of counts, or a place on an axis: 3, 2.5, 2.67."""
+    return trimmed(number(value))
+
+
+def in_seconds(value: float) -> str:
+    """A point in time of a run, or a stretch of it: 3,502 s, in one unit from beginning to end."""
+    return f"{as_chosen(value)} s"
+
+
 def limit(seconds: float) -> str:
     """A duration that someone chose: as written, 250 ms and not 250.00 ms."""
     scale = duration_scale(seconds)
-    return f"{seconds * scale.factor:,.6g}{scale.suffix()}"
+    return as_chosen(seconds * scale.factor) + scale.suffix()
 
 
 def share(value: float) -> str:
     """A share as per cent. What is not all or nothing never reads as 100 % or 0 %."""
+    if value > 1.0:
+        return scaled(value, PERCENT)
     if value in {0.0, 1.0}:
-        return f"{value * 100:.0f} %"
-    shown = f"{value * 100:.1f}"
+        return f"{count(value * 100)} %"
+    shown = _fixed(value * 100, 1)
     if shown == "100.0":
         return "> 99.9 %"
     return "< 0.1 %" if shown == "0.0" else f"{shown} %"
 
 
 def change(ratio: float) -> str:
-    """A relative change: +23 %, −0.8 %; empty where it rounds to nothing."""
-    text = f"{abs(ratio) * 100:,.{1 if abs(ratio) < 0.1 else 0}f}"
-    return "" if text == "0.0" else f"{MINUS if ratio < 0 else '+'}{text} %"
+    """A relative change: +23 %, −0.8 %, 46 times; empty where it rounds to nothing."""
+    if ratio > MANIFOLD:
+        return f"{number(1 + ratio)} times"
+    text = _fixed(abs(ratio) * 100, 1 if abs(ratio) < 0.1 else 0)
+    return "" if text == "0.0" else f"{_sign(ratio)}{text} %"
+
+
+def points(difference: float) -> str:
+    """Of two shares, in percentage points: +1.4 pp; empty where it rounds to nothing."""
+    text = _fixed(abs(difference) * 100, 1)
+    return "" if text == "0.0" else f"{_sign(difference)}{text} pp"
+
+
+def correlation(value: float) -> str:
+    """With its sign, in hundredths."""
+    return f"{_sign(value)}{_fixed(abs(value), 2)}"
+
+
+def rounded(value: float, digits: int = MOST_DIGITS) -> float:
+    """To so many significant digits: what a chart can show, and a third of the bytes."""
+    return float(f"{value:.{digits}g}")
+
+
+def bound(value: float) -> str:
+    """What something stays under, rounded up: 0.02, 1.3."""
+    decimals = 2 if value < 0.1 else 1
+    return _fixed(ceil(value * 10**decimals) / 10**decimals, decimals)
+
+
+def trimmed(text: str) -> str:
+    """Without zeros at the end of a fraction."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class Shown(NamedTuple):
@@ -134,7 +190,7 @@ def with_half(value: float, low: float, high: float, scale: Scale) -> str:
 def _error(value: float, half: float, decimals: int) -> str:
     last_place = 10.0**-decimals
     if NEGLIGIBLE * abs(value) < half < last_place / 2:
-        return f"< {last_place:.{decimals}f}"
+        return f"< {_fixed(last_place, decimals)}"
     return _fixed(half, decimals)
 
 
@@ -157,6 +213,10 @@ def _decimals_for(value: float, digits: int) -> int:
     exponent = floor(log10(abs(value)))
     rounded_up = abs(value) >= (10.0 - 0.5 * 10.0 ** (1 - digits)) * 10.0**exponent
     return max(0, digits - 1 - exponent - rounded_up)
+
+
+def _sign(value: float) -> str:
+    return MINUS if value < 0 else "+"
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from api_shim.probe.design import CONTEXT, NEW, OUTPUT, PROMPT, REPEAT, TRAFFIC
 from api_shim.probe.record import ProbedRequest
 from hwmodels.calibrate.endpoint.fit import EndpointFit
-from reports.html.figure import SYMBOLS, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import SYMBOLS, Figure, LegendEntry, Plot, axis, layout
 from reports.html.tables import body, number_cell, row, table
-from reports.words import number
+from reports.words import number, rounded
 
 GROUPS = {
     "new prompts": frozenset({PROMPT, OUTPUT, CONTEXT}),

@@ -9,7 +9,7 @@ from reports.estimate import read_estimate
 from reports.objectives import stated
 from reports.rows import Row, Summary, rows_of, short_titles
 from reports.variant_records import of_variant
-from reports.words import duration, number, plural, share
+from reports.words import count, duration, number, plural, share
 
 MISSED = 0.01
 """Of the asks, from which on an objective counts as missed."""
@@ -49,7 +49,7 @@ def _asked(summary: Summary, tenant: str) -> str:
     for ladders in summary["facts"].get("ladders_by_variant", {}).values():
         for rung in (rung for ladder in ladders for rung in ladder["rungs"]):
             if rung["detail"].endswith(f"project {tenant}"):
-                asked = f"asks {100 / rung['times']:,.0f} % of it on average"
+                asked = f"asks {share(1 / rung['times'])} of it on average"
                 return f"{rung['title']}: {asked}{', and bursts exceed it' if rung['times'] >= 1 else ''}"
     return ""
 
@@ -81,7 +81,7 @@ def _load(variants: Sequence[Mapping[str, Any]]) -> str:
     if carried:
         parts.append(f"{_span([number(x) for x in (min(carried), max(carried))])} requests/s carried")
     if busy:
-        parts.append(f"nodes {_span([f'{x * 100:.0f}' for x in (min(busy), max(busy))])} % busy")
+        parts.append(f"nodes {_span([count(x * 100) for x in (min(busy), max(busy))])} % busy")
     return " · ".join(parts)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 from reports.estimate import ShownEstimate
-from reports.words import share
+from reports.words import as_chosen, count, number, share
 
 SHARP, FAIR = 0.1, 0.25
 """Half of an interval as a part of its value: up to there a number stands alone, up to there as `about`."""
@@ -58,7 +58,7 @@ def times(more: ShownEstimate) -> str:
     value, low, high = 1 + more.value, 1 + more.low, 1 + more.high
     half = max(high - value, value - low)
     if half <= FAIR * value:
-        return f"{value:.1f} times" if half <= SHARP * value else f"about {value:.0f} times"
+        return f"{number(value)} times" if half <= SHARP * value else f"about {count(value)} times"
     return f"{floor(low)} to {ceil(high)} times"
 
 
@@ -66,7 +66,7 @@ def at_most(*estimates: ShownEstimate) -> str:
     """The end of the intervals that lies farthest from zero, rounded up."""
     ends = [abs(x) for e in estimates for x in (e.value, e.low, e.high) if x is not None]
     farthest = max(ends) * 100
-    return f"{ceil(farthest - 1e-9):,} %" if farthest >= 1 else f"{ceil(farthest * 10 - 1e-9) / 10:.1f} %"
+    return f"{as_chosen(ceil(farthest - 1e-9) if farthest >= 1 else ceil(farthest * 10 - 1e-9) / 10)} %"
 
 
 def listed(parts: Sequence[str], most: int = 4) -> str:
@@ -81,4 +81,4 @@ def capital(text: str) -> str:
 
 
 def _whole(value: float) -> str:
-    return f"{value * 100:,.0f} %" if value >= 0.1 else share(value)
+    return f"{count(value * 100)} %" if value >= 0.1 else share(value)

@@ -9,7 +9,7 @@ from reports.answer.refusals import refusals
 from reports.answer.routes import routes_of
 from reports.estimate import ShownEstimate
 from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
-from reports.words import plural
+from reports.words import number, plural
 
 NEAR = 0.15
 """Of the baseline: a variant whose interval stays within is near it."""
@@ -57,8 +57,8 @@ def _overload(summary: Summary, rows: Sequence[Row]) -> str | None:
         return "The platform is overloaded."
     _, carried, asked, title = max(told)
     if len(told) == 1:
-        return f"The platform is overloaded: it carries {carried:.3g} of {asked:.3g} requests/s."
-    best = f"the best carries {carried:.3g} of {asked:.3g} requests/s, {where(title)}"
+        return f"The platform is overloaded: it carries {number(carried)} of {number(asked)} requests/s."
+    best = f"the best carries {number(carried)} of {number(asked)} requests/s, {where(title)}"
     return f"Every variant is overloaded: {best}."
 
 

@@ -14,6 +14,7 @@ from reports.compared.selections import selection
 from reports.headlines import HEADLINES, answers_of
 from reports.run_directory import RunDirectoryError
 from reports.statistics import LEVEL, Answer, Estimate, Refused
+from reports.words import in_seconds
 
 MARGIN = 0.05
 """Of A's value: what nobody minds. Of a share of asks it is a point."""
@@ -184,7 +185,7 @@ def _warnings(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    return f"{value:g} s" if isinstance(value, float | int) else str(value) or "unknown"
+    return in_seconds(value) if isinstance(value, float | int) else str(value) or "unknown"
 
 
 def _scenario_diff(first: ComparedRun, other: ComparedRun) -> list[str]:

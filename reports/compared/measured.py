@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reports.words import change, number, share
+
 Json = Mapping[str, Any]
 
 TITLES = {"ttft": "TTFT", "tpot": "TPOT", "e2e": "E2E"}
@@ -37,13 +39,13 @@ def against_answer(found: Json) -> str:
 
 def _error(one: Json) -> str:
     each = one["by_request"]
-    mape = f" (MAPE {each['mape']:.1%})".replace("%", " %") if each else ""
-    return f"{TITLES[one['metric']]} {percent(one['mean_error'])}{mape}"
+    mape = f" (MAPE {share(each['mape'])})" if each else ""
+    return f"{TITLES[one['metric']]} {off(one['mean_error'])}{mape}"
 
 
-def percent(share: float) -> str:
-    """-12.3 %, or 46 times."""
-    return f"{1 + share:,.3g} times" if share > MANIFOLD else f"{round(100 * share, 1) + 0.0:+.1f} %"
+def off(error: float) -> str:
+    """By how much something is too large or too small: −12 %, 46 times, 0 %."""
+    return change(error) or "0 %"
 
 
 def against_remarks(found: Json) -> Iterator[str]:
@@ -70,4 +72,4 @@ def _differs(one: Json) -> bool:
 
 
 def _asked(one: Json) -> str:
-    return f"{QUANTITIES[one['quantity']]} {one['simulated']:.4g} and not {one['measured']:.4g}"
+    return f"{QUANTITIES[one['quantity']]} {number(one['simulated'])} and not {number(one['measured'])}"

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.compared.measured import QUANTITIES, TITLES, against_answer, against_remarks, percent
+from reports.compared.measured import QUANTITIES, TITLES, against_answer, against_remarks, off
 from reports.terminal import columns
 from reports.text import wrapped
+from reports.words import as_chosen, number, share
 
 NONE = "-"
 Json = Mapping[str, Any]
@@ -23,36 +24,36 @@ def against_text(found: Json) -> str:
 def _errors(metrics: Sequence[Json]) -> list[str]:
     percents = [one["percent"] for metric in metrics for one in metric["quantiles"]]
     shown = list(dict.fromkeys(percents))
-    head = ["errors in %", "measured, ms", "simulated", "mean", *(f"p{one:g}" for one in shown)]
+    head = ["errors in %", "measured, ms", "simulated", "mean", *(f"p{as_chosen(one)}" for one in shown)]
     rows = [[*_of_mean(one), *_of_quantiles(one, shown), *_of_each(one)] for one in metrics]
     return columns([[*head, "MAPE", "its P95", "KS"], *rows], left=1)
 
 
 def _of_mean(one: Json) -> Iterator[str]:
     yield TITLES[one["metric"]]
-    yield f"{one['measured_mean_ms']:,.2f}"
-    yield f"{one['simulated_mean_ms']:,.2f}"
+    yield number(one["measured_mean_ms"])
+    yield number(one["simulated_mean_ms"])
     half = (
         ""
         if one["mean_error_low"] is None
-        else f" ±{50 * (one['mean_error_high'] - one['mean_error_low']):.1f}"
+        else f" ±{_bare(share((one['mean_error_high'] - one['mean_error_low']) / 2))}"
     )
-    yield _bare(one["mean_error"]) + half
+    yield _bare(off(one["mean_error"])) + half
 
 
 def _of_quantiles(one: Json, percents: Sequence[float]) -> Iterator[str]:
     errors = {quantile["percent"]: quantile["error"] for quantile in one["quantiles"]}
-    yield from (_bare(errors[at]) if at in errors else NONE for at in percents)
+    yield from (_bare(off(errors[at])) if at in errors else NONE for at in percents)
 
 
 def _of_each(one: Json) -> Iterator[str]:
     each = one["by_request"]
-    yield from (f"{100 * each[name]:.1f}" if each else NONE for name in ("mape", "p95"))
-    yield NONE if one["ks"] is None else f"{one['ks']:.3f}"
+    yield from (_bare(share(each[name])) if each else NONE for name in ("mape", "p95"))
+    yield NONE if one["ks"] is None else number(one["ks"])
 
 
-def _bare(share: float) -> str:
-    return percent(share).removesuffix(" %")
+def _bare(per_cent: str) -> str:
+    return per_cent.removesuffix(" %")
 
 
 def _beside(quantities: Sequence[Json]) -> list[str]:
@@ -60,9 +61,9 @@ def _beside(quantities: Sequence[Json]) -> list[str]:
     rows += [
         [
             QUANTITIES[one["quantity"]],
-            f"{one['measured']:,.4g}",
-            f"{one['simulated']:,.4g}",
-            NONE if one["error"] is None else percent(one["error"]),
+            number(one["measured"]),
+            number(one["simulated"]),
+            NONE if one["error"] is None else off(one["error"]),
         ]
         for one in quantities
     ]

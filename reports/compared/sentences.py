@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from reports.compared.real import CANNOT_TELL, NOISE, REAL, SAME
-from reports.words import duration_scale, plural, with_error
+from reports.words import as_chosen, change, duration_scale, number, plural, scaled, with_error
 
 Json = Mapping[str, Any]
 MOST_NAMED = 3
@@ -63,9 +63,8 @@ def _s(count: int) -> str:
 
 
 def changed(pair: Pair) -> str:
-    """-4.1 %, or 46 times."""
-    relative = pair.relative
-    return f"{1 + relative:,.3g} times" if relative > MANIFOLD else f"{100 * relative:+.1f} %"
+    """−4.1 %, or 46 times."""
+    return change(pair.relative) or "0 %"
 
 
 def where(row: Json) -> str:
@@ -98,12 +97,13 @@ def _judging(test: Json) -> Iterator[str]:
         yield (
             f"Real: {plural(test['tested'], 'difference')} tested together (Holm), so that at most 5 of 100 "
             "such comparisons call anything real by chance; each by itself, "
-            f"{test['expected_by_chance']:.2g} of {test['tested']} would be on average."
+            f"{number(test['expected_by_chance'])} of {test['tested']} would be on average."
         )
     points = "point" if test["share_margin"] == 0.01 else "points"
     yield (
-        f"Noise: not real, and the whole interval lies within {100 * test['margin']:g} % of A's value "
-        f"({100 * test['share_margin']:g} {points} of a share). Where it is wider, it cannot be told."
+        f"Noise: not real, and the whole interval lies within {as_chosen(100 * test['margin'])} % of A's "
+        f"value ({as_chosen(100 * test['share_margin'])} {points} of a share). Where it is wider, it "
+        "cannot be told."
     )
     if test["replications_wanted"]:
         yield f"About {test['replications_wanted']:,} replications would decide half of what cannot be told."
@@ -139,5 +139,5 @@ def _moves(difference: Json) -> str:
     value, low, high = difference["value"], difference["low"], difference["high"]
     scale, plus = duration_scale(abs(value)), "+" if value > 0 else ""
     if low is None:
-        return f"differs by {plus}{scale.factor * value:.3g} {scale.symbol}"
+        return f"differs by {plus}{scaled(value, scale)}"
     return f"differs by {plus}{with_error(value, low, high, scale)}"

@@ -8,6 +8,7 @@ from reports.compared.real import CANNOT_TELL, NOISE, REAL, SAME
 from reports.compared.sentences import Pair, answer, changed, differences_of, remarks, where
 from reports.terminal import columns
 from reports.text import latency, percent, wrapped
+from reports.words import in_seconds
 
 TITLES = {"felt": "felt", "ttft": "TTFT", "e2e": "E2E", "attainment": "met"}
 SIGNS = {SAME: "=", NOISE: "~", CANNOT_TELL: "?"}
@@ -44,7 +45,7 @@ def word(difference: Mapping[str, Any]) -> str:
 def _runs(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for run in runs:
         replications = (
-            f"{run['replications_done']} replications of {run['horizon_s']:g} s, seed {run['seed']}"
+            f"{run['replications_done']} replications of {in_seconds(run['horizon_s'])}, seed {run['seed']}"
         )
         variant = f":{run['variant']}" if run["variant"] else ""
         yield f"{run['letter']}  {run['path']}{variant}: {run['scenario']}, {replications}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from reports.explained.bands import MARKS, Band
-from reports.words import duration
+from reports.words import duration, share
 
 MOST_PARTS = 3
 LEAST_SHARE = 0.05
@@ -28,14 +28,12 @@ def _parts(usual: Band, other: Band, more_s: float, label: Callable[[str], str])
     grown = {name: other.phases[name] - usual.phases[name] for name in other.phases}
     largest = sorted(grown, key=lambda name: -grown[name])[:MOST_PARTS]
     named = [name for name in largest if grown[name] >= LEAST_SHARE * more_s]
-    return ", ".join(
-        f"{grown[name] / more_s:.0%} of it {label(name).lower()}".replace("%", " %") for name in named
-    )
+    return ", ".join(f"{share(grown[name] / more_s)} of it {label(name).lower()}" for name in named)
 
 
 def _marks(usual: Band, other: Band) -> str:
     told = [
-        f"{other.marks[name]:.0%} {words} (of p50 requests {usual.marks[name]:.0%})".replace("%", " %")
+        f"{share(other.marks[name])} {words} (of p50 requests {share(usual.marks[name])})"
         for name, words in MARKS.items()
         if name in other.marks and other.marks[name] - usual.marks[name] >= LEAST_MARK
     ]

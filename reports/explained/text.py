@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from reports import words
 from reports.explained.chain import Chain
 from reports.explained.wording import span
 from reports.metrics import PHASES
@@ -78,9 +79,8 @@ def _marks(chain: Chain) -> str:
 
 
 def share(chain: Chain, ps: int) -> str:
-    """Of the whole, to a tenth of a percent."""
-    percent = 100 * ps / chain.lasted_ps if chain.lasted_ps else 0.0
-    return f"{percent:.1f} %" if percent >= 0.05 or not ps else "< 0.1 %"
+    """Of the whole."""
+    return words.share(ps / chain.lasted_ps if chain.lasted_ps else 0.0)
 
 
 def list_text(chains: Sequence[Chain]) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.compared.measured import QUANTITIES, TITLES, against_answer, against_remarks, percent
+from reports.compared.measured import QUANTITIES, TITLES, against_answer, against_remarks, off
 from reports.html.markup import Html, join, tag
 from reports.html.small_page import small_page
 from reports.html.tables import body, number_cell, row, table
-from reports.words import MINUS
+from reports.words import as_chosen, number, share
 
 NONE = "\N{EM DASH}"
 Json = Mapping[str, Any]
@@ -34,7 +34,7 @@ def _section(found: Json, number: int) -> Html:
 
 def _errors(metrics: Sequence[Json], caption: str) -> Html:
     percents = list(dict.fromkeys(one["percent"] for metric in metrics for one in metric["quantiles"]))
-    columns = ["", "Measured", "Simulated", "Of the mean", *(f"Of p{one:g}" for one in percents)]
+    columns = ["", "Measured", "Simulated", "Of the mean", *(f"Of p{as_chosen(one)}" for one in percents)]
     columns += ["MAPE", "P95", "KS"]
     lines = [row(TITLES[one["metric"]], *map(number_cell, _cells(one, percents))) for one in metrics]
     return table(caption, columns, [body(lines)])
@@ -44,22 +44,18 @@ def _cells(one: Json, percents: Sequence[float]) -> list[str]:
     errors = {quantile["percent"]: quantile["error"] for quantile in one["quantiles"]}
     interval = ""
     if one["mean_error_low"] is not None:
-        interval = f" ({_percent(one['mean_error_low'])} to {_percent(one['mean_error_high'])})"
+        interval = f" ({off(one['mean_error_low'])} to {off(one['mean_error_high'])})"
     each = one["by_request"]
     return [
-        f"{one['measured_mean_ms']:,.2f} ms",
-        f"{one['simulated_mean_ms']:,.2f} ms",
-        _percent(one["mean_error"]) + interval,
-        *(_percent(errors[at]) if at in errors else NONE for at in percents),
-        *(f"{100 * each[name]:.1f} %" if each else NONE for name in ("mape", "p95")),
-        NONE if one["ks"] is None else f"{one['ks']:.3f}",
+        f"{number(one['measured_mean_ms'])} ms",
+        f"{number(one['simulated_mean_ms'])} ms",
+        off(one["mean_error"]) + interval,
+        *(off(errors[at]) if at in errors else NONE for at in percents),
+        *(share(each[name]) if each else NONE for name in ("mape", "p95")),
+        NONE if one["ks"] is None else number(one["ks"]),
     ]
 
 
 def _beside(one: Json) -> list[str]:
-    error = NONE if one["error"] is None else _percent(one["error"])
-    return [f"{one['measured']:,.4g}", f"{one['simulated']:,.4g}", error]
-
-
-def _percent(share: float) -> str:
-    return percent(share).replace("-", MINUS)
+    error = NONE if one["error"] is None else off(one["error"])
+    return [number(one["measured"]), number(one["simulated"]), error]

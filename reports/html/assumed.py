@@ -1,10 +1,9 @@
 """What the answer rests on that nobody has measured or published."""
 
-from decimal import Decimal
-
 from reports.html.markup import Html, tag
 from reports.html.tables import body, number_cell, row, table
 from reports.rows import Summary
+from reports.words import exactly
 
 
 def assumed_count(summary: Summary) -> int:
@@ -50,7 +49,6 @@ def assumed(summary: Summary) -> Html:
 
 
 def _plain(value: object) -> str:
-    """As it was given: rounding an assumption would be another assumption."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{Decimal(repr(value)):,f}" if isinstance(value, int | float) else str(value)
+    return exactly(value) if isinstance(value, int | float) else str(value)

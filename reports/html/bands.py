@@ -6,6 +6,7 @@ from reports.explained.bands import Band
 from reports.explained.difference import difference
 from reports.explained.whole_run import Explained
 from reports.html.markup import Html, join, tag
+from reports.html.palette import css
 from reports.html.phases import PHASES
 from reports.html.tracks import Mark, Panel, TrackRow, bar, extent_of, stacked, tracks
 from reports.rows import Row, rows_by_source
@@ -91,6 +92,6 @@ def phase_legend(used: Iterable[str]) -> Html:
 
 def _swatch(name: str) -> Html:
     phase = PHASES[name]
-    colour = f"background-color: var(--{phase.role.replace('_', '-')})"
+    colour = f"background-color: {css(phase.role)}"
     kind = "swatch hatched" if phase.hatched else "swatch"
     return tag("span", class_=kind, style=colour, aria_hidden="true")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from reports.answer.routes import routes_of
-from reports.html.figure import Choice, Figure, Plot, axis, error_bars, layout, rounded
+from reports.html.figure import Choice, Figure, Plot, axis, error_bars, layout
 from reports.html.lines import Line, LinePoint, line_chart
 from reports.html.markup import Html
 from reports.html.palette import series_role
@@ -12,7 +12,7 @@ from reports.html.style import styles
 from reports.html.tables import Footnotes, body, row, table
 from reports.html.views import View, views
 from reports.rows import Row
-from reports.words import Scale, count, duration_scale, plural, with_interval
+from reports.words import Scale, as_chosen, count, duration_scale, plural, rounded, with_interval
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
 
@@ -107,7 +107,7 @@ def _trace(line: Line, statistic: Choice, scale: Scale) -> Plot:
         "error_y": error_bars([point.y for point in line.points], scale, role),
         "line": {"color": role, "width": 2.2},
         "marker": {"color": role, "size": 8},
-        "hovertext": [f"{escape(line.name)}, k = {p.x:g}: {p.y.with_error()}" for p in line.points],
+        "hovertext": [f"{escape(line.name)}, k = {as_chosen(p.x)}: {p.y.with_error()}" for p in line.points],
         "hoverinfo": "text",
         "meta": {"choice": statistic.key},
     }

@@ -5,12 +5,12 @@ from collections.abc import Container, Mapping, Sequence
 from html import escape
 from math import ceil, floor, inf, log10, sqrt
 
-from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout
 from reports.html.markup import Html
 from reports.html.style import Style, styles
 from reports.html.tables import Definitions, body, number_cell, row, table, term
 from reports.rows import Row, rows_by_source
-from reports.words import Scale, duration, duration_scale, share
+from reports.words import Scale, as_chosen, duration, duration_scale, rounded, share
 
 METRICS = (
     Choice("felt", "User-felt latency"),
@@ -34,7 +34,7 @@ def distribution(rows: Sequence[Row], definitions: Definitions) -> Figure | None
     times = [t for row in rows for m in metrics for t in _points(row, m.key)[0]]
     scale = duration_scale(sqrt(min(times) * max(times)))
     x = axis(f"time ({scale.symbol}), logarithmic", type="log", **_ticks(rows, metrics, scale))
-    y = axis(range=[0, 1.01], tickvals=[0, 0.25, 0.5, 0.75, 0.9, 1], tickformat=".0%")
+    y = axis(range=[0, 101], tickvals=[0, 25, 50, 75, 90, 100], ticksuffix=" %")
     look, at_first = styles(rows), _shown_at_first(rows)
     return Figure(
         "distribution",
@@ -76,7 +76,7 @@ def _ticks(rows: Sequence[Row], metrics: Sequence[Choice], scale: Scale) -> Plot
     steps = next(steps for most, steps in STEPS.items() if span <= most)
     first, last = (round_(log10(end(map(end, views)))) for round_, end in ((floor, min), (ceil, max)))
     ticks = [step * 10.0**decade for decade in range(first, last) for step in steps] + [10.0**last]
-    return {"tickvals": ticks, "ticktext": [f"{tick:,.10g}" for tick in ticks]}
+    return {"tickvals": ticks, "ticktext": [as_chosen(tick) for tick in ticks]}
 
 
 def _curve(line: Row, metric: Choice, style: Style, scale: Scale) -> Plot:
@@ -87,9 +87,9 @@ def _curve(line: Row, metric: Choice, style: Style, scale: Scale) -> Plot:
         "mode": "lines",
         "name": name,
         "x": [rounded(t * scale.factor) for t in times],
-        "y": list(shares),
+        "y": [rounded(100 * share) for share in shares],
         "line": {"color": f"@{style.role}", "width": 2.2, "dash": DASHES[style.dash]},
-        "hovertemplate": f"%{{y:.1%}} within %{{x:,.4~g}} {scale.symbol}<br>{name}<extra></extra>",
+        "hovertemplate": f"%{{y:,.4~g}} % within %{{x:,.4~g}} {scale.symbol}<br>{name}<extra></extra>",
         "meta": {"choice": metric.key, "series": line.key},
     }
 

@@ -14,7 +14,7 @@ from reports.html.markup import Html, join, tag
 from reports.html.small_page import small_page
 from reports.html.tables import Footnotes, body, row, table
 from reports.html.whiskers import WHISKER_STYLE, whisker
-from reports.words import MINUS, PERCENT
+from reports.words import MINUS, PERCENT, as_chosen
 
 TITLES = {
     "felt": "User-felt latency",
@@ -102,7 +102,7 @@ def _runs(found: Mapping[str, Any]) -> Html:
             run["path"] + (f", {run['variant']}" if run["variant"] else ""),
             run["scenario"],
             str(run["replications_done"]),
-            f"{run['warm_up_s']:g} to {run['horizon_s']:g}",
+            f"{as_chosen(run['warm_up_s'])} to {as_chosen(run['horizon_s'])}",
             str(run["seed"]),
             run["commit"],
         )

@@ -7,7 +7,7 @@ from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
 from reports.rows import Summary, variant_titles
-from reports.words import Scale
+from reports.words import Scale, as_chosen
 
 COLUMNS = {
     "power_w": ("Power", Scale("W", 1.0)),
@@ -65,7 +65,7 @@ def _basis(entries: list[tuple[str, Mapping[str, Any]]]) -> Html:
     ]
     columns: list[Node] = ["", *(title for title, _ in FACTS.values())]
     sources = {
-        f"{FACTS[key][0]} {fact['value']:,.6g}: {fact['source']}"
+        f"{FACTS[key][0]} {as_chosen(fact['value'])}: {fact['source']}"
         for _, entry in entries
         for key, fact in entry["facts"].items()
     }
@@ -81,7 +81,7 @@ def _fact(fact: Mapping[str, Any] | None, unit: str) -> Node:
         return "not stated"
     return tag(
         "td",
-        f"{fact['value']:,.6g} {unit}".strip(),
+        f"{as_chosen(fact['value'])} {unit}".strip(),
         " ",
         tag("small", fact["confidence"]),
         class_="number",

@@ -7,7 +7,7 @@ from reports.faults import PARTS
 from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import body, number_cell, row, table
 from reports.rows import Summary, variant_titles
-from reports.words import count, number
+from reports.words import count, in_seconds, number
 
 NONE = "-"
 RULE = (
@@ -55,8 +55,9 @@ def _happened(title: list[str], found: Mapping[str, Any]) -> Iterator[list[Node]
 def _spans(title: list[str], found: Mapping[str, Any]) -> Iterator[str]:
     before = "".join(f"{part}: " for part in title)
     for span in found["spans"]:
-        until = "to the end" if span["ended_s"] is None else f"to {span['ended_s']:.6g} s"
-        yield f"{before}{span['fault']} ({span['kind']}), {span['target']}, {span['began_s']:.6g} s {until}"
+        until = "to the end" if span["ended_s"] is None else f"to {in_seconds(span['ended_s'])}"
+        since = in_seconds(span["began_s"])
+        yield f"{before}{span['fault']} ({span['kind']}), {span['target']}, {since} {until}"
     if found["spans_left_out"]:
         yield f"{before}and {count(found['spans_left_out'])} more of the first replication."
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from reports.estimate import ShownEstimate
 from reports.html.markup import Html, join, json_script, tag
+from reports.html.palette import css
 from reports.html.tables import Definitions, term
-from reports.words import Scale
+from reports.words import Scale, as_chosen, rounded
 
 Plot = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -131,7 +132,7 @@ class Figure:
 
 
 def _swatch(key: LegendEntry) -> Html:
-    colour = f"var(--{key.role.replace('_', '-')})"
+    colour = css(key.role)
     if key.dash is not None:
         line = tag("path", d="M0 6H30", stroke=colour, stroke_dasharray=DASH_ARRAYS[key.dash])
         return tag("svg", line, class_="swatch line", viewBox="0 0 30 12", aria_hidden="true")
@@ -171,7 +172,7 @@ def layout(height: int, **changes: object) -> Plot:
 LOGARITHMIC: Plot = {
     "type": "log",
     "tickvals": [step * 10.0**power for power in range(-3, 7) for step in (1, 2, 5)],
-    "ticktext": [f"{step * 10.0**power:,.9g}" for power in range(-3, 7) for step in (1, 2, 5)],
+    "ticktext": [as_chosen(step * 10.0**power) for power in range(-3, 7) for step in (1, 2, 5)],
 }
 """For an axis: left to itself, a chart writes 20 as a small 2."""
 
@@ -192,11 +193,6 @@ def axis(title: str | None = None, **changes: object) -> Plot:
             "standoff": 10,
         }
     return {**shared, **changes}
-
-
-def rounded(value: float) -> float:
-    """Five significant digits: what a chart can show, and a third of the bytes."""
-    return float(f"{value:.5g}")
 
 
 def error_bars(estimates: Sequence[ShownEstimate], scale: Scale, role: str) -> Plot:

@@ -13,12 +13,12 @@ from reports.estimate import ShownEstimate, read_estimate
 from reports.html.calls import calls_chart
 from reports.html.forest import by_source, difference_panels
 from reports.html.markup import Html, Node, join, tag
-from reports.html.palette import series_role
+from reports.html.palette import css, series_role
 from reports.html.phases import PHASES, phase_panels
 from reports.html.style import Style, styles
 from reports.html.tracks import Mark, Panel, TrackRow, bar, cut_of, dot, extent_of, stacked, tracks
 from reports.rows import Row, Summary, rows_by_source, rows_of, short_titles
-from reports.words import PERCENT, PLAIN, Scale, count, duration_scale, plural, with_interval
+from reports.words import PERCENT, PLAIN, Scale, bound, count, duration_scale, plural, share, with_interval
 
 MOST_PANELS = 3
 MOST_RUNGS = 4
@@ -116,7 +116,7 @@ def _refused_row(one: TurnedAway, roles: Mapping[str, str]) -> TrackRow:
     if share.low is not None and share.high is not None:
         marks.append(Mark("interval", share.low * 100, share.high * 100, "text"))
     if not whole:
-        return TrackRow(one.row.short_title, marks, "0", f"under {_rounded_up((share.high or 0.0) * 100)}")
+        return TrackRow(one.row.short_title, marks, "0", f"under {bound((share.high or 0.0) * 100)}")
     shown = share.shown(PERCENT)
     return TrackRow(one.row.short_title, marks, shown.value, shown.interval or "no interval")
 
@@ -137,7 +137,7 @@ def _ladder(summary: Summary) -> Html | None:
                     Mark("bar", 0.0, 100 / rung["times"], "bad" if rung["times"] < 1 else "muted"),
                     Mark("limit", 100.0, 100.0, "text"),
                 ],
-                f"{100 / rung['times']:,.0f} %",
+                share(1 / rung["times"]),
                 rung["detail"].rpartition("first for project ")[2] if "project" in rung["detail"] else "",
                 sure=rung["times"] < 1.1,
             )
@@ -297,16 +297,9 @@ def _at_scale(estimate: ShownEstimate, scale: Scale) -> str:
     return with_interval(value, low, high, scale).value
 
 
-def _rounded_up(value: float) -> str:
-    digits = 2 if value < 0.1 else 1
-    return f"{-(-value * 10**digits // 1) / 10**digits:.{digits}f}"
-
-
 def _swatch(role: str, *, hatched: bool = False) -> Html:
     kind = "swatch hatched" if hatched else "swatch"
-    return tag(
-        "span", class_=kind, style=f"background-color: var(--{role.replace('_', '-')})", aria_hidden="true"
-    )
+    return tag("span", class_=kind, style=f"background-color: {css(role)}", aria_hidden="true")
 
 
 def _none(_: Summary, __: Sequence[Row]) -> Iterable[Html | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reports.html.markup import Html, Node, join, tag
+from reports.html.markup import Html, Node, coordinate, join, tag
 from reports.html.tables import body, number_cell, row, table
 from reports.rows import Summary, variant_titles
 from reports.words import number, plural
@@ -47,5 +47,5 @@ def _cells(found: Mapping[str, Any]) -> Iterator[list[Node]]:
 
 def _bar(times: float) -> Html:
     """A full one is `LONGEST` times the asked load; the number beside it says the rest."""
-    value = f"{min(times, LONGEST) / LONGEST:.3f}"
-    return tag("meter", "", value=value, min="0", max="1", low=f"{1 / LONGEST:.3f}", aria_hidden="true")
+    value = coordinate(min(times, LONGEST) / LONGEST)
+    return tag("meter", "", value=value, min="0", max="1", low=coordinate(1 / LONGEST), aria_hidden="true")

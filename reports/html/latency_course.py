@@ -5,10 +5,10 @@ from html import escape
 
 from reports.explained.over_time import QUANTILES, LatencyCourse
 from reports.explained.whole_run import Explained
-from reports.html.figure import DASHES, LegendEntry, Plot, rounded
+from reports.html.figure import DASHES, LegendEntry, Plot
 from reports.html.markup import Html
 from reports.html.tables import body, number_cell, row, table
-from reports.words import duration
+from reports.words import as_chosen, duration, rounded
 
 MOST_SOURCES = 3
 """With a panel: those with the most requests."""
@@ -83,7 +83,7 @@ def latency_table(views: Mapping[str, Courses], sources: Sequence[str]) -> Html:
         stretches = len(course.edges_s) - 1
         every = -(-stretches * len(shown) // MOST_ROWS)
         lines = [
-            row(f"{course.edges_s[i]:g}", *(_cell(course.values_s[name][i]) for name in QUANTILES))
+            row(as_chosen(course.edges_s[i]), *(_cell(course.values_s[name][i]) for name in QUANTILES))
             for i in range(0, stretches, every)
         ]
         bodies.append(body(lines, f"{source} · {label}", 1 + len(QUANTILES)))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports.estimate import ShownEstimate
-from reports.html.markup import Html, Node, join, tag
+from reports.html.markup import Html, Node, coordinate, join, tag
+from reports.html.palette import css
 from reports.html.tracks import WANTED_TICKS, Extent, extent_of
-from reports.words import Scale
+from reports.words import Scale, as_chosen
 
 LABEL_HEIGHT = 6.0
 """Per cent of the height: labels closer than this move apart."""
@@ -42,7 +43,9 @@ def line_chart(
     inside = tag(
         "div", _grid(up), _strokes(lines, across, up, scale), _points(lines, across, up, scale), class_="area"
     )
-    below = [tag("span", text, class_="x", style=f"left: {across.per_cent(x):.2f}%") for x, text in xs]
+    below = [
+        tag("span", text, class_="x", style=f"left: {coordinate(across.per_cent(x))}%") for x, text in xs
+    ]
     area = tag("div", inside, tag("div", below, class_="below", aria_hidden="true"), class_="lines-area")
     names = _labels(lines, up, scale, head)
     return tag("div", area, names, class_="lines", role="group", aria_label=name)
@@ -50,25 +53,28 @@ def line_chart(
 
 def _grid(up: Extent) -> list[Html]:
     return [
-        tag("i", tag("span", f"{tick:,g}"), class_="level", style=f"bottom: {up.per_cent(tick):.2f}%")
+        tag(
+            "i",
+            tag("span", as_chosen(tick)),
+            class_="level",
+            style=f"bottom: {coordinate(up.per_cent(tick))}%",
+        )
         for tick in up.ticks(WANTED_TICKS)
     ]
 
 
 def _strokes(lines: Sequence[Line], across: Extent, up: Extent, scale: Scale) -> Html:
-    paths = [
-        tag("path", d=_path(line, across, up, scale), stroke=f"var(--{line.role.replace('_', '-')})")
-        for line in lines
-    ]
+    paths = [tag("path", d=_path(line, across, up, scale), stroke=css(line.role)) for line in lines]
     return tag("svg", paths, viewBox="0 0 100 100", preserveAspectRatio="none", aria_hidden="true")
 
 
 def _path(line: Line, across: Extent, up: Extent, scale: Scale) -> str:
-    places = (
-        f"{across.per_cent(p.x):.2f} {100 - up.per_cent((p.y.value or 0.0) * scale.factor):.2f}"
-        for p in line.points
-    )
-    return f"M{'L'.join(places)}"
+    places = ((across.per_cent(point.x), 100 - _up(point, up, scale)) for point in line.points)
+    return f"M{'L'.join(' '.join(map(coordinate, place)) for place in places)}"
+
+
+def _up(point: LinePoint, up: Extent, scale: Scale) -> float:
+    return up.per_cent((point.y.value or 0.0) * scale.factor)
 
 
 def _points(lines: Sequence[Line], across: Extent, up: Extent, scale: Scale) -> list[Node]:
@@ -76,30 +82,34 @@ def _points(lines: Sequence[Line], across: Extent, up: Extent, scale: Scale) -> 
 
 
 def _point(line: Line, point: LinePoint, across: Extent, up: Extent, scale: Scale) -> Node:
-    colour = f"--mark: var(--{line.role.replace('_', '-')})"
-    left = f"left: {across.per_cent(point.x):.2f}%"
-    at = up.per_cent((point.y.value or 0.0) * scale.factor)
+    colour = f"--mark: {css(line.role)}"
+    left = f"left: {coordinate(across.per_cent(point.x))}%"
+    at = _up(point, up, scale)
     whisker = None
     if point.y.low is not None and point.y.high is not None:
         low, high = (up.per_cent(end * scale.factor) for end in (point.y.low, point.y.high))
         whisker = tag(
-            "i", class_="whisker", style=f"{left}; bottom: {low:.2f}%; height: {high - low:.2f}%; {colour}"
+            "i",
+            class_="whisker",
+            style=f"{left}; bottom: {coordinate(low)}%; height: {coordinate(high - low)}%; {colour}",
         )
     told = f"{line.name}: {point.y.with_error()}"
     kind = "point" if point.y.has_interval else "point unsure"
-    return join(whisker, tag("i", class_=kind, style=f"{left}; bottom: {at:.2f}%; {colour}", title=told))
+    return join(
+        whisker, tag("i", class_=kind, style=f"{left}; bottom: {coordinate(at)}%; {colour}", title=told)
+    )
 
 
 def _labels(lines: Sequence[Line], up: Extent, scale: Scale, head: str) -> Html:
     """In the order of the ends of their lines, moved apart where they would touch."""
     ordered = sorted(lines, key=lambda line: line.points[-1].y.value or 0.0)
-    wanted = [up.per_cent((line.points[-1].y.value or 0.0) * scale.factor) for line in ordered]
+    wanted = [_up(line.points[-1], up, scale) for line in ordered]
     shown = [
         tag(
             "li",
             tag("span", line.name, class_="name"),
             tag("b", line.value),
-            style=f"bottom: {at:.2f}%; --mark: var(--{line.role.replace('_', '-')})",
+            style=f"bottom: {coordinate(at)}%; --mark: {css(line.role)}",
         )
         for line, at in zip(ordered, _apart(wanted), strict=True)
     ]

@@ -7,7 +7,7 @@ from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.rows import Summary
-from reports.words import count, duration, plural, share
+from reports.words import as_chosen, count, duration, plural, share
 
 METRICS = {"ttft": "Time to first token (TTFT), streamed", "e2e": "End-to-end time (E2E)"}
 COLUMNS = {"simulated": "Simulated", "wall": "Wall", "lag": "Lag"}
@@ -27,7 +27,11 @@ def _trust(found: Mapping[str, Any]) -> Html:
         said = "Paced: the server kept up, so wall times can be trusted."
     else:
         said = f"{found['why_not'][0].upper()}{found['why_not'][1:]}."
-    speed = "" if found["speed"] == 1 else f" It ran at {found['speed']:g} times the speed of the wall clock."
+    speed = (
+        ""
+        if found["speed"] == 1
+        else f" It ran at {as_chosen(found['speed'])} times the speed of the wall clock."
+    )
     return tag("p", tag("strong", said), speed)
 
 

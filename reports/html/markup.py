@@ -35,6 +35,11 @@ def tag(name: str, /, *children: Node | Iterable[Node], **attributes: str | bool
     return Html(f"<{name}{opening}>{join(*children)}</{name}>")
 
 
+def coordinate(value: float) -> str:
+    """A place or a length in a drawing: hundredths are finer than what a screen shows."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
 def link(target: str, *children: Node) -> Html:
     return tag("a", *children, href=f"#{target}")
 

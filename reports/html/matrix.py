@@ -13,7 +13,7 @@ from reports.html.views import View, views
 from reports.objectives import stated
 from reports.rows import Row, Summary, rows_by_source, short_titles, variant_titles
 from reports.variant_records import of_variant
-from reports.words import MINUS, PERCENT, Scale, change, duration_scale
+from reports.words import PERCENT, Scale, change, count, duration_scale, points
 
 MOST_ACROSS = 3
 """Sources side by side; more of them stand below each other."""
@@ -103,7 +103,7 @@ def _cell(row: Row, found: Change | None, metric: str, statistic: str) -> Cell:
         return Cell(estimate, None)
     beside = ""
     if found.both and metric == "felt":
-        beside = f"on the {found.both['completed']:,} requests that both completed"
+        beside = f"on the {count(found.both['completed'])} requests that both completed"
     elif found.both:
         beside = "of what each completed, which are other requests"
     return Cell(estimate, found.of(metric, statistic), beside)
@@ -248,8 +248,7 @@ def _difference(tab: Tab, cell: Cell, notes: Footnotes) -> Html:
         )
         return tag("td", told, notes.mark(cell.beside), class_="number unsure")
     if tab.share:
-        points = f"{MINUS if found.value < 0 else '+'}{abs(found.value) * 100:.1f} pp"
-        return tag("td", tag("b", points), class_="number sure")
+        return tag("td", tag("b", points(found.value)), class_="number sure")
     base = (value or 0.0) - found.value if not cell.beside else value
     amount = change(found.value / base) if base else ""
     if not found.has_interval:

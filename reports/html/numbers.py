@@ -6,7 +6,7 @@ from reports.html.markup import Html, Node, join, tag
 from reports.html.matrix import matrix
 from reports.html.tables import Definitions, Footnotes, body, row, table, term
 from reports.rows import Row, Summary, places_of
-from reports.words import duration
+from reports.words import as_chosen, duration
 
 METRICS = {
     "felt": "User-felt latency",
@@ -34,8 +34,8 @@ def _reading(summary: Summary) -> Html:
     interval = summary["interval"]
     return tag(
         "p",
-        f"Each value comes with its {interval['level'] * 100:g} % interval in the same unit, from the spread "
-        f"between {interval['between']}. Bold differences are sure, "
+        f"Each value comes with its {as_chosen(100 * interval['level'])} % interval in the same unit, from "
+        f"the spread between {interval['between']}. Bold differences are sure, "
         "\N{ALMOST EQUAL TO} 0 is not told from chance, and what stands in brackets has no interval.",
     )
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from reports.explained.whole_run import Explained
-from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout
 from reports.html.latency_course import (
     Courses,
     courses_of,
@@ -20,7 +20,7 @@ from reports.html.shades import instants, instants_legend, shade_axes, shade_leg
 from reports.html.stretch import zoomable
 from reports.html.tables import Definitions, body, number_cell, row, table, term
 from reports.rows import Summary, variant_titles
-from reports.words import number
+from reports.words import as_chosen, in_seconds, number, rounded, share
 
 Series = Mapping[str, Sequence[float]]
 PANEL_HEIGHT = 118
@@ -91,7 +91,7 @@ def over_time(summary: Summary, definitions: Definitions, found: Explained | Non
     marked = any(view.faults or _changes(view, edges) for view in views)
     several = "low" in views[0].series["offered_per_s"] and len(views) <= VIEWS_WITH_BANDS
     band = "; the band is the least and the most of the replications" if several else ""
-    width = f"{edges[1] - edges[0]:.6g} s"
+    width = in_seconds(edges[1] - edges[0])
     return Figure(
         "over-time",
         f"{'Latency, load' if sources else 'Load'}, batch and use over time",
@@ -202,7 +202,7 @@ def _band(values: Series, line: SeriesLine) -> list[Plot]:
 
 
 def _plotted(values: Sequence[float], line: SeriesLine) -> list[float]:
-    return [float(f"{value * line.factor:.4g}") for value in values]
+    return [rounded(value * line.factor) for value in values]
 
 
 def _layout(summary: Summary, named: Sequence[str], order: Sequence[int], *, shaded: bool) -> Plot:
@@ -251,7 +251,7 @@ def _title(text: str, top: float) -> Plot:
 
 def _warm_up(summary: Summary) -> str:
     warm_up_s = summary["warm_up_s"]
-    return f" The dashed line marks the end of the warm-up, {warm_up_s:g} s." if warm_up_s else ""
+    return f" The dashed line marks the end of the warm-up, {in_seconds(warm_up_s)}." if warm_up_s else ""
 
 
 def _shaded(views: Sequence[View]) -> str:
@@ -263,9 +263,9 @@ def _said(view: View, edges: Sequence[float]) -> str:
     peak = max(range(len(inside)), key=inside.__getitem__)
     panels = 5 + len(view.latencies)
     return (
-        f"{panels} panels over {edges[-1]:g} s. In the system of {view.label}: at most "
-        f"{number(inside[peak])} requests, around {edges[peak]:g} s, and {number(inside[-1])} at the end; "
-        f"utilisation {number(100 * min(use))} to {number(100 * max(use))} %."
+        f"{panels} panels over {in_seconds(edges[-1])}. In the system of {view.label}: at most "
+        f"{number(inside[peak])} requests, around {in_seconds(edges[peak])}, and {number(inside[-1])} at the "
+        f"end; utilisation {share(min(use))} to {share(max(use))}."
     )
 
 
@@ -278,7 +278,7 @@ def _table(views: Sequence[View], edges: Sequence[float], lines: Lines, definiti
     bodies = [
         body(
             [
-                row(f"{edges[a]:g}", *(number_cell(number(_mean(view, line, a, b))) for line in lines))
+                row(as_chosen(edges[a]), *(number_cell(number(_mean(view, line, a, b))) for line in lines))
                 for a, b in pairwise(cuts)
             ],
             view.label if len(views) > 1 else None,
@@ -286,7 +286,7 @@ def _table(views: Sequence[View], edges: Sequence[float], lines: Lines, definiti
         )
         for view in views
     ]
-    caption = f"The same over time, averaged over {edges[cuts[1]] - edges[0]:.6g} s"
+    caption = f"The same over time, averaged over {in_seconds(edges[cuts[1]] - edges[0])}"
     return table(caption, columns, bodies)
 
 

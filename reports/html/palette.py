@@ -49,6 +49,11 @@ SERIES = (
 )
 
 
+def css(role: str) -> str:
+    """The colour of a role, whatever the theme."""
+    return f"var(--{role.replace('_', '-')})"
+
+
 def luminance(colour: str) -> float:
     """WCAG 2.2 relative luminance of #rrggbb."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.html.document import Section, header, study_page
-from reports.html.figure import DASHES, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Figure, LegendEntry, Plot, axis, layout
 from reports.html.ladder import LEAD, ladder_table
 from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
 from reports.html.tables import body, number_cell, row, table
 from reports.plan.answer import PRICES, answer_of, facts, lead, named, reasons, worst
 from reports.plan.text import KEEPS_UP, NONE, SHORT, line_rows
-from reports.words import number, plural
+from reports.words import as_chosen, in_seconds, number, plural, rounded
 
 Plan = Mapping[str, Any]
 Line = Mapping[str, Any]
@@ -61,8 +61,8 @@ def _sections(plan: Plan) -> Iterator[Section]:
 def _basis(plan: Plan) -> str:
     most = f", up to {plan['most_replications']:,} of undecided ones"
     return (
-        f"{plural(plan['replications'], 'replication')} of each value{most}, {plan['horizon_s']:g} s each, "
-        f"common random numbers, seed {plan['seed']}"
+        f"{plural(plan['replications'], 'replication')} of each value{most}, "
+        f"{in_seconds(plan['horizon_s'])} each, common random numbers, seed {plan['seed']}"
     )
 
 
@@ -141,7 +141,7 @@ def _traces(points: Sequence[_Point], index: int) -> Iterator[Plot]:
         "y": [rounded(one["expected"]) for one in known],
         "line": {"color": role, "width": 1.5, "dash": DASHES[index % len(DASHES)]},
         "name": "closed form",
-        "hovertemplate": "closed form: %{y:.4g}<extra></extra>",
+        "hovertemplate": "closed form: %{y:,.4~g}<extra></extra>",
         "meta": {"series": f"line-{index}"},
     }
     held = [one for one in points if one["held"] and one["held"]["value"] is not None]
@@ -160,7 +160,7 @@ def _traces(points: Sequence[_Point], index: int) -> Iterator[Plot]:
         },
         "marker": {"color": role, "size": 9},
         "name": "simulated",
-        "hovertemplate": "simulated: %{y:.4g}<extra></extra>",
+        "hovertemplate": "simulated: %{y:,.4~g}<extra></extra>",
         "meta": {"series": f"line-{index}"},
     }
 
@@ -196,7 +196,7 @@ def _points_table(plan: Plan, lines: Sequence[tuple[Line, Sequence[_Point]]], ta
         body(
             [
                 row(
-                    f"{one['value']:,.6g}",
+                    as_chosen(one["value"]),
                     number_cell(_number(one["expected"])),
                     number_cell(_number(one["held"]["value"] if one["held"] else None)),
                 )

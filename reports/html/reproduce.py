@@ -6,13 +6,13 @@ from typing import Any
 from reports.html.markup import Html, Node, definition_list, join, tag
 from reports.html.tables import Definitions
 from reports.rows import Summary
-from reports.words import count, number
+from reports.words import as_chosen, count, in_seconds, number
 
 
 def reproduce(summary: Summary, manifest: Mapping[str, Any]) -> Html:
     command = (
         f"e80sim run scenario.yaml --seed {summary['seed']} --replications {summary['replications']} "
-        f"--horizon {summary['horizon_s']:g}"
+        f"--horizon {as_chosen(summary['horizon_s']).replace(',', '')}"
     )
     lead = tag("p", "In the directory of this run, which holds the resolved scenario:")
     if summary.get("live"):
@@ -24,11 +24,12 @@ def reproduce(summary: Summary, manifest: Mapping[str, Any]) -> Html:
 
 
 def _facts(summary: Summary, manifest: Mapping[str, Any]) -> dict[str, Node]:
+    span = f"{as_chosen(summary['warm_up_s'])} to {in_seconds(summary['horizon_s'])}"
     facts: dict[str, Node] = {
         "Scenario": summary["scenario"],
         "Seed": str(summary["seed"]),
         "Replications": _replications(summary, manifest),
-        "Measured": f"{summary['warm_up_s']:g} s to {summary['horizon_s']:g} s of each replication",
+        "Measured": f"{span} of each replication",
     }
     if manifest.get("commit"):
         facts["Commit"] = tag("code", str(manifest["commit"]))

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reports.estimate import read_estimate
-from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout, rounded
+from reports.html.figure import DASHES, Choice, Figure, LegendEntry, Plot, axis, layout
 from reports.html.markup import Html, join, tag
 from reports.html.stretch import zoomable
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.rows import Summary, variant_titles
-from reports.words import Scale, count, number, share
+from reports.words import Scale, as_chosen, count, in_seconds, number, rounded, share
 
 PER_ASK = Scale("", 1.0)
 HEIGHT = 300
@@ -59,7 +59,7 @@ def asks_and_attempts(summary: Summary, definitions: Definitions) -> Figure | No
     views, edges = list(_retried(summary)), summary.get("series_edges_s") or []
     if not views or len(edges) < 2:
         return None
-    width = f"{edges[1] - edges[0]:.6g} s"
+    width = in_seconds(edges[1] - edges[0])
     shaded = " Retry storms are shaded." if any(view.storms for view in views) else ""
     return Figure(
         "asks-and-attempts",
@@ -115,7 +115,7 @@ def _traces(view: Retried, edges: Sequence[float], *, visible: bool) -> Iterator
             "name": line.label,
             "x0": rounded(start),
             "dx": step,
-            "y": [float(f"{value:.4g}") for value in view.mean(line)],
+            "y": [rounded(value) for value in view.mean(line)],
             "line": {"color": f"@{line.role}", "width": 1.8, "dash": DASHES[line.dash]},
             "hovertemplate": f"%{{y:,.4~g}}/s at %{{x:,.4~g}} s<br>{line.label}<extra></extra>",
             "meta": {"choice": view.key, "series": line.key},
@@ -132,7 +132,7 @@ def _said(view: Retried) -> str:
 
 
 def _span(storm: Mapping[str, float]) -> str:
-    return f"{storm['began_s']:g} to {storm['ended_s']:g} s"
+    return f"{as_chosen(storm['began_s'])} to {in_seconds(storm['ended_s'])}"
 
 
 def _counts(summary: Summary, definitions: Definitions) -> Html:
@@ -171,7 +171,7 @@ def _over_time(views: Sequence[Retried], edges: Sequence[float], definitions: De
     for view in views:
         lines = [
             row(
-                f"{edges[first]:g}",
+                as_chosen(edges[first]),
                 *(number_cell(number(_mean(view.mean(line)[first : first + step]))) for line in LINES),
             )
             for first in range(0, bins, step)

@@ -15,13 +15,24 @@ from reports.html.figure import (
     axis,
     error_bars,
     layout,
-    rounded,
 )
 from reports.html.markup import Html, join, tag
 from reports.html.palette import SERIES, series_role
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table
 from reports.rows import Summary, variant_titles
-from reports.words import PER_SECOND, PLAIN, Scale, count, duration_scale, plural, share
+from reports.words import (
+    PER_SECOND,
+    PLAIN,
+    Scale,
+    amount,
+    as_chosen,
+    count,
+    duration_scale,
+    in_seconds,
+    plural,
+    rounded,
+    share,
+)
 
 STATISTICS = (Choice("p95", "p95"), Choice("p50", "p50"), Choice("mean", "Mean"))
 TOLD_TURN_BY_TURN = {"chats": "conversation", "recorded": "recorded session"}
@@ -89,7 +100,7 @@ def _sentence(name: str, one: Found) -> str:
         for ending, number in sorted(one["endings"].items(), key=lambda item: -item[1])
     ]
     turns = one["turns"]["value"]
-    return f"{name}: {plural(began, what)} of {turns:.3g} turns on average. Of them {', '.join(told)}."
+    return f"{name}: {plural(began, what)} of {amount(turns)} turns on average. Of them {', '.join(told)}."
 
 
 def _durations(chats: Mapping[str, Found]) -> Html | None:
@@ -203,10 +214,10 @@ def _user_table(users: Mapping[str, Found], scale: Scale) -> Html:
         body(
             [
                 row(
-                    f"{level['users']:g}",
+                    amount(level["users"]),
                     notes.cell(read_estimate(level["answered_per_s"]), PER_SECOND),
                     *(notes.cell(read_estimate(level["felt"][key]), scale) for key in ("mean", "p95")),
-                    *(number_cell(f"{level[name]:g} s") for name in ("from_s", "to_s")),
+                    *(number_cell(in_seconds(level[name])) for name in ("from_s", "to_s")),
                 )
                 for level in one["levels"]
             ],
@@ -251,7 +262,7 @@ def _line(line: Series, choice: Choice, index: int, scale: Scale) -> Plot:
         "error_y": error_bars([y for _, y in given], scale, role),
         "line": {"color": role, "width": 2.2, "dash": DASHES[_dash(index)]},
         "marker": {"color": role, "size": 8, "symbol": SYMBOLS[index % len(SYMBOLS)]},
-        "hovertext": [f"{escape(line.name)}, {x:g}: {y.shown(scale).with_unit()}" for x, y in given],
+        "hovertext": [f"{escape(line.name)}, {as_chosen(x)}: {y.shown(scale).with_unit()}" for x, y in given],
         "hoverinfo": "text",
         "meta": {"choice": choice.key, "series": line.name},
     }

@@ -6,7 +6,8 @@ Each panel gets a second axis from 0 to 1 over its own, on which a span fills th
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.html.figure import LegendEntry, Plot, rounded
+from reports.html.figure import LegendEntry, Plot
+from reports.words import rounded
 
 ROLES = ("series_1", "series_6", "series_3", "series_4", "series_0")
 OPACITY = "2b"

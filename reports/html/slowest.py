@@ -11,11 +11,12 @@ from reports.explained.text import AWAY
 from reports.explained.whole_run import Explained
 from reports.explained.wording import span
 from reports.html.bands import bands, folded, phase_legend
-from reports.html.markup import Html, join, link, tag
+from reports.html.markup import Html, coordinate, join, link, tag
+from reports.html.palette import css
 from reports.html.phases import PHASES
 from reports.record import PS_PER_S
 from reports.rows import Row
-from reports.words import number
+from reports.words import in_seconds, share
 
 UNFOLDED = 9
 """Fields that are shown at once."""
@@ -64,7 +65,9 @@ def _field(line: Row, chains: Sequence[Chain], names: dict[int, str], horizon_s:
         _point(chain, names[id(chain)], _up(chain.lasted_ps, low, high), horizon_s)
         for chain in sorted(chains, key=lambda chain: chain.intended_ps)
     ]
-    axis = tag("div", tag("span", "0 s"), tag("span", f"{horizon_s:g} s"), class_="ends", aria_hidden="true")
+    axis = tag(
+        "div", tag("span", "0 s"), tag("span", in_seconds(horizon_s)), class_="ends", aria_hidden="true"
+    )
     extent = f"{span(low)} to {span(high)}"
     head = tag("p", line.label, " ", tag("small", extent))
     return tag("div", head, tag("div", points, class_="field"), axis)
@@ -77,10 +80,10 @@ def _up(took: int, low: int, high: int) -> float:
 
 def _point(chain: Chain, name: str, up: float, horizon_s: float) -> Html:
     along = min(chain.intended_ps / PS_PER_S / horizon_s, 1.0)
-    colour = f"--mark: var(--{PHASES[chain.longest.name].role.replace('_', '-')})"
+    colour = f"--mark: {css(PHASES[chain.longest.name].role)}"
     longest = PHASES[chain.longest.name].label.lower()
     told = f"Request {chain.number}, {span(chain.lasted_ps)}, most of it {longest}"
-    style = f"left: {100 * along:.1f}%; bottom: {100 * up:.1f}%; {colour}"
+    style = f"left: {coordinate(100 * along)}%; bottom: {coordinate(100 * up)}%; {colour}"
     return tag("a", href=f"#{name}", style=style, title=told, aria_label=told)
 
 
@@ -110,9 +113,8 @@ def _card(chain: Chain, name: str, level: str = "h4", back: str = "slowest-point
 def _bar(chain: Chain) -> Iterator[Html]:
     for phase in chain.phases:
         look = PHASES[phase.name]
-        style = (
-            f"flex-grow: {_share(chain, phase):.4f}; background-color: var(--{look.role.replace('_', '-')})"
-        )
+        grows = f"flex-grow: {coordinate(100 * _share(chain, phase))}"
+        style = f"{grows}; background-color: {css(look.role)}"
         yield tag("i", style=style, title=f"{look.label} {span(phase.lasted_ps)}")
     yield from _absences(chain)
 
@@ -145,10 +147,11 @@ def _phases(chain: Chain) -> Html:
 
 def _phase(chain: Chain, phase: Phase) -> Html:
     look = PHASES[phase.name]
-    colour = f"background-color: var(--{look.role.replace('_', '-')})"
-    share = f"{number(100 * _share(chain, phase), 2)} %"
+    colour = f"background-color: {css(look.role)}"
     since = f"after {span(phase.began_ps - chain.intended_ps)}"
     swatch = tag("span", class_="swatch", style=colour, aria_hidden="true")
-    told = tag("p", tag("b", swatch, look.label), f" {span(phase.lasted_ps)}, {share}, {since}")
+    told = tag(
+        "p", tag("b", swatch, look.label), f" {span(phase.lasted_ps)}, {share(_share(chain, phase))}, {since}"
+    )
     why = chain.of(phase.name)
     return tag("li", told, tag("p", " ".join(why), class_="why") if why else None)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from reports.html.figure import Plot
-from reports.html.markup import Html, tag
+from reports.html.markup import Html, coordinate, tag
+from reports.words import in_seconds
 
 STEPS = 200
 
@@ -13,14 +14,14 @@ def stretch(horizon_s: float) -> Html:
     limits: dict[str, Any] = {
         "type": "range",
         "min": "0",
-        "max": f"{horizon_s:g}",
-        "step": f"{horizon_s / STEPS:g}",
+        "max": coordinate(horizon_s),
+        "step": str(horizon_s / STEPS),
     }
     return tag(
         "div",
         tag("label", "Show from ", tag("input", **limits, value="0")),
-        tag("label", "to ", tag("input", **limits, value=f"{horizon_s:g}")),
-        tag("output", f"0 to {horizon_s:g} s"),
+        tag("label", "to ", tag("input", **limits, value=coordinate(horizon_s))),
+        tag("output", f"0 to {in_seconds(horizon_s)}"),
         tag("button", "Whole run", type="button"),
         class_="stretch needs-js",
         role="group",

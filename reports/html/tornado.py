@@ -9,7 +9,7 @@ from reports.html.tables import body, number_cell, row, table
 from reports.html.tracks import Extent, Mark, Panel, TrackRow, TracksView, tracks_views
 from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row
-from reports.words import MINUS, Scale, duration_scale, number
+from reports.words import Scale, correlation, duration_scale, number
 
 MOST_CHOICES = 6
 """More of them than anybody would click through; the table has all."""
@@ -76,7 +76,7 @@ def _row(swing: Mapping[str, Any], scale: Scale) -> TrackRow:
         Mark("dot", at_high, at_high, "series_1", name="highest third"),
     ]
     return TrackRow(
-        label_of(swing), marks, number(abs(swing["swing"]) * scale.factor), _signed(swing["spearman"])
+        label_of(swing), marks, number(abs(swing["swing"]) * scale.factor), correlation(swing["spearman"])
     )
 
 
@@ -98,12 +98,8 @@ def _swing_rows(one: Mapping[str, Any]) -> list[Html]:
     for swing in one["rows"]:
         scale = duration_scale(swing["at_low"], swing["at_high"])
         ends = [shown(swing[end], scale) for end in ("at_low", "at_high", "swing")]
-        lines.append(row(label_of(swing), number_cell(_signed(swing["spearman"])), *ends))
+        lines.append(row(label_of(swing), number_cell(correlation(swing["spearman"])), *ends))
     return lines
-
-
-def _signed(correlation: float) -> str:
-    return f"{MINUS if correlation < 0 else '+'}{abs(correlation):.2f}"
 
 
 def label_of(one: Mapping[str, Any]) -> str:

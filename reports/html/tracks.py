@@ -8,9 +8,10 @@ from math import ceil, floor, inf, log10
 from typing import Literal, NamedTuple
 
 from reports.estimate import ShownEstimate
-from reports.html.markup import Html, Node, tag
+from reports.html.markup import Html, Node, coordinate, tag
+from reports.html.palette import css
 from reports.html.views import View, views
-from reports.words import Scale, number
+from reports.words import Scale, amount
 
 Kind = Literal["bar", "interval", "dot", "limit"]
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -145,7 +146,7 @@ def _panel(panel: Panel) -> Html:
     ]
     grid = tag("div", lines, class_="tracks-grid", aria_hidden="true")
     shown = [_row(row, panel.extent) for row in panel.rows]
-    zero = f"--zero:{panel.extent.per_cent(0.0):.1f}%"
+    zero = f"--zero:{coordinate(panel.extent.per_cent(0.0))}%"
     rows = tag("div", grid, shown, class_="tracks-rows", style=zero)
     named = panel.heading or panel.unit
     return tag("div", head if named else None, rows, _axis(panel.extent, ticks) if panel.axis else None)
@@ -167,12 +168,12 @@ def _axis(extent: Extent, ticks: Sequence[float]) -> Html:
 
 
 def _tick(value: float, unit: str) -> str:
-    return f"{number(value) if value % 1 else f'{value:,.0f}'}{f' {unit}' if unit else ''}".replace("-", "−")  # noqa: RUF001 -- a minus sign
+    return f"{amount(value)} {unit}".rstrip()
 
 
 def _mark(mark: Mark, extent: Extent) -> Node:
     low, high = extent.per_cent(mark.low), extent.per_cent(mark.high)
-    colour = f"--mark:var(--{mark.role.replace('_', '-')})"
+    colour = f"--mark:{css(mark.role)}"
     unsure = "" if mark.sure else " unsure"
     if mark.kind == "bar":
         return _bar(mark, low, min(high, 100.0), colour, cut=high > 100.0)
@@ -189,7 +190,7 @@ def _bar(mark: Mark, low: float, high: float, colour: str, *, cut: bool) -> Node
     if low >= 100.0:
         return None
     inside = mark.text if high - low >= LEGIBLE * len(mark.text) else ""
-    ink = f"color:var(--on-{mark.role.replace('_', '-')})" if inside else ""
+    ink = f"color:{css(f'on_{mark.role}')}" if inside else ""
     style = ";".join(part for part in (_left(low), _width(high - low), colour, ink) if part)
     kind = f"bar{' hatched' if mark.hatched else ''}{' cut' if cut else ''}"
     return tag(
@@ -202,11 +203,11 @@ def _bar(mark: Mark, low: float, high: float, colour: str, *, cut: bool) -> Node
 
 
 def _left(per_cent: float) -> str:
-    return f"left:{per_cent:.1f}%"
+    return f"left:{coordinate(per_cent)}%"
 
 
 def _width(per_cent: float) -> str:
-    return f"width:{per_cent:.1f}%"
+    return f"width:{coordinate(per_cent)}%"
 
 
 def _round_step(step: float) -> float:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from reports.html.figure import SYMBOLS, Plot, axis, layout, rounded
+from reports.html.figure import SYMBOLS, Plot, axis, layout
 from reports.html.tracks import Mark, TracksView
+from reports.words import rounded
 
 ROW_HEIGHT = 30
 HATCHING = {"shape": "/", "fillmode": "overlay", "size": 7, "solidity": 0.28, "fgcolor": "@page"}

@@ -11,7 +11,7 @@ from reports.html.tornado import label_of, tornado
 from reports.html.tracks import Panel, TrackRow, TracksView, dot, extent_of, tracks_views
 from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row, Summary
-from reports.words import PERCENT, duration, duration_scale, plural
+from reports.words import PERCENT, as_chosen, duration, duration_scale, plural
 
 METRICS = {"felt": "User-felt latency", "ttft": "Time to first token", "e2e": "End-to-end time"}
 STATISTICS = {"mean": "mean", "p50": "p50", "p95": "p95"}
@@ -198,7 +198,12 @@ def _values(found: Mapping[str, Any]) -> Html | None:
     if not found["values"]:
         return None
     lines = [
-        row(label_of(one), number_cell(f"{one['low']:g}"), number_cell(f"{one['high']:g}"), one["confidence"])
+        row(
+            label_of(one),
+            number_cell(as_chosen(one["low"])),
+            number_cell(as_chosen(one["high"])),
+            one["confidence"],
+        )
         for one in found["values"]
     ]
     drawn = table("Values drawn, and their ranges", ["Value", "Low", "High", "Confidence"], [body(lines)])

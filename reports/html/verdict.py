@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.html.markup import Html, tag
+from reports.html.markup import Html, coordinate, tag
 from reports.rows import Summary, variant_titles
 from reports.words import number
 
@@ -46,7 +46,9 @@ def _spark(values: Sequence[float]) -> Html | None:
     if not most or len(values) < 2:
         return None
     step = 100 / (len(values) - 1)
-    points = "L".join(f"{i * step:.1f} {24 - 22 * value / most:.1f}" for i, value in enumerate(values))
+    points = "L".join(
+        f"{coordinate(i * step)} {coordinate(24 - 22 * value / most)}" for i, value in enumerate(values)
+    )
     line = tag("path", d=f"M{points}")
     drawn = tag(
         "svg", line, class_="spark", viewBox="0 0 100 25", preserveAspectRatio="none", aria_hidden="true"

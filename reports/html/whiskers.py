@@ -5,7 +5,7 @@ A verdict has its own shape: a filled diamond is real, a ring noise, a dashed li
 
 from reports.compared.real import CANNOT_TELL, REAL
 from reports.compared.sentences import Pair
-from reports.html.markup import Html, tag
+from reports.html.markup import Html, coordinate, tag
 
 WIDTH, HEIGHT, MARK = 140.0, 18.0, 4.5
 REACH = 0.25
@@ -26,14 +26,24 @@ def whisker(pair: Pair) -> Html | None:
     verdict, value = difference["verdict"], difference["value"]
     low, high = (value if difference[end] is None else difference[end] for end in ("low", "high"))
     at, left, right = (_place(pair, one) for one in (value, low, high))
-    middle, end = f"{HEIGHT / 2:g}", f"{HEIGHT:g}"
-    zero = tag("line", x1=f"{WIDTH / 2:g}", x2=f"{WIDTH / 2:g}", y1="0", y2=end, class_="zero")
+    middle, end = coordinate(HEIGHT / 2), coordinate(HEIGHT)
+    zero = tag("line", x1=coordinate(WIDTH / 2), x2=coordinate(WIDTH / 2), y1="0", y2=end, class_="zero")
     line = tag(
-        "line", x1=f"{left:.1f}", x2=f"{right:.1f}", y1=middle, y2=middle, class_=verdict, stroke_width="2"
+        "line",
+        x1=coordinate(left),
+        x2=coordinate(right),
+        y1=middle,
+        y2=middle,
+        class_=verdict,
+        stroke_width="2",
     )
     beyond = abs(value / _of(pair)) > REACH
     drawn = zero, line, _arrow(value) if beyond else _mark(verdict, at)
-    size = {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "width": f"{WIDTH:g}", "height": end}
+    size = {
+        "viewBox": f"0 0 {coordinate(WIDTH)} {coordinate(HEIGHT)}",
+        "width": coordinate(WIDTH),
+        "height": end,
+    }
     return tag("svg", *drawn, class_="whisker", aria_hidden="true", **size)
 
 
@@ -49,14 +59,17 @@ def _place(pair: Pair, value: float) -> float:
 def _mark(verdict: str, at: float) -> Html | None:
     y = HEIGHT / 2
     if verdict == REAL:
-        points = f"{at - MARK:.1f},{y:g} {at:.1f},{y - MARK:g} {at + MARK:.1f},{y:g} {at:.1f},{y + MARK:g}"
-        return tag("polygon", points=points)
+        return _polygon((at - MARK, y), (at, y - MARK), (at + MARK, y), (at, y + MARK))
     if verdict == CANNOT_TELL:
         return None
-    return tag("circle", cx=f"{at:.1f}", cy=f"{y:g}", r=f"{MARK - 1:g}", class_="noise")
+    return tag("circle", cx=coordinate(at), cy=coordinate(y), r=coordinate(MARK - 1), class_="noise")
 
 
 def _arrow(value: float) -> Html:
     y, tip = HEIGHT / 2, WIDTH - 0.5 if value > 0 else 0.5
     back = tip - 2 * MARK if value > 0 else tip + 2 * MARK
-    return tag("polygon", points=f"{tip:g},{y:g} {back:g},{y - MARK:g} {back:g},{y + MARK:g}")
+    return _polygon((tip, y), (back, y - MARK), (back, y + MARK))
+
+
+def _polygon(*points: tuple[float, float]) -> Html:
+    return tag("polygon", points=" ".join(",".join(map(coordinate, point)) for point in points))

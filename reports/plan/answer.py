@@ -5,7 +5,7 @@ from typing import Any
 
 from reports.plan.why import why_they_differ
 from reports.targets import FAIL, INCONCLUSIVE, PASS
-from reports.words import number, plural
+from reports.words import as_chosen, number, plural, share
 
 Plan = Mapping[str, Any]
 Line = Mapping[str, Any]
@@ -58,11 +58,11 @@ def _disorders(plan: Plan, line: Line) -> Iterator[str]:
         )
 
 
-def told(plan: Plan, value: object) -> str:
+def told(plan: Plan, value: float | str) -> str:
     """A value with its field's short name."""
     if plan["searched"] is None:
         return "it"
-    return f"{plan['short'][plan['searched']]} {value:,.6g}" if not isinstance(value, str) else value
+    return f"{plan['short'][plan['searched']]} {as_chosen(value)}" if not isinstance(value, str) else value
 
 
 def named(plan: Plan, line: Line) -> str:
@@ -150,7 +150,11 @@ def _none(plan: Plan) -> str:
     if plan["searched"] is None:
         return f"No choice {surely} {objectives(plan)}."
     values = [value["value"] for value in plan["lines"][0]["values"]]
-    span = f"from {min(values):,.6g} to {max(values):,.6g}" if len(values) > 1 else f"{values[0]:,.6g}"
+    span = (
+        f"from {as_chosen(min(values))} to {as_chosen(max(values))}"
+        if len(values) > 1
+        else as_chosen(values[0])
+    )
     return f"No value of {plan['searched']} {span} {surely} {objectives(plan)}."
 
 
@@ -235,10 +239,9 @@ def _carries(plan: Plan) -> Iterator[str]:
 
 
 def _refused(line: Line) -> Iterator[str]:
-    share = answer_of(line)["simulated"]["refused"]
-    if share >= REFUSED:
+    refused = answer_of(line)["simulated"]["refused"]
+    if refused >= REFUSED:
         yield (
-            f"{share:.1%}".replace("%", " %")
-            + " of its requests are refused: latencies are those of the others; an objective on attainment "
-            "counts them."
+            f"{share(refused)} of its requests are refused: latencies are those of the others; an objective "
+            "on attainment counts them."
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reports.targets import FAIL, INCONCLUSIVE, PASS
-from reports.words import duration, number
+from reports.words import as_chosen, duration, number
 
 Plan = Mapping[str, Any]
 Line = Mapping[str, Any]
@@ -41,7 +41,7 @@ def why_they_differ(plan: Plan, line: Line) -> Iterator[str]:
 
 def _by_closed_form(plan: Plan, value: Value, *, too_few: bool) -> str:
     """Where the two answers differ: at the closed form's, which was simulated."""
-    name = f"{plan['short'][plan['searched']]} {value['value']:,.6g}"
+    name = f"{plan['short'][plan['searched']]} {as_chosen(value['value'])}"
     silent = "" if value["closed"]["held"] else ", which has no number for that and counts limits alone,"
     head = f"By the closed form{silent} {name} would do ({_limit(value)})"
     found = value["simulated"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.sweep.rows import DONE, FAILED, Row
-from reports.words import duration, number, plural
+from reports.words import as_chosen, duration, number, plural
 
 LATENCIES = (("ttft_p95_s", "TTFT p95"), ("e2e_p95_s", "E2E p95"), ("e2e_mean_s", "mean E2E"))
 """What a sweep is told by: the first that its cells have."""
@@ -93,7 +93,7 @@ def _cheapest(stable: Sequence[Row], about: Mapping[str, Any], name: Name) -> It
     Where cells differ in their load, of those that carry the most: the cheapest of all would be an idle one.
     """
     models, sources, objectives = about["models"], about["sources"], about["objectives"]
-    meets = f"meets {objectives} for {MEETS * 100:g} % of requests" if objectives else "keeps up"
+    meets = f"meets {objectives} for {as_chosen(MEETS * 100)} % of requests" if objectives else "keeps up"
     good = [row for row in stable if not objectives or all(_met(row, source) for source in sources)]
     if not good:
         yield f"No cell {meets}."

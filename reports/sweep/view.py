@@ -7,7 +7,7 @@ from typing import Any
 
 from reports.sweep.answer import told_by
 from reports.sweep.rows import DONE, Row
-from reports.words import DURATIONS, PERCENT, PLAIN, Scale
+from reports.words import DURATIONS, PERCENT, PLAIN, Scale, as_chosen
 
 Choose = Callable[[Row], bool]
 MILLISECONDS = DURATIONS[1]
@@ -89,7 +89,7 @@ def text_of(value: object) -> str:
     return (
         json.dumps(value)
         if isinstance(value, dict | list)
-        else f"{value:.6g}"
+        else as_chosen(value)
         if isinstance(value, float)
         else str(value)
     )

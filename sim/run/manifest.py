@@ -10,6 +10,7 @@ from platform import python_version
 from typing import Any
 
 from reports.run_directory import FORMAT
+from reports.words import in_seconds, number
 from sim.bounds import ladders_of
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import Results
@@ -67,7 +68,8 @@ def notes(plan: Plan, results: Results) -> list[str]:
     if results.interrupted:
         run = plan.base.run
         whole = f"{results.replications} of {run.replications} replications"
-        cut = f"the first {results.measured_ps / PS_PER_S:.4g} of {run.horizon_s:g} s of one replication"
+        done = number(results.measured_ps / PS_PER_S)
+        cut = f"the first {done} of {in_seconds(run.horizon_s)} of one replication"
         complete = results.measured_ps >= ps_of_s(run.horizon_s)
         found[f"The run was interrupted: these are {whole if complete else cut}."] = None
     for name in results.variants:

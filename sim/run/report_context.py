@@ -3,6 +3,7 @@
 from typing import Any
 
 from hwmodels.node_hardware import NodeHardware
+from reports.words import as_chosen
 from sim.network import Network
 from sim.run.prefill_readings import readings
 from sim.scenario.check import target_model
@@ -169,7 +170,7 @@ def _assumed(scenarios: list[Scenario]) -> list[Json]:
 def prediction_notes(scenario: Scenario) -> list[str]:
     """What a user should know of round trips that nobody measured."""
     return [
-        f"{hop.name} is predicted, {hop.rtt_floor_ms:g} ms: {hop.pair.band}. If you know it, state "
+        f"{hop.name} is predicted, {as_chosen(hop.rtt_floor_ms)} ms: {hop.pair.band}. If you know it, state "
         f"`network.values: {{{hop.floor.name}: ...}}`."
         for hop in Network(scenario.network).predicted(legs(scenario))
         if hop.pair is not None and hop.floor is not None

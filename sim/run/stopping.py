@@ -13,6 +13,7 @@ from reports.quantile_intervals import quantile_answers
 from reports.statistics import Answer, Estimate, Samples, mean
 from reports.tables import concat
 from reports.variant_records import variant_records
+from reports.words import as_chosen, share
 from sim.run.measured_window import warm_up_of
 from sim.run.replications import NothingDoneError, Results, run_all
 from sim.run.report_context import facts
@@ -115,11 +116,11 @@ def _more(plan: Plan, results: Results, upto: int, jobs: int, engine: str, tell:
 
 
 def _note(wanted: PrecisionSection, worst: Reached, replications: int) -> str:
-    asked = f"{wanted.metric} {wanted.statistic} within {wanted.relative:.3g} of its value"
+    asked = f"{wanted.metric} {wanted.statistic} within {as_chosen(wanted.relative)} of its value"
     if worst.relative <= target(wanted.relative):
         return f"Precision reached after {replications} replications: {asked} for every variant and source."
-    known = "no interval yet" if worst.relative == math.inf else f"an interval of ±{worst.relative:.1%}"
+    known = "no interval yet" if worst.relative == math.inf else f"an interval of ±{share(worst.relative)}"
     return (
         f"Precision not reached within {replications} replications: {asked} was asked, and "
         f"{worst.where} has {known}."
-    ).replace("%", " %")
+    )

@@ -238,7 +238,7 @@ def test_where_nothing_keeps_up_the_best_is_told() -> None:
         one["verdict"] = {"state": "overloaded", "why": "It carried less."}
         one["rates"]["carried_per_s"] = estimate(carried, 0.1)
     assert said(found) == (
-        "Every variant is overloaded: the best carries 6 of 10 requests/s, in aws:us-east-1."
+        "Every variant is overloaded: the best carries 6.00 of 10.0 requests/s, in aws:us-east-1."
     )
 
 

@@ -104,9 +104,9 @@ def test_it_is_said_in_words_and_in_the_report() -> None:
     usual = asks(*((1 + 3 * i, 2 + 3 * i) for i in range(30)))
     told = found(broken((100, 200)), Asked(*usual, *asks((110, 130)), *asks((150, 160), outcome=LOST)))
     happened, cost = sentences(told)
-    assert happened == "Fault dead, 1 times, 0.1 s in all; of the requests inside 2 failed."
-    during = "during it 50.0% of 2 asks failed, 50.0% were slow"
-    assert cost == f"  chat: {during}; otherwise 0.0% of 30 asks failed, 0.0% were slow."
+    assert happened == "Fault dead, 1 times, 100 ms in all; of the requests inside 2 failed."
+    during = "during it 50.0 % of 2 asks failed, 50.0 % were slow"
+    assert cost == f"  chat: {during}; otherwise 0 % of 30 asks failed, 0 % were slow."
     summary = {
         "facts": {"variants": [{"name": "base", "title": "x"}]},
         "variants": {"base": {"faults": told}},

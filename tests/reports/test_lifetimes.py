@@ -69,5 +69,5 @@ def test_the_delays_are_named() -> None:
     (said,) = sentences([row])
     assert said == (
         "1.4 nodes of m were paid for in the mean; 1 were ordered, and those that were kept took requests "
-        "30 s later; 0.5 were dismissed while they started; 1 went, empty 7.5 s later."
+        "30.0 s later; 0.5 were dismissed while they started; 1 went, empty 7.50 s later."
     )

@@ -8,6 +8,7 @@ import pytest
 from reports.html.figures import figures_of
 from reports.html.page import render
 from reports.text import summary_table
+from reports.words import number
 from tests.sim.callers.test_chats import TEXT as CHATS
 from tests.sim.callers.test_closed_loop import TEXT as USERS
 from tests.support.study import summary_of
@@ -55,8 +56,8 @@ def test_what_users_get_done_is_told_for_each_number_of_them(tmp_path: Path) -> 
     assert one["answered_per_s"]["value"] == 7.0
     assert one["felt"]["mean"]["value"] == pytest.approx((0.048 + 6 * 0.044) / 7)
     assert two["answered_per_s"]["value"] in {13.0, 14.0}
-    answered = f"{two['answered_per_s']['value']:.3g}"
-    told = f"  talk: answers per second: 7 with 1 users, {answered} with 2 users\n"
+    answered = number(two["answered_per_s"]["value"])
+    told = f"  talk: answers per second: 7.00 with 1 users, {answered} with 2 users\n"
     assert told in summary_table(summary)
     (figure,) = [found for found in figures_of(summary) if found.identity == "users"]
     (rate,) = [trace for trace in figure.plot["data"] if trace["meta"]["choice"] == "rate"]

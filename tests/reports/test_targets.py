@@ -50,7 +50,7 @@ def test_the_whole_interval_decides(text: str, verdict: str) -> None:
 
 def test_a_sentence_says_what_was_found_and_what_was_asked() -> None:
     assert verdict_of("ttft_p95_ms<=30")[1] == (
-        "agent of edge: ttft_p95_ms is 40 ms (38 ms to 46 ms) and has to be at most 30 ms"
+        "agent of edge: ttft_p95_ms is 40 ms (38–46 ms) and has to be at most 30 ms"  # noqa: RUF001 an en dash
     )
 
 

@@ -85,7 +85,8 @@ def test_only_all_reads_as_100_per_cent_and_only_nothing_as_0(value: float, show
         (-0.419, "−42 %"),  # noqa: RUF001 a minus sign
         (0.0081, "+0.8 %"),
         (1.817, "+182 %"),
-        (12.5, "+1,250 %"),
+        (9.9, "+990 %"),
+        (12.5, "13.5 times"),
         (0.0004, ""),
     ],
 )

@@ -8,7 +8,7 @@ from reports.html.markup import Html
 from reports.html.sweep.series import Point, Series, legend, rings, series_of, trace
 from reports.html.tables import body, number_cell, row, table
 from reports.sweep.view import SweepView, is_number, knee
-from reports.words import number
+from reports.words import as_chosen, number
 
 THROUGHPUT = "carried_per_s"
 SPREAD = 1.05
@@ -91,7 +91,7 @@ def _table(
     for one, at in zip(series, knees, strict=True):
         lines = [
             row(
-                f"{view.title(load)} {point.row[load]:.6g}" + (" (knee)" if point is at else ""),
+                f"{view.title(load)} {as_chosen(point.row[load])}" + (" (knee)" if point is at else ""),
                 number_cell(number(point.x)),
                 number_cell(f"{number(point.y)} {unit}"),
                 point.row["verdict"],

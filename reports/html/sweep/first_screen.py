@@ -11,7 +11,7 @@ from reports.html.sweep.series import Point, Series
 from reports.html.tracks import Mark, Panel, TrackRow, extent_of, tracks
 from reports.sweep.answer import lead
 from reports.sweep.view import SweepView, text_of
-from reports.words import duration_scale, number
+from reports.words import as_chosen, duration_scale, number
 
 MOST_LINES = 8
 FLAT = 5.0
@@ -51,7 +51,11 @@ def _figures(view: SweepView) -> Iterator[Html]:
     rates = sorted({point.x for line in lines for point in line.points})
     title = f"{latency.title} against {view.title(field)}"
     chart = line_chart(
-        lines, [(rate, f"{rate:g}") for rate in _spaced(rates)], scale, title, f"{scale.symbol}, at its end"
+        lines,
+        [(rate, as_chosen(rate)) for rate in _spaced(rates)],
+        scale,
+        title,
+        f"{scale.symbol}, at its end",
     )
     cut = (
         " · lines end before they leave the scale" if len(values) > sum(len(x.points) for x in lines) else ""

@@ -9,7 +9,7 @@ from reports.html.sweep.series import Point, front_line, legend, rings, series_o
 from reports.html.tables import body, number_cell, row, table
 from reports.sweep.rows import Row
 from reports.sweep.view import SweepView, front
-from reports.words import number
+from reports.words import STATED_DIGITS, number, rounded
 
 COSTS = (
     ("nodes_usd_per_hour", "Nodes, USD per hour"),
@@ -102,7 +102,7 @@ def _cost(view: SweepView) -> Axis | None:
     for column, title in COSTS:
         name = f"{view.model}.{column}"
         values = {line[name] for line in view.done if line.get(name) is not None}
-        if len({float(f"{value:.6g}") for value in values}) > 1:
+        if len({rounded(value, STATED_DIGITS) for value in values}) > 1:
             return Axis(name, title, title.rpartition(", ")[2])
     return None
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from reports.html.figure import Choice, Figure, Plot, axis, layout, rounded
+from reports.html.figure import Choice, Figure, Plot, axis, layout
 from reports.html.markup import Html
 from reports.html.tables import body, row, table
 from reports.sweep.rows import Row
 from reports.sweep.view import Measure, SweepView, text_of
-from reports.words import number
+from reports.words import number, rounded
 
 MOST_MAPS = 6
 ROW_HEIGHT = 44

@@ -12,7 +12,7 @@ from reports.html.sweep.heat import MOST_MAPS, heat_maps
 from reports.html.tables import body, number_cell, row, table
 from reports.sweep.rows import DONE, Row
 from reports.sweep.view import MILLISECONDS, Measure, SweepView
-from reports.words import number, plural
+from reports.words import in_seconds, number, plural
 
 MOST_ROWS = 200
 
@@ -45,7 +45,7 @@ def _basis(view: SweepView) -> str:
     about = view.about
     return (
         f"{plural(len(view.rows), 'cell')}, {plural(about['replications'], 'replication')} of "
-        f"{about['horizon_s']:g} s each, seed {about['seed']}; all cells share their random numbers"
+        f"{in_seconds(about['horizon_s'])} each, seed {about['seed']}; all cells share their random numbers"
     )
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from reports.html.figure import DASHES, SYMBOLS, LegendEntry, Plot, rounded
+from reports.html.figure import DASHES, SYMBOLS, LegendEntry, Plot
 from reports.html.palette import SERIES, series_role
 from reports.sweep.rows import Row
 from reports.sweep.view import SweepView, text_of
+from reports.words import number, rounded
 
 MOST_SERIES = 24
 
@@ -97,5 +98,5 @@ def rings(points: Sequence[Point], name: str) -> Plot:
 
 
 def _hover(view: SweepView, point: Point, axes: tuple[str, str]) -> str:
-    where = f"{point.y:.4g} {axes[1]} at {point.x:.4g} {axes[0]}"
+    where = f"{number(point.y)} {axes[1]} at {number(point.x)} {axes[0]}"
     return "<br>".join((escape(view.name(point.row)), where, point.row["verdict"]))

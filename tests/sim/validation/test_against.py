@@ -139,7 +139,7 @@ def test_other_requests_are_compared_as_a_whole_and_said_to_be_others(tmp_path: 
     assert ttft["ks"] == pytest.approx(1 / 3)
     told = " ".join(against_remarks(found))
     assert "do not match one for one" in told
-    assert "sent a second 2 and not 1, mean prompt, tokens 200 and not 100" in told
+    assert "sent a second 2.00 and not 1.00, mean prompt, tokens 200 and not 100" in told
     assert "mean answer" not in told
 
 
