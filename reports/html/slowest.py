@@ -123,7 +123,9 @@ def _away(chain: Chain) -> Html | None:
     """What the hatching says."""
     if not chain.absences:
         return None
-    swatch = tag("span", class_="swatch hatched", style="background-color: var(--muted)", aria_hidden="true")
+    swatch = tag(
+        "span", class_="swatch hatched", style=f"background-color: {css('muted')}", aria_hidden="true"
+    )
     told = f" {AWAY} {span(chain.away_ps)} in all, until it was in a step again"
     return tag("p", tag("b", swatch), told, class_="chain-away")
 
@@ -132,7 +134,8 @@ def _absences(chain: Chain) -> Iterator[Html]:
     """Marks over the phases: from when it was preempted until it was in a step again."""
     for one in chain.absences:
         since, lasted = one.lost_ps - chain.intended_ps, one.lasted_ps
-        style = f"left: {100 * since / chain.lasted_ps:.2f}%; width: {100 * lasted / chain.lasted_ps:.2f}%"
+        left, width = (coordinate(100 * ps / chain.lasted_ps) for ps in (since, lasted))
+        style = f"left: {left}%; width: {width}%"
         told = f"Preempted after {span(since)}, for {span(lasted)}"
         yield tag("i", style=style, title=told, class_="away")
 
