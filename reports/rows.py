@@ -1,6 +1,6 @@
 """The rows of every table and figure: one traffic source under one variant, with the label a reader sees."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,19 @@ def short_titles(summary: Summary) -> dict[str, str]:
     titles = variant_titles(summary)
     cut = {name: title.partition(",")[0] for name, title in titles.items()}
     return cut if len(set(cut.values())) == len(cut) else titles
+
+
+def labelled(summary: Summary, key: str, *fields: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What variants tell under `key`, each called by its variant, where there are several, and its fields."""
+
+    def called(found: Mapping[str, Any], field: str) -> str:
+        return f"no {field}" if found[field] in {"", None} else str(found[field])
+
+    titles = variant_titles(summary)
+    for name, variant in summary["variants"].items():
+        for found in variant.get(key, ()):
+            named = [titles.get(name, name)] if len(titles) > 1 else []
+            yield " · ".join([*named, *(called(found, field) for field in fields)]), found
 
 
 def rows_of(summary: Summary) -> list[Row]:

@@ -1,12 +1,12 @@
 """Energy and money: per request and per million output tokens, beside the figures that they rest on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.estimate import read_estimate
 from reports.html.markup import Html, Node, join, tag
-from reports.html.tables import Definitions, Footnotes, body, row, table, term
-from reports.rows import Summary, variant_titles
+from reports.html.tables import Column, Definitions, Footnotes, records, term
+from reports.rows import Summary, labelled
 from reports.words import Scale, as_chosen
 
 COLUMNS = {
@@ -22,34 +22,26 @@ FACTS = {
     "usd_per_hour": ("USD per node and hour", ""),
     "usd_per_1m_tokens": ("USD per 1 M tokens", ""),
 }
+Lines = Sequence[tuple[str, Mapping[str, Any]]]
+"""Each model of each variant by its name."""
 LEAD = "Power is taken as linear between idle and busy. A price by the hour counts whether nodes work or not."
 
 
 def costs(summary: Summary, definitions: Definitions) -> Html | None:
     """None where the run's facts hold neither power nor prices."""
-    entries = [
-        (_label(summary, name, entry["model"]), entry)
-        for name, variant in summary["variants"].items()
-        for entry in variant.get("costs", [])
-    ]
+    entries = list(labelled(summary, "costs", "model"))
     if not entries:
         return None
     return join(tag("p", LEAD), _results(entries, definitions), _basis(entries))
 
 
-def _label(summary: Summary, variant: str, model: str) -> str:
-    titles = variant_titles(summary)
-    return " · ".join([titles.get(variant, variant)] * (len(titles) > 1) + [model])
+def _results(entries: Lines, definitions: Definitions) -> Html:
+    columns = [_result(key, term(key, title, definitions), scale) for key, (title, scale) in COLUMNS.items()]
+    return records("costs", "Energy and cost of what the nodes did", columns, entries)
 
 
-def _results(entries: list[tuple[str, Mapping[str, Any]]], definitions: Definitions) -> Html:
-    notes = Footnotes("costs")
-    lines = [
-        row(label, *(_cell(notes, entry[key], scale) for key, (_, scale) in COLUMNS.items()))
-        for label, entry in entries
-    ]
-    columns = ["", *(term(key, title, definitions) for key, (title, _) in COLUMNS.items())]
-    return table("Energy and cost of what the nodes did", columns, [body(lines)], after=notes.html())
+def _result(key: str, head: Node, scale: Scale) -> Column:
+    return Column(head, lambda entry, notes: _cell(notes, entry[key], scale))
 
 
 def _cell(notes: Footnotes, found: Mapping[str, Any], scale: Scale) -> Html:
@@ -58,12 +50,8 @@ def _cell(notes: Footnotes, found: Mapping[str, Any], scale: Scale) -> Html:
     return notes.cell(read_estimate(found), scale)
 
 
-def _basis(entries: list[tuple[str, Mapping[str, Any]]]) -> Html:
-    lines = [
-        row(label, *(_fact(entry["facts"].get(key), FACTS[key][1]) for key in FACTS))
-        for label, entry in entries
-    ]
-    columns: list[Node] = ["", *(title for title, _ in FACTS.values())]
+def _basis(entries: Lines) -> Html:
+    columns = [_stated(key, title, unit) for key, (title, unit) in FACTS.items()]
     sources = {
         f"{FACTS[key][0]} {as_chosen(fact['value'])}: {fact['source']}"
         for _, entry in entries
@@ -71,9 +59,13 @@ def _basis(entries: list[tuple[str, Mapping[str, Any]]]) -> Html:
     }
     listed = tag("ul", [tag("li", source) for source in sorted(sources)]) if sources else None
     return join(
-        table("What it rests on: value and confidence", columns, [body(lines)]),
+        records("cost-facts", "What it rests on: value and confidence", columns, entries),
         tag("details", tag("summary", "Where these values come from"), listed) if listed else None,
     )
+
+
+def _stated(key: str, title: str, unit: str) -> Column:
+    return Column(title, lambda entry, _: _fact(entry["facts"].get(key), unit))
 
 
 def _fact(fact: Mapping[str, Any] | None, unit: str) -> Node:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.estimate import read_estimate
+from reports.html.breakdowns import stages
 from reports.html.markup import Html, Node, join, tag
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.lifetimes import sentences
 from reports.rows import Summary, variant_titles
-from reports.words import PERCENT, PLAIN, Scale, count, duration, number, share
+from reports.words import PERCENT, PLAIN, count, duration, number, share
 
-MILLISECONDS = Scale("ms", 1e3)
 COLUMNS = {"utilisation": PERCENT, "batch": PLAIN, "preemptions": PLAIN, "busiest": PLAIN}
 
 
@@ -32,7 +32,7 @@ def nodes(summary: Summary, definitions: Definitions) -> Html:
     return join(
         whole,
         _scaling(summary),
-        _stages(summary, definitions),
+        stages(summary, definitions),
         _readings(summary),
         _little(summary, definitions),
     )
@@ -48,23 +48,6 @@ def _scaling(summary: Summary) -> Html | None:
     ]
     lead = "Nodes come and go; they are paid for from their order to their end, in the mean of a replication:"
     return join(tag("p", lead), tag("ul", lines)) if lines else None
-
-
-def _stages(summary: Summary, definitions: Definitions) -> Html | None:
-    """Where nodes divide the work: how long requests were at each stage."""
-    notes, titles, lines = Footnotes("stages"), variant_titles(summary), []
-    for name, variant in summary["variants"].items():
-        for stage in variant.get("stages", []):
-            label = " · ".join([titles.get(name, name)] * (len(titles) > 1) + [stage["model"]])
-            mean = notes.cell(read_estimate(stage["mean_s"]), MILLISECONDS)
-            busy = notes.cell(read_estimate(stage.get("utilisation")), PERCENT)
-            lines.append(row(label, stage["stage"], number_cell(count(stage["n"])), mean, busy))
-    if not lines:
-        return None
-    columns: list[Node] = ["", term("stage", "Stage", definitions), "Requests", "Mean time (ms)"]
-    columns.append(term("utilisation", "Utilisation", definitions))
-    caption = "Stages of requests whose prefill and decode are on nodes of their own"
-    return table(caption, columns, [body(lines)], after=notes.html())
 
 
 def _hardware(summary: Summary, variant: str, model: str) -> str:

@@ -9,6 +9,7 @@ from reports.explained.whole_run import Explained
 from reports.explained.whole_run import explained as explained_of
 from reports.html.agents import agents
 from reports.html.assumed import assumed, assumed_count, heading
+from reports.html.breakdowns import itl, priorities, tenants, tiers
 from reports.html.cdf import distribution
 from reports.html.costs import costs
 from reports.html.document import document, header, navigation
@@ -17,7 +18,6 @@ from reports.html.figure import Figure
 from reports.html.first_screen import first_screen
 from reports.html.foot import foot
 from reports.html.forest import forest
-from reports.html.itl import itl
 from reports.html.ladder import ladder
 from reports.html.live import live
 from reports.html.markup import Html, Node, join, link, tag
@@ -27,7 +27,6 @@ from reports.html.outcomes import attainment, not_served, objectives_by_variant,
 from reports.html.over_time import over_time
 from reports.html.phases import where_the_time_goes
 from reports.html.prefixes import prefixes
-from reports.html.priorities import priorities
 from reports.html.reproduce import glossary, notes, reproduce
 from reports.html.retries import retries
 from reports.html.sessions import sessions
@@ -35,8 +34,6 @@ from reports.html.slowest import slowest
 from reports.html.stretch import stretch
 from reports.html.tables import Definitions
 from reports.html.take_away import take_away
-from reports.html.tenants import tenants
-from reports.html.tiers import tiers
 from reports.html.uncertainty import uncertainty
 from reports.html.verdict import verdicts
 from reports.rows import Row, Summary, rows_of, variant_titles

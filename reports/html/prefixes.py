@@ -9,7 +9,7 @@ from reports.html.palette import series_role
 from reports.html.tables import Definitions, body, number_cell, row, table
 from reports.html.tracks import Extent, Panel, TrackRow, TracksView, bar, stacked, tracks_views
 from reports.html.tracks_plot import tracks_plot
-from reports.rows import Summary, variant_titles
+from reports.rows import Summary, labelled
 from reports.words import count, share
 
 
@@ -87,20 +87,13 @@ def prefix_figure(summary: Summary) -> Figure | None:
 
 
 def _models(summary: Summary) -> Iterator[_Cache]:
-    for label, model in _labelled(summary):
+    for label, model in labelled(summary, "prefixes", "model"):
         yield _Cache.of(label, model)
-
-
-def _labelled(summary: Summary) -> Iterator[tuple[str, dict[str, Any]]]:
-    titles = variant_titles(summary)
-    for name, variant in summary["variants"].items():
-        for model in variant.get("prefixes", []):
-            yield " · ".join([titles.get(name, name)] * (len(titles) > 1) + [model["model"]]), model
 
 
 def _groups(summary: Summary) -> Html:
     lines = []
-    for label, model in _labelled(summary):
+    for label, model in labelled(summary, "prefixes", "model"):
         lines.append(_line(_Cache.of(label, model)))
         lines += [
             _line(_Cache.of(f"{label} · {group['prefix'] or 'all others'}", group))

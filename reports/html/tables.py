@@ -1,12 +1,12 @@
 """HTML tables: a row header each, numbers with their intervals, refused values with their reason."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from reports.estimate import ShownEstimate
+from reports.estimate import ShownEstimate, read_estimate
 from reports.html.markup import Html, Node, join, link, tag
-from reports.words import Scale, with_interval
+from reports.words import Scale, count, with_interval
 
 
 class ShownDefinition(Protocol):
@@ -26,6 +26,7 @@ PLACE = "\0"
 DENSE = 4
 """With more columns the interval stands under its value."""
 
+Record = Mapping[str, Any]
 Definitions = Mapping[str, ShownDefinition]
 
 
@@ -115,6 +116,34 @@ def row(label: Node, *cells: Node) -> Html:
     """Cells that are not elements yet become them."""
     made = [c if isinstance(c, Html) and c.startswith("<td") else tag("td", c) for c in cells]
     return tag("tr", tag("th", label, scope="row"), made)
+
+
+class Column(NamedTuple):
+    """Of a table of records: its head, and its cell of a record."""
+
+    head: Node
+    cell: Callable[[Record, Footnotes], Node]
+
+
+def estimated(key: str, head: Node, scale: Scale | None = None) -> Column:
+    return Column(head, lambda one, notes: notes.cell(read_estimate(one.get(key)), scale))
+
+
+def counted(key: str, head: Node) -> Column:
+    return Column(head, lambda one, _: number_cell(count(one[key])))
+
+
+def told(key: str, head: Node) -> Column:
+    return Column(head, lambda one, _: str(one[key]))
+
+
+def records(
+    name: str, caption: str, columns: Sequence[Column], lines: Iterable[tuple[Node, Record]], first: Node = ""
+) -> Html:
+    """A row for each record, under its label. `name` is unique on the page."""
+    notes = Footnotes(name)
+    shown = [row(label, *(column.cell(one, notes) for column in columns)) for label, one in lines]
+    return table(caption, [first, *(one.head for one in columns)], [body(shown)], after=notes.html())
 
 
 def number_cell(shown: str) -> Html:

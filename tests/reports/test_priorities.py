@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from reports.columns import by_variant
+from reports.html.breakdowns import priorities
 from reports.html.page import DEFINITIONS
-from reports.html.priorities import priorities
 from reports.metrics import Window
 from reports.priorities import priorities_json
 from tests.support.records import request, tables

@@ -7,8 +7,8 @@ import pytest
 
 from reports.columns import by_variant
 from reports.group import Group
+from reports.html.breakdowns import tenants
 from reports.html.page import DEFINITIONS
-from reports.html.tenants import tenants
 from reports.metrics import Window
 from reports.tenants import MOST_SHOWN, jain, tenants_json
 from tests.support.records import request, tables
