@@ -8,7 +8,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api_shim.routes.described import TheShim, api_router
-from api_shim.telemetry.live_figures import PROBABILITIES, LiveFigures, ModelFigures, Quantile
+from api_shim.telemetry.live_figures import (
+    PROBABILITIES,
+    LiveFigures,
+    ModelFigures,
+    Quantile,
+    SourceFigures,
+)
+from api_shim.telemetry.source_tally import LATEST
+from reports.estimate import ShownEstimate
 from reports.html.markup import Html, Node, join, tag
 from reports.html.small_page import small_page
 from reports.html.tables import body, number_cell, row, table
@@ -31,15 +39,15 @@ router = api_router("server")
 @router.get(ROOT, include_in_schema=False)
 async def live(request: Request, shim: TheShim) -> Response:
     figures = request.app.state.live.figures()
-    return HTMLResponse(
-        await shim.clock.aside(partial(_page, shim.world.scenario.name, figures)), headers=NO_STORE
-    )
+    page = await shim.clock.aside(partial(_page, shim.world.scenario.name, figures))
+    return HTMLResponse(page, headers=NO_STORE)
 
 
 @router.get(f"{ROOT}/figures", include_in_schema=False)
-async def live_figures(request: Request) -> Response:
+async def live_figures(request: Request, shim: TheShim) -> Response:
     """Only what changes, which the page asks for each second."""
-    return HTMLResponse(shown(request.app.state.live.figures()), headers=NO_STORE)
+    figures = request.app.state.live.figures()
+    return HTMLResponse(await shim.clock.aside(partial(shown, figures)), headers=NO_STORE)
 
 
 def _page(scenario: str, figures: LiveFigures) -> str:
@@ -52,9 +60,9 @@ def _page(scenario: str, figures: LiveFigures) -> str:
     )
     note = tag(
         "p",
-        "Since the server started, all sources together. Quantiles are the upper ends of the buckets of ",
-        tag("code", "/metrics"),
-        "; the report of the run has them exactly, by source, with intervals.",
+        "Counts are since the server started. Latencies are the report's, in simulated time from when a "
+        f"caller sent, of the last {count(LATEST)} answered requests of each source; with 95 % intervals, "
+        "where that many give one.",
         class_="muted",
     )
     main = tag("main", tag("div", shown(figures), id="figures"), note, id="content")
@@ -71,7 +79,8 @@ def shown(figures: LiveFigures) -> Html:
             class_="muted",
         ),
         tag("dl", tiles, class_="tiles"),
-        [_of_model(model) for model in figures.models],
+        [_of_model(model, now.simulated_s) for model in figures.models],
+        _late(figures),
     )
 
 
@@ -93,23 +102,49 @@ def _spark(values: Sequence[float], title: str) -> Html:
     return tag("svg", line, viewBox="0 0 100 25", preserveAspectRatio="none", role="img", aria_label=told)
 
 
-def _of_model(model: ModelFigures) -> Html:
-    if not (model.requests or model.refused or model.batch or model.queue):
+def _of_model(model: ModelFigures, simulated_s: float) -> Html:
+    if not (model.sources or model.batch or model.queue):
         return tag("section", tag("h2", model.id), tag("p", "Nothing has come yet.", class_="muted"))
-    caption = f"Latencies of {plural(model.requests, 'answered request')}"
-    rows = [row(name, *map(_cell, found)) for name, found in model.quantiles.items()]
-    refused = ", ".join(f"{count(n)} {cause.replace('_', ' ')}" for cause, n in sorted(model.refused.items()))
-    state = f"Batch {count(model.batch)}, queue {count(model.queue)}, KV cache {share(model.kv_share)}"
+    state = f"Batch {count(model.batch)}, queue {count(model.queue)}, KV cache {share(model.kv_share)}."
+    columns = ["", *map(name_of, PROBABILITIES)]
+    bodies = [_of_source(source, simulated_s, len(columns)) for source in model.sources]
+    more = f"{plural(model.left_out, 'source')} with fewer answers" if model.left_out else ""
     return tag(
         "section",
         tag("h2", model.id),
-        tag("p", f"{state}. Refused or lost: {refused}." if refused else f"{state}. Nothing was refused."),
-        table(caption, ["", *map(name_of, PROBABILITIES)], [body(rows)]),
+        tag("p", state),
+        table(f"Latencies of {model.id} by source", columns, bodies) if bodies else None,
+        tag("p", f"Not shown: {more}.", class_="muted") if more else None,
     )
 
 
-def _cell(found: Quantile) -> Node:
-    if found.upper_s is not None:
-        return number_cell(f"\N{LESS-THAN OR EQUAL TO} {duration(found.upper_s)}")
-    wanted = f"run {duration(float(found.run_s))} for a {found.name}" if found.run_s else "nothing yet"
-    return tag("td", wanted, class_="muted")
+def _of_source(source: SourceFigures, simulated_s: float, columns: int) -> Html:
+    refused = ", ".join(
+        f"{count(n)} {cause.replace('_', ' ')}" for cause, n in sorted(source.refused.items())
+    )
+    came = f"{count(source.answered)} answered, " + (
+        f"refused or lost: {refused}" if refused else "none refused"
+    )
+    found = source.quantiles(simulated_s)
+    rows = [row(name, *map(_cell, told)) for name, told in found.items() if source.seen[name]]
+    return body(rows, join(source.name, " ", tag("small", came)), columns)
+
+
+def _cell(told: Quantile) -> Node:
+    found = told.found
+    if found is None:
+        wanted = f"run {duration(float(told.run_s))} for a {told.name}" if told.run_s else "nothing yet"
+        return tag("td", wanted, class_="muted")
+    shown = ShownEstimate(found.value, found.low, found.high).shown()
+    if found.low is None:
+        return number_cell(shown.with_unit())
+    return tag("td", shown.with_unit(), " ", tag("small", shown.interval), class_="number")
+
+
+def _late(figures: LiveFigures) -> Html | None:
+    """Whether what a client sees on its wall clock is what is simulated."""
+    if figures.late_s is None:
+        return None
+    late = f"The server writes at most {duration(figures.late_s)} late in 99 of 100 times"
+    trust = "wall times can be trusted" if figures.not_paced is None else figures.not_paced
+    return tag("p", f"{late}: {trust}.", class_="muted")

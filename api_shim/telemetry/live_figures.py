@@ -1,27 +1,29 @@
 """What `/live` shows: the figures of a report while the requests still come.
 
-All of it is read off counters that exist anyway, when somebody looks: nobody looks, nothing is done.
+All of it is read off what is kept anyway, when somebody looks: nobody looks, nothing is done.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import ceil
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from api_shim.clocks.clock import Clock
-from api_shim.clocks.histogram import Histogram
+from api_shim.clocks.pacing import Pacing
 from api_shim.telemetry.metrics import Metrics
-from reports.statistics import name_of, requests_needed
+from api_shim.telemetry.source_tally import SourceKey, SourceTally
+from reports.columns import Floats
+from reports.quantile_intervals import quantile_answers
+from reports.statistics import Estimate, Samples, name_of, requests_needed
 from sim.run.world import World
 from sim.time.units import s_of_ps
 
 PROBABILITIES = (0.5, 0.95, 0.99)
-LATENCIES = {
-    "TTFT": "time_to_first_token_seconds",
-    "TPOT": "request_time_per_output_token_seconds",
-    "E2E": "e2e_request_latency_seconds",
-}
+MOST_SOURCES = 12
+"""Shown of one model."""
 MOST_LOOKS = 120
 LOOK_EVERY_S = 0.5
 """On the wall: two people who look count as one."""
@@ -35,6 +37,7 @@ class Served(Protocol):
     world: World
     clock: Clock
     metrics: Metrics
+    pacing: Pacing
     served: int
     unanswered: int
 
@@ -67,23 +70,38 @@ class Look(NamedTuple):
 
 class Quantile(NamedTuple):
     name: str
-    upper_s: float | None
-    """The upper end of the bucket in which it lies, in seconds; None where too few requests are there yet."""
+    found: Estimate | None
+    """In seconds; None where too few requests are there yet."""
     run_s: int | None
     """Simulated seconds that a run takes until it is there, at the rate so far; None where nothing came."""
 
 
+class SourceFigures(NamedTuple):
+    """Of one source from one place to one model, or of all of them."""
+
+    name: str
+    answered: int
+    refused: dict[str, int]
+    """By cause."""
+    latest: dict[str, Floats]
+    """By latency: seconds of the requests answered last, in order."""
+    seen: dict[str, int]
+    """By latency: how many there were since the start."""
+
+    def quantiles(self, simulated_s: float) -> dict[str, list[Quantile]]:
+        """About a millisecond for each latency: nothing for the loop to wait for."""
+        return {name: quantiles(values, self.seen[name], simulated_s) for name, values in self.latest.items()}
+
+
 class ModelFigures(NamedTuple):
     id: str
-    requests: int
-    """Answered."""
-    quantiles: dict[str, list[Quantile]]
-    """By latency."""
+    sources: list[SourceFigures]
+    """All together first, where there are several; then each, most answers first."""
+    left_out: int
+    """Sources."""
     queue: int
     batch: int
     kv_share: float
-    refused: dict[str, int]
-    """By cause."""
 
 
 class LiveFigures(NamedTuple):
@@ -93,6 +111,10 @@ class LiveFigures(NamedTuple):
     course: dict[str, list[float]]
     """From look to look: the same rates, and queue and batch."""
     models: list[ModelFigures]
+    late_s: float | None
+    """How late the server writes at p99, or less: on its wall clock."""
+    not_paced: str | None
+    """Why wall times cannot be believed."""
 
 
 class LiveCourse:
@@ -107,7 +129,7 @@ class LiveCourse:
         server = self._server
         now_ps = server.clock.reach()
         simulated_s = s_of_ps(now_ps)
-        models = [_model(server, model, now_ps, simulated_s) for model in server.models.values()]
+        models = [_model(server, model, now_ps) for model in server.models.values()]
         now = Look(
             server.clock.unix_s(),
             simulated_s,
@@ -118,7 +140,9 @@ class LiveCourse:
             sum(model.batch for model in models),
         )
         self._note(now)
-        return LiveFigures(now, self._per_s(now), self._course(), models)
+        late_ps = server.pacing.lateness.quantile(0.99)
+        late_s = None if late_ps is None else s_of_ps(late_ps)
+        return LiveFigures(now, self._per_s(now), self._course(), models, late_s, server.pacing.why_not())
 
     def _note(self, look: Look) -> None:
         if self._looks and look.at_s - self._looks[-1].at_s > RATE_OVER_S:
@@ -151,31 +175,56 @@ def _rate(count: Callable[[Look], int], before: Look, now: Look) -> float | None
     return (count(now) - count(before)) / lasted_s if lasted_s > 0 else None
 
 
-def _model(server: Served, model: Named, now_ps: int, simulated_s: float) -> ModelFigures:
-    pool, tally = server.world.platform.pools[model.name], server.metrics.tallies[model.id]
+def _model(server: Served, model: Named, now_ps: int) -> ModelFigures:
+    pool = server.world.platform.pools[model.name]
     running = sum(node.kernel.running for node in pool.nodes)
     blocks = sum(node.kernel.blocks_in_use(now_ps) for node in pool.nodes)
+    sources, left_out = _sources(server.metrics, model.id)
     return ModelFigures(
         model.id,
-        sum(tally.answered.values()),
-        {name: quantiles(tally.histograms[key], simulated_s) for name, key in LATENCIES.items()},
+        sources,
+        left_out,
         sum(max(0, node.outstanding - node.kernel.running) for node in pool.nodes),
         running,
         blocks / (server.world.kv_blocks[model.name] * pool.size),
-        dict(tally.refused),
     )
 
 
-def quantiles(seen: Histogram, simulated_s: float) -> list[Quantile]:
-    """A quantile is told once there are as many requests as a report asks for."""
-    return [_quantile(seen, probability, simulated_s) for probability in PROBABILITIES]
+def _sources(metrics: Metrics, model_id: str) -> tuple[list[SourceFigures], int]:
+    mine = {key: tally for key, tally in metrics.sources.items() if key.model_id == model_id}
+    order = sorted(mine, key=lambda key: (-mine[key].answered, key))
+    places = Counter(key.source for key in mine)
+    found = [_figures(_name(key, places), mine[key]) for key in order[:MOST_SOURCES]]
+    if len(mine) > 1:
+        found.insert(0, _figures("All sources", metrics.whole[model_id]))
+    return found, max(0, len(mine) - MOST_SOURCES)
 
 
-def _quantile(seen: Histogram, probability: float, simulated_s: float) -> Quantile:
-    needed, name = requests_needed(probability), name_of(probability)
-    if seen.total < needed:
-        run_s = ceil(needed * simulated_s / seen.total) if seen.total else None
-        return Quantile(name, None, run_s)
-    found = seen.quantile(probability)
-    assert found is not None
-    return Quantile(name, s_of_ps(found), None)
+def _name(key: SourceKey, places: Mapping[str, int]) -> str:
+    """As in the report: with its place where it asks from several."""
+    return f"{key.source}, {key.place}" if places[key.source] > 1 else key.source
+
+
+def _figures(name: str, tally: SourceTally) -> SourceFigures:
+    latest = tally.latest
+    return SourceFigures(
+        name,
+        tally.answered,
+        dict(tally.refused),
+        {latency: one.in_order() for latency, one in latest.items()},
+        {latency: one.seen for latency, one in latest.items()},
+    )
+
+
+def quantiles(values: Floats, seen: int, simulated_s: float) -> list[Quantile]:
+    """Each is told, with its interval, once there are as many requests as a report asks for."""
+    samples = Samples.of(values, np.zeros(len(values), np.int64), [0], 0.0)
+    answers = quantile_answers(samples, PROBABILITIES)
+    return [
+        Quantile(
+            name_of(probability),
+            answer if isinstance(answer, Estimate) else None,
+            ceil(requests_needed(probability) * simulated_s / seen) if seen else None,
+        )
+        for probability, answer in zip(PROBABILITIES, answers, strict=True)
+    ]

@@ -1,6 +1,6 @@
 """`/metrics`: vLLM's names, each model's pool as one engine, and ours. All times are the model's."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from api_shim.telemetry.engine_state import cache_config_of, state_of
 from api_shim.telemetry.kinds import OF_REQUESTS
 from api_shim.telemetry.node_metrics import NodeMetrics
 from api_shim.telemetry.reading import QUEUE_LIMITS, Reading, buckets, families
+from api_shim.telemetry.source_tally import SourceKey, SourceTally
 from api_shim.telemetry.step_tally import StepTally, merged
 from sim.node.watch import NodeWatch
 from sim.run.world import World
@@ -106,6 +107,9 @@ class Metrics(Collector):
     def __init__(self, shim: Observed) -> None:
         self._shim = shim
         self.tallies = {model_id: Tally() for model_id in shim.models}
+        self.whole = {model_id: SourceTally() for model_id in shim.models}
+        self.sources: defaultdict[SourceKey, SourceTally] = defaultdict(SourceTally)
+        """Of those that asked."""
         self.steps = {model.name: StepTally() for model in shim.models.values()}
         """By the model's name in the scenario."""
         self.nodes = {
@@ -126,7 +130,10 @@ class Metrics(Collector):
         return self.registry if node is None else self.nodes[node.model, node.index].registry
 
     def observe(self, exchange: Exchange) -> None:
-        self.tallies[exchange.model_id].observe(exchange)
+        model_id, request = exchange.model_id, exchange.call.request
+        self.tallies[model_id].observe(exchange)
+        self.whole[model_id].observe(exchange)
+        self.sources[SourceKey(model_id, request.source, request.place)].observe(exchange)
 
     def describe(self) -> list[Metric]:
         return []  # the registry need not collect once to learn the names
