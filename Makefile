@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # the hundreds of processes that tests start would each compile all modules
 
-.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate coverage docs setup system-packages clean
+.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate coverage peers docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -52,6 +52,10 @@ validate: $(READY) ## hold the model against measurements; needs E80SIM_DATA, wr
 coverage: $(READY) ## how often intervals hold the truth; writes its table in docs/statistics.md
 	$(BIN)/python -m docs.coverage
 
+peers: $(READY) ## measure other simulators against this one, start to exit; half an hour; writes docs/data/peers.json
+	$(BIN)/python -m docs.peers $(if $(MACHINE),--machine "$(MACHINE)")
+	$(BIN)/python -m docs.generate
+
 docs: $(READY) ## rewrite the generated pages under docs/
 	$(BIN)/python -m docs.generate
 
@@ -66,4 +70,4 @@ system-packages:
 	@tools/system-packages chromium curl bubblewrap libseccomp2 python3
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .clients mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients .peers mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

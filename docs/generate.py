@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from docs import api_page, formats_page
+from docs.peers import table as peers_table
 from e80sim.choices import KeyOf, OneOf, models_of
 from reports import metrics_doc
 from sim.__main__ import COMMANDS
@@ -166,6 +167,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "api.md": api_page.render,
     "formats.md": formats_page.render,
+    "performance.md": peers_table.page,  # one section of it
 }
 
 
