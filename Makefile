@@ -25,7 +25,7 @@ test: system-packages $(READY) ## the test suite
 	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
-	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py
+	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_perfetto.py
 
 test-clients-node: $(READY) ## and those of npm
 	$(BIN)/pytest tests/clients/test_node_clients.py

@@ -29,9 +29,10 @@ EXPORTS_HEAD = """## A run in the files of others
 at the callers' places would have measured them: times count from when the caller sent. What a format
 has no place for is told. Formats of recorded traffic, below, are written too, from what was sent.
 `e80sim trace export RUN --perfetto FILE` writes a trace for ui.perfetto.dev: a process per node and per
-place of callers, requests with their phases, and queue, batch and KV tokens over time. Of more than
-`--most-requests` the slowest and some of the others are drawn; counters are of all requests, and a peak
-stays where it was.
+place of callers, requests with their phases and preemptions, and queue, batch and KV tokens over time.
+Of more than `--most-requests` the slowest and some of the others are drawn; counters are of all requests,
+and a peak stays where it was. `make test-clients` has Perfetto's own trace processor read one, and asks it
+for every slice, its depth, and every value of every counter.
 
 | format | file |
 |---|---|"""
