@@ -43,6 +43,7 @@ from api_shim.routes import (
     telemetry,
     traces,
 )
+from api_shim.routes.described import PlainRoute
 from api_shim.routes.responses import conversations, create, stored
 from api_shim.routes.responses.background import Background
 from api_shim.settings import ServerSettings
@@ -103,12 +104,18 @@ def create_app(
         store,
         export,
     )
-    door = Middleware(Door, shim=shim)
+    routes = list(_routes())
+    straight = {
+        route.path: route.endpoint
+        for route in routes
+        if isinstance(route, PlainRoute) and route.event is not None
+    }
+    door = Middleware(Door, shim=shim, straight=straight)
     app = description.DescribedApp(
         title="e80sim",
         version="1",
         description=DESCRIPTION,
-        routes=list(_routes()),
+        routes=routes,
         middleware=[_cors(shim.settings.cors_origins), door] if shim.settings.cors_origins else [door],
         exception_handlers=dict.fromkeys((ApiError, HTTPException, RequestValidationError), on_error),
         redirect_slashes=False,

@@ -64,6 +64,7 @@ def vocabulary(name: str) -> Vocabulary:
     return Vocabulary(name)
 
 
+@cache
 def vocabulary_of(llm: str) -> Vocabulary:
     """Of an LLM of the catalogue; Llama's where its family is not known."""
     names = [name for family, name in VOCABULARIES.items() if llm.startswith(family)]

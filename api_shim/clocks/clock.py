@@ -89,9 +89,10 @@ async def until(clock: Clock, at_ps: int) -> None:
 def wake_at(timeline: Timeline, at_ps: int, callback: Callable[[], object]) -> Alarm:
     """An answer reaches its caller: without delay it is feedback, which joins the next step."""
     now_ps = timeline.now
-    order = FEEDBACK if at_ps <= now_ps else ARRIVAL
+    if at_ps <= now_ps:
+        return Outside(timeline, now_ps, _wake, callback, FEEDBACK)
+    return Outside(timeline, at_ps, _wake, callback, ARRIVAL)
 
-    def wake(_alarm: Alarm) -> None:
-        callback()
 
-    return Outside(timeline, max(at_ps, now_ps), wake, order=order)
+def _wake(alarm: Alarm) -> None:
+    alarm.subject()

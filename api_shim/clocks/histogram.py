@@ -29,11 +29,14 @@ class Histogram:
         self.max = 0
 
     def observe(self, value: int) -> None:
-        value = max(value, 0)
+        """Without calls of `max`, which would take half of its time."""
+        if value < 0:  # noqa: PLR1730
+            value = 0
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += 1
         self.sum += value
-        self.max = max(self.max, value)
+        if value > self.max:  # noqa: PLR1730
+            self.max = value
 
     def observe_steps(self, first: int, slope: int, steps: int, each: int = 1) -> None:
         """`each` times `first`, `first + slope` and so on, `steps` values, at the price of the buckets."""

@@ -79,16 +79,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, timeline: Timeline | None = None) -> None:
         self.timeline = timeline or Timeline()
         self._time_s = 0.0
+        self._clock_resolution_s = ulp(0.0)
+        self._looked_ps = 0
+        """What the two above are of, but for a timer that has rung since."""
         self._never_sleeps = _NeverSleeps(self._advance)
         super().__init__(self._never_sleeps)
 
     def time(self) -> float:
-        return max(self._time_s, s_of_ps(self.timeline.now))
+        now_ps = self.timeline.now
+        if now_ps != self._looked_ps:
+            self._looked_ps = now_ps
+            self._move_to(s_of_ps(now_ps))
+        return self._time_s
+
+    def _move_to(self, time_s: float) -> None:
+        if time_s > self._time_s:
+            self._time_s, self._clock_resolution_s = time_s, ulp(time_s)
 
     @property
     def _clock_resolution(self) -> float:
-        """By which asyncio runs the timers early: only those of this very instant."""
-        return ulp(self.time())
+        """By which asyncio, which has just asked for the time, runs the timers early: only those of this
+        very instant.
+        """
+        return self._clock_resolution_s
 
     @_clock_resolution.setter
     def _clock_resolution(self, seconds: float) -> None:
@@ -109,7 +122,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 timer_ps = max(ps_of_s(timer_s), timeline.now)
                 if next_ps is None or timer_ps <= next_ps:
                     timeline.skip_to(timer_ps)
-                    self._time_s = max(self._time_s, timer_s)
+                    self._move_to(timer_s)
                     return True
             if next_ps is None:
                 return False

@@ -4,6 +4,7 @@ No server was asked: the constants follow from the published prompt formats, so 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from traffic.tokens import VOCABULARIES, Vocabulary
 
@@ -43,6 +44,7 @@ TEMPLATES = {
 assert TEMPLATES.keys() == VOCABULARIES.keys()
 
 
+@cache
 def template_of(llm: str) -> ChatTemplate:
     """Llama's where the family is not known, as with the vocabularies."""
     found = [template for family, template in TEMPLATES.items() if llm.startswith(family)]

@@ -23,9 +23,9 @@ class CallableTool:
     takes_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContentAsk:
-    """What content must know of a request."""
+    """What content must know of a request. Nothing ever changes it; to freeze it would triple its price."""
 
     vocabulary: Vocabulary
     model: str
@@ -73,8 +73,7 @@ class ContentAsk:
         return bool(self.messages) and self.messages[-1][0] in {"tool", "function"}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Tokens `start` up to `stop` of each choice."""
 
     kind: Literal["reasoning", "text", "call"]
@@ -131,19 +130,23 @@ class ContentPlan:
     def stretches(self, choice: int, start: int = 0, stop: int | None = None) -> Iterator[Stretch]:
         pieces = self.choices[choice]
         stop = len(pieces) if stop is None else stop
-        for part in self.parts or (Part("text", 0, len(pieces)),):
+        if not self.parts and start < stop:
+            yield Stretch(Part("text", 0, len(pieces)), start, pieces[start:stop])
+        for part in self.parts:
             first, last = max(start, part.start), min(stop, part.stop)
             if first < last:
                 yield Stretch(part, first, pieces[first:last])
 
     def joined(self, choice: int, kind: Literal["reasoning", "text"]) -> str | None:
         """None where the choice has nothing of the kind."""
+        if not self.parts:
+            return "".join(self.choices[choice]) if kind == "text" and self.output_tokens else None
         found = [each.pieces for each in self.stretches(choice) if each.part.kind == kind]
         return "".join(piece for pieces in found for piece in pieces) if found else None
 
     def calls(self, choice: int) -> Iterator[tuple[str, str]]:
         """(name, arguments)."""
-        for part, _, pieces in self.stretches(choice):
+        for part, _, pieces in self.stretches(choice) if self.parts else ():
             if part.kind == "call" and part.named <= part.stop:
                 yield part.name, "".join(pieces)
 

@@ -3,6 +3,8 @@
 Assumed, all of it: published results say that the families of effort differ by factors, not by which.
 """
 
+from functools import cache
+
 REASONING_FAMILIES = ("gpt-oss",)
 RATIO_OF_EFFORT = {
     "none": 0.0,
@@ -25,11 +27,13 @@ def effort_of(llm: str, effort: str | None) -> str | None:
     return (effort or DEFAULT_EFFORT) if llm.startswith(REASONING_FAMILIES) else None
 
 
+@cache
 def reasoning_ratio(llm: str, effort: str | None) -> float:
     effective = effort_of(llm, effort)
     return 0.0 if effective is None else RATIO_OF_EFFORT[effective]
 
 
+@cache
 def length_factor(llm: str, effort: str | None, verbosity: str | None = None) -> float:
     """What both make of an answer's whole length; the scenario's lengths are those of the defaults."""
     thought = (1 + reasoning_ratio(llm, effort)) / (1 + reasoning_ratio(llm, None))

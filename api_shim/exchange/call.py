@@ -41,6 +41,7 @@ class Call:
         self._platform = platform
         self._journal = journal
         self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters_for_the_end: set[asyncio.Future[None]] = set()
 
     def send(self) -> None:
         self.clock.inject(self._submit)
@@ -48,7 +49,8 @@ class Call:
     def _submit(self) -> None:
         if not self.gone:
             now_ps = self.clock.timeline.now
-            self.request = replace(self.request, intended_ps=now_ps)
+            if self.request.intended_ps != now_ps:
+                self.request = replace(self.request, intended_ps=now_ps)
             if self._journal is not None:
                 self._journal.arrived(self.request, self.request_id)
             self.ticket = self._platform.submit(self.request, self)
@@ -80,7 +82,7 @@ class Call:
 
     def first_token(self, at_ps: int) -> None:
         self.first_ps = at_ps
-        self.clock.call_at(at_ps, self.wake)
+        self.clock.call_at(at_ps, self._begun)
 
     def ended(self, at_ps: int, reason: str) -> None:
         self.ended_ps, self.reason = at_ps, reason
@@ -107,7 +109,23 @@ class Call:
         finally:
             self._waiters.discard(waiter)
 
+    async def end(self) -> None:
+        """Until it is over."""
+        while not self.is_over():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters_for_the_end.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters_for_the_end.discard(waiter)
+
     def wake(self) -> None:
+        self._begun()
+        for waiter in self._waiters_for_the_end:
+            _end(waiter)
+
+    def _begun(self) -> None:
+        """Who waits for the end alone sleeps on."""
         for waiter in self._waiters:
             _end(waiter)
 

@@ -1,13 +1,14 @@
 """The frames of a token stream as bytes, made from templates: a stream may carry 17,000 tokens per second."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from json import JSONEncoder
 from typing import Any, Protocol
 
 from api_shim.content.logprobs import chat_entries, completion_logprobs
 from api_shim.content.plan import Part, Stretch
 from api_shim.exchange.call_form import CallForm
+from api_shim.exchange.stamps import Usage
 from api_shim.wire.errors import ApiError
 
 Json = dict[str, Any]
@@ -18,25 +19,17 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 TOKENS_AT_ONCE, LOGPROBS_AT_ONCE = 4096, 128
 """A few milliseconds of work."""
-
-
-def frame(data: Json) -> bytes:
-    return b"data: " + as_json(data).encode() + b"\n\n"
-
-
-def comment(name: str, data: Json) -> bytes:
-    """No client reads it by accident."""
-    return f": {name} {as_json(data)}\n\n".encode()
+ENCODER = JSONEncoder(separators=(",", ":"))
 
 
 def as_json(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"))
+    return ENCODER.encode(data)
 
 
 @lru_cache(maxsize=1 << 16)
 def quoted(piece: str) -> str:
     """For single tokens, which come again and again."""
-    return json.dumps(piece)
+    return ENCODER.encode(piece)
 
 
 ALL_TEXT = Part("text", 0, 0)
@@ -61,7 +54,7 @@ class ChunkWriter(Protocol):
 
     def closing(self, choice: int, finish_reason: str) -> bytes: ...
 
-    def usage(self, usage: Json) -> bytes: ...
+    def usage(self, usage: Usage) -> bytes: ...
 
     def refused(self, error: ApiError) -> bytes:
         """Instead of the closings and the usage."""
@@ -78,13 +71,14 @@ class RunningUsage:
     def grow(self, tokens: int) -> None:
         self._completion_tokens += tokens
 
-    def json(self) -> Json:
+    def json(self) -> str:
         prompt, output = self._prompt_tokens, self._completion_tokens
-        return {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+        return f'{{"prompt_tokens":{prompt},"completion_tokens":{output},"total_tokens":{prompt + output}}}'
 
 
 class _Writer:
-    """`envelope` is what all chunks share; `with_usage` puts `usage: null` on all but the last.
+    """`envelope` are the members that all chunks share, as JSON; `with_usage` puts `usage: null` on all but
+    the last.
 
     With a `running` usage each chunk has that instead.
     """
@@ -93,73 +87,67 @@ class _Writer:
 
     def __init__(
         self,
-        envelope: Json,
+        envelope: str,
         logprobs: LogprobsOf | None,
         *,
         with_usage: bool,
         running: RunningUsage | None = None,
     ) -> None:
-        self._envelope = envelope
+        self._before = f'data: {{{envelope},"choices":['
+        self._after = '],"usage":null}\n\n' if with_usage else "]}\n\n"
         self._logprobs = logprobs
         self._running = running
-        self._null_usage: Json = {"usage": None} if with_usage else {}
+        self.tokens_at_once = TOKENS_AT_ONCE if logprobs is None else LOGPROBS_AT_ONCE
         self._templates: dict[tuple[int, int], tuple[str, str]] = {}
         """By choice and beginning of the part."""
 
-    @property
-    def tokens_at_once(self) -> int:
-        return TOKENS_AT_ONCE if self._logprobs is None else LOGPROBS_AT_ONCE
+    def _choice(self, choice: str) -> str:
+        """The frame of a choice."""
+        after = self._after if self._running is None else f'],"usage":{self._running.json()}}}\n\n'
+        return self._before + choice + after
 
-    def _choice(self, choice: Json) -> bytes:
-        usage = self._null_usage if self._running is None else {"usage": self._running.json()}
-        return frame({**self._envelope, "choices": [choice], **usage})
-
-    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: str = "null") -> str:
+        """`logprobs` is JSON, as what is answered; `text` is the text itself."""
         raise NotImplementedError
 
     def content(self, choice: int, stretch: Stretch, letters_before: int, *, one_by_one: bool) -> bytes:
         part, pieces = stretch.part, stretch.pieces
-        if self._running is not None or self._logprobs_of(part) is not None:
+        if self._running is not None or (self._logprobs is not None and part.kind == "text"):
             groups = [[piece] for piece in pieces] if one_by_one else [pieces]
-            return b"".join(self._told_in_full(choice, part, groups, letters_before))
-        before, after = self._template(choice, part)
+            return "".join(self._told_in_full(choice, part, groups, letters_before)).encode()
+        before, after = self._templates.get((choice, part.start)) or self._template(choice, part)
         if one_by_one:
             return "".join(before + quoted(piece) + after for piece in pieces if piece).encode()
         text = "".join(pieces)
-        return (before + json.dumps(text) + after).encode() if text else b""
-
-    def _logprobs_of(self, part: Part) -> LogprobsOf | None:
-        return self._logprobs if part.kind == "text" else None
+        return (before + as_json(text) + after).encode() if text else b""
 
     def _told_in_full(
         self, choice: int, part: Part, groups: Iterable[Sequence[str]], letters_before: int
-    ) -> Iterator[bytes]:
+    ) -> Iterator[str]:
         """Chunks that no template fits, because more than their text changes."""
-        entries = self._logprobs_of(part)
+        entries = self._logprobs if part.kind == "text" else None
         for group in groups:
             if self._running is not None:
                 self._running.grow(len(group))
             text = "".join(group)
             if text or entries is not None:
-                logprobs = None if entries is None else entries(group, letters_before)
+                logprobs = "null" if entries is None else as_json(entries(group, letters_before))
                 yield self._choice(self._content_choice(choice, part, text, logprobs))
             letters_before += len(text)
 
     def _template(self, choice: int, part: Part) -> tuple[str, str]:
         """A content frame, split where its text stands."""
-        found = self._templates.get((choice, part.start))
-        if found is None:
-            mark = "\0"
-            whole = self._choice(self._content_choice(choice, part, mark, None)).decode()
-            before, _, after = whole.partition(json.dumps(mark))
-            found = self._templates[choice, part.start] = (before, after)
-        return found
+        mark = "\0"
+        whole = self._choice(self._content_choice(choice, part, mark))
+        before, _, after = whole.partition(as_json(mark))
+        made = self._templates[choice, part.start] = (before, after)
+        return made
 
-    def usage(self, usage: Json) -> bytes:
-        return frame({**self._envelope, "choices": [], "usage": usage})
+    def usage(self, usage: Usage) -> bytes:
+        return f'{self._before}],"usage":{usage.json()}}}\n\n'.encode()
 
     def refused(self, error: ApiError) -> bytes:
-        return frame(error.body())
+        return f"data: {as_json(error.body())}\n\n".encode()
 
 
 class ChatWriter(_Writer):
@@ -169,7 +157,7 @@ class ChatWriter(_Writer):
 
     def __init__(
         self,
-        envelope: Json,
+        envelope: str,
         logprobs: LogprobsOf | None,
         *,
         with_usage: bool,
@@ -184,14 +172,7 @@ class ChatWriter(_Writer):
         """Of the call that a choice is at, what has not been sent."""
 
     def opening(self, choice: int) -> bytes:
-        return self._choice(
-            {
-                "index": choice,
-                "delta": {"role": "assistant", "content": ""},
-                "logprobs": None,
-                "finish_reason": None,
-            }
-        )
+        return self._choice(_chat_choice(choice, '{"role":"assistant","content":""}')).encode()
 
     def content(self, choice: int, stretch: Stretch, letters_before: int, *, one_by_one: bool) -> bytes:
         part = stretch.part
@@ -216,19 +197,24 @@ class ChatWriter(_Writer):
     def _call(self, choice: int, part: Part, arguments: str) -> bytes:
         """Its first chunk, which alone has id and name."""
         delta = self._calls.first_delta(part.number, part.name, arguments)
-        return self._choice({"index": choice, "delta": delta, "logprobs": None, "finish_reason": None})
+        return self._choice(_chat_choice(choice, as_json(delta))).encode()
 
-    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
-        delta: Json = {"content": text}
-        if part.kind == "reasoning":
-            delta = {"reasoning": text}
-        elif part.kind == "call":
-            delta = self._calls.further_delta(part.number, part.name, text)
-        return {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": None}
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: str = "null") -> str:
+        if part.kind == "call":
+            delta = as_json(self._calls.further_delta(part.number, part.name, text))
+        else:
+            member = "reasoning" if part.kind == "reasoning" else "content"
+            delta = f'{{"{member}":{as_json(text)}}}'
+        return _chat_choice(choice, delta, logprobs)
 
     def closing(self, choice: int, finish_reason: str) -> bytes:
         reason = self._calls.finish_reason(finish_reason)
-        return self._choice({"index": choice, "delta": {}, "logprobs": None, "finish_reason": reason})
+        return self._choice(_chat_choice(choice, "{}", reason=f'"{reason}"')).encode()
+
+
+def _chat_choice(choice: int, delta: str, logprobs: str = "null", reason: str = "null") -> str:
+    """All of them are JSON, as what is answered."""
+    return f'{{"index":{choice},"delta":{delta},"logprobs":{logprobs},"finish_reason":{reason}}}'
 
 
 class CompletionWriter(_Writer):
@@ -236,7 +222,7 @@ class CompletionWriter(_Writer):
 
     def __init__(
         self,
-        envelope: Json,
+        envelope: str,
         logprobs: LogprobsOf | None,
         *,
         with_usage: bool,
@@ -247,14 +233,18 @@ class CompletionWriter(_Writer):
         self._echo = echo
 
     def opening(self, choice: int) -> bytes:
-        return self._choice(self._content_choice(choice, ALL_TEXT, self._echo, None)) if self._echo else b""
+        return (
+            self._choice(self._content_choice(choice, ALL_TEXT, self._echo)).encode() if self._echo else b""
+        )
 
-    def _content_choice(self, choice: int, part: Part, text: str, logprobs: Json | None) -> Json:
+    def _content_choice(self, choice: int, part: Part, text: str, logprobs: str = "null") -> str:
         del part  # plain completions are all text
-        return {"index": choice, "text": text, "logprobs": logprobs, "finish_reason": None}
+        return f'{{"index":{choice},"text":{as_json(text)},"logprobs":{logprobs},"finish_reason":null}}'
 
     def closing(self, choice: int, finish_reason: str) -> bytes:
-        return self._choice({"index": choice, "text": "", "logprobs": None, "finish_reason": finish_reason})
+        return self._choice(
+            f'{{"index":{choice},"text":"","logprobs":null,"finish_reason":"{finish_reason}"}}'
+        ).encode()
 
 
 def chat_logprobs(top: int) -> LogprobsOf:

@@ -8,18 +8,20 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api_shim.exchange.chunk_writer import KEEP_ALIVE, ChunkWriter, comment
+from api_shim.exchange.chunk_writer import KEEP_ALIVE, ChunkWriter
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.refusals import refusal_of
-from api_shim.exchange.stamps import stamps, usage
+from api_shim.exchange.stamps import RawHeaders, stamps_comment, usage
 from api_shim.exchange.stream_faults import StreamCutError, StreamFault
 from api_shim.wire.errors import ApiError
-from sim.time.units import PS_PER_MS, PS_PER_S
+from sim.time.units import PS_PER_S
 from traffic.request import KEEP_ALIVE_S
 
 BeforeTheEnd = Callable[[ApiError | None], Awaitable[None]]
 """Is told what has gone wrong, if anything has. Raises ApiError where the end has to be another one."""
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_RAW_STREAM_HEADERS = [(name.encode(), value.encode()) for name, value in STREAM_HEADERS.items()]
+EVENTS = b"content-type", b"text/event-stream; charset=utf-8"
 
 
 class EventStream(Response):
@@ -31,13 +33,13 @@ class EventStream(Response):
         self,
         exchange: Exchange,
         told: "TokensAsTheyCome",
-        headers: dict[str, str],
+        headers: RawHeaders,
         fault: StreamFault | None = None,
     ) -> None:
         """`fault` is what its client wants to go wrong with it."""
         self.status_code = HTTPStatus.OK
         self.background = None
-        self.init_headers({**STREAM_HEADERS, **headers})
+        self.raw_headers = [*_RAW_STREAM_HEADERS, *headers, EVENTS]
         self._exchange = exchange
         self._told = told
         self._fault = fault
@@ -135,8 +137,7 @@ class TokensAsTheyCome:
         if self._with_usage:
             chunks.append(self._writer.usage(usage(call, plan.reasoning_tokens)))
         if self._with_stamps:
-            lateness_ms = round(exchange.lateness_ps / PS_PER_MS, 3)
-            chunks.append(comment("x-sim", {**stamps(call), "lateness_ms": lateness_ms}))
+            chunks.append(stamps_comment(call, exchange.lateness_ps))
         return b"".join([*chunks, self._writer.end])
 
     def _gained(self, due: list[int]) -> Iterator[bytes]:

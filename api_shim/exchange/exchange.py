@@ -73,8 +73,7 @@ class Exchange:
 
     async def until_over(self, param: str) -> None:
         """The whole answer has reached the caller. Raises ApiError or ClientGoneError where there is none."""
-        while not self.call.is_over():
-            await self.call.change()
+        await self.call.end()
         self.note_lateness(self.call.ended_ps)
         self._check(param)
 

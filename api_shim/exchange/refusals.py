@@ -58,7 +58,8 @@ def refusal_of(call: Call, model: str, param: str, lateness_ps: int) -> ApiError
         error = _dropped(refusal, model)
     else:
         error = _no_place(refusal, model)
-    error.headers |= limit_headers(call.headroom, call.clock.speed) | stamp_headers(call, lateness_ps)
+    error.headers |= limit_headers(call.headroom, call.clock.speed)
+    error.headers |= _stamps(call, lateness_ps)
     error.headers[REASON_HEADER] = refusal.cause
     return error
 
@@ -126,5 +127,9 @@ def _lost(call: Call, lateness_ps: int) -> ApiError:
         HTTPStatus.SERVICE_UNAVAILABLE,
         f"The request was lost inside the platform ({call.reason}).",
         type=SERVER,
-        headers=stamp_headers(call, lateness_ps),
+        headers=_stamps(call, lateness_ps),
     )
+
+
+def _stamps(call: Call, lateness_ps: int) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in stamp_headers(call, lateness_ps)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from api_shim.content.logprobs import chat_entries
 from api_shim.content.plan import ContentPlan, Part, Stretch
 from api_shim.content.reasoning import DEFAULT_VERBOSITY
+from api_shim.exchange.stamps import Usage
 from api_shim.wire.errors import ApiError
 from api_shim.wire.responses.body import ResponseBody, TextOptions
 from api_shim.wire.responses.items import ItemIds, ItemStatus, sealed
@@ -154,8 +155,8 @@ def for_8080(response: Json) -> Json:
     }
 
 
-def answered(head: Json, output: list[Json], *, cut: bool, usage: Json, completed_s: int) -> Json:
-    """`cut` by a cap of tokens, or by the context; `usage` is in the chat's words."""
+def answered(head: Json, output: list[Json], *, cut: bool, usage: Usage, completed_s: int) -> Json:
+    """`cut` by a cap of tokens, or by the context."""
     return {
         **head,
         "status": "incomplete" if cut else "completed",
@@ -175,17 +176,17 @@ def cancelled(head: Json) -> Json:
     return {**head, "status": "cancelled"}
 
 
-def response_usage(usage: Json) -> Json:
-    """The same tokens, by the names of this dialect, with the platform's five members."""
-    named = {
-        "input_tokens": usage["prompt_tokens"],
-        "input_tokens_details": {
-            "cached_tokens": usage["prompt_tokens_details"]["cached_tokens"],
-            "cache_write_tokens": 0,
-        },
-        "output_tokens": usage["completion_tokens"],
-        "output_tokens_details": {"reasoning_tokens": usage["completion_tokens_details"]["reasoning_tokens"]},
-        "total_tokens": usage["total_tokens"],
+def response_usage(usage: Usage) -> Json:
+    """By the names of this dialect, with the platform's five members."""
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.prompt + usage.output,
+        "prefill_tokens": usage.prompt - usage.cached,
+        "decode_tokens": usage.output,
+        "prefill_rate": usage.prefill_rate,
+        "decode_rate": usage.decode_rate,
+        "total_time": usage.total_s,
     }
-    of_the_platform = ("prefill_tokens", "decode_tokens", "prefill_rate", "decode_rate", "total_time")
-    return named | {name: usage[name] for name in of_the_platform}

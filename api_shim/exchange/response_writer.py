@@ -10,6 +10,7 @@ from typing import Any
 from api_shim.content.plan import ContentPlan, Part, Stretch
 from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, as_json, quoted
 from api_shim.exchange.response_object import OutputForm
+from api_shim.exchange.stamps import Usage
 from api_shim.wire.errors import ApiError
 
 Json = dict[str, Any]
@@ -84,7 +85,7 @@ class ResponseWriter:
         del choice, finish_reason
         return b""
 
-    def usage(self, usage: Json) -> bytes:
+    def usage(self, usage: Usage) -> bytes:
         """The last event has it, within the response."""
         del usage
         return self.last(self._ended())

@@ -1,7 +1,6 @@
 """`POST /v1/chat/completions`."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,23 +8,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api_shim.content.chat_template import template_of
-from api_shim.content.plan import CallableTool, ContentAsk
+from api_shim.content.plan import CallableTool
 from api_shim.content.prompt_tokens import TokenIds, chat_tokens
 from api_shim.content.reasoning import length_factor, reasoning_ratio
 from api_shim.content.schemas.graph import UnmetSchemaError
 from api_shim.content.schemas.schema import Schema, any_object, arguments_of, schema_of
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.call_form import CallForm
-from api_shim.exchange.chunk_writer import ChatWriter, chat_logprobs
+from api_shim.exchange.chunk_writer import ChatWriter, as_json, chat_logprobs
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import usage
 from api_shim.generating import CountedPrompt, Generating, from_body_alone
 from api_shim.routes.common import (
     ANSWER_HEADERS,
+    Encode,
     StreamForm,
     ask_of,
     envelope,
     event_stream,
+    in_one_go,
     json_text,
     respond,
     running_usage,
@@ -71,15 +72,24 @@ def meaning_of(shim: Shim, body: ChatBody, places: SchemaPlaces) -> Understood:
     """Raises ApiError."""
     model = shim.model(body.model)
     tools, form = _tools(body, places), _form(body.response_format, places)
-    messages = tuple((message.role, message.text) for message in body.messages)
+    messages = tuple([(message.role, message.text) for message in body.messages])
     return Understood(body, model, count_prompt(model, body), messages, tools, form)
 
 
 def chat_prompts(shim: Shim, asker: Asker, understood: Understood) -> Iterator[CountedPrompt]:
     body, model, prompt_tokens = understood.body, understood.model, understood.prompt_tokens
-    factor = length_factor(model.spec.llm, body.reasoning_effort, body.verbosity)
-    ask = ask_of(shim, asker, body, model, understood.messages, prompt_tokens, body.cap, length_factor=factor)
-    yield CountedPrompt(with_tools(ask, understood), prompt_tokens, partial(_written, model, body))
+    ask = ask_of(
+        shim,
+        asker,
+        body,
+        model,
+        understood.messages,
+        prompt_tokens,
+        body.cap,
+        length_factor=length_factor(model.spec.llm, body.reasoning_effort, body.verbosity),
+        **_form_of(understood),
+    )
+    yield CountedPrompt(ask, prompt_tokens, partial(_written, model, body))
 
 
 def _written(model: ServedModel, body: ChatBody) -> TokenIds:
@@ -88,34 +98,35 @@ def _written(model: ServedModel, body: ChatBody) -> TokenIds:
 
 
 def count_prompt(model: ServedModel, body: ChatBody) -> int:
-    text_tokens = sum(model.vocabulary.count(text) for text in body.prompt_texts())
+    count = model.vocabulary.count
+    text_tokens = sum([count(text) for text in body.prompt_texts()])
     return text_tokens + template_of(model.spec.llm).tokens(len(body.messages))
 
 
-def with_tools(ask: ContentAsk, understood: Understood) -> ContentAsk:
+def _form_of(understood: Understood) -> Json:
+    """The fields of a `ContentAsk` that only a conversation has."""
     body, model, tools = understood.body, understood.model, understood.tools
     llm, choice = model.spec.llm, body.choice
     if choice is not None and choice.names is not None:
         tools = tuple(tool for tool in tools if tool.name in choice.names)
     if choice is not None and choice.type == "none":
         tools = ()
-    return replace(
-        ask,
-        tools=tools,
-        as_chat=partial(body.passed_on, {tool.name for tool in tools}),
-        must_call=choice is not None and choice.must_call,
-        most_calls=1 if body.parallel_tool_calls is False or body.functions is not None else None,
-        called=body.called,
-        form=understood.form,
-        reasoning_per_token=reasoning_ratio(llm, body.reasoning_effort),
-        call_lead=partial(template_of(llm).call_lead, model.vocabulary),
-    )
+    return {
+        "tools": tools,
+        "as_chat": partial(body.passed_on, {tool.name for tool in tools}),
+        "must_call": choice is not None and choice.must_call,
+        "most_calls": 1 if body.parallel_tool_calls is False or body.functions is not None else None,
+        "called": body.called,
+        "form": understood.form,
+        "reasoning_per_token": reasoning_ratio(llm, body.reasoning_effort),
+        "call_lead": partial(template_of(llm).call_lead, model.vocabulary),
+    }
 
 
 def _tools(body: ChatBody, places: SchemaPlaces) -> tuple[CallableTool, ...]:
     """Raises ApiError where a schema is none, or cannot be met; so does `_form`."""
     place = places.parameters if body.functions is None else "functions[{index}].parameters"
-    return tuple(_callable(tool, index, place) for index, tool in enumerate(body.callable_tools))
+    return tuple([_callable(tool, index, place) for index, tool in enumerate(body.callable_tools)])
 
 
 def _callable(tool: Tool, index: int, place: str) -> CallableTool:
@@ -161,7 +172,7 @@ def _stream(exchanges: list[Exchange], understood: Understood, asked: StreamForm
     (exchange,), body = exchanges, understood.body
     logprobs = chat_logprobs(body.top_logprobs or 0) if body.logprobs else None
     writer = ChatWriter(
-        envelope(exchange, "chatcmpl-", "chat.completion.chunk"),
+        envelope(exchange, "chatcmpl-", "chat.completion.chunk", as_json),
         logprobs,
         with_usage=body.include_usage,
         running=running_usage(exchange, body),
@@ -173,43 +184,41 @@ def _stream(exchanges: list[Exchange], understood: Understood, asked: StreamForm
 
 async def _answer(exchanges: list[Exchange], understood: Understood) -> bytes:
     (exchange,), body = exchanges, understood.body
-    head, choices = _head(exchange, body), _choices(exchange, body)
+    head, choices = _head(exchange, body), partial(_choices, exchange, body)
     return await json_text(exchanges, head, choices, logprobs=bool(body.logprobs))
 
 
-def _head(exchange: Exchange, body: ChatBody) -> Json:
-    return {
-        **envelope(exchange, "chatcmpl-", "chat.completion"),
-        "usage": usage(exchange.call, exchange.plan.reasoning_tokens),
-        "service_tier": body.served_tier,
-    }
+def _head(exchange: Exchange, body: ChatBody) -> str:
+    envelope_ = envelope(exchange, "chatcmpl-", "chat.completion", in_one_go)
+    used, tier = usage(exchange.call, exchange.plan.reasoning_tokens), body.served_tier
+    tier_ = "null" if tier is None else f'"{tier}"'
+    return f'{envelope_},"usage":{used.json()},"service_tier":{tier_}'
 
 
-def _choices(exchange: Exchange, body: ChatBody) -> Iterator[Json]:
+def _choices(exchange: Exchange, body: ChatBody, encode: Encode) -> Iterator[str]:
     entries, calls = chat_logprobs(body.top_logprobs or 0), _call_form(exchange, body)
     plan = exchange.plan
+    reason = calls.finish_reason(plan.finish_reason)
     for index in range(len(plan.choices)):
-        text = [each.pieces for each in plan.stretches(index) if each.part.kind == "text"]
-        yield {
-            "index": index,
-            "message": _message(exchange, index, calls),
-            "logprobs": entries(text[0], 0) if body.logprobs and text else None,
-            "finish_reason": calls.finish_reason(plan.finish_reason),
-        }
+        message, logprobs = _message(exchange, index, calls, encode), "null"
+        if body.logprobs:
+            text = [each.pieces for each in plan.stretches(index) if each.part.kind == "text"]
+            logprobs = encode(entries(text[0], 0)) if text else logprobs
+        yield f'{{"index":{index},"message":{message},"logprobs":{logprobs},"finish_reason":"{reason}"}}'
 
 
 def _call_form(exchange: Exchange, body: ChatBody) -> CallForm:
-    customs = frozenset(tool.name for tool in body.callable_tools if tool.type == "custom")
+    customs = frozenset([tool.name for tool in body.callable_tools if tool.type == "custom"])
     return CallForm(exchange.shim.new_id, customs, older=body.functions is not None)
 
 
-def _message(exchange: Exchange, choice: int, calls: CallForm) -> Json:
+def _message(exchange: Exchange, choice: int, calls: CallForm, encode: Encode) -> str:
     plan = exchange.plan
-    message: Json = {"role": "assistant", "content": plan.joined(choice, "text"), "refusal": None}
-    reasoning = plan.joined(choice, "reasoning")
+    said = f'{{"role":"assistant","content":{encode(plan.joined(choice, "text"))},"refusal":null'
+    reasoning, called = plan.joined(choice, "reasoning"), calls.in_message(plan.calls(choice))
     if reasoning is not None:
-        message["reasoning"] = reasoning
-    return message | calls.in_message(plan.calls(choice))
+        said += f',"reasoning":{encode(reasoning)}'
+    return f"{said},{encode(called)[1:]}" if called else said + "}"
 
 
 CHAT = Generating("messages", from_body_alone(_understood), chat_prompts, _answer)

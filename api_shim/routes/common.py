@@ -8,16 +8,16 @@ from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from api_shim.accounts.callers import PLACE_HEADER
+from api_shim.accounts.callers import PLACE_HEADER, Caller
 from api_shim.content.plan import ContentAsk
 from api_shim.exchange.asker import Asker
 from api_shim.exchange.chunk_writer import LOGPROBS_AT_ONCE, TOKENS_AT_ONCE, ChunkWriter, RunningUsage
 from api_shim.exchange.event_stream import EventStream, TokensAsTheyCome
 from api_shim.exchange.exchange import ClientGoneError, Exchange
 from api_shim.exchange.request_trace import RequestTrace
-from api_shim.exchange.stamps import limit_headers, processing_ms, stamp_headers
+from api_shim.exchange.stamps import RawHeaders, limit_headers, processing_ms, stamp_headers
 from api_shim.exchange.stream_faults import STREAM_FAULTS, StreamFault, stream_fault
 from api_shim.generating import AnyUnderstood, BodyOrigin, Generating, close
 from api_shim.node_ports import CONNECTIONS, PLACE, NodePort
@@ -28,6 +28,7 @@ from api_shim.tracing.span_ids import valid_traceparent
 from api_shim.wire.body import read
 from api_shim.wire.chat_body import Sampling
 from api_shim.wire.errors import LONGEST_ECHO, ApiError, bad_value, unknown_model
+from api_shim.wire.said import Said
 from sim.time.units import PS_PER_MS
 from traffic.retry_profiles import MOST_RETRIES
 
@@ -67,8 +68,11 @@ ANSWER_HEADERS: Json = {
     )
 }
 """As OpenAPI describes them; those of stamps that are not known yet are left out, as on a stream."""
-IN_PIECES = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+ENCODER = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette writes JSON, so that an answer is the same either way."""
+in_one_go = ENCODER.encode
+Encode = Callable[[object], str]
+JSON = b"content-type", b"application/json"
 FAIRNESS_HEADERS = ("x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id")
 """llm-d's, and what the Gateway API Inference Extension calls it."""
 TTFT_HEADERS = ("x-llm-d-slo-ttft-ms", "x-slo-ttft-ms")
@@ -88,7 +92,7 @@ def shim_of(request: Request) -> Shim:
 
 def node_of(request: Request) -> NodePort | None:
     """Whose port it came to, if it is that of a node."""
-    node: NodePort | None = request.state.node
+    node: NodePort | None = request.scope["state"]["node"]
     return node
 
 
@@ -99,56 +103,60 @@ def check_model(request: Request, model: ServedModel) -> None:
         raise unknown_model(model.id)
 
 
-def asker_of(request: Request, trace: RequestTrace | None) -> Asker:
+def asker_of(shim: Shim, request: Request, trace: RequestTrace | None) -> Asker:
     """Raises ApiError where a header is wrong."""
-    shim, state, headers = shim_of(request), request.state, request.headers
-    stated, server = _stated_output(request), request.scope.get("server")
-    stated_place = headers.get(PLACE_HEADER)
-    place = shim.callers.place(state.caller, stated_place, server[1] if server else None)
-    caller, node = state.caller, node_of(request)
+    state, server = request.scope["state"], request.scope.get("server")
+    said: Said = state["said"]
+    caller: Caller = state["caller"]
+    node: NodePort | None = state["node"]
+    stated, stated_place = _stated_output(said), said.get(PLACE_HEADER)
+    place = shim.callers.place(caller, stated_place, server[1] if server else None)
     if node is not None and stated_place is None:
         caller, place = replace(caller, connections=CONNECTIONS), PLACE
     return Asker(
         caller,
         place,
-        state.request_id,
+        state["request_id"],
         stated,
         trace,
         partial(_until_disconnected, request),
-        fairness_id=_fairness_id(request),
-        ttft_objective_ps=_ttft_objective_ps(request),
-        attempt=_attempt(request),
+        fairness_id=_fairness_id(said),
+        ttft_objective_ps=_ttft_objective_ps(said, shim.clock.speed),
+        attempt=_attempt(said),
         node=None if node is None else node.index,
     )
 
 
-def _attempt(request: Request) -> int:
+def _attempt(said: Said) -> int:
     """0 where its client says nothing that makes sense."""
-    said = request.headers.get(RETRY_HEADER, "")
-    return min(int(said[:9]), MOST_RETRIES) if said[:9].isdecimal() else 0
+    times = said.get(RETRY_HEADER, "")
+    return min(int(times[:9]), MOST_RETRIES) if times[:9].isdecimal() else 0
 
 
-def _fairness_id(request: Request) -> str:
+def _fairness_id(said: Said) -> str:
     """Raises ApiError where it is no name."""
-    name, value = _one_of(request, FAIRNESS_HEADERS)
+    name, value = _one_of(said, FAIRNESS_HEADERS)
     if len(value) > LONGEST_FAIRNESS_ID:
         raise bad_value(name, f"{name} has at most {LONGEST_FAIRNESS_ID} characters")
     return value
 
 
-def _ttft_objective_ps(request: Request) -> int | None:
+def _ttft_objective_ps(said: Said, speed: float) -> int | None:
     """In milliseconds of the client's clock. Raises ApiError where it is no such number."""
-    name, value = _one_of(request, TTFT_HEADERS)
+    name, value = _one_of(said, TTFT_HEADERS)
     if not value:
         return None
     if not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_OBJECTIVE_MS:
         raise bad_value(name, f"{name} is a whole number of milliseconds, 1 to {MOST_OBJECTIVE_MS}")
-    return round(int(value[:9]) * PS_PER_MS * shim_of(request).clock.speed)
+    return round(int(value[:9]) * PS_PER_MS * speed)
 
 
-def _one_of(request: Request, names: Sequence[str]) -> tuple[str, str]:
+def _one_of(said: Said, names: Sequence[str]) -> tuple[str, str]:
     """The first header of `names` that is there, and what it says; else an empty text."""
-    return next(((name, request.headers[name]) for name in names if name in request.headers), (names[0], ""))
+    for name in names:
+        if name in said:
+            return name, said[name]
+    return names[0], ""
 
 
 def who_asks(request: Request) -> WhoAsks:
@@ -187,11 +195,11 @@ async def respond(
     exchanges: list[Exchange] = []
     trace: OpenTrace | None = None
     try:
-        origin = BodyOrigin(request.state.caller.project, form.from_8080)
+        origin = BodyOrigin(request.scope["state"]["caller"].project, form.from_8080)
         understood = await endpoint.understood(shim, origin, raw)
         check_model(request, understood.model)
         trace = shim.tracer.begin(who, raw, log=bool(understood.body.log))
-        asker = asker_of(request, trace)
+        asker = asker_of(shim, request, trace)
         if later is not None and (promise := await later(request, asker, understood, form)) is not None:
             if trace is not None:
                 trace.answer(promise.status_code, bytes(getattr(promise, "body", b"")))  # of a stream none
@@ -205,7 +213,7 @@ async def respond(
         await endpoint.until_over(exchanges)
         headers = answer_headers(exchanges[-1])
         text = await endpoint.answer(exchanges, understood)
-        answer = Response(text, media_type=JSONResponse.media_type, headers=headers)
+        answer: Response = JsonAnswer(text, headers)
         if trace is not None:
             trace.answer(HTTPStatus.OK, text)
     except ClientGoneError:
@@ -223,6 +231,16 @@ async def respond(
     return answer
 
 
+class JsonAnswer(Response):
+    """As Starlette makes them, from headers that are bytes already."""
+
+    def __init__(self, body: bytes, headers: RawHeaders) -> None:
+        self.status_code = HTTPStatus.OK
+        self.background = None
+        self.body = body
+        self.raw_headers = [*headers, (b"content-length", b"%d" % len(body)), JSON]
+
+
 def ask_of(
     shim: Shim,
     asker: Asker,
@@ -233,6 +251,7 @@ def ask_of(
     cap: int | None,
     *,
     length_factor: float = 1.0,
+    **form: Any,  # noqa: ANN401 -- further fields of a `ContentAsk`, of endpoints that have them
 ) -> ContentAsk:
     """`length_factor` is put on the lengths of the scenario, not on one that the request states."""
     seed = shim.seed_of(model, [part for message in messages for part in message], body.seed)
@@ -250,12 +269,13 @@ def ask_of(
         ignore_eos=bool(body.ignore_eos),
         stops=tuple(body.stop or ()),
         samples=body.samples,
+        **form,
     )
 
 
-def _stated_output(request: Request) -> int | None:
+def _stated_output(said: Said) -> int | None:
     """Load tools that replay lengths say how long the answer is, without a cap that limits would count."""
-    text = request.headers.get(OUTPUT_HEADER)
+    text = said.get(OUTPUT_HEADER)
     if text is None:
         return None
     if not text.isdecimal() or not 1 <= int(text[:9]) <= 10**8:
@@ -263,24 +283,26 @@ def _stated_output(request: Request) -> int | None:
     return int(text[:9])
 
 
-def answer_headers(exchange: Exchange) -> dict[str, str]:
+def answer_headers(exchange: Exchange) -> RawHeaders:
     call = exchange.call
-    return {
-        "openai-processing-ms": str(processing_ms(call)),
-        **limit_headers(call.headroom, call.clock.speed),
-        **stamp_headers(call, exchange.lateness_ps),
-    }
+    limits = limit_headers(call.headroom, call.clock.speed)
+    return [
+        (b"openai-processing-ms", b"%d" % processing_ms(call)),
+        *((name.encode(), value.encode()) for name, value in limits.items()),
+        *stamp_headers(call, exchange.lateness_ps),
+    ]
 
 
-def envelope(exchange: Exchange, prefix: str, kind: str) -> Json:
-    """What an answer, and each chunk of a stream, begins with. `kind` is OpenAI's name of the object."""
-    return {
-        "id": exchange.shim.new_id(prefix),
-        "object": kind,
-        "created": exchange.created,
-        "model": exchange.model_id,
-        "system_fingerprint": exchange.shim.fingerprint,
-    }
+def envelope(exchange: Exchange, prefix: str, kind: str, quoted: Encode) -> str:
+    """The members that an answer, and each chunk of a stream, begins with, as JSON.
+
+    `kind` is OpenAI's name of the object.
+    """
+    shim = exchange.shim
+    return (
+        f'"id":"{shim.new_id(prefix)}","object":"{kind}","created":{exchange.created},'
+        f'"model":{quoted(exchange.model_id)},"system_fingerprint":"{shim.fingerprint}"'
+    )
 
 
 def running_usage(exchange: Exchange, body: Sampling) -> RunningUsage | None:
@@ -289,19 +311,25 @@ def running_usage(exchange: Exchange, body: Sampling) -> RunningUsage | None:
 
 
 async def json_text(
-    exchanges: list[Exchange], head: Json, choices: Iterator[Json], *, logprobs: bool
+    exchanges: list[Exchange], head: str, choices: Callable[[Encode], Iterator[str]], *, logprobs: bool
 ) -> bytes:
-    """The answer in one piece: `head` is all of it but the choices, whose making may take seconds."""
-    tokens = sum(exchange.plan.output_tokens * len(exchange.plan.choices) for exchange in exchanges)
+    """The answer in one piece: `head` are all of its members but the choices, whose making may take seconds.
+
+    Both are JSON; `choices` is told how to encode what it does not write by hand.
+    """
+    tokens = sum([exchange.plan.output_tokens * len(exchange.plan.choices) for exchange in exchanges])
     if tokens <= (LOGPROBS_AT_ONCE if logprobs else TOKENS_AT_ONCE):
-        return IN_PIECES.encode({**head, "choices": list(choices)}).encode()
-    return await exchanges[0].shim.clock.aside(partial(_encoded, head, choices))
+        return _encoded(head, choices, in_one_go)
+    return await exchanges[0].shim.clock.aside(partial(_encoded, head, choices, _in_pieces))
 
 
-def _encoded(head: Json, choices: Iterator[Json]) -> bytes:
-    """Piece by piece, as in one go the encoder, too, would hold up the other threads."""
-    written = ",".join("".join(IN_PIECES.iterencode(choice)) for choice in choices)
-    return f'{IN_PIECES.encode(head)[:-1]},"choices":[{written}]}}'.encode()
+def _encoded(head: str, choices: Callable[[Encode], Iterator[str]], encode: Encode) -> bytes:
+    return f'{{{head},"choices":[{",".join(choices(encode))}]}}'.encode()
+
+
+def _in_pieces(data: object) -> str:
+    """As in one go the encoder would hold up the other threads."""
+    return "".join(ENCODER.iterencode(data))
 
 
 class StreamForm(NamedTuple):
@@ -317,13 +345,15 @@ class StreamForm(NamedTuple):
 
 def is_from_8080(request: Request) -> bool:
     """Whether 8080's own SDK sent it, by its user agent, which is plain httpx's."""
-    return request.headers.get("user-agent", "").startswith("python-httpx/")
+    said: Said = request.scope["state"]["said"]
+    return said.get("user-agent", "").startswith("python-httpx/")
 
 
 def stream_options(request: Request) -> StreamForm:
     """Raises ApiError, before anything is asked of the model."""
-    from_8080, fault = is_from_8080(request), _stream_fault(request)
-    wanted = request.headers.get(COMMENT_HEADER)
+    said: Said = request.scope["state"]["said"]
+    from_8080, fault = is_from_8080(request), _stream_fault(said)
+    wanted = said.get(COMMENT_HEADER)
     if wanted is None:
         return StreamForm(from_8080, shim_of(request).settings.sim_comment, fault)
     if wanted not in ON_OR_OFF:
@@ -331,9 +361,9 @@ def stream_options(request: Request) -> StreamForm:
     return StreamForm(from_8080, ON_OR_OFF[wanted], fault)
 
 
-def _stream_fault(request: Request) -> StreamFault | None:
+def _stream_fault(said: Said) -> StreamFault | None:
     """Raises ApiError."""
-    wanted = request.headers.get(FAULT_HEADER)
+    wanted = said.get(FAULT_HEADER)
     if wanted is None:
         return None
     fault = stream_fault(wanted)

@@ -10,16 +10,18 @@ from starlette.responses import Response
 
 from api_shim.content.prompt_tokens import TokenIds
 from api_shim.exchange.asker import Asker
-from api_shim.exchange.chunk_writer import CompletionWriter, text_logprobs
+from api_shim.exchange.chunk_writer import CompletionWriter, as_json, text_logprobs
 from api_shim.exchange.exchange import Exchange
 from api_shim.exchange.stamps import added_usage, usage
 from api_shim.generating import CountedPrompt, Generating, from_body_alone
 from api_shim.routes.common import (
     ANSWER_HEADERS,
+    Encode,
     StreamForm,
     ask_of,
     envelope,
     event_stream,
+    in_one_go,
     json_text,
     respond,
     running_usage,
@@ -85,7 +87,7 @@ def _stream(exchanges: list[Exchange], understood: UnderstoodCompletions, asked:
     logprobs = None if body.logprobs is None else text_logprobs(body.logprobs)
     echo = prompt if body.echo else ""
     writer = CompletionWriter(
-        envelope(exchange, "cmpl-", "text_completion"),
+        envelope(exchange, "cmpl-", "text_completion", as_json),
         logprobs,
         with_usage=body.include_usage,
         running=running_usage(exchange, body),
@@ -96,28 +98,30 @@ def _stream(exchanges: list[Exchange], understood: UnderstoodCompletions, asked:
 
 async def _answer(exchanges: list[Exchange], understood: UnderstoodCompletions) -> bytes:
     body = understood.body
-    choices = _choices(exchanges, body, understood.texts)
+    choices = partial(_choices, exchanges, body, understood.texts)
     return await json_text(exchanges, _head(exchanges), choices, logprobs=body.logprobs is not None)
 
 
-def _head(exchanges: list[Exchange]) -> Json:
-    return {
-        **envelope(exchanges[0], "cmpl-", "text_completion"),
-        "usage": added_usage([usage(exchange.call) for exchange in exchanges]),
-    }
+def _head(exchanges: list[Exchange]) -> str:
+    used = added_usage([usage(exchange.call) for exchange in exchanges])
+    return f'{envelope(exchanges[0], "cmpl-", "text_completion", in_one_go)},"usage":{used.json()}'
 
 
-def _choices(exchanges: list[Exchange], body: CompletionsBody, prompts: list[str]) -> Iterator[Json]:
+def _choices(
+    exchanges: list[Exchange], body: CompletionsBody, prompts: list[str], encode: Encode
+) -> Iterator[str]:
     """Those of the first prompt come first."""
     index = count()
     for exchange, prompt in zip(exchanges, prompts, strict=True):
         for pieces in exchange.plan.choices:
-            yield {
-                "index": next(index),
-                "text": (prompt if body.echo else "") + "".join(pieces),
-                "logprobs": None if body.logprobs is None else text_logprobs(body.logprobs)(pieces, 0),
-                "finish_reason": exchange.plan.finish_reason,
-            }
+            text = (prompt if body.echo else "") + "".join(pieces)
+            logprobs = "null"
+            if body.logprobs is not None:
+                logprobs = encode(text_logprobs(body.logprobs)(pieces, 0))
+            yield (
+                f'{{"index":{next(index)},"text":{encode(text)},"logprobs":{logprobs},'
+                f'"finish_reason":"{exchange.plan.finish_reason}"}}'
+            )
 
 
 COMPLETIONS = Generating("prompt", from_body_alone(_understood), _prompts, _answer)

@@ -13,17 +13,15 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import request_response
 
-from api_shim.middleware import GUARDED
+from api_shim.middleware import GUARDED, RequestHandler
 from api_shim.routes.common import shim_of
 from api_shim.shim import Shim
 from api_shim.wire.answers import ErrorAnswer
 from api_shim.wire.body import SERVED, AnyBody, Body, checked_strings
 
 Json = dict[str, Any]
-RequestHandler = Callable[[Request], Awaitable[Response]]
 
 KEY = HTTPBearer(
     auto_error=False,  # the door refuses who has no key

@@ -17,6 +17,7 @@ from api_shim.clocks.clock import Clock
 from api_shim.clocks.histogram import Histogram
 from api_shim.clocks.pacing import Pacing
 from api_shim.exchange.exchange import Exchange
+from api_shim.exchange.stamps import span_of
 from api_shim.node_ports import NodePort
 from api_shim.settings import ServerSettings
 from api_shim.telemetry.engine_state import cache_config_of, state_of
@@ -74,9 +75,7 @@ class Tally:
             return
         sequences = ticket.sequences
         arrived = ticket.departure.arrived_ps
-        started = min(s.started_ps for s in sequences)
-        first = min(s.first_ps for s in sequences)
-        last = max(s.last_ps for s in sequences)
+        started, first, last = span_of(sequences)
         each, samples = exchange.plan.output_tokens, call.request.samples
         of = self.histograms
         of["time_to_first_token_seconds"].observe(first - arrived)
@@ -93,7 +92,7 @@ class Tally:
         cached = sequences[0].cached_tokens
         of["request_prefill_kv_computed_tokens"].observe(call.request.prompt_tokens - cached)
         of["request_params_n"].observe(samples)
-        of["request_num_preemptions"].observe(sum(sequence.preemptions for sequence in sequences))
+        of["request_num_preemptions"].observe(sum([sequence.preemptions for sequence in sequences]))
         if call.request.max_output_tokens is not None:
             of["request_params_max_tokens"].observe(call.request.max_output_tokens)
         self.cached_tokens += cached

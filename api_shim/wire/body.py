@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from api_shim.wire.errors import ApiError
+from api_shim.wire.said import Said
 
 MEBIBYTE = 2**20
 MOST_BRACKETS, MOST_STRINGS, MOST_COMMAS = 40_000, 60_000, 400_000
@@ -31,25 +32,28 @@ AnyBody = TypeVar("AnyBody", bound=Body)
 
 async def read(request: Request, limit_bytes: int) -> bytes:
     """Raises ApiError 413 as soon as there is too much of it."""
-    announced = request.headers.get("content-length", "")
+    said: Said = request.scope["state"]["said"]
+    announced = said.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit_bytes:
         raise _too_large(limit_bytes)
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size, more = size + len(chunk), message.get("more_body", False)
         if size > limit_bytes:
             raise _too_large(limit_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
+    return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 
 
 def parse(kind: type[AnyBody], body: bytes) -> AnyBody:
     """Raises ApiError 400."""
-    for things, found, most in _bulk(body):
-        if found > most:
-            message = f"The request body holds {found:,} {things}: at most {most:,} are taken."
-            raise _refused(message, None, "request_too_complex")
+    if len(body) > MOST_BRACKETS:  # a shorter one cannot hold too many of anything
+        _check_bulk(body)
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
@@ -62,6 +66,14 @@ def checked_strings(kind: type[AnyBody], strings: dict[str, object] | dict[str, 
         return kind.model_validate_strings(strings)
     except ValidationError as error:
         raise refusal_of_fault(error.errors(include_url=False)[0]) from None
+
+
+def _check_bulk(body: bytes) -> None:
+    """Raises ApiError 400."""
+    for things, found, most in _bulk(body):
+        if found > most:
+            message = f"The request body holds {found:,} {things}: at most {most:,} are taken."
+            raise _refused(message, None, "request_too_complex")
 
 
 def _bulk(body: bytes) -> Iterator[tuple[str, int, int]]:

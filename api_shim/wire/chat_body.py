@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator
-from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -424,7 +423,7 @@ class ChatBody(Sampling):
     def cap(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
-    @cached_property
+    @property
     def callable_tools(self) -> list[Tool]:
         """In either way to state them."""
         if self.functions is None:

@@ -1,18 +1,22 @@
 """The shim's speed: in virtual time, through the official client, and live on loopback.
 
-Answers are counted and checked; speeds are told. Live figures share the machine with their client.
+Answers are counted and checked, and so are the shim's own calls; speeds are told. Live figures share the
+machine with their client.
 """
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
 
+import api_shim
 from api_shim.server import raise_file_limit
 from api_shim.testing import VirtualPlatform
 from sim.scenario.schema import Scenario
@@ -26,6 +30,10 @@ CLIENT_REQUESTS = 300
 NODES = 1000
 """One request at a time on each: enough that nobody waits for a node."""
 ROUNDS = 3
+ROOT = Path(api_shim.__file__).resolve().parents[1]
+SHIM = f"{ROOT / 'api_shim'}/"
+MOST_CALLS = {False: 260, True: 425}
+"""Of our own functions for one request, the model's left out; a generator's and a coroutine's turns count."""
 
 
 def platform_with(nodes: int, step_ms: float, **model: Any) -> dict[str, Any]:
@@ -71,6 +79,27 @@ def test_raw_asgi_in_virtual_time(speeds: Speeds, stream: bool) -> None:
         name = f"shim, raw ASGI, {'stream' if stream else 'non-stream'}, 20 tokens"
         speeds.measure(name, VIRTUAL_REQUESTS, run)
         assert platform.shim.served == 3 * VIRTUAL_REQUESTS
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["non-stream", "stream"])
+def test_what_a_request_takes_of_the_shims_own_functions(speeds: Speeds, stream: bool) -> None:
+    body, calls = asked(OUTPUT_TOKENS, stream=stream), 0
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.startswith(SHIM)
+
+    with VirtualPlatform(virtual_scenario()) as platform:
+        one = partial(Wire(platform).send, "/v1/chat/completions", body)
+        platform.run(spread(one, 10))
+        sys.setprofile(count)
+        try:
+            replies = platform.run(spread(one, CLIENT_REQUESTS))
+        finally:
+            sys.setprofile(None)
+    assert [reply.status for reply in replies] == [200] * CLIENT_REQUESTS
+    speeds.note(f"shim, {'stream' if stream else 'non-stream'}", f"{calls / CLIENT_REQUESTS:10.1f} own calls")
+    assert calls / CLIENT_REQUESTS <= MOST_CALLS[stream]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["non-stream", "stream"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api_shim.content.plan import ContentPlan, Part
 from api_shim.exchange.response_object import OutputForm, output_items
 from api_shim.exchange.response_writer import ResponseWriter
+from api_shim.exchange.stamps import Usage
 from api_shim.settings import ServerSettings
 from api_shim.wire.responses.items import ItemIds
 from api_shim.wire.responses.objects import ResponseEvent
@@ -38,6 +39,7 @@ TEXT = [
     "response.completed",
 ]
 PER_TOKEN = ServerSettings(stream_chunks="per_token", flush_ms=5.0)
+UNTOLD = Usage(1, 1, 0, 0, 0.0, 0.0, 0.0)
 
 
 def test_a_text_is_told_in_thirteen_events(make: MakeWire) -> None:
@@ -156,7 +158,7 @@ def test_whatever_is_told_in_whatever_steps_every_event_has_its_place_and_number
                 said += writer.content(0, stretch, 0, one_by_one=one_by_one)
             sent = until
         assert sent == plan.output_tokens
-        said += writer.closing(0, plan.finish_reason) + writer.usage({})
+        said += writer.closing(0, plan.finish_reason) + writer.usage(UNTOLD)
         return [json.loads(data) for _, data in blocks(said)]
 
     events = told(steps, one_by_one)
