@@ -216,6 +216,10 @@ def test_the_random_workloads_hold_what_could_make_the_kernels_differ() -> None:
     courses = [assert_kernels_agree(random_workload(np.random.default_rng(seed))) for seed in range(60)]
     assert sum(len(course.sequences) for course in courses) > 2000
     assert sum(course.counters[1] for course in courses) > 500, "preemptions"
+    lost = [one for course in courses for one in course.preemptions]
+    assert sum(one.by == one.number for one in lost) > 100
+    assert sum(one.by != one.number for one in lost) > 100
+    assert any(one.back_ps < 0 for one in lost), "taken out while away"
     ended = [(s, course) for course in courses for s in course.sequences.values()]
     assert sum(s.generated < s.output_tokens for s, _ in ended) > 100, "removals and drains"
     at_boundaries = [

@@ -1,10 +1,16 @@
 """The replay of a live run cuts each instant where the run did."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from api_shim.clocks.clock import wake_at
+from reports.preemptions import preemptions_that_differ
+from sim.node.preemption_log import Preemption
 from sim.platform.rate_limit import Headroom, Refusal
+from sim.platform.recorder import FLUSH_ROWS, RecentBlocks
 from sim.run.journal import Journal, read_journal
 from sim.run.live import first_difference, live_tables, live_world, replayed
 from sim.run.world import World
@@ -91,3 +97,38 @@ def test_an_answer_without_delay_that_sets_off_a_call_to_a_node_in_mid_stretch(t
     node_of_fourth, late = recorded.requests["node"][3].as_py(), recorded.requests["started_ps"][3].as_py()
     assert (node_of_fourth, late - entries[3].at_ps) == (1, 2 * MS)
     assert first_difference(recorded, live_tables(replayed(SCENARIO, entries))) is None
+
+
+def test_preemptions_are_recorded_and_replayed_alike(tmp_path: Path) -> None:
+    """Three of 42 tokens want 9 blocks of each node's 6: the last to come gives way, and comes back."""
+    world = live_world(SCENARIO)
+    journal = Journal(world.env)
+    for _ in range(6):
+        Outsider(world, journal, [40]).ask()
+    recorded = live_tables(world)
+    journal.write(tmp_path / "arrivals.jsonl")
+    journal.close()
+    assert recorded.preemptions is not None
+    told = recorded.preemptions.to_pylist()
+    assert [(row["number"], row["node"], row["cause"], row["back_ps"] > row["lost_ps"]) for row in told] == [
+        (4, 0, "growth", True),
+        (5, 1, "growth", True),
+    ]
+    assert list(preemptions_that_differ(recorded)) == []
+    again = live_tables(replayed(SCENARIO, read_journal(tmp_path / "arrivals.jsonl")))
+    assert again.preemptions is not None
+    assert first_difference(recorded, again) is None
+    later = again.preemptions.set_column(9, "lost_ps", pa.array([row["lost_ps"] + 1 for row in told]))
+    assert "In preemptions: row 0 has lost_ps" in str(
+        first_difference(recorded, replace(again, preemptions=later))
+    )
+
+
+def test_a_server_that_does_not_record_keeps_the_latest_preemptions_alone() -> None:
+    world = live_world(SCENARIO, blocks=RecentBlocks())
+    tell = world._preemption_log("m", 0)._tell
+    for number in range(2 * FLUSH_ROWS + 10):
+        tell(Preemption(number, 0, False, number, number + 1, 5, 0))
+    table = world._preempted("live")
+    assert table is not None
+    assert table["number"].to_pylist() == list(range(FLUSH_ROWS, 2 * FLUSH_ROWS + 10))
