@@ -12,11 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from reports import arrow
+from reports.arrays import Floats, Ints, Mask
 from reports.record import OUTCOMES
 
-Mask = NDArray[np.bool_]
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+__all__ = ["Columns", "Floats", "Ints", "Mask", "by_variant", "columns_of", "rows_numbered"]
 
 
 @dataclass(frozen=True, slots=True)

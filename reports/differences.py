@@ -9,6 +9,7 @@ import numpy as np
 
 from reports.columns import Floats
 from reports.quantile_intervals import Pooled
+from reports.sample_size import requests_needed
 from reports.statistics import (
     LEVEL,
     Answer,
@@ -18,7 +19,6 @@ from reports.statistics import (
     interval_of,
     means_of,
     name_of,
-    requests_needed,
     too_few,
 )
 from reports.student_t import t_of_freedom, t_quantile

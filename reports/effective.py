@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from reports.columns import Floats, Ints, Mask
+from reports.arrays import Floats, Ints, Mask
 
 TIMES_PER_BATCH = 5
 """Batches of so many autocorrelation times show the time to about a tenth (Sokal's window)."""

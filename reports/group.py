@@ -18,7 +18,8 @@ from reports.quantile_intervals import quantile_answers
 from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
 from reports.retries import answers
-from reports.statistics import Samples, mean, quantiles, requests_needed
+from reports.sample_size import requests_needed
+from reports.statistics import Samples, mean, quantiles
 from reports.words import duration, share
 
 NOTEWORTHY = 0.01

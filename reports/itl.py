@@ -8,7 +8,8 @@ import numpy as np
 
 from reports.columns import Columns, Ints
 from reports.record import PS_PER_S
-from reports.statistics import Answer, Refused, name_of, ratio_of, requests_needed
+from reports.sample_size import requests_needed
+from reports.statistics import Answer, Refused, name_of, ratio_of
 
 PROBABILITIES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 NO_GAPS = "There were no gaps: no request made a second token in the window."

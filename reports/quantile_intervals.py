@@ -15,6 +15,7 @@ import numpy as np
 
 from reports.columns import Floats, Ints
 from reports.effective import block_edges, blocks_per_replication, time_beyond
+from reports.sample_size import requests_needed
 from reports.statistics import (
     CORRELATED_BEYOND,
     LEVEL,
@@ -25,7 +26,6 @@ from reports.statistics import (
     lag_one,
     name_of,
     ratios_of,
-    requests_needed,
     rounded_up,
     too_few,
 )

@@ -14,7 +14,8 @@ from reports.lifetimes import NodeCount, paid_nodes
 from reports.metrics import PROBABILITIES, Window
 from reports.quantile_intervals import quantile_answers
 from reports.rates import counts_json, nodes_json, rates_json
-from reports.statistics import Answer, Estimate, Samples, mean, quantiles, requests_needed
+from reports.sample_size import requests_needed
+from reports.statistics import Answer, Estimate, Samples, mean, quantiles
 from reports.tables import RunTables
 from reports.variant_records import VariantRecords, variant_records
 from reports.verdict import verdict

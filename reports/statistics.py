@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.columns import Floats, Ints
+from reports.arrays import Floats, Ints
 from reports.effective import block_edges, blocks_per_replication, time_beyond
 from reports.student_t import bent, t_quantile
 from reports.words import as_chosen, number
@@ -126,11 +126,6 @@ def quantiles(values: Floats, probabilities: Sequence[float]) -> Floats:
     low, high = ordered[below], ordered[above]
     found: Floats = low + (positions - below) * (high - low)
     return found
-
-
-def requests_needed(probability: float) -> int:
-    """A quantile wants ten observations beyond it, on its thinner side."""
-    return math.ceil(10 / min(probability, 1 - probability) - 1e-6)
 
 
 def name_of(probability: float) -> str:

@@ -19,7 +19,8 @@ from traffic.traces import (
     write_trace,
 )
 from traffic.traces.file import FORMAT_NAME
-from traffic.traces.formats.table import AUTO, recognised
+from traffic.traces.formats.table import recognised
+from traffic.traces.trace import AUTO
 
 app = typer.Typer(add_completion=False)
 trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another format.")

@@ -11,9 +11,8 @@ from e80sim.choices import OneOf, by_kind
 from traffic.lengths import Length
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec
-from traffic.traces import Trace, read_trace
 from traffic.traces.file import FormatName, LimitRows, TraceFile
-from traffic.traces.formats.table import AUTO
+from traffic.traces.trace import AUTO, Trace
 from traffic.units import IntArray
 
 Draw = Literal["in_order", "together", "independently"]
@@ -163,6 +162,8 @@ class TraceLengths(RequestLengths):
             trace, usual = replayed.trace, DRAW_BESIDE_ARRIVALS
         else:
             assert self.path is not None, "validated"
+            from traffic.traces import read_trace  # noqa: PLC0415 -- most sizes are drawn, and need no readers
+
             trace, usual = read_trace(self.path, self.format, self.limit_rows), DRAW_ALONE
         told = (
             ()

@@ -17,7 +17,8 @@ from api_shim.telemetry.metrics import Metrics
 from api_shim.telemetry.source_tally import SourceKey, SourceTally
 from reports.columns import Floats
 from reports.quantile_intervals import quantile_answers
-from reports.statistics import Estimate, Samples, name_of, requests_needed
+from reports.sample_size import requests_needed
+from reports.statistics import Estimate, Samples, name_of
 from sim.run.world import World
 from sim.time.units import s_of_ps
 

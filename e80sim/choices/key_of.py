@@ -20,7 +20,10 @@ class KeyOf:
 
     @property
     def words(self) -> list[str]:
-        return [*self.beside, *(self.table() if callable(self.table) else self.table)]
+        return [*self.beside, *self._entries()]
+
+    def _entries(self) -> Mapping[str, object]:
+        return self.table() if callable(self.table) else self.table
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._known, core_schema.str_schema())
@@ -31,7 +34,7 @@ class KeyOf:
         return {"enum": self.words, "type": "string"}
 
     def _known(self, value: Any) -> Any:  # noqa: ANN401 -- whatever the file holds
-        if isinstance(value, str) and value in self.words:
+        if isinstance(value, str) and (value in self.beside or value in self._entries()):
             return value
         *others, last = map(repr, self.words)
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})

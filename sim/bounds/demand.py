@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from reports.columns import Floats
+from reports.arrays import Floats
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from traffic.callers import Chats

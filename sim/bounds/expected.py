@@ -11,7 +11,7 @@ from math import log
 import numpy as np
 
 from hwmodels.node_hardware import NodeHardware
-from reports.columns import Floats
+from reports.arrays import Floats
 from reports.metrics import PROBABILITIES
 from reports.statistics import quantiles
 from sim.bounds.demand import Asked, Demand, demand_of

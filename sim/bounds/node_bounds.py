@@ -17,7 +17,7 @@ import numpy as np
 
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.step_time import Chunk
-from reports.columns import Floats
+from reports.arrays import Floats
 from sim.bounds.demand import Demand
 from sim.scenario.schema import Model
 from sim.time.units import PS_PER_S

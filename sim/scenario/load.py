@@ -1,7 +1,6 @@
 """From a file to checked scenarios, one per variant. Errors are sentences with file and line."""
 
 from collections.abc import Callable, Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from sim.scenario.nearest import nearest, unknown
 from sim.scenario.overrides import Setting, apply_setting, option
 from sim.scenario.schema import Scenario, Variant
 from sim.scenario.sentences import sentence
-from sim.scenario.source_map import ScenarioError, SourceMap, read_yaml
+from sim.scenario.source_map import ScenarioError, SourceMap, plain_copy, read_yaml
 
 COMMON = {
     "run": "all variants share one `run`, or they could not be compared: state it there",
@@ -89,7 +88,7 @@ class ScenarioFile:
         return Plan(base, variants or {BASE: base})
 
     def under(self, settings: Iterable[Setting]) -> "ScenarioFile":
-        file = replace(self, data=deepcopy(self.data), source_map=deepcopy(self.source_map))
+        file = replace(self, data=plain_copy(self.data), source_map=self.source_map.copied())
         for setting in settings:
             apply_setting(file.data, file.source_map, setting)
         return file

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from reports.statistics import requests_needed
+from reports.sample_size import requests_needed
 from sim.scenario.schema import RunPlan, Scenario, Source
 from traffic.units import PS_PER_S
 

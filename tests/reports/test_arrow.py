@@ -1,7 +1,3 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -33,17 +29,3 @@ def test_flags_and_labels_keep_every_value(values: list[bool], names: list[str])
     assert labels.to_pylist() == names[::-1]
     assert labels.dictionary.equals(pa.array(names, pa.string()))
     assert arrow.to_numpy(labels).tolist() == codes.tolist()
-
-
-def test_a_run_imports_none_of_the_slow_libraries(tmp_path: Path) -> None:
-    scenario = Path(__file__).parents[2] / "scenarios" / "rate-limits.yaml"
-    code = f"""
-import sys
-from sim.__main__ import main
-arguments = ["--quiet", "--jobs", "1", "--horizon", "80", "--replications", "1"]
-assert main(["run", {str(scenario)!r}, "--out", {str(tmp_path / "run")!r}, *arguments]) == 0
-slow = ("pandas", "scipy", "plotly", "fastapi", "starlette", "asyncio")
-print([name for name in slow if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[]"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from reports.differences import difference_apart, difference_of_quantiles
 from reports.quantile_intervals import quantile_answers, reach_of
-from reports.statistics import Answer, Estimate, Refused, Samples, requests_needed, rounded_up
+from reports.sample_size import requests_needed
+from reports.statistics import Answer, Estimate, Refused, Samples, rounded_up
 from reports.student_t import t_of_freedom, t_quantile
 from tests.support.queues import waits
 

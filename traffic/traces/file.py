@@ -1,17 +1,27 @@
 """A trace file as a scenario names it."""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from e80sim.choices import KeyOf
 from traffic.spec import DataPath, Spec
-from traffic.traces.formats.table import AUTO, FORMATS, read_recording, read_trace
 from traffic.traces.recording import Recording
-from traffic.traces.trace import Trace
+from traffic.traces.trace import AUTO, Trace
 
-FORMAT_NAME = KeyOf(FORMATS, beside=(AUTO,))
+if TYPE_CHECKING:
+    from traffic.traces.formats.table import TraceFormat
+
+
+def _formats() -> "Mapping[str, TraceFormat]":
+    from traffic.traces.formats.table import FORMATS  # noqa: PLC0415 -- only who replays a file needs readers
+
+    return FORMATS
+
+
+FORMAT_NAME = KeyOf(_formats, beside=(AUTO,))
 FormatName = Annotated[str, FORMAT_NAME, Field(description="auto: as the first row tells")]
 LimitRows = Annotated[
     int, Field(ge=1, le=1_000_000_000, description="read no more than so many rows from the start")
@@ -26,6 +36,8 @@ class TraceFile(Spec):
     @cached_property
     def trace(self) -> Trace:
         """Read on first use; raises TraceError."""
+        from traffic.traces.formats.table import read_trace  # noqa: PLC0415 -- as _formats
+
         return read_trace(self.path, self.format, self.limit_rows)
 
 
@@ -35,6 +47,8 @@ class RecordingFile(TraceFile):
     @cached_property
     def recording(self) -> Recording:
         """Read on first use; raises TraceError."""
+        from traffic.traces.formats.table import read_recording  # noqa: PLC0415 -- as _formats
+
         return read_recording(self.path, self.format, self.limit_rows)
 
     @cached_property

@@ -12,6 +12,8 @@ from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
 from traffic.units import PS_PER_S, IntArray
 
 MAX_SPAN_PS = 2**63 - 1
+AUTO = "auto"
+"""The format that a file's first row tells of."""
 
 
 class TraceError(UserError):

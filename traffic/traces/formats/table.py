@@ -39,7 +39,7 @@ from traffic.traces.formats.sessions.stated import KEYS as STATED
 from traffic.traces.formats.sessions.stated import read_sessions_jsonl, sessions_jsonl
 from traffic.traces.formats.text import open_text
 from traffic.traces.recording import Recording
-from traffic.traces.trace import Trace, TraceError
+from traffic.traces.trace import AUTO, Trace, TraceError
 
 Layout = Literal["csv", "json"]
 
@@ -173,7 +173,6 @@ FORMATS: dict[str, TraceFormat] = {
         sessions=read_genai_spans,
     ),
 }
-AUTO = "auto"
 LONGEST_FIRST_ROW = 2**24
 """In characters, to tell a format by; a prompt of ten million tokens has 20,000 ids of 512 tokens."""
 
