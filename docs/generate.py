@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from docs import api_page, formats_page
 from docs.peers import table as peers_table
-from e80sim.choices import KeyOf, OneOf, models_of
+from e80sim.choices import KeyOf, Later, OneOf, models_of
 from reports import metrics_doc
 from sim.__main__ import COMMANDS
 from sim.scenario.schema import Scenario
@@ -109,9 +109,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(annotation: Any, metadata: Iterable[object] = ()) -> str:  # noqa: ANN401 -- any type expression
-    chosen = next((marker for marker in metadata if isinstance(marker, OneOf | KeyOf)), None)
+    chosen = next((marker for marker in metadata if isinstance(marker, OneOf | KeyOf | Later)), None)
     if chosen is not None:
-        return _choices(chosen)
+        return _type(chosen.annotation) if isinstance(chosen, Later) else _choices(chosen)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(annotation.__origin__, annotation.__metadata__)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from e80sim.choices import loaded
 from e80sim.mistakes import UserError
 from hwmodels.entry import LINK, LLM, USUAL_KV, Entry, HeldTo, first_error, load_entry, names
 from hwmodels.hardware import HARDWARE, Hardware
@@ -142,7 +143,7 @@ def _combinations(entry: Entry) -> Iterator[tuple[Llm, dict[str, Any]]]:
                 yield llm, {"weights": fit.weights, "kv_cache_dtype": fit.kv_cache_dtype, **one_of}
         if entry.fits:
             continue
-        if "weights" in HARDWARE[entry.kind].model_fields:
+        if "weights" in loaded(HARDWARE[entry.kind]).model_fields:
             kept = entry.settings.kv_cache_dtype or USUAL_KV
             yield from ((llm, {"weights": weights, "kv_cache_dtype": kept}) for weights in llm.weights)
         else:

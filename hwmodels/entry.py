@@ -54,7 +54,7 @@ def first_error(error: ValidationError) -> str:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _named(values: object) -> object:
@@ -126,7 +126,7 @@ class Entry(_Strict):
     llms: tuple[str, ...] = ()
     """The LLMs it is made for; empty means any."""
     fits: tuple[Fit, ...] = ()
-    settings: Settings = Settings()
+    settings: Settings = Settings.model_construct()
     """Of a GPU's node."""
     link: str | None = None
     """Of a GPU: what connects it with others, an entry of kind `LINK`."""
@@ -195,6 +195,15 @@ def _read(name: str, what: str, kinds: tuple[str, ...]) -> Entry:
         if is_path(name):
             raise UserError(f"no {what} file at {name}")
         raise UserError(nearest(what, name, names(*kinds)))
+    return _made(path) if is_path(name) else _made_once(path)
+
+
+@cache
+def _made_once(path: Path) -> Entry:
+    return _made(path)
+
+
+def _made(path: Path) -> Entry:
     raw = _parse(path)
     base, without = raw.pop("extends", None), raw.pop("without", [])
     raw["name"] = path.name.removesuffix(".yaml")

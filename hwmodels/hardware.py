@@ -5,15 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from e80sim.choices import OneOf, by_kind
+from e80sim.choices import Later, OneOf, by_kind
 from e80sim.mistakes import UserError
 from hwmodels.entry import is_path, load_entry
-from hwmodels.gpu_iteration import GpuIteration
 from hwmodels.hardwired_asic import HardwiredAsic
-from hwmodels.roofline import Roofline
 from hwmodels.spec import HardwareSpec
 
-HARDWARE: dict[str, type[HardwareSpec]] = by_kind(HardwiredAsic, GpuIteration, Roofline)
+HARDWARE: dict[str, type[HardwareSpec] | Later] = {
+    **by_kind(HardwiredAsic),
+    "gpu_iteration": Later("hwmodels.gpu_iteration", "GpuIteration"),
+    "roofline": Later("hwmodels.roofline", "Roofline"),
+}
 """By kind. A new one is a class with `build`, and a place here: docs/extending.md."""
 
 

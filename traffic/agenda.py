@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from e80sim.choices import loaded
 from traffic.arrivals import ARRIVALS, ArrivalProcess
 from traffic.mix import Mix, RequestKind
 
@@ -17,7 +18,8 @@ RATE_ALONE = ["rate_per_s"]
 
 def arrivals_of_a_rate() -> dict[str, type[ArrivalProcess]]:
     """The kinds of arrivals that need nothing but a rate."""
-    return {kind: one for kind, one in ARRIVALS.items() if _needed(one) == RATE_ALONE}
+    known = {kind: loaded(one) for kind, one in ARRIVALS.items()}
+    return {kind: one for kind, one in known.items() if _needed(one) == RATE_ALONE}
 
 
 def _needed(process: type[ArrivalProcess]) -> list[str]:

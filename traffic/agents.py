@@ -13,12 +13,10 @@ from pydantic import Field, StringConstraints, model_validator
 from e80sim.choices import OneOf, by_kind
 from traffic.durations import DurationDraw
 from traffic.lengths import Length
-from traffic.spec import Spec
+from traffic.spec import MOST_STEPS, Spec
 
 END = "end"
 """What comes next where the agent, or a branch of it, is done: the name of no step."""
-MOST_STEPS = 1000
-"""Of one user request, those of all branches together."""
 MOST_COPIES = 100
 
 StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]

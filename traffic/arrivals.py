@@ -7,14 +7,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from e80sim.choices import OneOf, by_kind
+from e80sim.choices import Later, OneOf, by_kind
 from traffic.arrival_process import ArrivalProcess
 from traffic.blocks import accumulated, until
-from traffic.modulated import Cv, ModulatedArrivals, ProfileArrivals
-from traffic.ramps import RampArrivals, StepArrivals
 from traffic.renewal import gamma_gaps
-from traffic.replay import RecordingArrivals, TraceArrivals
-from traffic.spec import MAX_S, RatePerS
+from traffic.spec import MAX_S, Cv, RatePerS
 from traffic.units import BLOCK, PS_PER_S, FloatArray, as_written, nearest
 
 __all__ = [
@@ -23,13 +20,7 @@ __all__ = [
     "Arrivals",
     "ConstantArrivals",
     "GammaArrivals",
-    "ModulatedArrivals",
     "PoissonArrivals",
-    "ProfileArrivals",
-    "RampArrivals",
-    "RecordingArrivals",
-    "StepArrivals",
-    "TraceArrivals",
 ]
 
 
@@ -95,16 +86,14 @@ class GammaArrivals(ArrivalProcess):
         return self.rate_per_s
 
 
-ARRIVALS: dict[str, type[ArrivalProcess]] = by_kind(
-    ConstantArrivals,
-    PoissonArrivals,
-    GammaArrivals,
-    ModulatedArrivals,
-    ProfileArrivals,
-    TraceArrivals,
-    RecordingArrivals,
-    RampArrivals,
-    StepArrivals,
-)
+ARRIVALS: dict[str, type[ArrivalProcess] | Later] = {
+    **by_kind(ConstantArrivals, PoissonArrivals, GammaArrivals),
+    "modulated": Later("traffic.modulated", "ModulatedArrivals"),
+    "profile": Later("traffic.modulated", "ProfileArrivals"),
+    "trace": Later("traffic.replay", "TraceArrivals"),
+    "recording": Later("traffic.replay", "RecordingArrivals"),
+    "ramp": Later("traffic.ramps", "RampArrivals"),
+    "steps": Later("traffic.ramps", "StepArrivals"),
+}
 """By kind. A new one is a class with `blocks` and `mean_rate_per_s`, and a place here: docs/extending.md."""
 Arrivals = Annotated[ArrivalProcess, OneOf(ARRIVALS)]

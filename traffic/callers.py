@@ -1,7 +1,7 @@
 """What those who arrive do: without a word on it each sends one request, and waits for nothing."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,16 @@ class CallerKind(Spec, ABC):
     """Callers that wait for each answer before they ask again."""
 
     kind: str
+    model_only: ClassVar[bool] = False
+    """They talk with a model, and with no app."""
+    prompts_grow: ClassVar[bool] = False
+    """Each begins with all that was said before."""
+    never_leave: ClassVar[bool] = False
+
+    @property
+    def turns_of_each(self) -> float:
+        """Requests for one arrival, on average, where it does not come to the horizon."""
+        return 1.0
 
     @abstractmethod
     def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
@@ -32,6 +42,8 @@ class Chats(CallerKind):
     """
 
     kind: Literal["chats"] = "chats"
+    model_only: ClassVar[bool] = True
+    prompts_grow: ClassVar[bool] = True
     think: DurationDraw = Field(description="from an answer to the next question")
     turns: CountDraw = Field(
         description="questions of a conversation, if none fails and the next one fits the model's context"
@@ -39,6 +51,10 @@ class Chats(CallerKind):
 
     def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:
         del waiting_s, round_s, horizon_s
+        return self.turns_of_each
+
+    @property
+    def turns_of_each(self) -> float:
         return self.turns.mean_count
 
 
@@ -51,6 +67,7 @@ class ClosedLoop(CallerKind):
     """Each arrival is a user who asks, waits, thinks and asks again until the horizon, refused or not."""
 
     kind: Literal["closed_loop"] = "closed_loop"
+    never_leave: ClassVar[bool] = True
     think: DurationDraw = Field(description="from an answer to the next question")
 
     def asks(self, waiting_s: float, round_s: float, horizon_s: float) -> float:

@@ -5,7 +5,7 @@ of its gaps' coefficient of variation.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -16,15 +16,8 @@ from traffic.blocks import sums
 from traffic.profiles import ProfileName, load_profile
 from traffic.rate_curves import Curve, Pieces, WindowsCurve
 from traffic.renewal import gamma_gaps
-from traffic.spec import RatePerS
+from traffic.spec import Cv, RatePerS
 from traffic.units import BLOCK, PS_PER_S, IntArray
-
-Cv = Annotated[
-    float,
-    Field(
-        ge=0.01, le=100, description="coefficient of variation of the gaps; 1 is Poisson, more is burstier"
-    ),
-]
 
 
 class ModulatedArrivals(ArrivalProcess):

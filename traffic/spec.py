@@ -12,12 +12,21 @@ MAX_RATE_PER_S = 1e9
 
 MAX_S = 4_000_000
 """46 days, as long as a run can be; a run and its drain fit an integer of 64 bits in picoseconds."""
+MOST_STEPS = 1000
+"""Of an agent for one user request, those of all branches together."""
+
 MIN_S = 0.001
 """The shortest stretch of time that repeats: shorter ones would pile up without end."""
 
 RatePerS = Annotated[
     float,
     Field(gt=0, le=MAX_RATE_PER_S, description="requests per second; above 1e9 the picoseconds would show"),
+]
+Cv = Annotated[
+    float,
+    Field(
+        ge=0.01, le=100, description="coefficient of variation of the gaps; 1 is Poisson, more is burstier"
+    ),
 ]
 Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 

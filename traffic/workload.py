@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import count
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from e80sim.choices import Later
 from traffic.arrivals import Arrivals
-from traffic.prefixes import Beginning, Prefixes
 from traffic.sizes import Lengths, SizeSource
 from traffic.spec import Spec
 from traffic.traces.file import TraceFile
 from traffic.units import BLOCK, IntArray
+
+if TYPE_CHECKING:
+    from traffic.prefixes import Beginning, Prefixes
+else:
+    Prefixes = Annotated[Any, Later("traffic.prefixes", "Prefixes")]
 
 SizePair = tuple[int, int]
 """(prompt tokens, output tokens) of one model request."""
@@ -105,7 +110,7 @@ class Workload(Spec):
         source: str,
         rng: np.random.Generator,
         arrivals_rng: np.random.Generator | None = None,
-    ) -> Iterator[Beginning]:
+    ) -> "Iterator[Beginning]":
         """For arrival 0, 1, 2 ... without end: how its prompts begin. `arrivals_rng` as for `call_sizes`."""
         assert self.prefix is not None, "asked only where prompts begin alike"
         trace = self.size_source.trace if self.prefix.follows_arrivals else None

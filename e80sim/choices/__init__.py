@@ -6,6 +6,7 @@ wherever it comes, is a choice more in scenario files, in error messages, in the
 
 from e80sim.choices.evidence import CONFIDENCES, Confidence
 from e80sim.choices.key_of import KeyOf
-from e80sim.choices.one_of import OneOf, by_kind, models_of
+from e80sim.choices.later import Later
+from e80sim.choices.one_of import OneOf, by_kind, loaded, models_of
 
-__all__ = ["CONFIDENCES", "Confidence", "KeyOf", "OneOf", "by_kind", "models_of"]
+__all__ = ["CONFIDENCES", "Confidence", "KeyOf", "Later", "OneOf", "by_kind", "loaded", "models_of"]

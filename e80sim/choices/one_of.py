@@ -18,12 +18,19 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import ValidationInfo
 
+from e80sim.choices.later import Later
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def by_kind(*classes: type[ModelT]) -> dict[str, type[ModelT]]:
     """A table of these classes, or a line for one: each has a field `kind: Literal["its_name"]`."""
     return {_kind_of(one): one for one in classes}
+
+
+def loaded(one: type[ModelT] | Later) -> type[ModelT]:
+    """The class of a line in a table."""
+    return one.annotation if isinstance(one, Later) else one
 
 
 def _kind_of(model: type[BaseModel]) -> str:
@@ -38,13 +45,18 @@ class OneOf:
     Scenarios load quicker than with unions, of which every branch is compiled: here only what a file uses is.
     """
 
-    table: Mapping[str, type[BaseModel]]
+    table: Mapping[str, type[BaseModel] | Later]
     plain: type[BaseModel] | None = None
     """What reads a mapping without a kind, where there may be one."""
 
     @property
     def classes(self) -> list[type[BaseModel]]:
-        return [*([] if self.plain is None else [self.plain]), *self.table.values()]
+        return [*([] if self.plain is None else [self.plain]), *self._table.values()]
+
+    @property
+    def _table(self) -> dict[str, type[BaseModel]]:
+        """With whatever was to be loaded later."""
+        return {kind: loaded(one) for kind, one in self.table.items()}
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         # Serialised as what it is, not as the type that the field names.
@@ -60,24 +72,25 @@ class OneOf:
         chosen = self.plain if kind is None else self.table.get(kind)
         if chosen is not None:
             try:
-                return chosen.model_validate(value, context=info.context)
+                return loaded(chosen).model_validate(value, context=info.context)
             except ValidationError:
                 pass  # to be told by the union, whose errors say in which of the kinds they are
         found: BaseModel = self._union().validate_python(value, context=info.context)
         return found
 
     def _union(self) -> TypeAdapter[Any]:
-        union: Any = Union[tuple(self.table.values())]  # noqa: UP007 -- of classes known at run time only
+        table = self._table
+        union: Any = Union[tuple(table.values())]  # noqa: UP007 -- of classes known at run time only
         if self.plain is None:
             return TypeAdapter(Annotated[union, Discriminator("kind")])
         plain = self.plain
-        tagged = [Annotated[one, Tag(kind)] for kind, one in self.table.items()]
+        tagged = [Annotated[one, Tag(kind)] for kind, one in table.items()]
         union = Union[Annotated[plain, Tag(plain.__name__)], *tagged]
         told = Discriminator(
             lambda value: _kind_in(value) or plain.__name__,
             custom_error_type="kind_or_none",
             custom_error_message=f"without a kind it has {' and '.join(map(repr, plain.model_fields))}, "
-            f"and its kind can be {' or '.join(map(repr, self.table))}",
+            f"and its kind can be {' or '.join(map(repr, table))}",
         )
         return TypeAdapter(Annotated[union, told])
 
@@ -94,8 +107,10 @@ def models_of(field: FieldInfo) -> Iterator[type[BaseModel]]:
 
 
 def _models(annotation: Any, metadata: Iterable[object] = ()) -> Iterator[type[BaseModel]]:  # noqa: ANN401 -- any type expression
-    choice = next((marker for marker in metadata if isinstance(marker, OneOf)), None)
-    if choice is not None:
+    choice = next((marker for marker in metadata if isinstance(marker, OneOf | Later)), None)
+    if isinstance(choice, Later):
+        yield from _models(choice.annotation)
+    elif choice is not None:
         yield from choice.classes
     elif get_origin(annotation) is Annotated:
         yield from _models(annotation.__origin__, annotation.__metadata__)

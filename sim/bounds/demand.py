@@ -10,7 +10,6 @@ import numpy as np
 from reports.arrays import Floats
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
-from traffic.callers import Chats
 
 SAMPLED = 4096
 """Requests of a source whose sizes stand for those of all."""
@@ -137,7 +136,7 @@ def _sizes(drawn: _Drawn) -> tuple[Floats, Floats]:
 
 def _rounds(scenario: Scenario, source: Source) -> float:
     """Requests of a conversation whose prompts grow, on average; else 1."""
-    if isinstance(source.callers, Chats):
-        return source.callers.turns.mean_count
+    if source.callers is not None and source.callers.prompts_grow:
+        return source.callers.turns_of_each
     app = None if source.app is None else scenario.apps[source.app]
     return app.mean_calls if app is not None and app.history else 1.0

@@ -131,7 +131,7 @@ class NodeBounds:
     def _by_slots(self) -> NodeLoad:
         """Who waits out an overhead has a slot, and is not in the batch."""
         slots, overhead_s, away = self.slots, self.overhead_s, 0.0
-        for _ in range(8):
+        for _ in range(8 if overhead_s else 1):  # until it agrees with itself
             load = self._filling(max(1.0, slots - away), 1.0, self._prefill_steps)
             residence_s = load.residence_s + overhead_s
             away = slots * overhead_s / residence_s
@@ -244,9 +244,13 @@ class NodeBounds:
         busy = starts * self._prompt / room
         if self.whole or busy >= 1:
             return alone if self.whole else inf
+        return alone + busy / (1 - busy) * self._spread / 2 * self._prompt / room
+
+    @cached_property
+    def _spread(self) -> float:
+        """The mean of the squares of prompts, as a multiple of the square of their mean."""
         sizes, shares = self._sizes
-        spread = float((shares * sizes**2).sum()) / self._prompt**2
-        return alone + busy / (1 - busy) * spread / 2 * self._prompt / room
+        return float((shares * sizes**2).sum()) / self._prompt**2
 
     def _together(self) -> float:
         """Prompts that fit one step, each in a slot of its own."""

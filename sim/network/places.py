@@ -231,7 +231,7 @@ class CustomPlace(PlaceSpec):
 
     kind: Literal["custom"]
     rtt_ms: float = Field(ge=0, le=60_000, description="round-trip floor to every other place")
-    jitter: Annotated[JitterSpec, OneOf(JITTERS)] = NoJitter(kind="none")
+    jitter: Annotated[JitterSpec, OneOf(JITTERS)] = NoJitter.model_construct(kind="none")
     loss_per_segment: float = Field(0.0, ge=0, le=0.5)
     up_mbit_per_s: float | None = Field(
         None,
@@ -289,7 +289,7 @@ class GatewayEnd(PlaceSpec):
         return Attachment(None)
 
 
-GATEWAY = GatewayEnd()
+GATEWAY = GatewayEnd.model_construct()
 
 PLACES: dict[str, type[PlaceSpec]] = by_kind(EdgePlace, RegionPlace, InternetPlace, CustomPlace)
 """By kind. A new one is a class with `label` and `attachment`, and a place here."""

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.platform.rate_limit import QUANTITIES, Cost
-from sim.scenario.faults import fault_problems
 from sim.scenario.nearest import unknown
 from sim.scenario.percentiles import too_rare
 from sim.scenario.schema import Batching, Model, Scenario, Source
 from sim.scenario.source_map import Location
 from sim.scenario.start_up import refusals
 from sim.time.units import ps_of_s
-from traffic.agents import END, Flaw, Steps, flaws
 from traffic.traces import TraceError
+
+if TYPE_CHECKING:
+    from traffic.agents import Flaw, Steps
 
 
 class Problem(NamedTuple):
@@ -32,6 +33,8 @@ def problems(scenario: Scenario) -> Iterator[Problem]:
     yield from (Problem(("run", "percentiles"), sentence) for sentence in too_rare(scenario))
     yield from _warm_up(scenario)
     if scenario.faults:
+        from sim.scenario.faults import fault_problems  # noqa: PLC0415 -- few scenarios have any
+
         yield from (Problem(*found) for found in fault_problems(scenario))
 
 
@@ -74,12 +77,16 @@ def _agents(scenario: Scenario) -> Iterator[Problem]:
     for name, app in scenario.apps.items():
         if app.steps is None:
             continue
+        from traffic.agents import flaws  # noqa: PLC0415 -- few apps are agents
+
         named = list(_names_of_steps(app.steps, app.first_step))
         found = named or list(flaws(app.steps, app.first_step, app.most_steps))
         yield from (Problem(("apps", name, *flaw.place), flaw.sentence) for flaw in found)
 
 
-def _names_of_steps(steps: Steps, start: str) -> Iterator[Flaw]:
+def _names_of_steps(steps: "Steps", start: str) -> "Iterator[Flaw]":
+    from traffic.agents import END, Flaw  # noqa: PLC0415 -- as above
+
     known = dict[str, object](steps)
     if END in steps:
         yield Flaw(("steps", END), f"`{END}` comes where an agent is done: call the step otherwise")

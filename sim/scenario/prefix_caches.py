@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from e80sim.mistakes import UserError
 from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
-from traffic.callers import Chats
 
 
 def require_something_in_common(scenarios: Iterable[Scenario]) -> None:
@@ -52,4 +51,5 @@ def _useless(scenario: Scenario) -> Iterator[str]:
 def _have_something_in_common(scenario: Scenario, source: Source) -> bool:
     app = None if source.app is None else scenario.apps[source.app]
     history = app is not None and (app.history or app.steps is not None)
-    return history or source.prefix is not None or isinstance(source.callers, Chats)
+    chats = source.callers is not None and source.callers.prompts_grow
+    return history or source.prefix is not None or chats

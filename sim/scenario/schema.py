@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from numpy.random import default_rng
 from pydantic import (
     BeforeValidator,
     Field,
@@ -17,35 +16,48 @@ from pydantic import (
     model_validator,
 )
 
-from e80sim.choices import KeyOf
+from e80sim.choices import KeyOf, Later
 from hwmodels.hardware import Hardware
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
-from sim.edge.sandboxes import sandbox_times
-from sim.faults.kinds import AnyFault
-from sim.faults.scaling import AnyScaling
 from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
 from sim.network.regions import require_pair
-from sim.scenario.compute import ComputeSection
-from sim.scenario.flow_control import FlowControlSection
-from sim.scenario.limits import Limits
-from sim.scenario.prices import PricesSection
-from sim.scenario.retries import HedgeSection, Retry
 from sim.scenario.section import Name, Section, Text
 from sim.scenario.sweep import SweepSection
-from traffic.agents import MOST_STEPS, Step
-from traffic.callers import Callers, Chats, ClosedLoop, Recorded
-from traffic.clients import Clients
 from traffic.lengths import Length
-from traffic.replay import RecordingArrivals
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
-from traffic.spec import MAX_S, MAX_TOKENS, MIN_S
+from traffic.spec import MAX_S, MAX_TOKENS, MIN_S, MOST_STEPS
 from traffic.traces.file import RecordingFile, TraceFile
 from traffic.traces.recording import Recording
-from traffic.walks import DRAWS_AT_ONCE, FreshStream, Planned, Walks
 from traffic.workload import Workload
+
+if TYPE_CHECKING:
+    from sim.faults.kinds import AnyFault
+    from sim.faults.scaling import AnyScaling
+    from sim.node.queue_orders import QueueOrder
+    from sim.scenario.compute import ComputeSection
+    from sim.scenario.flow_control import FlowControlSection
+    from sim.scenario.limits import Limits
+    from sim.scenario.prices import PricesSection
+    from sim.scenario.retries import HedgeSection, Retry
+    from traffic.agents import Step
+    from traffic.callers import Callers
+    from traffic.clients import Clients
+    from traffic.walks import FreshStream, Planned, Walks
+else:
+    AnyFault = Annotated[Any, Later("sim.faults.kinds", "AnyFault")]
+    AnyScaling = Annotated[Any, Later("sim.faults.scaling", "AnyScaling")]
+    ComputeSection = Annotated[Any, Later("sim.scenario.compute", "ComputeSection")]
+    FlowControlSection = Annotated[Any, Later("sim.scenario.flow_control", "FlowControlSection")]
+    Limits = Annotated[Any, Later("sim.scenario.limits", "Limits")]
+    PricesSection = Annotated[Any, Later("sim.scenario.prices", "PricesSection")]
+    HedgeSection = Annotated[Any, Later("sim.scenario.retries", "HedgeSection")]
+    Retry = Annotated[Any, Later("sim.scenario.retries", "Retry")]
+    Step = Annotated[Any, Later("traffic.agents", "Step")]
+    Callers = Annotated[Any, Later("traffic.callers", "Callers")]
+    Clients = Annotated[Any, Later("traffic.clients", "Clients")]
 
 PS_IN_MS = 1e-9
 """A picosecond: no time of a record is shorter, but 0."""
@@ -54,10 +66,6 @@ MIN_INTERVAL_MS = 0.1
 MOST_NODES = 10_000
 MAX_MS = 86_400_000
 """A day: longer than anybody computes on one request, or waits for it."""
-
-
-if TYPE_CHECKING:
-    from sim.node.queue_orders import QueueOrder
 
 
 def _queue_orders() -> "Mapping[str, QueueOrder]":
@@ -301,7 +309,7 @@ class Model(Section):
     hardware: Hardware
     nodes: int = Field(1, ge=1, le=MOST_NODES)
     context_tokens: int = Field(ge=2, le=MAX_TOKENS, description="prompt and output of one request at most")
-    batching: Batching = Batching()
+    batching: Batching = Batching.model_construct()
     routing: Annotated[str, KeyOf(_routing_policies)] = Field(
         "least_outstanding", description="which node takes a request: docs/routing.md"
     )
@@ -500,8 +508,11 @@ class AppSection(Section):
         assert self.steps is not None, "an agent"
         return self.start or next(iter(self.steps))
 
-    def walks(self, outputs: Iterator[int], fresh: FreshStream, at_once: int = DRAWS_AT_ONCE) -> Walks:
+    def walks(self, outputs: Iterator[int], fresh: "FreshStream", at_once: int) -> "Walks":
         """Of an agent: `outputs` are the lengths of answers that no step states."""
+        from sim.edge.sandboxes import sandbox_times  # noqa: PLC0415 -- only agents need them
+        from traffic.walks import Walks  # noqa: PLC0415
+
         assert self.steps is not None, "an agent"
         most_steps = self.most_steps or MOST_STEPS
         return Walks(self.steps, self.first_step, most_steps, sandbox_times(), outputs, fresh, at_once)
@@ -511,11 +522,13 @@ class AppSection(Section):
         """Model calls for one user request, about where it is an agent."""
         if self.steps is None:
             return float(self.calls)
-        walks = self.walks(repeat(1), lambda purpose: default_rng(list(purpose.encode())))
+        from numpy.random import default_rng  # noqa: PLC0415 -- as in `walks`
+
+        walks = self.walks(repeat(1), lambda purpose: default_rng(list(purpose.encode())), MEAN_OVER)
         return sum(_asks(walks.draw()) for _ in range(MEAN_OVER)) / MEAN_OVER
 
 
-def _asks(walk: Iterable[Planned]) -> int:
+def _asks(walk: "Iterable[Planned]") -> int:
     return sum((step.kind == "ask") + sum(map(_asks, step.branches)) for step in walk)
 
 
@@ -602,7 +615,7 @@ class Source(Workload):
 
     @model_validator(mode="after")
     def _callers_that_wait_draw_their_own(self) -> Self:
-        if self.callers is None or isinstance(self.callers, Recorded):
+        if self.callers is None or isinstance(self.callers, RecordingFile):
             return self
         for name, followed in (("lengths", self.lengths), ("prefix", self.prefix)):
             if followed is not None and followed.follows_arrivals:
@@ -611,7 +624,7 @@ class Source(Workload):
                     f"kind '{self.callers.kind}' ask several times: state them otherwise, or leave "
                     f"`callers` out"
                 )
-        if isinstance(self.callers, Chats) and self.app is not None:
+        if self.callers.model_only and self.app is not None:
             raise ValueError(
                 "chats are held with a model, and this source names an app: state `model`, or callers of "
                 "kind 'closed_loop'"
@@ -620,7 +633,7 @@ class Source(Workload):
 
     @model_validator(mode="after")
     def _recorded_sessions_say_it_all(self) -> Self:
-        if isinstance(self.arrivals, RecordingArrivals) and self.callers is not None:
+        if isinstance(self.arrivals, RecordingFile) and self.callers is not None:
             raise ValueError(
                 f"arrivals of kind 'recording' are sessions whose turns wait, and callers of kind "
                 f"'{self.callers.kind}' are others: leave one of the two out"
@@ -656,7 +669,7 @@ class Source(Workload):
 
     @model_validator(mode="after")
     def _a_number_of_closed_loop_users(self) -> Self:
-        if not isinstance(self.callers, ClosedLoop):
+        if self.callers is None or not self.callers.never_leave:
             return self
         if self.arrivals.callers is None:
             raise ValueError(
@@ -677,8 +690,8 @@ class Source(Workload):
     @property
     def _recorded(self) -> RecordingFile | None:
         """The file of the sessions that it replays, if it does."""
-        holder = self.arrivals if isinstance(self.arrivals, RecordingArrivals) else self.callers
-        return holder if isinstance(holder, RecordingFile) else None
+        holders: tuple[object, ...] = (self.arrivals, self.callers)
+        return next((holder for holder in holders if isinstance(holder, RecordingFile)), None)
 
     @property
     def recording(self) -> Recording | None:
@@ -697,12 +710,12 @@ class Source(Workload):
         """On average, of arrivals that come again and again; those of an app count as one."""
         if self._recorded is not None:
             return self._recorded.turns_per_session
-        return self.callers.turns.mean_count if isinstance(self.callers, Chats) else 1.0
+        return 1.0 if self.callers is None else self.callers.turns_of_each
 
     @property
     def people(self) -> int:
         """How many have connections of their own."""
-        return self.arrivals.callers or 1 if isinstance(self.callers, ClosedLoop) else self.users
+        return self.arrivals.callers or 1 if self.callers and self.callers.never_leave else self.users
 
     @property
     def priority_of_requests(self) -> int:
@@ -969,26 +982,26 @@ class Scenario(Section):
     title: Text = ""
     question: Text = ""
     models: dict[Name, Model] = Field(min_length=1)
-    gateway: GatewaySection = GatewaySection()
+    gateway: GatewaySection = GatewaySection.model_construct()
     network: NetworkSection
     apps: dict[Name, AppSection] = Field(default_factory=dict)
     traffic: dict[Name, Source] = Field(min_length=1)
     faults: dict[Name, AnyFault] = Field(
         default_factory=dict, max_length=100, description="what breaks, and when: docs/faults.md"
     )
-    slo: Slo = Slo()
+    slo: Slo = Slo.model_construct()
     objectives: Annotated[list[Text], Field(max_length=100)] = Field(
         default_factory=list,
         description="what `e80sim gate` holds the run to, such as ttft_p95_ms<=50: docs/gate.md",
     )
-    serve: Serve = Serve()
-    sandboxes: SandboxSection = SandboxSection()
-    edge: EdgeSection = EdgeSection()
+    serve: Serve = Serve.model_construct()
+    sandboxes: SandboxSection = SandboxSection.model_construct()
+    edge: EdgeSection = EdgeSection.model_construct()
     run: RunPlan
     variants: dict[Name, Variant] = Field(
         default_factory=dict, description="the first is the baseline; absent: one variant, `base`"
     )
-    sweep: SweepSection = SweepSection()
+    sweep: SweepSection = SweepSection.model_construct()
 
     def objectives_of(self, source: Source) -> Objectives:
         """Those of its tier, if that has any of its own."""

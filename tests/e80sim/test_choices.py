@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from e80sim.choices import KeyOf, OneOf, by_kind, models_of
+from e80sim.choices import KeyOf, Later, OneOf, by_kind, models_of
 
 
 class Shape(BaseModel, extra="forbid"):
@@ -116,3 +116,55 @@ def test_words_beside_a_table_are_choices_too() -> None:
     assert adapter.validate_python("auto") == "auto"
     with pytest.raises(ValidationError, match="'auto', 'red' or 'green'"):
         adapter.validate_python("blue")
+
+
+AnyShape = Annotated[Shape, OneOf(SHAPES)]
+
+
+class Frame(BaseModel):
+    circle: Annotated[Any, Later(__name__, "Circle")] | None = None
+    shapes: dict[str, Annotated[Any, Later(__name__, "AnyShape")]] = {}
+
+
+class UsualFrame(BaseModel):
+    circle: Circle | None = None
+    shapes: dict[str, AnyShape] = {}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"circle": {"radius": 0}},
+        {"circle": {"radius": 1, "colour": "red"}},
+        {"circle": 3},
+        {"shapes": {"a": {"kind": "cube"}, "b": {"kind": "circle", "radius": -1}}},
+        {"shapes": {"a": {}}},
+        {"shapes": {"a": None}},
+    ],
+)
+def test_what_loads_later_errs_as_if_it_were_there(raw: object) -> None:
+    assert errors(Frame, raw) == errors(UsualFrame, raw)
+
+
+def test_what_loads_later_is_read_written_and_described_as_if_it_were_there() -> None:
+    raw = {"circle": {"radius": 2}, "shapes": {"a": {"kind": "square", "side": 3.0}}}
+    frame = Frame.model_validate(raw)
+    assert (frame.circle, frame.shapes) == (Circle(radius=2), {"a": Square(side=3)})
+    assert frame.model_dump(mode="json", exclude_unset=True) == {**raw, "circle": {"radius": 2.0}}
+    assert Frame.model_validate({"circle": Circle(radius=2)}).circle == Circle(radius=2)
+    for name in ("circle", "shapes"):
+        assert list(models_of(Frame.model_fields[name])) == list(models_of(UsualFrame.model_fields[name]))
+    mine, usual = Frame.model_json_schema(), UsualFrame.model_json_schema()
+    assert mine["$defs"] == usual["$defs"]
+    for name, described in usual["properties"].items():
+        assert {**mine["properties"][name], "title": ""} == {**described, "title": ""}
+
+
+def test_what_is_not_stated_is_not_loaded() -> None:
+    class Never(BaseModel):
+        nothing: Annotated[Any, Later("e80sim.there_is_no_such_module", "Nothing")] | None = None
+
+    assert Never().nothing is None
+    assert Never.model_validate({"nothing": None}).nothing is None
+    with pytest.raises(ModuleNotFoundError, match="there_is_no_such_module"):
+        Never.model_validate({"nothing": {}})

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from traffic.arrivals import ArrivalProcess, Arrivals, PoissonArrivals, TraceArrivals
+from traffic.arrivals import ArrivalProcess, Arrivals, PoissonArrivals
+from traffic.replay import TraceArrivals
 from traffic.traces import TraceError
 
 PS = 10**12

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.arrivals import TraceArrivals
+from traffic.replay import TraceArrivals
 from traffic.traces import TraceError, read_trace, writable, write_trace
 from traffic.workload import Workload
 

@@ -71,7 +71,7 @@ Rows = list[dict[str, Any]]
 def round_sandbox_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """40 ms to make one, 10 to start a program, 3 to fork."""
     times = SandboxTimes(*(FixedDuration(s=s) for s in (0.04, 0.01, 0.003)))
-    monkeypatch.setattr("sim.scenario.schema.sandbox_times", lambda: times)
+    monkeypatch.setattr("sim.edge.sandboxes.sandbox_times", lambda: times)
 
 
 def run(folder: Path, steps: str, *settings: str, engine: str = "fast") -> RunTables:
