@@ -46,7 +46,10 @@ def _completion(
     beginnings = [("queue", admitted_ps), ("prefill", sequence.started_ps), ("decode", sequence.first_ps)]
     tokens = {"prefill": sequence.prompt_tokens, "decode": sequence.generated}
     ended_ps = sequence.last_ps if _is_complete(sequence, until_ps) else until_ps
-    for span in _chain(beginnings, ended_ps, {**of, "sample": sample}):
+    spans = list(_chain(beginnings, ended_ps, {**of, "sample": sample}))
+    if sequence.preemptions and spans:
+        spans[-1].attributes["preemptions"] = sequence.preemptions
+    for span in spans:
         if span.name in tokens:
             span.attributes["tokens"] = tokens[span.name]
         if span.name == "prefill" and sequence.cached_tokens:

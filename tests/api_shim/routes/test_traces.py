@@ -127,6 +127,29 @@ def test_each_of_n_completions_has_its_own_stages(wire: Wire) -> None:
     assert max(ended for _, _, ended in spans(trace)) == trace["duration_ms"]
 
 
+def test_who_lost_its_blocks_says_how_often_where_it_came_to(make: MakeWire) -> None:
+    """Two of 11 + 20 tokens in 50 blocks of a token each: the second gives way, and comes back."""
+    asic = {"kind": "hardwired_asic", "decode_step_ms": 10.0, "prefill_ms_per_token": 1.0}
+    asic |= {"kv_pool_tokens": 50, "max_concurrent_sequences": 2}
+    wire = make(scenario(llama={"nodes": 1, "hardware": asic, "context_tokens": 50}))
+    body = chat(max_tokens=20, ignore_eos=True, log=True)
+
+    async def both() -> None:
+        await asyncio.gather(*(wire.send("/v1/chat/completions", body) for _ in range(2)))
+
+    wire.platform.run(both())
+    found = [wire.ask(f"/v1/traces/{row['id']}").json["spans"] for row in rows(wire)]
+    lost = [
+        [
+            (span["name"], span["attributes"]["preemptions"])
+            for span in one
+            if "preemptions" in span["attributes"]
+        ]
+        for one in found
+    ]
+    assert sorted(lost) == [[], [("decode", 1)]]
+
+
 def test_prompts_of_one_body_lie_side_by_side_in_one_trace(wire: Wire) -> None:
     body = {"model": LLAMA, "prompt": ["hello", "hello there"], "log": True}
     wire.ask("/v1/completions", body, headers=HERE)
