@@ -1,31 +1,50 @@
 """The ladder of limits: the load at which each binds, in closed form, the lowest first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reports.answer.phrases import listed
 from reports.html.markup import Html, Node, coordinate, join, tag
 from reports.html.tables import body, number_cell, row, table
-from reports.rows import Summary, variant_titles
+from reports.html.views import View, views
+from reports.rows import Summary, short_titles
 from reports.words import number, plural
 
 LEAD = (
     "The load at which each limit alone would be used up, in requests per second to the model and in this "
     "mix: worked out from the step law and mean sizes, nothing simulated. The lowest binds."
 )
+MOST_NAMED = 3
+"""Variants on a tab."""
 LONGEST = 3.0
 """Bars end here, as a multiple of the asked load: beyond it there is room enough."""
 
 
 def ladder(summary: Summary) -> Html | None:
     """None of a run that says nothing of it."""
-    by_variant = summary["facts"].get("ladders_by_variant", {})
-    titles = variant_titles(summary)
-    tables = [
-        ladder_table(titles.get(name, name) if len(titles) > 1 else "", one)
-        for name, ladders in by_variant.items()
-        for one in ladders
+    titles, alike = short_titles(summary), list(_alike(summary))
+    if not alike:
+        return None
+    shown = [
+        View(
+            names[0],
+            listed([titles.get(name, name) for name in names], MOST_NAMED),
+            join([ladder_table("", one) for one in ladders]),
+        )
+        for names, ladders in alike
     ]
-    return join(tag("p", LEAD), *tables) if tables else None
+    same = f" All {len(titles)} variants have these limits." if len(shown) == 1 and len(titles) > 1 else ""
+    return join(tag("p", LEAD, same), views("limits", "Variant", shown))
+
+
+def _alike(summary: Summary) -> Iterator[tuple[list[str], Sequence[Mapping[str, Any]]]]:
+    """Variants with the same limits together, and these."""
+    left = {name: of for name, of in summary["facts"].get("ladders_by_variant", {}).items() if of}
+    while left:
+        ladders = next(iter(left.values()))
+        names = [name for name, of in left.items() if of == ladders]
+        yield names, ladders
+        left = {name: of for name, of in left.items() if name not in names}
 
 
 def ladder_table(title: str, found: Mapping[str, Any]) -> Html:

@@ -25,6 +25,9 @@ PAGE = {
     "bad": ColourPair("#ab211a", "#ff938a"),
 }
 
+STATES = ("muted", "good", "warn", "bad")
+"""Roles of text that bars have as well."""
+
 PHASES = {
     "set_up": ColourPair("#413176", "#836fbb"),
     "network_out": ColourPair("#2d4fcf", "#5181fb"),
@@ -74,7 +77,8 @@ def _readable_on(colour: str) -> str:
 
 def _roles() -> dict[str, ColourPair]:
     marks = PHASES | {series_role(i): pair for i, pair in enumerate(SERIES)}
-    inks = {f"on_{name}": ColourPair(*(_readable_on(c) for c in pair)) for name, pair in marks.items()}
+    filled = marks | {role: PAGE[role] for role in STATES}
+    inks = {f"on_{name}": ColourPair(*(_readable_on(c) for c in pair)) for name, pair in filled.items()}
     return PAGE | marks | inks
 
 

@@ -1,10 +1,11 @@
 """The page of a plan: the answer, each objective over the values, the limits of the answer, and its cost."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import log10
 from typing import Any
 
 from reports.html.document import Section, header, study_page
-from reports.html.figure import DASHES, Figure, LegendEntry, Plot, axis, layout
+from reports.html.figure import DASHES, LOGARITHMIC, Figure, LegendEntry, Plot, axis, layout
 from reports.html.ladder import LEAD, ladder_table
 from reports.html.markup import Html, Node, join, tag
 from reports.html.palette import series_role
@@ -23,6 +24,10 @@ SIGNS = {
 """By verdict: class and mark."""
 FAR = 4.0
 """Times the limit."""
+DECADE = 10.0
+MARGIN = 0.06
+"""Of a decade, beside the outermost values."""
+MOST_TICKS = 12
 
 
 def render_plan(plan: Plan) -> str:
@@ -111,7 +116,7 @@ def _figure(plan: Plan, target: str, index: int) -> Figure | None:
             "data": data,
             "layout": layout(
                 380,
-                xaxis=axis(field),
+                xaxis=axis(field, **_across(values)),
                 yaxis=axis(quantity, **_scale(drawn, limit)),
                 hovermode="closest",
             ),
@@ -119,6 +124,14 @@ def _figure(plan: Plan, target: str, index: int) -> Figure | None:
         table=_points_table(plan, lines, target),
         keys=_legend(plan) if len(plan["lines"]) > 1 else (),
     )
+
+
+def _across(values: Sequence[float]) -> Plot:
+    """In the logarithm where values span a decade: the small ones, which matter most, would be one blot."""
+    low, high = min(values), max(values)
+    if low > 0 and high >= DECADE * low:
+        return {**LOGARITHMIC, "range": [log10(low) - MARGIN, log10(high) + MARGIN]}
+    return {"tickvals": list(values)} if len(values) <= MOST_TICKS else {}
 
 
 def _scale(drawn: Sequence[_Point], limit: float) -> Plot:

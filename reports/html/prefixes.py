@@ -7,7 +7,7 @@ from reports.html.figure import Figure, LegendEntry
 from reports.html.markup import Html, join, tag
 from reports.html.palette import series_role
 from reports.html.tables import Definitions, body, number_cell, row, table
-from reports.html.tracks import Extent, Panel, TrackRow, TracksView, bar, stacked, tracks_views
+from reports.html.tracks import Panel, TrackRow, TracksView, bar, extent_of, stacked, tracks_views
 from reports.html.tracks_plot import tracks_plot
 from reports.rows import Summary, labelled
 from reports.words import count, share
@@ -67,7 +67,9 @@ def prefix_figure(summary: Summary) -> Figure | None:
         )
         for index, cache in enumerate(caches)
     ]
-    view = TracksView("", "", [Panel("", "share of prompt tokens looked up", rows, Extent(0.0, 100.0, "%"))])
+    view = TracksView(
+        "", "", [Panel("", "share of prompt tokens looked up", rows, extent_of([100.0], unit="%"))]
+    )
     return Figure(
         "prefixes",
         "Prompt tokens that were asked before",

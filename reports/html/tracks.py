@@ -13,7 +13,7 @@ from reports.html.palette import css
 from reports.html.views import View, views
 from reports.words import Scale, amount
 
-Kind = Literal["bar", "interval", "dot", "limit"]
+Kind = Literal["bar", "interval", "band", "dot", "limit"]
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 FAR_OFF = 2.0
 """Times the next one: rows that would flatten the others are cut, visibly."""
@@ -177,9 +177,9 @@ def _mark(mark: Mark, extent: Extent) -> Node:
     unsure = "" if mark.sure else " unsure"
     if mark.kind == "bar":
         return _bar(mark, low, min(high, 100.0), colour, cut=high > 100.0)
-    if mark.kind == "interval":
+    if mark.kind in {"interval", "band"}:
         low, high = max(low, 0.0), min(high, 100.0)
-        return tag("i", class_=f"interval{unsure}", style=f"{_left(low)};{_width(high - low)};{colour}")
+        return tag("i", class_=f"{mark.kind}{unsure}", style=f"{_left(low)};{_width(high - low)};{colour}")
     if not 0.0 <= low <= 100.0:
         side = "more" if low > 100.0 else "less"
         return tag("i", class_=f"beyond {side}{unsure}", style=colour)

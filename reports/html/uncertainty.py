@@ -6,16 +6,19 @@ from typing import Any, NamedTuple
 from reports.estimate import ShownEstimate, read_estimate
 from reports.html.figure import Choice, Figure, LegendEntry
 from reports.html.markup import Html, Node, join, tag
+from reports.html.readings import Reading, readings_of
 from reports.html.tables import Definitions, Footnotes, body, number_cell, row, table, term
 from reports.html.tornado import label_of, tornado
-from reports.html.tracks import Panel, TrackRow, TracksView, dot, extent_of, tracks_views
+from reports.html.tracks import Mark, Panel, TrackRow, TracksView, dot, extent_of, tracks_views
 from reports.html.tracks_plot import tracks_plot
 from reports.rows import Row, Summary
-from reports.words import PERCENT, as_chosen, duration, duration_scale, plural
+from reports.words import PERCENT, Scale, as_chosen, duration, duration_scale, number, plural
 
 METRICS = {"felt": "User-felt latency", "ttft": "Time to first token", "e2e": "End-to-end time"}
 STATISTICS = {"mean": "mean", "p50": "p50", "p95": "p95"}
 VIEWS = (("felt", "p95"), ("felt", "mean"), ("ttft", "p95"))
+VIEWS_OF_READINGS = (("felt", "mean"), ("ttft", "mean"), ("felt", "p95"), ("ttft", "p95"))
+"""Where a chip has another reading: that is known of means."""
 
 
 class ValuePair(NamedTuple):
@@ -30,6 +33,8 @@ class Band(NamedTuple):
     metric: Mapping[str, Mapping[str, Mapping[str, float]]]
     changes: Mapping[str, Mapping[str, Mapping[str, float]]]
     """The same of the difference from the baseline; empty for the baseline itself."""
+    reading: Reading | None = None
+    """The other one of the chip that answered."""
 
     def pair(self, metric: str, statistic: str) -> ValuePair:
         return ValuePair(self.row.statistic(metric, statistic), _band(self.metric, metric, statistic))
@@ -37,7 +42,7 @@ class Band(NamedTuple):
 
 def uncertainty(summary: Summary, rows: Sequence[Row], definitions: Definitions) -> Html:
     found = summary["uncertainty"]
-    bands = list(_bands(found, rows))
+    bands = list(_bands(summary, rows))
     figures = [
         figure.html()
         for figure in (_beside(bands, definitions, left_out(summary)), tornado(found, rows))
@@ -60,12 +65,14 @@ def _lead(found: Mapping[str, Any]) -> Html:
     return join(tag("p", basis), tag("ul", notes) if notes else None)
 
 
-def _bands(found: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Band]:
+def _bands(summary: Summary, rows: Sequence[Row]) -> Iterator[Band]:
+    found, readings = summary["uncertainty"], readings_of(summary)
     known, changes = _by_row(found["bands"]), _by_row(found["differences"])
     for line in rows:
         metric = known.get((line.variant, line.source))
         if metric is not None:
-            yield Band(line, metric, changes.get((line.variant, line.source), {}))
+            differences = changes.get((line.variant, line.source), {})
+            yield Band(line, metric, differences, readings.get(line.group["model"]))
 
 
 def _by_row(entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -80,12 +87,15 @@ def _band(metric: Mapping[str, Any], name: str, statistic: str) -> ShownEstimate
 
 
 def _beside(bands: Sequence[Band], definitions: Definitions, left_out: str) -> Figure | None:
-    drawn = [view for metric, statistic in VIEWS if (view := _view(bands, metric, statistic)) is not None]
+    others = list(dict.fromkeys(band.reading.other for band in bands if band.reading))
+    wanted = VIEWS_OF_READINGS if others else VIEWS
+    drawn = [view for metric, statistic in wanted if (view := _view(bands, metric, statistic)) is not None]
     if not drawn:
         return None
     keys = (
         LegendEntry("from sampling", "series_0", symbol=0),
         LegendEntry("from uncertain values", "series_1", symbol=1),
+        *(LegendEntry(f"read as {other}, by its prefill alone", "series_3", symbol=0) for other in others),
     )
     return Figure(
         "uncertainty-bands",
@@ -105,7 +115,8 @@ def left_out(summary: Summary) -> str:
     """The dominant unknown that no band holds: a chip of which the catalogue has two readings."""
     told = [
         f"{entry['model']} ran as {entry['used']}; how {entry['other']} would answer, the catalogue's other "
-        "reading of that chip, is in no band"
+        "reading of that chip, is in no band: shaded down to it where means are shown, by its prefill alone, "
+        "without what requests would then wait less or more"
         for entry in summary["facts"].get("readings", [])
     ]
     return f"{'; '.join(told)}." if told else ""
@@ -120,9 +131,12 @@ def _view(bands: Sequence[Band], metric: str, statistic: str) -> TracksView | No
 
 def _panel(band: Band, metric: str, statistic: str) -> Panel | None:
     pair = band.pair(metric, statistic)
+    value = pair.sampling.value
+    read = band.reading.mean_s(band.row, metric) if band.reading and statistic == "mean" else None
     ends = [end for one in pair for end in (one.value, one.high) if end is not None]
     if not ends:
         return None
+    ends += [read] if read is not None else []
     scale = duration_scale(max(ends))
     rows = [
         TrackRow(
@@ -135,7 +149,20 @@ def _panel(band: Band, metric: str, statistic: str) -> Panel | None:
             zip(("from sampling", "from uncertain values"), pair, strict=True)
         )
     ]
+    if read is not None and value is not None:
+        rows.append(_other_reading(band, value, read, scale))
     return Panel(band.row.label, scale.symbol, rows, extent_of(end * scale.factor for end in ends))
+
+
+def _other_reading(band: Band, value: float, read: float, scale: Scale) -> TrackRow:
+    """Shaded from what was simulated to what the other reading makes of it."""
+    at, other = value * scale.factor, read * scale.factor
+    name = f"read as {band.reading.other}" if band.reading else ""
+    marks = [
+        Mark("band", min(at, other), max(at, other), "series_3"),
+        Mark("dot", other, other, "series_3", sure=False, name=name),
+    ]
+    return TrackRow(name, marks, number(other), "prefill alone", sure=False)
 
 
 def _said(bands: Sequence[Band]) -> str:

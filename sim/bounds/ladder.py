@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, NamedTuple
 
-from reports.words import plural
+from reports.words import amount, as_chosen, duration, plural
 from sim.bounds.demand import Demand, demand_of
 from sim.bounds.node_bounds import NodeBounds, NodeLoad
 from sim.bounds.shared_bounds import access_lines, gateway, rate_limits
@@ -131,22 +131,22 @@ def _answers(demand: Demand) -> str:
 
 
 def _decoding(load: NodeLoad) -> str:
-    return f"{_rounded(load.decodes)} decoding in steps of {1000 * load.step_s:,.3g} ms"
+    return f"{_rounded(load.decodes)} decoding in steps of {duration(load.step_s)}"
 
 
 def _rounded(count: float) -> str:
-    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}"
+    return f"{count:,.0f}" if count >= 10 else amount(count)
 
 
 _DETAILS: dict[str, Callable[[NodeBounds, NodeLoad], str]] = {
-    "slots": lambda node, load: f"{plural(node.slots, 'sequence')} for {load.residence_s:,.3g} s each",
+    "slots": lambda node, load: f"{plural(node.slots, 'sequence')} for {duration(load.residence_s)} each",
     "kv_pool": lambda node, load: f"{node.kv_pool_tokens:,.0f} tokens, {_decoding(load)}",
     "step_tokens": lambda node, load: f"{node.step_tokens:,} tokens, {_decoding(load)}",
 }
 
 
 def _batch(load: NodeLoad) -> str:
-    return f"{load.at_per_s * load.residence_s:,.0f} sequences for {load.residence_s:,.3g} s"
+    return f"{load.at_per_s * load.residence_s:,.0f} sequences for {duration(load.residence_s)}"
 
 
 def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tuple[float, str]]:
@@ -159,7 +159,7 @@ def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tu
     node = NodeBounds(model, model.build_hardware(), demand)
     (_, tightest), *_ = node.by_room
     left_s = objective_ms / 1000 - node.lone_first_s
-    detail = f"{max(0.0, 1000 * left_s):,.3g} ms left of a TTFT of {objective_ms:g} ms"
+    detail = f"{duration(max(0.0, left_s))} left of a TTFT of {as_chosen(objective_ms)} ms"
     if left_s <= 0:
         yield 0.0, detail
         return

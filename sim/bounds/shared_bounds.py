@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import NamedTuple
 
-from reports.words import plural
+from reports.words import as_chosen, plural
 from sim.bounds.demand import Asked, Demand
 from sim.network import Network
 from sim.platform.rate_limit import QUANTITIES, Cost
@@ -75,7 +75,9 @@ def gateway(scenario: Scenario, rates_per_s: Mapping[str, float]) -> Iterator[Sh
     section, total = scenario.gateway, sum(rates_per_s.values())
     if section.concurrency is not None and section.overhead_ms > 0:
         at_per_s = section.concurrency * 1000 / section.overhead_ms
-        detail = f"{plural(section.concurrency, 'request')} at once for {section.overhead_ms:g} ms each"
+        detail = (
+            f"{plural(section.concurrency, 'request')} at once for {as_chosen(section.overhead_ms)} ms each"
+        )
         yield Shared("gateway", at_per_s / total, detail)
 
 
@@ -95,7 +97,9 @@ def access_lines(scenario: Scenario, demand: Demand) -> Iterator[Shared]:
         ):
             asks_for = asked.rate_per_s * size_bytes * BITS  # zero, too, at the least rate there is
             times = source.people * mbit_per_s / asks_for if asks_for else inf
-            detail = f"{plural(source.people, 'line')} of {asked.name} {way}, {mbit_per_s:g} Mbit/s each"
+            detail = (
+                f"{plural(source.people, 'line')} of {asked.name} {way}, {as_chosen(mbit_per_s)} Mbit/s each"
+            )
             found.append(Shared("network_line", times, detail))
     full = [one for one in found if one.times < inf]
     if full:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from reports.words import plural
+from reports.words import number, plural
 from sim.bounds.ladder import Ladder
 
 
@@ -14,9 +14,9 @@ def ladder_text(ladders: Mapping[str, Ladder]) -> str:
 def _lines(ladder: Ladder) -> Iterator[str]:
     yield (
         f"Limits of {ladder.model}, {plural(ladder.nodes, 'node')}, by the load at which they bind "
-        f"(closed form; the scenario asks {ladder.offered_per_s:,.3g} requests/s):"
+        f"(closed form; the scenario asks {number(ladder.offered_per_s)} requests/s):"
     )
     for rung in ladder.rungs:
         mark = "->" if rung is ladder.binding else "  "
-        load = f"{rung.at_per_s:>12,.4g}/s {rung.times:>9,.3g} x"
+        load = f"{number(rung.at_per_s):>12}/s {number(rung.times):>9} x"
         yield f"  {mark} {rung.title:<26}{load}   {rung.detail}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reports.html.palette import PHASES, SERIES, contrast, series_role, theme
+from reports.html.palette import PHASES, SERIES, STATES, contrast, series_role, theme
 
 THEMES = ("light", "dark")
 VISION = {
@@ -68,7 +68,7 @@ def test_marks_and_focus_stand_out_at_3_to_1(name: str) -> None:
 @pytest.mark.parametrize("name", THEMES)
 def test_numbers_inside_bars_read_at_4_5_to_1(name: str) -> None:
     colours = theme(name)
-    for role in (*PHASES, *(series_role(i) for i in range(len(SERIES)))):
+    for role in (*PHASES, *STATES, *(series_role(i) for i in range(len(SERIES)))):
         assert contrast(colours[f"on_{role}"], colours[role]) >= 4.5, role
 
 

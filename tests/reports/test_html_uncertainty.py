@@ -1,5 +1,6 @@
 """The section on uncertain values, from a summary that has one."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 
 from reports.headlines import HEADLINES, Headline
 from reports.html import render
+from reports.html.readings import Reading
 from reports.html.tornado import MOST_VALUES, tornado
 from reports.rows import rows_of
 from reports.summary import summarise
 from reports.text import summary_table
 from reports.uncertainty import Input, Study, uncertainty_json
-from tests.support.summaries import READING
+from tests.support.summaries import READING, estimate, group, variant
+from tests.support.summaries import summary as fixed
 from tests.support.synthetic import synthetic_run
 
 DRAWS = 24
@@ -83,3 +86,30 @@ def test_the_terminal_table_has_one_line_of_it(summary: dict[str, Any]) -> None:
     shown = " ".join(summary_table(summary).split())
     assert "Uncertain values, 24 draws of 14: felt p95 of assistant in edge from" in shown
     assert "most by slow." in shown
+
+
+def test_the_other_reading_is_drawn_beside_the_bands_of_means(summary: dict[str, Any]) -> None:
+    reading = {**READING, "ttft": [{"prompt_tokens": 1000, "used_s": 0.05, "other_s": 0.01}]}
+    both = {**summary, "facts": {**summary["facts"], "readings": [reading]}}
+    page = render(both)
+    assert 'class="band"' in page
+    assert "read as hc1_pipelined" in page
+    tabs = re.findall(r'name="view-uncertainty-bands" value="([^"]*)"', page)
+    assert tabs == ["felt-mean", "ttft-mean", "felt-p95", "ttft-p95"]
+    assert 'class="band"' not in render({**summary, "facts": {**summary["facts"], "readings": []}})
+
+
+def test_the_mean_under_the_other_reading_differs_by_the_own_work_of_every_call() -> None:
+    """A call computes 12 ms, of which the other reading leaves 5 ms; a user request waits for four."""
+    call, four = {"prefill": estimate(0.011), "overhead": estimate(0.001)}, {"prefill": estimate(0.048)}
+    one = group(phases=call, felt_phases=four, calls=4)
+    one["metrics"]["ttft"]["mean"] = estimate(0.02)
+    (row,) = rows_of(fixed({"edge": variant(one)}))
+    reading = Reading("hc1", "hc1_pipelined", ((0.008, 0.004), (0.016, 0.006)))
+    assert reading.under_other(0.004) == pytest.approx(0.002)
+    assert reading.under_other(0.012) == pytest.approx(0.005)
+    assert reading.under_other(0.032) == pytest.approx(0.012)
+    mean = row.statistic("felt", "mean").value
+    assert mean is not None
+    assert reading.mean_s(row, "ttft") == pytest.approx(0.02 - 0.007)
+    assert reading.mean_s(row, "felt") == pytest.approx(mean - 4 * 0.007)

@@ -57,7 +57,7 @@ def test_slots_bind_by_littles_law(tmp_path: Path) -> None:
     found = rung(ladder(tmp_path), "slots")
     assert found.at_per_s == pytest.approx(72.7, rel=0.002)
     assert found.times == pytest.approx(3.636, rel=0.002)
-    assert found.detail == "8 sequences for 0.11 s each"
+    assert found.detail == "8 sequences for 110 ms each"
     assert at(tmp_path, "slots", "models.m.nodes=3") == pytest.approx(3 * 72.7, rel=0.002)
     assert at(tmp_path, "slots", "models.m.batching.max_num_active_seqs=4") == pytest.approx(36.4, rel=0.002)
     flow = "models.m.flow_control={max_concurrency: 2}"
@@ -287,7 +287,7 @@ def test_check_and_run_and_the_report_show_the_ladder(tmp_path: Path, capsys: An
         == 0
     )
     text = " ".join(capsys.readouterr().out.split())
-    assert "m: TPM binds first, at 5.26/s of 20/s asked, then slots (max_num_seqs) at 72.7/s" in text
+    assert "m: TPM binds first, at 5.26/s of 20.0/s asked, then slots (max_num_seqs) at 72.7/s" in text
     (found,) = json.loads((tmp_path / "run" / "summary.json").read_text())["facts"]["ladders_by_variant"][
         "base"
     ]
