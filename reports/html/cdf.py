@@ -18,8 +18,8 @@ METRICS = (
     Choice("e2e", "End-to-end time"),
 )
 TABLE_POINTS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-STEPS = {2.5: (1, 2, 3, 5), 3.5: (1, 2, 5), 5.0: (1, 3), inf: (1,)}
-"""Up to how many decades, which ticks in each."""
+STEPS = {1.7: (1, 2, 3, 5), 2.7: (1, 2, 5), 4.0: (1, 3), inf: (1,)}
+"""Up to how many decades, which ticks in each: as many as stand apart in 330 px, a telephone's width."""
 SHOWN_AT_FIRST = 8
 """More curves than this start switched off, source by source: nobody reads twenty at once."""
 

@@ -23,6 +23,11 @@ class Measure:
     log: bool = False
     """Its values differ by factors."""
 
+    @property
+    def heading(self) -> str:
+        """With its unit, so that numbers below need none."""
+        return f"{self.title} ({self.scale.symbol})" if self.scale.symbol else self.title
+
 
 @dataclass(frozen=True, slots=True)
 class SweepView:

@@ -29,6 +29,9 @@ PIECES = """pieces => pieces.map(piece => [
     Math.max(0, ...[...piece.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect().right)),
     piece.getBoundingClientRect().height,
 ])"""
+STAYS = "heads => heads.map(head => getComputedStyle(head).breakAfter)"
+SHEET = re.compile(rb"/Type\s*/Page\b")
+SIDES = ("top", "bottom", "left", "right")
 LONG = "<b>many</b> calls of a source with a long name"
 PAPER_PX = 680
 """Between the margins of A4."""
@@ -119,6 +122,11 @@ def test_figures_fit_on_paper_in_light_colours_and_no_page_break_goes_through_on
         for name, breaks, right, height in pieces:
             assert (breaks, right <= PAPER_PX + 40, height <= PAGE_PX) == ("avoid", True, True), name
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        heads = page.locator("h2, h3, .sub, .tracks-head").evaluate_all(STAYS)
+        assert set(heads) == {"avoid"}
+        filled = page.evaluate("document.documentElement.scrollHeight") / PAGE_PX
+        printed = len(SHEET.findall(page.pdf(format="A4", margin=dict.fromkeys(SIDES, "12mm"))))
+        assert 0.75 * filled < printed < 1.5 * filled  # what does not fit begins on the next sheet
 
 
 def test_a_script_that_came_in_with_a_scenario_would_not_run(chromium: Browser, report: Path) -> None:

@@ -455,3 +455,20 @@ def test_a_summary_from_before_there_were_series_costs_and_gaps_still_makes_a_re
         del one["series"], one["costs"], one["itl"]
     headings = [e.words() for e in tree(found).all("h2")]
     assert not {"How it went over time", "What it costs"} & set(headings)
+
+
+def test_limits_stand_once_for_the_variants_that_share_them() -> None:
+    rung = {"title": "slots", "at_per_s": 30.0, "times": 3.0, "detail": "8 sequences for 200 ms each"}
+    one = {"model": "llama", "nodes": 2, "offered_per_s": 10.0, "rungs": [rung]}
+    other = {**one, "nodes": 4}
+    found = summary({name: variant(group()) for name in ("edge", "aws", "gcp")})
+    found["facts"]["ladders_by_variant"] = {"edge": [one], "aws": [other], "gcp": [one]}
+    page = render(found).replace("\N{NO-BREAK SPACE}", " ")
+    limits = page[page.index('id="limits"') : page.index('id="spread"')]
+    assert limits.count("8 sequences for 200 ms each") == 2
+    assert re.findall(r'name="view-limits" value="(\w+)"', limits) == ["edge", "aws"]
+    assert "On the Edge and" in limits
+    found["facts"]["ladders_by_variant"]["aws"] = [one]
+    page = render(found).replace("\N{NO-BREAK SPACE}", " ")
+    assert page.count("8 sequences for 200 ms each") == 1
+    assert "All 3 variants have these limits." in page

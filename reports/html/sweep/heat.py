@@ -55,7 +55,7 @@ def _map(
         description=f"{measures[0].title} for each {view.title(x[0])} and {view.title(y[0])}.",
         plot={"data": traces, "layout": _layout(view, x, y)},
         table=_table(view, x, y, rows, measures[0]),
-        choices=tuple(Choice(one.column, one.title) for one in measures),
+        choices=tuple(Choice(one.column, one.heading) for one in measures),
     )
 
 
@@ -87,7 +87,8 @@ def _trace(
         **_range(rows, measure),
         "text": [[_shown(line, measure) for line in some] for some in lines],
         "texttemplate": "%{text}",
-        "hovertemplate": f"%{{x}}, %{{y}}<br>{measure.title}: %{{text}}<extra></extra>",
+        "textfont": {"size": 11.5},
+        "hovertemplate": f"%{{x}}, %{{y}}<br>{measure.heading}: %{{text}}<extra></extra>",
         "colorscale": SHADES,
         "showscale": False,
         "xgap": 2,
@@ -115,11 +116,7 @@ def _shown(line: Row | None, measure: Measure) -> str:
     value = None if line is None else line.get(measure.column)
     if line is None or value is None:
         return ""
-    return _number(value, measure) + (OVERLOADED if line["verdict"] == "overloaded" else "")
-
-
-def _number(value: float, measure: Measure) -> str:
-    return number(value * measure.scale.factor) + measure.scale.suffix()
+    return number(value * measure.scale.factor) + (OVERLOADED if line["verdict"] == "overloaded" else "")
 
 
 def _table(
@@ -138,4 +135,4 @@ def _table(
         for other in y[1]
     ]
     heads = [f"{view.title(x[0])} {text_of(one)}" for one in x[1]]
-    return table(measure.title, ["", *heads], [body(lines)])
+    return table(measure.heading, ["", *heads], [body(lines)])

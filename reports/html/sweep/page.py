@@ -68,7 +68,7 @@ def _cells(view: SweepView) -> Html:
     measures = [*([latency] if latency else []), *view.measures()[1 if latency else 0 :]]
     shown = view.rows[:MOST_ROWS]
     lines = [row(view.name(line), _state(line), *(_cell(line, one) for one in measures)) for line in shown]
-    columns = ["", "Verdict", *(_head(one) for one in measures)]
+    columns = ["", "Verdict", *(one.heading for one in measures)]
     caption = "Every cell, with the 95 % interval of its latency"
     more = None
     if len(view.rows) > MOST_ROWS:
@@ -79,10 +79,6 @@ def _cells(view: SweepView) -> Html:
         more,
         join(tag("p", "Failed:"), tag("ul", failed)) if failed else None,
     )
-
-
-def _head(measure: Measure) -> str:
-    return f"{measure.title} ({measure.scale.symbol})" if measure.scale.symbol else measure.title
 
 
 def _state(line: Row) -> str:
