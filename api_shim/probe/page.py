@@ -11,7 +11,7 @@ from api_shim.probe.judged import judged, outcome
 from api_shim.probe.record import ProbedRequest, RoundTrip
 from hwmodels.calibrate.endpoint.fit import NAMES, EndpointFit
 from hwmodels.calibrate.endpoint.lines import Interval
-from reports.html.document import header, study_page
+from reports.html.document import Section, header, sections_page
 from reports.html.markup import Html, join, tag
 from reports.html.tables import body, number_cell, row, table
 from reports.words import Scale, duration, plural, with_interval
@@ -32,14 +32,14 @@ def render(
     """`why_not` there is no fit, in a sentence."""
     title = f"{about['model']} at {about['base_url']}"
     sections = [
-        ("hypotheses", "Hypotheses", "What the run said of it", judged(about.get("against"))),
-        ("seen", "Seen", "What was seen", _drawn(chats, found)),
-        ("values", "Values", "What was fitted", _values(found)),
-        ("kinds", "Kinds", "Every kind of request", _kinds(chats, trips)),
-        ("taken", "Taken", "What it took", _taken(about)),
+        Section("hypotheses", "Hypotheses", "What the run said of it", judged(about.get("against"))),
+        Section("seen", "Seen", "What was seen", _drawn(chats, found)),
+        Section("values", "Values", "What was fitted", _values(found)),
+        Section("kinds", "Kinds", "Every kind of request", _kinds(chats, trips)),
+        Section("taken", "Taken", "What it took", _taken(about)),
     ]
     head = header("e80sim probe", f"{title} · {_basis(about)}")
-    return study_page(title, head, _answer(about, found, why_not), sections)
+    return sections_page(title, head, _answer(about, found, why_not), sections)
 
 
 def _basis(about: Mapping[str, Any]) -> str:

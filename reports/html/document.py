@@ -6,13 +6,21 @@ Scripts are allowed by their hash, so markup from a scenario could not run even 
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from reports.digest import sealed
 from reports.html.markup import Html, join, json_script, link, script_hash, tag
 from reports.html.palette import css_variables, theme
 
-Section = tuple[str, str, str, Html | None]
-"""Identity, short title, title, content if there is any."""
+
+class Section(NamedTuple):
+    identity: str
+    short: str
+    """In the navigation."""
+    heading: str
+    content: Html | None
+    """None leaves it out."""
+
 
 STYLES = ("report.css", "answer.css", "explained.css")
 
@@ -24,27 +32,22 @@ def header(origin: str, title: str) -> Html:
     return tag("header", tag("div", told, toggle, class_="top"))
 
 
-def navigation(places: Iterable[tuple[str, str]]) -> Html:
-    """`places` are the sections: what each is called as the target of a link, and to a reader."""
-    return tag("nav", tag("ul", [tag("li", link(*place)) for place in places]), aria_label="Sections")
-
-
-def study_page(title: str, head: Html, answer: Html, sections: Iterable[Section]) -> str:
+def sections_page(
+    title: str, head: Html, answer: Html, sections: Iterable[Section], foot: Html | None = None
+) -> str:
     """The answer, then where its sections are, then these."""
-    shown = [one for one in sections if one[3]]
+    shown = [one for one in sections if one.content]
     first = tag("section", answer, id="answer", aria_label="The answer")
-    places = navigation((identity, short) for identity, short, _, _ in shown)
-    content = [
-        tag(
-            "section",
-            tag("h2", heading, id=f"heading-{identity}"),
-            inner,
-            id=identity,
-            aria_labelledby=f"heading-{identity}",
-        )
-        for identity, _, heading, inner in shown
-    ]
-    return document(title, join(head, tag("main", first, places, content, id="content")))
+    places = tag("ul", [tag("li", link(one.identity, one.short)) for one in shown])
+    navigation = tag("nav", places, aria_label="Sections")
+    main = tag("main", first, navigation, map(_section, shown), id="content")
+    return document(title, join(head, main, foot))
+
+
+def _section(one: Section) -> Html:
+    title = f"heading-{one.identity}"
+    heading = tag("h2", one.heading, id=title)
+    return tag("section", heading, one.content, id=one.identity, aria_labelledby=title)
 
 
 def document(title: str, content: Html) -> str:

@@ -12,7 +12,7 @@ from reports.html.assumed import assumed, assumed_count, heading
 from reports.html.breakdowns import itl, priorities, tenants, tiers
 from reports.html.cdf import distribution
 from reports.html.costs import costs
-from reports.html.document import document, header, navigation
+from reports.html.document import Section, header, sections_page
 from reports.html.faults import faults
 from reports.html.figure import Figure
 from reports.html.first_screen import first_screen
@@ -83,13 +83,6 @@ class SectionKind(NamedTuple):
     """None leaves the section out of this report."""
 
 
-class PageSection(NamedTuple):
-    identity: str
-    short: str
-    heading: str
-    content: Html
-
-
 def render(
     summary: Summary,
     definitions: Definitions | None = None,
@@ -99,18 +92,9 @@ def render(
     """The whole report. The manifest adds what a summary leaves out: commit, versions, replications done."""
     definitions = DEFINITIONS if definitions is None else definitions
     report = Report(summary, rows_of(summary), definitions, manifest or {}, explained)
-    sections = list(_sections(report))
-    first = tag(
-        "section",
-        _interrupted(summary, report.manifest),
-        first_screen(summary),
-        id="answer",
-        aria_label="The answer",
-    )
-    places = [(section.identity, section.short) for section in sections]
-    main = tag("main", first, navigation(places), [_section(section) for section in sections], id="content")
     head = header(summary["scenario"], f"{summary['title']} · {_basis(summary)}")
-    return document(summary["title"], join(head, main, foot(report.manifest)))
+    answer = join(_interrupted(summary, report.manifest), first_screen(summary))
+    return sections_page(summary["title"], head, answer, _sections(report), foot(report.manifest))
 
 
 def report_of(run: Run) -> str:
@@ -118,12 +102,10 @@ def report_of(run: Run) -> str:
     return render(run.summary or {}, manifest=run.manifest, explained=explained_of(run))
 
 
-def _sections(report: Report) -> Iterator[PageSection]:
+def _sections(report: Report) -> Iterator[Section]:
     for identity, kind in SECTIONS.items():
-        content = kind.content(report)
-        if content is not None:
-            told = kind.heading if isinstance(kind.heading, str) else kind.heading(report.summary)
-            yield PageSection(identity, kind.short, told, content)
+        told = kind.heading if isinstance(kind.heading, str) else kind.heading(report.summary)
+        yield Section(identity, kind.short, told, kind.content(report))
 
 
 def _verdict(report: Report) -> Html:
@@ -276,14 +258,3 @@ SECTIONS: dict[str, SectionKind] = {
     ),
 }
 """In the order of the page. A new one is a function and a line here: docs/extending.md."""
-
-
-def _section(section: PageSection) -> Html:
-    title = f"heading-{section.identity}"
-    return tag(
-        "section",
-        tag("h2", section.heading, id=title),
-        section.content,
-        id=section.identity,
-        aria_labelledby=title,
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log10
 from typing import Any
 
-from reports.html.document import Section, header, study_page
+from reports.html.document import Section, header, sections_page
 from reports.html.figure import DASHES, LOGARITHMIC, Figure, LegendEntry, Plot, axis, layout
 from reports.html.ladder import LEAD, ladder_table
 from reports.html.markup import Html, Node, join, tag
@@ -32,7 +32,7 @@ MOST_TICKS = 12
 
 def render_plan(plan: Plan) -> str:
     head = header(plan["scenario"], f"{plan['title']} · {_basis(plan)}")
-    return study_page(plan["title"], head, _first_screen(plan), _sections(plan))
+    return sections_page(plan["title"], head, _first_screen(plan), _sections(plan))
 
 
 def _first_screen(plan: Plan) -> Html:
@@ -51,16 +51,16 @@ def _first_screen(plan: Plan) -> Html:
 def _sections(plan: Plan) -> Iterator[Section]:
     figures = _figures(plan)
     if figures:
-        yield "values", "Values", "What each value comes to", join([one.html() for one in figures])
+        yield Section("values", "Values", "What each value comes to", join([one.html() for one in figures]))
     if len(plan["lines"]) > 1:
-        yield "choices", "Choices", "The choices", _choices(plan)
-    yield "simulated", "Simulated", "What was simulated, beside the closed form", _simulated(plan)
+        yield Section("choices", "Choices", "The choices", _choices(plan))
+    yield Section("simulated", "Simulated", "What was simulated, beside the closed form", _simulated(plan))
     limits = list(_limits(plan))
     if limits:
-        yield "limits", "Limits", "The limits of the answer", join(tag("p", LEAD), *limits)
+        yield Section("limits", "Limits", "The limits of the answer", join(tag("p", LEAD), *limits))
     if plan.get("carries"):
-        yield "load", "Load", "How much more it carries", _carries(plan)
-    yield "reproduce", "Reproduce", "How to reproduce it", _reproduce(plan)
+        yield Section("load", "Load", "How much more it carries", _carries(plan))
+    yield Section("reproduce", "Reproduce", "How to reproduce it", _reproduce(plan))
 
 
 def _basis(plan: Plan) -> str:

@@ -9,6 +9,8 @@ from itertools import pairwise
 import pytest
 
 from reports.html import render
+from reports.html.document import Section, sections_page
+from reports.html.markup import Html
 from tests.support.summaries import (
     Json,
     band,
@@ -472,3 +474,13 @@ def test_limits_stand_once_for_the_variants_that_share_them() -> None:
     page = render(found).replace("\N{NO-BREAK SPACE}", " ")
     assert page.count("8 sequences for 200 ms each") == 1
     assert "All 3 variants have these limits." in page
+
+
+def test_a_section_with_nothing_in_it_has_no_heading_and_no_link() -> None:
+    empty, full = (
+        Section("none", "None", "Nothing", Html("")),
+        Section("some", "Some", "Things", Html("<p>x")),
+    )
+    page = sections_page("title", Html(""), Html(""), [empty, full])
+    assert ('id="some"' in page, 'href="#some"' in page) == (True, True)
+    assert "none" not in re.findall(r'(?:id="|href="#)(\w+)"', page)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.html.document import Section, header, study_page
+from reports.html.document import Section, header, sections_page
 from reports.html.figure import Figure
 from reports.html.markup import Html, join, tag
 from reports.html.sweep.curves import load_curves
@@ -20,25 +20,27 @@ MOST_ROWS = 200
 def render_sweep(view: SweepView) -> str:
     about = view.about
     head = header(about["scenario"], f"{about['title']} · {_basis(view)}")
-    return study_page(about["title"], head, first_screen(view), _sections(view))
+    return sections_page(about["title"], head, first_screen(view), _sections(view))
 
 
 def _sections(view: SweepView) -> Iterator[Section]:
     maps = heat_maps(view)
     if maps:
-        yield "maps", "Maps", "How it changes", join(_drawn(maps), _more_maps(maps))
+        yield Section("maps", "Maps", "How it changes", join(_drawn(maps), _more_maps(maps)))
     curves = load_curves(view)
     if curves:
-        yield "load", "Load", "What it carries", _drawn([curves])
+        yield Section("load", "Load", "What it carries", _drawn([curves]))
     costs = [figure for figure in (cost_front(view),) if figure]
     if view.done:
         prices = price_table(view, view.done[:MOST_ROWS])
-        yield "costs", "Cost", "What it costs", join(_drawn(costs), _folded("Cost of every cell", prices))
+        yield Section(
+            "costs", "Cost", "What it costs", join(_drawn(costs), _folded("Cost of every cell", prices))
+        )
     field = field_chart(view)
     if field:
-        yield "interactivity", "Interactivity", "Throughput against interactivity", _drawn([field])
-    yield "cells", "Cells", "The cells", _cells(view)
-    yield "reproduce", "Reproduce", "How to reproduce it", _reproduce(view)
+        yield Section("interactivity", "Interactivity", "Throughput against interactivity", _drawn([field]))
+    yield Section("cells", "Cells", "The cells", _cells(view))
+    yield Section("reproduce", "Reproduce", "How to reproduce it", _reproduce(view))
 
 
 def _basis(view: SweepView) -> str:
