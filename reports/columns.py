@@ -3,7 +3,7 @@
 Stamps are int64 picoseconds with -1 for none, labels are codes into `names`, outcomes codes into OUTCOMES.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from reports import arrow
 from reports.arrays import Floats, Ints, Mask
 from reports.record import OUTCOMES
+from reports.stored import StoredTable, StoredValues, Table
 
 __all__ = ["Columns", "Floats", "Ints", "Mask", "by_variant", "columns_of", "rows_numbered"]
 
@@ -22,13 +23,16 @@ __all__ = ["Columns", "Floats", "Ints", "Mask", "by_variant", "columns_of", "row
 class Columns:
     """Rows in order of replication, and within it in order of intended time."""
 
-    values: dict[str, NDArray[Any]]
-    names: dict[str, Sequence[str]]
+    values: Mapping[str, NDArray[Any]]
+    """In memory, or of a long table read anew at each look."""
+    names: Mapping[str, Sequence[str]]
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         return self.values[column]
 
     def __len__(self) -> int:
+        if isinstance(self.values, StoredValues):
+            return self.values.count
         return len(self.values["replication"])
 
     def labelled(self, column: str, name: str) -> Mask:
@@ -46,10 +50,27 @@ class Columns:
         """`only` are the columns that are wanted: copies of all would cost most of a summary."""
         if rows.dtype == np.bool_ and rows.all():
             return self  # nobody changes columns
+        if isinstance(self.values, StoredValues):
+            return Columns(self.values.take(rows, only), self.names)
         return Columns({name: self.values[name][rows] for name in only or self.values}, self.names)
 
+    @property
+    def stored(self) -> bool:
+        """Whether each look at a column reads it anew: of a long table."""
+        return isinstance(self.values, StoredValues)
 
-def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
+    def loaded(self) -> "Columns":
+        """In memory."""
+        return Columns({**self.values}, self.names) if self.stored else self
+
+    def but(self, name: str, values: NDArray[Any]) -> "Columns":
+        """With another column of that name."""
+        if isinstance(self.values, StoredValues):
+            return Columns(self.values.but(name, values), self.names)
+        return Columns({**self.values, name: values}, self.names)
+
+
+def by_variant(table: Table, variants: Sequence[str]) -> dict[str, Columns]:
     """Each of `variants`, without rows where the table has none."""
     everything = columns_of(table)
     return {
@@ -57,8 +78,10 @@ def by_variant(table: pa.Table, variants: Sequence[str]) -> dict[str, Columns]:
     }
 
 
-def columns_of(table: pa.Table) -> Columns:
+def columns_of(table: Table) -> Columns:
     """All rows, in the order of the table."""
+    if isinstance(table, StoredTable):
+        return _stored(table)
     values: dict[str, NDArray[Any]] = {}
     names: dict[str, Sequence[str]] = {}
     for name in table.column_names:
@@ -67,6 +90,17 @@ def columns_of(table: pa.Table) -> Columns:
         values["outcome"] = _recoded(values["outcome"], names["outcome"])
         names["outcome"] = OUTCOMES
     return Columns(values, names)
+
+
+def _stored(table: StoredTable) -> Columns:
+    names: dict[str, Sequence[str]] = {name: table.names.get(name, ()) for name in table.column_names}
+    outcomes = [OUTCOMES.index(name) for name in names.get("outcome", ())]
+    lookup = np.array(outcomes, np.int8)
+
+    def decode(name: str, values: NDArray[Any]) -> NDArray[Any]:
+        return lookup[values] if name == "outcome" else values
+
+    return Columns(StoredValues(table, decode), names | {"outcome": OUTCOMES} if outcomes else names)
 
 
 def _numpy(column: Any) -> tuple[NDArray[Any], Sequence[str]]:  # noqa: ANN401 -- see arrow.Array

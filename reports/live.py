@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from e80sim.mistakes import UserError
 from reports.columns import Columns, Floats, Ints, by_variant
 from reports.group import stats_json
 from reports.record import PS_PER_S
 from reports.statistics import Samples
+from reports.stored import Table
 
 CLIENT_FILE = "client.jsonl"
 VARIANT = "live"
@@ -61,7 +61,7 @@ def read_client(path: Path) -> list[ClientRow]:
 
 
 def live_json(
-    server: Mapping[str, Any], requests: pa.Table | None = None, client: Iterable[ClientRow] = ()
+    server: Mapping[str, Any], requests: Table | None = None, client: Iterable[ClientRow] = ()
 ) -> Json:
     """The section `live` of a summary. `server` is what the manifest says of the server."""
     section: Json = {**server, "client": None, "groups": []}

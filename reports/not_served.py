@@ -64,7 +64,7 @@ def _paired(base: Columns, other: Columns) -> tuple[Mask, Mask]:
 def _by_ask(columns: Columns) -> Columns:
     """Attempts go by the number of their ask."""
     number = columns["ask"] if "ask" in columns.values else columns["number"]
-    return Columns({**columns.values, "number": number}, columns.names)
+    return columns.but("number", number)
 
 
 def _turned_away(asks: Columns) -> Mask:

@@ -18,6 +18,7 @@ from reports.html.palette import coloured
 from reports.metrics import E2E, OF_ASKS, REQUEST_METRICS
 from reports.record import PS_PER_S
 from reports.run_directory import Run, read
+from reports.stored import Table, whole
 from reports.summary import summary_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class OpenedRun:
     def requests(self) -> "pd.DataFrame":
         """A row per model request, with `ttft_s`, `tpot_s`, `e2e_s`, `queue_s` of the completed ones."""
         table = self._run.tables.requests
-        columns, frame = columns_of(table), _frame(table)
+        columns, frame = columns_of(whole(table)), _frame(table)
         completed = columns.outcome("completed")
         for name, seconds_of in REQUEST_METRICS.items():
             frame[f"{name}_s"] = np.where(completed, seconds_of(columns), np.nan)
@@ -63,7 +64,7 @@ class OpenedRun:
         table = self._run.tables.user_requests
         if table is None:
             return None
-        columns, frame = columns_of(table), _frame(table)
+        columns, frame = columns_of(whole(table)), _frame(table)
         frame["felt_s"] = np.where(columns.outcome("completed"), E2E.ps(columns) / PS_PER_S, np.nan)
         return frame
 
@@ -76,7 +77,7 @@ class OpenedRun:
         table = self._run.tables.asks
         if table is None:
             return None
-        columns, frame = columns_of(table), _frame(table)
+        columns, frame = columns_of(whole(table)), _frame(table)
         completed = columns.outcome("completed")
         for name in OF_ASKS:
             frame[f"{name}_s"] = np.where(completed, REQUEST_METRICS[name](columns), np.nan)
@@ -122,11 +123,11 @@ class OpenedRun:
         return {figure.identity: figure for figure in figures_of(self.summary)}
 
 
-def _frame(table: pa.Table) -> "pd.DataFrame":
+def _frame(table: Table) -> "pd.DataFrame":
     """Integers stay integers where some are missing; labels become categories."""
     import pandas as pd  # noqa: PLC0415 -- a quarter of a second, for whoever looks at tables
 
-    frame: pd.DataFrame = table.to_pandas(
+    frame: pd.DataFrame = whole(table).to_pandas(
         types_mapper=lambda kind: pd.Int64Dtype() if kind == pa.int64() else None
     )
     return frame

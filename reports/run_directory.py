@@ -39,17 +39,17 @@ from reports.record import (
     USER_REQUEST_COLUMNS,
     Column,
 )
+from reports.stored import Table, opened, whole, write_stored
 from reports.tables import KEYS, RunTables
 
 FORMAT = 2
 """Of the tables and the manifest. 2: requests have `samples`."""
-ROWS_PER_GROUP = 1 << 17
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 SCENARIO = "scenario.yaml"
 SUMMARY = "summary.json"
 UNCERTAINTY = "uncertainty.parquet"
-_TABLES: dict[str, Sequence[Column]] = {
+TABLES: dict[str, Sequence[Column]] = {
     "requests": REQUEST_COLUMNS,
     "nodes": NODE_COLUMNS,
     "user_requests": USER_REQUEST_COLUMNS,
@@ -162,7 +162,7 @@ def read(path: Path) -> Run:
         manifest,
         _read_text(path / SCENARIO),
         _read_json(summary) if summary.exists() else None,
-        _read_parquet(path / UNCERTAINTY) if (path / UNCERTAINTY).exists() else None,
+        whole(_read_parquet(path / UNCERTAINTY)) if (path / UNCERTAINTY).exists() else None,
     )
 
 
@@ -177,7 +177,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def table_files() -> tuple[str, ...]:
     """What the tables of a run are called, whether it has them or not."""
-    return tuple(f"{name}.parquet" for name in _TABLES)
+    return tuple(f"{name}.parquet" for name in TABLES)
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -190,7 +190,7 @@ def _fill(
 ) -> None:
     """What the digest covers comes first, then what is made from it."""
     _write_text(folder / SCENARIO, run.scenario_text)
-    for name, columns in _TABLES.items():
+    for name, columns in TABLES.items():
         table = getattr(run.tables, name)
         if table is not None:
             _write_table(folder / f"{name}.parquet", table, columns)
@@ -213,21 +213,8 @@ def _write_text(path: Path, text: str) -> None:
     _sync(path)
 
 
-def _write_table(path: Path, table: pa.Table, columns: Sequence[Column]) -> None:
-    """Nothing in the file depends on when or where it is written."""
-    columns = (*KEYS, *columns)
-    labels: Any = [column.name for column in columns if column.kind == "label"]  # the stubs know only bool
-    pq.write_table(
-        table,
-        path,
-        compression="zstd",
-        row_group_size=ROWS_PER_GROUP,
-        use_dictionary=labels,
-        write_page_checksum=True,
-        column_encoding={
-            column.name: "DELTA_BINARY_PACKED" for column in columns if column.kind in ("int", "stamp")
-        },
-    )
+def _write_table(path: Path, table: Table, columns: Sequence[Column]) -> None:
+    write_stored(path, table, (*KEYS, *columns))
     _sync(path)
 
 
@@ -254,23 +241,23 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _read_optional(path: Path, name: str) -> pa.Table | None:
+def _read_optional(path: Path, name: str) -> Table | None:
     return _read_table(path, name) if (path / f"{name}.parquet").exists() else None
 
 
-def _read_table(path: Path, name: str) -> pa.Table:
+def _read_table(path: Path, name: str) -> Table:
     file = path / f"{name}.parquet"
     table = _read_parquet(file)
-    expected = [column.name for column in (*KEYS, *_TABLES[name])]
+    expected = [column.name for column in (*KEYS, *TABLES[name])]
     missing = [column for column in expected if column not in table.column_names]
     if lacking := [column for column in missing if column not in LATER_COLUMNS]:
         raise RunDirectoryError(f"{file} lacks the column {lacking[0]}: it is not a table of a run.")
     return table.select([column for column in expected if column not in missing])
 
 
-def _read_parquet(file: Path) -> pa.Table:
+def _read_parquet(file: Path) -> Table:
     try:
-        return pq.read_table(file, page_checksum_verification=True)
+        return opened(file)
     except (OSError, pa.ArrowException) as error:
         _damaged(file, error)
 

@@ -83,7 +83,7 @@ def _nodes(facts: Mapping[str, Any], stage: str) -> int:
 
 
 def _utilisation(part: Columns, nodes: int, window: Window, replications: Sequence[int]) -> dict[str, Any]:
-    values = {**part.values, "started_ps": part["began_ps"], "last_ps": part["ended_ps"]}
+    visits = part.but("started_ps", part["began_ps"]).but("last_ps", part["ended_ps"])
     everyone = np.ones(len(part), np.bool_)
-    share = busy_share(Columns(values, part.names), everyone, nodes, window, replications)
+    share = busy_share(visits, everyone, nodes, window, replications)
     return ratio_of(share, np.ones(len(share))).as_json()

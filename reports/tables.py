@@ -28,6 +28,7 @@ from reports.record import (
     USER_REQUEST_COLUMNS,
     Column,
 )
+from reports.stored import Table, stacked
 
 FINISH_REASONS = ("", "stop", "length")
 
@@ -47,27 +48,27 @@ _KNOWN_LABELS: dict[str, Sequence[str]] = {
 class RunTables:
     """Every variant and replication of one run; rows of one replication stand together."""
 
-    requests: pa.Table
-    nodes: pa.Table
-    user_requests: pa.Table | None = None
+    requests: Table
+    nodes: Table
+    user_requests: Table | None = None
     """None when no source has an app."""
-    gaps: pa.Table | None = None
+    gaps: Table | None = None
     """None when nobody counted them."""
-    prefixes: pa.Table | None = None
+    prefixes: Table | None = None
     """None when no model caches prefixes."""
-    stages: pa.Table | None = None
+    stages: Table | None = None
     """None when the nodes of no model divide the work."""
-    sessions: pa.Table | None = None
+    sessions: Table | None = None
     """None when no source has callers that wait for their answers."""
-    faults: pa.Table | None = None
+    faults: Table | None = None
     """None where nothing was to break."""
-    lifetimes: pa.Table | None = None
+    lifetimes: Table | None = None
     """Of nodes; None where no model's nodes become more or fewer."""
-    asks: pa.Table | None = None
+    asks: Table | None = None
     """None when no source has clients that retry or hedge."""
-    agent_steps: pa.Table | None = None
+    agent_steps: Table | None = None
     """None when no source has an agent."""
-    preemptions: pa.Table | None = None
+    preemptions: Table | None = None
     """None where nobody lost KV blocks, and of runs of earlier versions."""
 
 
@@ -78,74 +79,74 @@ def request_table(
 
     Without their names in `labels`, `outcome` and `finish_reason` are codes into OUTCOMES and FINISH_REASONS.
     """
-    return _table(REQUEST_COLUMNS, variant, replication, columns, labels)
+    return table_of(REQUEST_COLUMNS, variant, replication, columns, labels)
 
 
 def user_request_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(USER_REQUEST_COLUMNS, variant, replication, columns, labels)
+    return table_of(USER_REQUEST_COLUMNS, variant, replication, columns, labels)
 
 
 def ask_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(ASK_COLUMNS, variant, replication, columns, labels)
+    return table_of(ASK_COLUMNS, variant, replication, columns, labels)
 
 
 def node_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(NODE_COLUMNS, variant, replication, columns, labels)
+    return table_of(NODE_COLUMNS, variant, replication, columns, labels)
 
 
 def gap_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(GAP_COLUMNS, variant, replication, columns, labels)
+    return table_of(GAP_COLUMNS, variant, replication, columns, labels)
 
 
 def prefix_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(PREFIX_COLUMNS, variant, replication, columns, labels)
+    return table_of(PREFIX_COLUMNS, variant, replication, columns, labels)
 
 
 def stage_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(STAGE_COLUMNS, variant, replication, columns, labels)
+    return table_of(STAGE_COLUMNS, variant, replication, columns, labels)
 
 
 def session_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(SESSION_COLUMNS, variant, replication, columns, labels)
+    return table_of(SESSION_COLUMNS, variant, replication, columns, labels)
 
 
 def lifetime_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(LIFETIME_COLUMNS, variant, replication, columns, labels)
+    return table_of(LIFETIME_COLUMNS, variant, replication, columns, labels)
 
 
 def fault_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(FAULT_COLUMNS, variant, replication, columns, labels)
+    return table_of(FAULT_COLUMNS, variant, replication, columns, labels)
 
 
 def preemption_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
     """Without its names in `labels`, `cause` is a code into PREEMPTION_CAUSES."""
-    return _table(PREEMPTION_COLUMNS, variant, replication, columns, labels)
+    return table_of(PREEMPTION_COLUMNS, variant, replication, columns, labels)
 
 
 def agent_step_table(
     variant: str, replication: int, columns: Mapping[str, ArrayLike], labels: Mapping[str, Sequence[str]]
 ) -> pa.Table:
-    return _table(AGENT_STEP_COLUMNS, variant, replication, columns, labels)
+    return table_of(AGENT_STEP_COLUMNS, variant, replication, columns, labels)
 
 
 def concat(parts: Iterable[RunTables]) -> RunTables:
@@ -162,32 +163,29 @@ def concat(parts: Iterable[RunTables]) -> RunTables:
     agent_steps = [part.agent_steps for part in parts if part.agent_steps is not None]
     preemptions = [part.preemptions for part in parts if part.preemptions is not None]
     return RunTables(
-        requests=_stack([part.requests for part in parts]),
-        nodes=_stack([part.nodes for part in parts]),
-        user_requests=_stack(users) if users else None,
-        gaps=_stack(gaps) if gaps else None,
-        prefixes=_stack(prefixes) if prefixes else None,
-        stages=_stack(stages) if stages else None,
-        sessions=_stack(sessions) if sessions else None,
-        faults=_stack(faults) if faults else None,
-        lifetimes=_stack(lifetimes) if lifetimes else None,
-        asks=_stack(asks) if asks else None,
-        agent_steps=_stack(agent_steps) if agent_steps else None,
-        preemptions=_stack(preemptions) if preemptions else None,
+        requests=stacked([part.requests for part in parts]),
+        nodes=stacked([part.nodes for part in parts]),
+        user_requests=stacked(users) if users else None,
+        gaps=stacked(gaps) if gaps else None,
+        prefixes=stacked(prefixes) if prefixes else None,
+        stages=stacked(stages) if stages else None,
+        sessions=stacked(sessions) if sessions else None,
+        faults=stacked(faults) if faults else None,
+        lifetimes=stacked(lifetimes) if lifetimes else None,
+        asks=stacked(asks) if asks else None,
+        preemptions=stacked(preemptions) if preemptions else None,
+        agent_steps=stacked(agent_steps) if agent_steps else None,
     )
 
 
-def _stack(tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-
-
-def _table(
+def table_of(
     spec: Sequence[Column],
     variant: str,
     replication: int,
     columns: Mapping[str, ArrayLike],
     labels: Mapping[str, Sequence[str]],
 ) -> pa.Table:
+    """`spec` are the columns of the table, without the keys that every table has."""
     names = [column.name for column in spec]
     assert set(columns) == set(names), set(columns) ^ set(names)
     arrays = [_array(column, columns[column.name], labels) for column in spec]

@@ -3,7 +3,7 @@
 KV tokens of a request grow evenly between its first and its last token, which is as much as stamps can tell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def _model_series(requests: Columns, busy: Busy, model: str, grid: Grid, nodes: 
     }
 
 
-def _kv_tokens(values: dict[str, Any], served: Mask, grid: Grid) -> Floats:
+def _kv_tokens(values: Mapping[str, Any], served: Mask, grid: Grid) -> Floats:
     """A prompt counts once, from its first step; the last token of each sample never enters the cache."""
     horizon_ps = int(grid.edges_ps[-1])
     began = served & (values["started_ps"] >= 0)

@@ -62,8 +62,7 @@ def asked_phases_ps(group: Group, asks: Columns) -> dict[str, Ints]:
 
 def _marks(asks: Columns) -> dict[str, Mask]:
     """Only those that any request has."""
-    known = {**asks.values}
-    if "lost_out_ps" in known:
-        known["lost"] = (asks["lost_out_ps"] > 0) | (asks["lost_back_ps"] > 0)
-    found = {name: known[name] > 0 for name in MARKS if name in known}
-    return {name: which for name, which in found.items() if which.any()}
+    found = {name: asks[name] > 0 for name in MARKS if name in asks.values}
+    if "lost_out_ps" in asks.values:
+        found["lost"] = (asks["lost_out_ps"] > 0) | (asks["lost_back_ps"] > 0)
+    return {name: found[name] for name in MARKS if name in found and found[name].any()}

@@ -88,6 +88,7 @@ class Chain(NamedTuple):
 
 
 def chain_of(scene: Scene, row: int) -> Chain:
+    scene, row = scene.around(row)
     phases = phases_of(scene, row)
     return Chain(
         scene.value(row, "number"),
@@ -148,11 +149,9 @@ def _who(scene: Scene, row: int) -> str:
 
 def _rank(scene: Scene, row: int) -> Iterator[str]:
     """Against those of its source that completed, in this replication, within the window."""
-    r = scene.requests
     if scene.label(row, "outcome") != "completed":
         return
-    peers = r.outcome("completed") & (r["source"] == r["source"][row]) & scene.window.offered(r)
-    took = (r["ended_ps"] - r["intended_ps"])[peers]
+    took = scene.took_of(int(scene.requests["source"][row]))
     if len(took) > 1:
         longer = int((took > scene.value(row, "ended_ps") - scene.value(row, "intended_ps")).sum())
         yield f"Of {count(len(took))} completed requests of its source, {count(longer)} took longer."

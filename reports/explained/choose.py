@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from e80sim.mistakes import UserError
-from reports.columns import Ints, Mask
+from reports.columns import Columns, Ints, Mask
 from reports.explained.scene import Scene, scenes_of
 from reports.run_directory import Run
 
@@ -53,7 +53,13 @@ def _ends(found: Sequence[Scene]) -> str:
 def slowest(found: Sequence[Scene], most: int, source: str | None = None) -> list[Chosen]:
     """Of the completed ones that are measured, the slowest first; among equals the lowest number."""
     scene, row, took = _measured(found, source)
-    number = np.array([found[s].requests["number"][r] for s, r in zip(scene, row, strict=True)], np.int64)
+    if most < len(took):  # no others can be among them
+        near = np.flatnonzero(took >= np.partition(took, len(took) - most)[len(took) - most])
+        scene, row, took = scene[near], row[near], took[near]
+    number = np.empty(len(row), np.int64)
+    for one in np.unique(scene).tolist():
+        mine = scene == one
+        number[mine] = found[one].requests.take(row[mine], ["number"])["number"]
     order = np.lexsort((number, scene, -took))[:most]
     return [Chosen(found[scene[one]], int(row[one])) for one in order]
 
@@ -73,12 +79,17 @@ def _measured(found: Sequence[Scene], source: str | None) -> tuple[Ints, Ints, I
     """(index of the scene, row in it, latency)"""
     parts = [np.flatnonzero(measured(scene, source)) for scene in found]
     took = [
-        (scene.requests["ended_ps"] - scene.requests["intended_ps"])[rows]
+        _took_ps(scene.requests.take(rows, ["ended_ps", "intended_ps"]))
         for scene, rows in zip(found, parts, strict=True)
     ]
     of = [np.full(len(rows), index, np.int64) for index, rows in enumerate(parts)]
     none = [np.zeros(0, np.int64)]
     return np.concatenate(none + of), np.concatenate(none + parts), np.concatenate(none + took)
+
+
+def _took_ps(requests: Columns) -> Ints:
+    took: Ints = requests["ended_ps"] - requests["intended_ps"]
+    return took
 
 
 def measured(scene: Scene, source: str | None) -> Mask:

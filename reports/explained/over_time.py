@@ -37,9 +37,11 @@ def course_of(group: Group) -> LatencyCourse | None:
     at, took = done["intended_ps"], FELT.ps(done) / PS_PER_S
     place = np.searchsorted(edges_ps, at, side="right") - 1
     inside = (place >= 0) & (place < len(edges_ps) - 1)
-    order = np.argsort(place[inside], kind="stable")
-    cuts = np.searchsorted(place[inside][order], np.arange(len(edges_ps)))
-    parts = [took[inside][order][a:b] for a, b in pairwise(cuts)]
+    place, took = place[inside], took[inside]
+    order = np.argsort(place, kind="stable")
+    took = took[order]
+    cuts = np.searchsorted(place[order], np.arange(len(edges_ps)))
+    parts = [took[a:b] for a, b in pairwise(cuts)]
     values = {name: [_quantile(part, name) for part in parts] for name in QUANTILES}
     source = group.source
     return LatencyCourse(

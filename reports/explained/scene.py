@@ -5,18 +5,21 @@ name the last node alone, so nobody knows when it came there: it is left out of 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reports.columns import Columns, Ints, Mask, by_variant, rows_numbered
 from reports.metrics import Window
+from reports.record import PS_PER_S
 from reports.run_directory import Run
 from reports.tables import RunTables
 from reports.variant_records import of_variant
 
 NEVER_PS = 2**63 - 1
+BEFORE_PS = 60 * PS_PER_S
+"""How long before a request limits may have been used up."""
 
 
 class Visits(NamedTuple):
@@ -79,6 +82,62 @@ class Scene:
     """None where nobody was preempted, or the run records none of it."""
     _visits: dict[tuple[str, int], Visits] = field(default_factory=dict)
     _absences: dict[tuple[str, int], Absences] = field(default_factory=dict)
+    _took: dict[int, Ints] = field(default_factory=dict)
+    """Of the last source that was asked for."""
+    _whole: "Scene | None" = None
+    """Of a part of a scene, the scene."""
+
+    def around(self, row: int) -> "tuple[Scene, int]":
+        """What there is to say of one request can be told from; and its row in that.
+
+        A scene that lies in memory is enough. Of a long table these are the requests that were under way with
+        it, or ended in the minute before, and those that belong to its ask or its user request.
+        """
+        r = self.requests
+        if not r.stored:
+            return self, row
+        one = r.take(np.array([row], np.int64))
+        began_ps, ended_ps, parent, ask = (
+            int(one[name][0]) for name in ("intended_ps", "ended_ps", "parent", "ask")
+        )
+        left_ps = r["ended_ps"]
+        near = (left_ps < 0) | (left_ps >= began_ps - BEFORE_PS)
+        near &= r["intended_ps"] <= (NEVER_PS if ended_ps < 0 else ended_ps)
+        near |= r["ask"] == ask
+        if parent >= 0:
+            near |= r["parent"] == parent
+        requests = r.take(near).loaded()
+        users, stages = self.users, self.stages
+        if users is not None:
+            users = users.take(users["number"] == parent).loaded()
+        if stages is not None:
+            stages = stages.take(np.isin(stages["number"], requests["number"])).loaded()
+        preemptions = self.preemptions
+        if preemptions is not None:
+            preemptions = preemptions.take(np.isin(preemptions["number"], requests["number"])).loaded()
+        part = replace(
+            self,
+            requests=requests,
+            users=users,
+            stages=stages,
+            preemptions=preemptions,
+            _visits={},
+            _absences={},
+            _took={},
+            _whole=self,
+        )
+        return part, int(np.count_nonzero(near[:row]))
+
+    def took_of(self, source: int) -> Ints:
+        """Picoseconds of those of a source, by its code, that completed in this replication and window."""
+        if self._whole is not None:
+            return self._whole.took_of(source)
+        if source not in self._took:
+            r = self.requests
+            peers = r.take(r.outcome("completed") & (r["source"] == source) & self.window.offered(r))
+            self._took.clear()
+            self._took[source] = peers["ended_ps"] - peers["intended_ps"]
+        return self._took[source]
 
     def row_of(self, number: int) -> int | None:
         found = np.flatnonzero(self.requests["number"] == number)
@@ -208,4 +267,4 @@ def _since_the_ask(requests: Columns) -> Columns:
         return requests
     first = rows_numbered(requests, requests, "ask")
     intended = np.where(later & (first >= 0), requests["intended_ps"][first], requests["intended_ps"])
-    return Columns({**requests.values, "intended_ps": intended}, requests.names)
+    return requests.but("intended_ps", intended)

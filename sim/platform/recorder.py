@@ -116,17 +116,23 @@ class Recorder:
         self._rows: list[tuple[int, ...]] = []
         self._blocks = blocks or AllBlocks()
 
+    def keep_in(self, blocks: Blocks) -> None:
+        """From here on; to be asked for before there are any rows."""
+        assert not self._rows
+        self._blocks = blocks
+
     def add(self, row: tuple[int, ...]) -> None:
         self._rows.append(row)
         if len(self._rows) == FLUSH_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        block = self._held()
+        block = self.held()
         self._rows.clear()
         self._blocks.append(block)
 
-    def _held(self) -> Block:
+    def held(self) -> Block:
+        """The rows that are tuples still."""
         width = len(self.columns)
         size = len(self._rows) * width
         try:
@@ -138,7 +144,7 @@ class Recorder:
 
     def arrays(self, order_by: str) -> dict[str, NDArray[np.int64]]:
         """The columns by name of the rows that are kept, sorted by the column `order_by`."""
-        block = np.concatenate([*self._blocks.kept(), self._held()])
+        block = np.concatenate([*self._blocks.kept(), self.held()])
         names = [column.name for column in self.columns]
         block = block[np.argsort(block[:, names.index(order_by)], kind="stable")]
         return {name: np.ascontiguousarray(block[:, i]) for i, name in enumerate(names)}

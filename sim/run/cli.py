@@ -6,7 +6,7 @@ import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -67,6 +67,7 @@ def run(
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
+    from sim.run.unfinished_run import clear, rows_folder
     from sim.scenario.prefix_caches import require_something_in_common
     from sim.workers import interrupt
 
@@ -75,6 +76,7 @@ def run(
     plan = load(scenario, [*settings, *_stated(overrides)])
     require_something_in_common(plan.variants.values())
     directory = _new_directory(plan, out)
+    folder = rows_folder(directory)
     jobs = jobs or os.cpu_count() or 1
     expected = estimate(plan, jobs)
     if not force:
@@ -90,7 +92,7 @@ def run(
     interrupt.listen()
     try:
         with progress:
-            results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress)
+            results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress, folder=folder)
             made = None
             if draws is not None and not results.interrupted:
                 from sim.run.uncertainty import study
@@ -101,8 +103,8 @@ def run(
         report_of = None if no_report else _report_of
         summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, report_of)
     except (NothingDoneError, KeyboardInterrupt):
-        why = "interrupted" if interrupt.asked() else WORKER_LOST
-        stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
+        _stop_with_nothing(folder, asked=interrupt.asked())
+    clear(folder)
     if results.interrupted and not interrupt.asked():
         say(f"{WORKER_LOST} and what was complete is kept")
     progress.finish(
@@ -114,6 +116,17 @@ def run(
         raise problem
     if results.interrupted or (made is not None and made.draws < made.asked):
         raise typer.Exit(INTERRUPTED)
+
+
+def _stop_with_nothing(folder: Path, *, asked: bool) -> NoReturn:
+    """No replication is complete. Rows of one that was lost with its process stay for whoever looks."""
+    from sim.run.unfinished_run import clear, kept_in
+
+    if not asked and kept_in(folder):
+        stop(f"{WORKER_LOST} before it was complete; its rows until then are in {folder}", INTERRUPTED)
+    clear(folder)
+    why = "interrupted" if asked else WORKER_LOST
+    stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
 
 
 def _stated(overrides: Mapping[str, float | None]) -> Iterator[Setting]:

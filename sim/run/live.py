@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from reports import arrow
+from reports.stored import Table, whole
 from reports.tables import RunTables
 from sim.platform.recorder import Blocks
 from sim.platform.ticket import Ticket
@@ -75,15 +76,16 @@ def live_tables(world: World) -> RunTables:
             world.stop()
         env.step()
     tables = world.tables(VARIANT)
+    requests = whole(tables.requests)
     return RunTables(
-        _told_apart(tables.requests),
+        _told_apart(requests),
         tables.nodes,
         None,
         tables.gaps,
         tables.prefixes,
         tables.stages,
-        faults=_while_asked(tables.faults, "began_ps", tables.requests),
-        lifetimes=_while_asked(tables.lifetimes, "ordered_ps", tables.requests),
+        faults=_while_asked(tables.faults, "began_ps", requests),
+        lifetimes=_while_asked(tables.lifetimes, "ordered_ps", requests),
         preemptions=tables.preemptions,
     )
 
@@ -104,7 +106,7 @@ def live_manifest(
     measured_ps = ps_of_s(plan.base.run.horizon_s)
     results = Results(tables, (VARIANT,), 1, measured_ps, interrupted=False)
     made = manifest(plan, results, created, wall_s, remarks)
-    asked = sources(tables.requests)
+    asked = sources(whole(tables.requests))
     facts = {**made["facts"], "sources": asked, "sources_by_variant": {VARIANT: asked}}
     return made | {"facts": facts}
 
@@ -129,7 +131,7 @@ def sources(requests: pa.Table) -> list[Json]:
     return [seen[source] for source in sorted(seen)]
 
 
-def _while_asked(table: pa.Table | None, begins: str, requests: pa.Table) -> pa.Table | None:
+def _while_asked(table: Table | None, begins: str, requests: pa.Table) -> pa.Table | None:
     """Those that came no later than the last request and the last token.
 
     How long a server stood idle then is not recorded: a replay does not know what broke or was ordered then.
@@ -138,7 +140,7 @@ def _while_asked(table: pa.Table | None, begins: str, requests: pa.Table) -> pa.
         return None
     stamps = (requests[name].to_pylist() for name in ("intended_ps", "last_ps"))
     last_ps = max((at_ps for stamp in stamps for at_ps in stamp if at_ps is not None), default=0)
-    return table.filter(np.array(table[begins].to_pylist(), np.int64) <= last_ps)
+    return whole(table).filter(np.array(table[begins].to_pylist(), np.int64) <= last_ps)
 
 
 def _told_apart(requests: pa.Table) -> pa.Table:
@@ -174,7 +176,7 @@ def first_difference(recorded: RunTables, again: RunTables) -> str | None:
     return None
 
 
-def _table_difference(recorded: pa.Table, again: pa.Table) -> str | None:
+def _table_difference(recorded: Table, again: Table) -> str | None:
     if recorded.num_rows != again.num_rows:
         return f"{recorded.num_rows} rows were recorded, {again.num_rows} came out."
     found: tuple[int, str] | None = None

@@ -3,10 +3,15 @@
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
-from reports.tables import RunTables, concat
+import pyarrow as pa
+
+from reports.run_directory import TABLES
+from reports.stored import LARGE, spilled
+from reports.tables import KEYS, RunTables, concat
 from sim.run.world import World
 from sim.scenario.load import Plan
 from sim.scenario.schema import Scenario
@@ -31,6 +36,8 @@ class Task(NamedTuple):
     seed: int
     replication: int
     engine: str
+    folder: Path | None = None
+    """Where the rows of long tables go; None: they stay in memory."""
 
 
 class Outcome(NamedTuple):
@@ -78,6 +85,8 @@ def simulate(task: Task, tell: Tell | None = None) -> Outcome:
     """Run one replication to its horizon, then until the last answer has arrived or `drain_s` is over."""
     scenario = task.scenario
     world = World(scenario, task.seed, task.replication, engine=task.engine)
+    if task.folder is not None:
+        world.keep_in(task.folder, task.variant)
     horizon_ps = ps_of_s(scenario.run.horizon_s)
     drain_s = scenario.run.horizon_s if scenario.run.drain_s is None else scenario.run.drain_s
     for part in range(1, SLICES + 1):
@@ -98,11 +107,20 @@ def _outcome(world: World, task: Task, simulated_ps: int, *, complete: bool) -> 
     return Outcome(world.tables(task.variant), simulated_ps, complete, world.streams.digest())
 
 
-def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: range | None = None) -> Results:
+def run_all(
+    plan: Plan,
+    *,
+    jobs: int,
+    engine: str,
+    tell: Tell,
+    replications: range | None = None,
+    folder: Path | None = None,
+) -> Results:
     """Every variant of `plan`, one round of replications after the other, with equal results for any `jobs`.
 
     An interrupt keeps the complete rounds; where there is none, what the first round reached. `replications`
-    are by default those of the plan.
+    are by default those of the plan. `folder` is where rows go that are too many for memory: results with
+    long tables rest on it.
 
     Raises:
         NothingDoneError: interrupted too early.
@@ -111,16 +129,49 @@ def run_all(plan: Plan, *, jobs: int, engine: str, tell: Tell, replications: ran
     variants, run = plan.variants, plan.base.run
     replications = range(run.replications) if replications is None else replications
     tasks = [
-        Task(name, scenario, run.seed, replication, engine)
+        Task(name, scenario, run.seed, replication, engine, folder)
         for replication in replications
         for name, scenario in variants.items()
     ]
-    outcomes: list[Outcome] = []
+    kept = _Kept(folder, replications.start * len(variants))
     for outcome in outcomes_of(tasks, jobs, tell):
-        outcomes.append(outcome)
+        kept.add(outcome)
         if not outcome.complete:
             break
-    return _gathered(outcomes, tuple(variants), len(replications), ps_of_s(run.horizon_s))
+    return _gathered(kept.outcomes, tuple(variants), len(replications), ps_of_s(run.horizon_s))
+
+
+class _Kept:
+    """The outcomes so far. Their tables that are short each and long together go into files of `folder`."""
+
+    def __init__(self, folder: Path | None, before: int) -> None:
+        """`before` is how many outcomes of the same run there were already."""
+        self.outcomes: list[Outcome] = []
+        self._folder, self._before = folder, before
+        self._held: dict[str, list[int]] = {name: [] for name in TABLES}
+        """By table, whose lie in memory."""
+        self._rows = dict.fromkeys(TABLES, 0)
+
+    def add(self, outcome: Outcome) -> None:
+        place = len(self.outcomes)
+        self.outcomes.append(outcome)
+        for name in TABLES if self._folder is not None else ():
+            table = getattr(outcome.tables, name)
+            if isinstance(table, pa.Table):
+                self._held[name].append(place)
+                self._rows[name] += table.num_rows
+                if self._rows[name] > LARGE:
+                    self._spill(name)
+
+    def _spill(self, name: str) -> None:
+        assert self._folder is not None
+        places, self._held[name], self._rows[name] = self._held[name], [], 0
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / f"{name}.{self._before + places[0]}.parquet"
+        tables = [getattr(self.outcomes[place].tables, name) for place in places]
+        for place, stored in zip(places, spilled(tables, file, (*KEYS, *TABLES[name])), strict=True):
+            one = self.outcomes[place]
+            self.outcomes[place] = one._replace(tables=replace(one.tables, **{name: stored}))
 
 
 def outcomes_of(tasks: list[Task], jobs: int, tell: Tell) -> Iterator[Outcome]:

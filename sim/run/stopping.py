@@ -6,6 +6,7 @@ there are, so a run stops at the same replication everywhere.
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from reports.metrics import PROBABILITIES, Window
@@ -36,21 +37,25 @@ class Reached(NamedTuple):
     """Half-width of its interval over its value; infinite where there is no interval."""
 
 
-def run_until_precise(plan: Plan, *, jobs: int, engine: str, tell: Tell) -> tuple[Results, tuple[str, ...]]:
+def run_until_precise(
+    plan: Plan, *, jobs: int, engine: str, tell: Tell, folder: Path | None = None
+) -> tuple[Results, tuple[str, ...]]:
     """The results of all rounds, and what a reader must know about their precision.
+
+    `folder` is where rows go that are too many for memory: results with long tables rest on it.
 
     Raises:
         NothingDoneError: interrupted too early.
 
     """
     wanted = plan.base.run.precision
-    results = run_all(plan, jobs=jobs, engine=engine, tell=tell)
+    results = run_all(plan, jobs=jobs, engine=engine, tell=tell, folder=folder)
     while wanted is not None and not results.interrupted:
         worst = precision_of(plan, results)
         if worst.relative <= target(wanted.relative) or results.replications >= wanted.max_replications:
             return results, (_note(wanted, worst, results.replications),)
         upto = next_total(results.replications, worst.relative, wanted)
-        results = _more(plan, results, upto, jobs, engine, tell)
+        results = _more(plan, results, upto, jobs, engine, tell, folder)
     return results, ()
 
 
@@ -97,11 +102,13 @@ def _answer(samples: Samples, statistic: str) -> Answer:
     return mean(samples) if statistic == "mean" else quantile_answers(samples, [PROBABILITIES[statistic]])[0]
 
 
-def _more(plan: Plan, results: Results, upto: int, jobs: int, engine: str, tell: Tell) -> Results:
+def _more(
+    plan: Plan, results: Results, upto: int, jobs: int, engine: str, tell: Tell, folder: Path | None
+) -> Results:
     """`results` and those of the replications from there to `upto`."""
     coming = range(results.replications, upto)
     try:
-        added = run_all(plan, jobs=jobs, engine=engine, tell=tell, replications=coming)
+        added = run_all(plan, jobs=jobs, engine=engine, tell=tell, replications=coming, folder=folder)
     except NothingDoneError:
         return replace(results, interrupted=True)
     if added.measured_ps < results.measured_ps:

@@ -1,9 +1,9 @@
 """A scenario wired up: one platform and its traffic. One replication lives and dies in one world."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
+from urllib.parse import quote
 
 from hwmodels.llm import load_llm
 from hwmodels.node_hardware import NodeHardware
@@ -15,21 +15,9 @@ from reports.record import (
     PREEMPTION_COLUMNS,
     PREFIX_COLUMNS,
 )
-from reports.tables import (
-    RunTables,
-    agent_step_table,
-    ask_table,
-    fault_table,
-    gap_table,
-    lifetime_table,
-    node_table,
-    preemption_table,
-    prefix_table,
-    request_table,
-    session_table,
-    stage_table,
-    user_request_table,
-)
+from reports.spool import Spool
+from reports.stored import Table, stacked
+from reports.tables import RunTables, table_of
 from sim.callers.origin import copies
 from sim.callers.sources import Numbers
 from sim.callers.traffic import Traffic
@@ -113,6 +101,7 @@ class World:
         self._preemptions = Recorder(
             PREEMPTION_COLUMNS, RecentBlocks() if isinstance(blocks, RecentBlocks) else None
         )
+        self._spools: dict[Recorder, Spool] = {}
         gateway = scenario.gateway
         self.platform = Platform(
             self.env, self._link_to_gateway, ps_of_ms(gateway.overhead_ms), gateway.concurrency, blocks
@@ -140,6 +129,34 @@ class World:
         for gaps in self._gaps.values():
             gaps.tidy()
 
+    def keep_in(self, folder: Path, variant: str) -> None:
+        """Rows of long tables go into `folder` as they come, which is made for the first of them.
+
+        To be asked for before anything happens.
+        """
+        longs = {
+            "requests": self.platform.records,
+            "user_requests": self.traffic.visits.records,
+            "sessions": self.traffic.sessions.records,
+            "asks": self.traffic.asks.records,
+            "agent_steps": self.traffic.agent_steps,
+        }
+        splits = ((n, p) for n, p in self.platform.pools.items() if isinstance(p, DisaggregatedPool))
+        longs |= {f"stages.{quote(n, safe='')}": p.stages for n, p in splits}
+        key = (variant, self._replication)
+        for name, recorder in longs.items():
+            self._spools[recorder] = Spool(folder, name, key, recorder.columns, recorder.labels.vocabulary)
+        self._spools[self._preemptions] = Spool(
+            folder,
+            "preemptions",
+            key,
+            PREEMPTION_COLUMNS,
+            self._preemptions.labels.vocabulary,
+            order_by="lost_ps",
+        )
+        for recorder, spool in self._spools.items():
+            recorder.keep_in(spool)
+
     def tables(self, variant: str) -> RunTables:
         """The records of this world, whose life is over: what has not ended is recorded as unfinished."""
         stages = self._stages(variant)
@@ -147,57 +164,44 @@ class World:
         self.traffic.send_rest()
         self.platform.record_unfinished()
         self.traffic.record_unfinished()
-        requests, visits, nodes = self.platform.records, self.traffic.visits.records, self._node_records()
-        gaps, prefixes, sessions = self._gap_records(), self._prefix_records(), self.traffic.sessions.records
-        steps = self.traffic.agent_steps
-        users = None
-        if self.scenario.apps:
-            users = user_request_table(
-                variant, self._replication, visits.arrays("number"), visits.labels.vocabulary()
-            )
+        sources = self.scenario.traffic.values()
+        talks = any(source.callers_kind is not None for source in sources)
+        steps = any(app.steps is not None for app in self.scenario.apps.values())
+        prefixes = self._prefix_records()
+
+        def table(recorder: Recorder, order_by: str = "number") -> Table:
+            return self._table(variant, recorder, order_by)
+
         return RunTables(
-            requests=request_table(
-                variant, self._replication, requests.arrays("number"), requests.labels.vocabulary()
-            ),
-            nodes=node_table(variant, self._replication, nodes.arrays("node"), nodes.labels.vocabulary()),
-            user_requests=users,
-            gaps=gap_table(variant, self._replication, gaps.arrays("from_ps"), gaps.labels.vocabulary()),
-            prefixes=None
-            if prefixes is None
-            else prefix_table(
-                variant, self._replication, prefixes.arrays("prefix"), prefixes.labels.vocabulary()
-            ),
+            requests=table(self.platform.records),
+            nodes=table(self._node_records(), "node"),
+            user_requests=table(self.traffic.visits.records) if self.scenario.apps else None,
+            gaps=table(self._gap_records(), "from_ps"),
+            prefixes=None if prefixes is None else table(prefixes, "prefix"),
             stages=stages,
-            sessions=session_table(
-                variant, self._replication, sessions.arrays("number"), sessions.labels.vocabulary()
-            )
-            if any(source.callers_kind is not None for source in self.scenario.traffic.values())
-            else None,
+            sessions=table(self.traffic.sessions.records) if talks else None,
             faults=faults,
             lifetimes=self._lifetimes(variant),
             asks=self._asks(variant),
-            agent_steps=agent_step_table(
-                variant, self._replication, steps.arrays("number"), steps.labels.vocabulary()
-            )
-            if any(app.steps is not None for app in self.scenario.apps.values())
-            else None,
+            agent_steps=table(self.traffic.agent_steps) if steps else None,
             preemptions=self._preempted(variant),
         )
 
-    def _preempted(self, variant: str) -> pa.Table | None:
-        records = self._preemptions
-        columns = records.arrays("lost_ps")
-        if not len(columns["number"]):
-            return None
-        return preemption_table(variant, self._replication, columns, records.labels.vocabulary())
+    def _table(self, variant: str, recorder: Recorder, order_by: str = "number") -> Table:
+        spool = self._spools.get(recorder)
+        if spool is not None and spool.on_disk:
+            return spool.finish(recorder.held())
+        columns, names = recorder.arrays(order_by), recorder.labels.vocabulary()
+        return table_of(recorder.columns, variant, self._replication, columns, names)
 
-    def _asks(self, variant: str) -> pa.Table | None:
+    def _preempted(self, variant: str) -> Table | None:
+        found = self._table(variant, self._preemptions, "lost_ps")
+        return found if found.num_rows else None
+
+    def _asks(self, variant: str) -> Table | None:
         """None: a request is an ask."""
         asks = self.traffic.asks
-        if not asks.used:
-            return None
-        records = asks.records
-        return ask_table(variant, self._replication, records.arrays("number"), records.labels.vocabulary())
+        return self._table(variant, asks.records) if asks.used else None
 
     def stop(self) -> None:
         """Nothing breaks any more, and no node comes or goes; else a timeline would never come to an end."""
@@ -205,24 +209,21 @@ class World:
         for scaler in self.scalers.values():
             scaler.stop()
 
-    def _lifetimes(self, variant: str) -> pa.Table | None:
+    def _lifetimes(self, variant: str) -> Table | None:
         if not self.scalers:
             return None
         records = Recorder(LIFETIME_COLUMNS)
         for scaler in self.scalers.values():
             scaler.record(records)
-        vocabulary = records.labels.vocabulary()
-        return lifetime_table(variant, self._replication, records.arrays("ordered_ps"), vocabulary)
+        return self._table(variant, records, "ordered_ps")
 
-    def _faults(self, variant: str) -> pa.Table | None:
+    def _faults(self, variant: str) -> Table | None:
         """None: nothing was to break, and nothing did."""
         records = self.breakage.records()
-        columns = records.arrays("number")
-        if not self.scenario.faults and not len(columns["number"]):
-            return None
-        return fault_table(variant, self._replication, columns, records.labels.vocabulary())
+        found = self._table(variant, records)
+        return found if self.scenario.faults or found.num_rows else None
 
-    def _stages(self, variant: str) -> pa.Table | None:
+    def _stages(self, variant: str) -> Table | None:
         """Where requests were, of the models whose nodes divide the work. None: there are none."""
         pools = {n: p for n, p in self.platform.pools.items() if isinstance(p, DisaggregatedPool)}
         if not pools:
@@ -230,13 +231,7 @@ class World:
         for ticket in self.platform.inside.values():
             if ticket.request.model in pools:
                 pools[ticket.request.model].note_unfinished(ticket)
-        parts = [
-            stage_table(
-                variant, self._replication, pool.stages.arrays("number"), pool.stages.labels.vocabulary()
-            )
-            for pool in pools.values()
-        ]
-        return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        return stacked([self._table(variant, pool.stages) for pool in pools.values()])
 
     # Pools
 

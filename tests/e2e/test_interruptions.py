@@ -18,6 +18,7 @@ from typing import IO
 import pytest
 
 from reports.run_directory import read
+from reports.stored import whole
 from sim.scenario.load import load
 from tests.support.study import results_of
 
@@ -246,7 +247,7 @@ def test_what_a_killed_worker_was_at_is_done_again(tmp_path: Path) -> None:
     assert run.manifest["replications_done"] == 40
     assert not run.manifest["interrupted"]
     (tmp_path / "study.yaml").write_text(study, encoding="utf-8")
-    assert run.tables.requests.equals(results_of(load(tmp_path / "study.yaml")).tables.requests)
+    assert run.tables.requests.equals(whole(results_of(load(tmp_path / "study.yaml")).tables.requests))
 
 
 def test_a_replication_that_is_lost_three_times_is_told(tmp_path: Path) -> None:

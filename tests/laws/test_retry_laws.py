@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.stored import whole
 from sim.node.queue_limits import QueueFull
 from sim.platform.pool import Pool
 from sim.platform.ticket import Ticket
@@ -60,9 +61,9 @@ def test_every_ask_ends_once_and_every_attempt_is_accounted_for(
             assert (kernel.running, kernel.waiting, kernel.free_blocks) == (0, 0, blocks)
     tables = world.tables("base")
     by_ask: dict[int, Rows] = defaultdict(list)
-    for row in rows(tables.requests):
+    for row in rows(whole(tables.requests)):
         by_ask[row["ask"]].append(row)
-    asks = [] if tables.asks is None else rows(tables.asks)
+    asks = [] if tables.asks is None else rows(whole(tables.asks))
     assert len({ask["number"] for ask in asks}) == len(asks)
     for ask in asks:
         assert_accounted(ask, by_ask.pop(ask["number"]), scenario["traffic"][ask["source"]])
@@ -129,7 +130,7 @@ def test_independent_refusals_make_the_number_of_attempts_geometric(
     world.run_to(ENDED)
     tables = world.tables("base")
     assert tables.asks is not None
-    asks = rows(tables.asks)
+    asks = rows(whole(tables.asks))
     attempts, outcomes = [ask["attempts"] for ask in asks], [ask["outcome"] for ask in asks]
     count = len(attempts)
     assert count > 2000

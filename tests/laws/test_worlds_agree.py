@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from reports.stored import whole
 from reports.tables import RunTables
 from sim.node.queue_orders import QUEUE_ORDERS
 from sim.platform.flow_control import FAIRNESS, ORDERS
@@ -421,6 +422,6 @@ def test_a_caller_who_leaves_between_two_steps_of_a_stretch_counts_the_tokens_ma
     # The prompt lasts from 0 to 3 ms, then a token comes every 2 ms: who leaves at 5 has two of them.
     leaving = Ask(0, "b", 3, 12, 1, True, None, leaves, 0)
     tables = assert_worlds_agree(IN_STEP, [leaving])
-    (row,) = [row for row in rows(tables.requests) if row["source"] == "outside"]
+    (row,) = [row for row in rows(whole(tables.requests)) if row["source"] == "outside"]
     assert (row["outcome"], row["ended_ps"]) == ("cancelled", leaves * MS)
     assert row["output_tokens"] == 1 + -(-(leaves - 3) // 2)

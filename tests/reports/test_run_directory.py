@@ -11,6 +11,7 @@ import pytest
 
 from reports import run_directory
 from reports.run_directory import Run, RunDirectoryError, add_file, read, write, write_report
+from reports.stored import whole, write_stored
 from reports.summary import summarise
 from reports.tables import gap_table
 from tests.support.damage import flip
@@ -33,10 +34,10 @@ def test_a_run_reads_back_as_it_was_written(tmp_path: Path, run: Run) -> None:
     assert found.summary == run.summary
     assert {**found.manifest, **run.manifest} == found.manifest
     assert found.scenario_text == "name: synthetic\n"
-    assert found.tables.requests.equals(run.tables.requests)
+    assert found.tables.requests.equals(whole(run.tables.requests))
     assert found.tables.user_requests is not None
     assert run.tables.user_requests is not None
-    assert found.tables.user_requests.equals(run.tables.user_requests)
+    assert found.tables.user_requests.equals(whole(run.tables.user_requests))
     assert summarise(found.tables, found.manifest) == run.summary
     assert (tmp_path / "runs" / "a" / "report.html").read_text() == "<html>"
 
@@ -77,12 +78,10 @@ def interrupted(*_: Any, **__: Any) -> None:
 def test_a_full_disk_leaves_nothing_and_says_so_in_a_sentence(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pq.write_table
+    def second_table_fails(path: Path, *of_table: Any) -> None:
+        (disk_full if path.name == "nodes.parquet" else write_stored)(path, *of_table)
 
-    def second_table_fails(table: Any, path: Path, **options: Any) -> None:
-        (disk_full if path.name == "nodes.parquet" else whole)(table, path, **options)
-
-    monkeypatch.setattr(pq, "write_table", second_table_fails)
+    monkeypatch.setattr(run_directory, "write_stored", second_table_fails)
     with pytest.raises(RunDirectoryError, match=r"/a: No space left on device\.$"):
         write(tmp_path / "a", run)
     assert list(tmp_path.iterdir()) == []

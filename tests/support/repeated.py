@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pyarrow as pa
 
+from reports.stored import whole
 from reports.tables import RunTables
 from sim.run import replications
 from sim.run.replications import Outcome, Task
@@ -52,6 +53,6 @@ def bytes_of(tables: RunTables) -> list[bytes]:
         sink = pa.BufferOutputStream()
         if table is not None:
             with pa.ipc.new_stream(sink, table.schema) as stream:
-                stream.write_table(table)
+                stream.write_table(whole(table))
         found.append(sink.getvalue().to_pybytes())
     return found

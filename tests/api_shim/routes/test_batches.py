@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api_shim.routes import batches
+from reports.stored import whole
 from tests.support.batches import CHAT, contents, create, line, lines, put, requests, run, until_over
 from tests.support.live import GPT_OSS, LLAMA, MakeWire, Wire, chat, scenario
 
@@ -60,7 +61,7 @@ def test_requests_take_simulated_time_and_so_many_are_in_flight_as_the_scenario_
     for in_flight, last_ms in ((6, 33), (2, 33), (1, 66)):
         wire = make(scenario(serve={"batch_requests_in_flight": in_flight}))
         run(wire, requests(6))
-        records = wire.platform.world.tables("live").requests.to_pydict()
+        records = whole(wire.platform.world.tables("live").requests).to_pydict()
         assert max(records["ended_ps"]) == last_ms * 10**9
         assert set(records["place"]) == {"in-platform"}
         assert set(records["priority"]) == {100}
@@ -295,7 +296,7 @@ def test_a_budget_of_its_own_is_waited_for_and_nothing_is_refused(make: MakeWire
     batch = run(wire, requests(130))
     assert batch["request_counts"] == {"total": 130, "completed": 130, "failed": 0}
     assert 4 < batch["completed_at"] - batch["created_at"] < 7
-    records = wire.platform.world.tables("live").requests.to_pydict()
+    records = whole(wire.platform.world.tables("live").requests).to_pydict()
     assert set(records["outcome"]) == {"completed"}
 
 
@@ -349,4 +350,4 @@ def test_the_same_batch_gives_the_same_stamps(make: MakeWire) -> None:
         wire = make()
         run(wire, requests(100, max_tokens=3, ignore_eos=True))
         tables.append(wire.platform.world.tables("live").requests)
-    assert tables[0].equals(tables[1])
+    assert tables[0].equals(whole(tables[1]))

@@ -12,6 +12,7 @@ import pytest
 from reports.compared.compare import DIFF_LINES, MARGIN, compare
 from reports.compared.runs import read_runs
 from reports.run_directory import Run, write
+from reports.stored import whole
 from tests.support.cli import e80sim
 from tests.support.synthetic import synthetic_run
 
@@ -32,7 +33,7 @@ def of(run: Run, name: str) -> Any:
 def column(run: Run, name: str, values: Any) -> Run:
     requests = run.tables.requests
     at = requests.schema.get_field_index(name)
-    return replace(run, tables=replace(run.tables, requests=requests.set_column(at, name, values)))
+    return replace(run, tables=replace(run.tables, requests=whole(requests).set_column(at, name, values)))
 
 
 def later(run: Run) -> Run:
@@ -146,7 +147,7 @@ def test_chance_that_two_runs_do_not_share_is_noise_once_it_is_small(tmp_path: P
 
 def test_one_replication_tells_nothing_but_what_is_the_same(tmp_path: Path, run: Run) -> None:
     of_first = pa.array(of(run, "replication").to_numpy() == 0)
-    tables = replace(run.tables, requests=run.tables.requests.filter(of_first))
+    tables = replace(run.tables, requests=whole(run.tables.requests).filter(of_first))
     alone = but(replace(run, tables=tables), replications_done=1)
     found = compared(tmp_path, alone, later(alone))
     assert row(found, "e2e")["differences"][0]["verdict"] == "cannot_tell"
@@ -169,10 +170,10 @@ def test_a_single_run_stands_for_its_variants_and_names_may_differ(tmp_path: Pat
 
 
 def test_a_number_that_no_run_has_is_left_out(tmp_path: Path, run: Run) -> None:
-    whole = column(run, "stream", pa.array([False] * len(run.tables.requests)))
-    found = compared(tmp_path, whole, whole)
+    silent = column(run, "stream", pa.array([False] * run.tables.requests.num_rows))
+    found = compared(tmp_path, silent, silent)
     assert {one["metric"] for one in found["rows"]} == {"e2e", "attainment"}
-    assert {one["metric"] for one in compared(tmp_path / "one", run, whole)["rows"]} == {
+    assert {one["metric"] for one in compared(tmp_path / "one", run, silent)["rows"]} == {
         "ttft",
         "e2e",
         "attainment",
@@ -192,7 +193,7 @@ def test_shares_under_different_objectives_are_not_subtracted(tmp_path: Path, ru
 
 def test_runs_that_completed_different_requests_name_them(tmp_path: Path, run: Run) -> None:
     """Every tenth request of B is lost: the mean moves, though no request that both completed does."""
-    lost = np.arange(len(run.tables.requests)) % 10 == 0
+    lost = np.arange(run.tables.requests.num_rows) % 10 == 0
     outcome = run.tables.requests["outcome"].to_numpy(zero_copy_only=False)
     told = np.where(lost, "timeout", outcome)
     kind = run.tables.requests.schema.field("outcome").type
@@ -263,7 +264,7 @@ def test_runs_without_a_common_source_are_refused(tmp_path: Path, run: Run) -> N
 
 
 def test_runs_that_measured_nothing_are_refused(tmp_path: Path, run: Run) -> None:
-    silent = replace(run, tables=replace(run.tables, requests=run.tables.requests.slice(0, 0)))
+    silent = replace(run, tables=replace(run.tables, requests=whole(run.tables.requests).slice(0, 0)))
     for name in ("one", "two"):
         write(tmp_path / name, silent)
     result = cli(tmp_path / "one", tmp_path / "two")

@@ -65,7 +65,7 @@ def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
 
 def admitted(world: World) -> int:
-    outcomes = world.tables("base").requests.column("outcome").to_pylist()
+    outcomes = world.tables("base").requests["outcome"].to_pylist()
     return outcomes.count("completed")
 
 

@@ -137,7 +137,7 @@ def test_questions_of_closed_loop_users_are_those_that_they_and_the_nodes_have_t
         "run.replications=1",
     ]
     spec = plan(tmp_path, *settings)
-    asked = len(results_of(spec).tables.requests)
+    asked = results_of(spec).tables.requests.num_rows
     assert asked <= 1.1 * estimate(spec, jobs=1).requests
     assert estimate(spec, jobs=1).requests <= 1.3 * asked
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from reports.statistics import Estimate, Refused
+from reports.stored import whole
 from sim.run.stopping import next_total, relative_half_width, run_until_precise, target
 from sim.scenario.load import Plan
 from sim.scenario.schema import PrecisionSection
@@ -88,14 +89,14 @@ def test_the_rounds_together_are_the_run_in_one_piece(tmp_path: Path) -> None:
     results, _ = run_until_precise(
         plan(tmp_path, "run.precision={relative: 0.05}"), jobs=1, engine="fast", tell=lambda _s, _n: None
     )
-    whole, _ = run_until_precise(
+    at_once, _ = run_until_precise(
         plan(tmp_path, f"run.replications={results.replications}"),
         jobs=1,
         engine="fast",
         tell=lambda _s, _n: None,
     )
-    assert results.tables.requests.equals(whole.tables.requests)
-    assert results.streams == whole.streams
+    assert results.tables.requests.equals(whole(at_once.tables.requests))
+    assert results.streams == at_once.streams
     assert len(set(results.streams["base"])) == results.replications
 
 

@@ -1,0 +1,137 @@
+"""A table that grew in parts on the disk is the one that memory would hold, whatever order it came in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reports.columns import columns_of
+from reports.record import Column
+from reports.spool import Spool, folder_of
+from reports.stored import StoredTable, opened, stacked, whole, write_stored
+from reports.tables import KEYS, table_of
+from sim.platform.recorder import Recorder
+
+COLUMNS = (Column("number", "int", ""), Column("source", "label", ""), Column("at_ps", "stamp", ""))
+SOURCES = ("chat", "code", "night")
+Rows = list[tuple[int, int, int]]
+
+
+@pytest.fixture(autouse=True)
+def small() -> Iterator[None]:
+    """Parts of 8 rows, two ranges in the first, row groups of 16, and 20 rows are a long table."""
+    with (
+        patch("sim.platform.recorder.FLUSH_ROWS", 4),
+        patch("reports.spool.PART_ROWS", 8),
+        patch("reports.spool.RANGES", 2),
+        patch("reports.spool.ROWS_PER_GROUP", 16),
+        patch("reports.stored.ROWS_PER_GROUP", 16),
+        patch("reports.stored.LARGE", 20),
+    ):
+        yield
+
+
+def recorder_of(rows: Rows, folder: Path | None, variant: str = "base") -> tuple[Recorder, Spool | None]:
+    recorder, spool = Recorder(COLUMNS), None
+    if folder is not None:
+        spool = Spool(folder, "rows", (variant, 3), COLUMNS, recorder.labels.vocabulary)
+        recorder.keep_in(spool)
+    for number, source, at_ps in rows:
+        recorder.add((number, *recorder.labels.codes(source=SOURCES[source]), at_ps))
+    return recorder, spool
+
+
+def in_memory(rows: Rows, variant: str = "base") -> pa.Table:
+    recorder, _ = recorder_of(rows, None)
+    return table_of(COLUMNS, variant, 3, recorder.arrays("number"), recorder.labels.vocabulary())
+
+
+def on_disk(rows: Rows, folder: Path, variant: str = "base") -> StoredTable:
+    recorder, spool = recorder_of(rows, folder, variant)
+    assert spool is not None
+    assert spool.on_disk
+    return spool.finish(recorder.held())
+
+
+rows = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 2), st.integers(-1, 2**62)), min_size=8, max_size=60
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows)
+def test_parts_become_the_table_that_memory_would_hold(
+    tmp_path_factory: pytest.TempPathFactory, rows: Rows
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    found, expected = on_disk(rows, folder / "run"), in_memory(rows)
+    assert found.whole().equals(expected)
+    write_stored(folder / "one.parquet", found, (*KEYS, *COLUMNS))
+    write_stored(folder / "other.parquet", expected, (*KEYS, *COLUMNS))
+    assert (folder / "one.parquet").read_bytes() == (folder / "other.parquet").read_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows, rows, st.data())
+def test_columns_of_a_long_table_are_those_of_one_in_memory(
+    tmp_path_factory: pytest.TempPathFactory, first: Rows, second: Rows, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    found = StoredTable((*on_disk(first, folder / "run").parts, in_memory(second, "other")))
+    expected = whole(found)
+    write_stored(folder / "both.parquet", found, (*KEYS, *COLUMNS))
+    write_stored(folder / "again.parquet", expected, (*KEYS, *COLUMNS))
+    assert (folder / "both.parquet").read_bytes() == (folder / "again.parquet").read_bytes()
+    for table in (found, opened(folder / "both.parquet")):
+        stored, known = columns_of(table), columns_of(expected)
+        for _ in range(3):
+            assert len(stored) == len(known)
+            for name in known.values:
+                assert stored[name].tolist() == known[name].tolist()
+                assert stored.names[name] == known.names[name]
+            if data.draw(st.booleans()):
+                chosen = np.array(
+                    data.draw(st.lists(st.booleans(), min_size=len(known), max_size=len(known))), np.bool_
+                )
+            else:
+                chosen = np.array(
+                    data.draw(st.lists(st.integers(0, max(len(known) - 1, 0)), max_size=len(known))), np.int64
+                )
+            stored, known = stored.take(chosen), known.take(chosen)
+
+
+def test_one_row_that_stays_for_the_whole_run_comes_first(tmp_path: Path) -> None:
+    """Number 0 ends last, after 40 others."""
+    found = on_disk([*((number, 0, 7) for number in range(1, 41)), (0, 1, 9)], tmp_path / "run")
+    assert found["number"].to_pylist() == list(range(41))
+    assert found["source"].to_pylist()[:2] == ["code", "chat"]
+
+
+def test_whoever_is_killed_leaves_parts_that_anybody_can_read(tmp_path: Path) -> None:
+    recorder_of([(number, number % 3, -1) for number in range(21)], tmp_path / "run", "a/b")
+    (first, second) = sorted(folder_of(tmp_path / "run", "a/b", 3).iterdir())
+    table = pq.read_table(first)
+    assert table["number"].to_pylist() == list(range(8))
+    assert table["source"].to_pylist()[:3] == list(SOURCES)
+    assert table["at_ps"].null_count == 8
+    assert pq.read_table(second)["number"].to_pylist() == list(range(8, 16))
+
+
+def test_a_second_try_of_a_replication_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    recorder_of([(number, 0, 0) for number in range(32)], tmp_path / "run")
+    found = on_disk([(number, 1, 0) for number in range(9)], tmp_path / "run")
+    assert found["source"].to_pylist() == ["code"] * 9
+    assert [file.name for file in folder_of(tmp_path / "run", "base", 3).iterdir()] == ["rows.parquet"]
+
+
+def test_short_tables_stay_in_memory_together_and_long_ones_do_not(tmp_path: Path) -> None:
+    short = [(number, 0, 0) for number in range(10)]
+    one, two = on_disk(short, tmp_path / "one"), in_memory(short)
+    assert not isinstance(stacked([one, two]), StoredTable)
+    assert isinstance(stacked([one, two, two]), StoredTable)
