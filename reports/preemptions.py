@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from reports import arrow
+from reports.stored import Table, batches
 from reports.tables import RunTables
 
 OF_NODES = ("variant", "replication", "model", "node")
@@ -35,20 +36,24 @@ def preemptions_that_differ(tables: RunTables) -> Iterator[str]:
         )
 
 
-def _counted(table: pa.Table, keys: tuple[str, ...]) -> Counter[Key]:
-    return Counter(zip(*(table[key].to_pylist() for key in keys), strict=True))
+def _counted(table: Table, keys: tuple[str, ...]) -> Counter[Key]:
+    found: Counter[Key] = Counter()
+    for part in batches(table, keys):
+        found.update(_keys(part, keys))
+    return found
 
 
-def _totals(table: pa.Table, keys: tuple[str, ...], rows: Counter[Key]) -> Iterator[tuple[Key, int]]:
+def _keys(table: pa.Table, keys: tuple[str, ...]) -> Iterator[Key]:
+    return zip(*(table[key].to_pylist() for key in keys), strict=True)
+
+
+def _totals(table: Table, keys: tuple[str, ...], rows: Counter[Key]) -> Iterator[tuple[Key, int]]:
     """What `table` counts, where that is not what `rows` says; with what it does not know at all."""
-    some = table.take(np.flatnonzero(arrow.to_numpy(table["preemptions"].combine_chunks())))
-    found = dict(
-        zip(
-            zip(*(some[key].to_pylist() for key in keys), strict=True),
-            some["preemptions"].to_pylist(),
-            strict=True,
-        )
-    )
+    found: dict[Key, int] = {}
+    for part in batches(table, (*keys, "preemptions")):
+        counts = arrow.to_numpy(part["preemptions"].combine_chunks())
+        which = np.flatnonzero(counts)
+        found |= zip(_keys(part.take(which), keys), counts[which].tolist(), strict=True)
     for key in {**found, **rows}:
         if found.get(key, 0) != rows[key]:
             yield key, found.get(key, 0)

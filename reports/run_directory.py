@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from e80sim.mistakes import UserError
+from reports import unfinished
 from reports.digest import FILES, sha256_of, stamped
 from reports.record import (
     AGENT_STEP_COLUMNS,
@@ -171,6 +172,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise RunDirectoryError(f"{path} is not a directory: give the directory of a run.")
     if not (path / MANIFEST).is_file():
+        if path.name.endswith(unfinished.SUFFIX):
+            raise RunDirectoryError(
+                f"{path} is of a run that goes on, or was killed before it was whole: it has "
+                f"{unfinished.told(path)}. No report is made of a part; any parquet reader reads its files."
+            )
         raise RunDirectoryError(f"{path} is not the directory of a run: it has no manifest.json.")
     return _read_json(path / MANIFEST)
 

@@ -26,6 +26,8 @@ PART_ROWS = 1 << 16
 """Rows that are held before they become a file: 19 MB of the widest table."""
 RANGES = 16
 """In how many of equal width the first part is counted; all other parts are counted in these."""
+PARTIAL = ".partial"
+"""The suffix of a file that is being written."""
 KEPT_PARTS = 3
 """Parts that are held at a time while rows are put in order."""
 
@@ -87,10 +89,12 @@ class Spool:
         file = self._folder / f"{self._name}.parquet"
         names = self._vocabulary()
         rows = 0
-        with TableFile(file, (*KEYS, *self._columns)) as whole:
+        hidden = file.with_suffix(PARTIAL)
+        with TableFile(hidden, (*KEYS, *self._columns)) as whole:
             for block in self._in_order():
                 whole.write(self._table(block, names))
                 rows += len(block)
+        hidden.rename(file)
         for part in self._parts:
             part.file.unlink()
         return StoredTable((FilePart(file, 0, rows, whole=True),))
@@ -119,7 +123,7 @@ class Spool:
         if not self._parts:
             self._begin()
         file = self._folder / f"{self._name}-{len(self._parts):05}.parquet"
-        hidden = file.with_suffix(".partial")
+        hidden = file.with_suffix(PARTIAL)
         with TableFile(hidden, (*KEYS, *self._columns)) as whole:
             whole.write(self._table(block, self._vocabulary()))
         hidden.rename(file)

@@ -130,6 +130,15 @@ def whole(table: Table) -> pa.Table:
     return table.whole() if isinstance(table, StoredTable) else table
 
 
+def batches(table: Table, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """All rows in their order, of these columns; of a long table some at a time."""
+    if isinstance(table, StoredTable):
+        for group in table.groups():
+            yield group.read(columns)
+    else:
+        yield table.select(list(columns))
+
+
 def stacked(tables: Sequence[Table]) -> Table:
     """Below each other; in memory where that is short enough."""
     if len(tables) == 1:

@@ -12,12 +12,12 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from reports.columns import Columns, Ints, columns_of
 from reports.exports.counters import Level, levels, stage_levels
 from reports.record import OUTCOMES
 from reports.run_directory import Run
+from reports.stored import Table
 
 PS_PER_US = 10**6
 Event = dict[str, Any]
@@ -124,7 +124,7 @@ def _events(run: Run, everything: Columns, columns: Columns) -> Iterator[Event]:
         yield from _lanes(process, _ways(here))
 
 
-def _same(table: pa.Table | None, columns: Columns) -> Columns | None:
+def _same(table: Table | None, columns: Columns) -> Columns | None:
     """Of the variant, the replication and the model that `columns` are of; None where there are no rows."""
     if table is None:
         return None

@@ -5,6 +5,7 @@ import os
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -67,7 +68,6 @@ def run(
     from sim.run.progress import Progress
     from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
-    from sim.run.unfinished_run import clear, rows_folder
     from sim.scenario.prefix_caches import require_something_in_common
     from sim.workers import interrupt
 
@@ -76,7 +76,7 @@ def run(
     plan = load(scenario, [*settings, *_stated(overrides)])
     require_something_in_common(plan.variants.values())
     directory = _new_directory(plan, out)
-    folder = rows_folder(directory)
+    folder = _rows_folder(directory)
     jobs = jobs or os.cpu_count() or 1
     expected = estimate(plan, jobs)
     if not force:
@@ -104,7 +104,7 @@ def run(
         summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, report_of)
     except (NothingDoneError, KeyboardInterrupt):
         _stop_with_nothing(folder, asked=interrupt.asked())
-    clear(folder)
+    rmtree(folder, ignore_errors=True)
     if results.interrupted and not interrupt.asked():
         say(f"{WORKER_LOST} and what was complete is kept")
     progress.finish(
@@ -118,13 +118,26 @@ def run(
         raise typer.Exit(INTERRUPTED)
 
 
+def _rows_folder(directory: Path) -> Path:
+    """Where long tables grow meanwhile. Raises UserError where the rows of another run are there."""
+    from reports.unfinished import rows_folder, told
+
+    folder = rows_folder(directory)
+    if folder.exists():
+        raise UserError(
+            f"{folder} is of a run that goes on, or was killed ({told(folder)}): choose another --out, or "
+            "remove it"
+        )
+    return folder
+
+
 def _stop_with_nothing(folder: Path, *, asked: bool) -> NoReturn:
     """No replication is complete. Rows of one that was lost with its process stay for whoever looks."""
-    from sim.run.unfinished_run import clear, kept_in
+    from reports.unfinished import has_rows, told
 
-    if not asked and kept_in(folder):
-        stop(f"{WORKER_LOST} before it was complete; its rows until then are in {folder}", INTERRUPTED)
-    clear(folder)
+    if not asked and has_rows(folder):
+        stop(f"{WORKER_LOST} before it was complete; {folder} has {told(folder)}", INTERRUPTED)
+    rmtree(folder, ignore_errors=True)
     why = "interrupted" if asked else WORKER_LOST
     stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
 

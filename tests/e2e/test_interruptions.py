@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+import pyarrow.parquet as pq
 import pytest
 
-from reports.run_directory import read
+from reports.run_directory import RunDirectoryError, read
 from reports.stored import whole
 from sim.scenario.load import load
 from tests.support.study import results_of
@@ -231,7 +232,29 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         running.process.kill()
         running.process.communicate(timeout=PATIENCE_S)
         running.until_alone()
-    assert left_behind(tmp_path) == []
+    assert [name for name in left_behind(tmp_path) if not name.startswith("out.running")] == []
+
+
+def test_a_killed_run_leaves_the_rows_that_left_and_no_report_is_made_of_them(tmp_path: Path) -> None:
+    """Parts of 65,536 requests, of 100 that arrive in a second."""
+    with child(tmp_path, ONE_LONG, "--jobs", "1") as running:
+        rows = tmp_path / "out.running" / "base.0"
+        running.until(lambda: len(list(rows.glob("requests-*.parquet"))) >= 2)
+        running.process.kill()
+        running.process.communicate(timeout=PATIENCE_S)
+        running.until_alone()
+    found = [pq.read_table(file) for file in sorted(rows.glob("requests-*.parquet"))]
+    numbers = [number for table in found for number in table["number"].to_pylist()]
+    assert len(numbers) == len(set(numbers)) == 65_536 * len(found)
+    assert found[0]["source"].to_pylist()[:2] == ["chat", "chat"]
+    with pytest.raises(
+        RunDirectoryError, match=rf"killed.* {len(numbers):,} requests of base, replication 0"
+    ):
+        read(tmp_path / "out.running")
+    status, said = told(tmp_path, ["report", "out.running", "--check"], sys.stdout)
+    assert (status, "No report is made of a part" in said) == (2, True)
+    status, said = told(tmp_path, ["run", "study.yaml", "--out", "out", "--dry-run", "--force"], sys.stdout)
+    assert (status, "choose another --out, or remove it" in said) == (2, True)
 
 
 def test_what_a_killed_worker_was_at_is_done_again(tmp_path: Path) -> None:
