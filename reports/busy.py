@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reports.columns import Columns, Floats, Ints, Mask
-from reports.levels import Spans
+from reports.levels import ROWS_AT_ONCE, Spans
 from reports.metrics import Window
 from reports.record import PS_PER_S
 
@@ -49,14 +49,34 @@ def busy_spans(requests: Columns, of_model: Mask, horizon_ps: int) -> tuple[Span
     """When the nodes of a model had a request in a step, one span after the other, and its replication."""
     began = of_model & (requests["started_ps"] >= 0)
     replication, node = requests["replication"][began], requests["node"][began]
-    spans = until_horizon(requests["started_ps"][began], left_node(requests)[began], horizon_ps)
     group = replication * (int(node.max(initial=0)) + 1) + node
-    at_ps, group = np.concatenate(spans), np.concatenate([group, group])
-    change = np.repeat([1, -1], len(node))
-    order = np.lexsort((at_ps, group))  # stable: at one instant begins come before ends
-    inside = np.cumsum(change[order])
-    opens, closes = order[(inside == 1) & (change[order] == 1)], order[inside == 0]
-    return Spans(at_ps[opens], at_ps[closes]), np.concatenate([replication, replication])[opens]
+    del node
+    spans = until_horizon(requests["started_ps"][began], left_node(requests)[began], horizon_ps)
+    order = np.argsort(group, kind="stable")
+    opened = [_opened(spans, group, replication, rows) for rows in np.split(order, _cuts(group[order]))]
+    begin_ps, end_ps, of = (np.concatenate(column) for column in zip(*opened, strict=True))
+    return Spans(begin_ps, end_ps), of
+
+
+def _cuts(groups: Ints) -> Ints:
+    """Where to cut groups that stand together, so that each piece has some whole ones and not many rows."""
+    edges = np.flatnonzero(np.diff(groups)) + 1
+    wanted = np.arange(ROWS_AT_ONCE, len(groups), ROWS_AT_ONCE)
+    found: Ints = np.unique(edges[np.searchsorted(edges, wanted[wanted <= edges.max(initial=0)])])
+    return found
+
+
+def _opened(spans: Spans, group: Ints, replication: Ints, rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """(begin, end, replication) of whole groups, one span after the other.
+
+    The events of all groups together would take ten columns.
+    """
+    at_ps = np.concatenate([spans.begin_ps[rows], spans.end_ps[rows]])
+    change = np.repeat(np.array([1, -1], np.int8), len(rows))
+    order = np.lexsort((at_ps, np.tile(group[rows], 2)))  # stable: at one instant begins come before ends
+    inside = np.cumsum(change[order], dtype=np.int64)
+    opens = order[(inside == 1) & (change[order] == 1)]
+    return at_ps[opens], at_ps[order[inside == 0]], np.tile(replication[rows], 2)[opens]
 
 
 def until_horizon(begin_ps: Ints, end_ps: Ints, horizon_ps: int) -> Spans:

@@ -36,7 +36,7 @@ def autocorrelation_time(parts: Sequence[Mask]) -> float:
     share = sum(int(part.sum()) for part in parts) / sum(map(len, parts))
     if share in {0.0, 1.0}:
         return 1.0
-    sums = [np.concatenate([[0.0], np.cumsum(part - share)]) for part in parts]
+    sums = [_summed(part, share) for part in parts]
     size, found = 1, 1.0
     while True:
         batches = np.concatenate([np.diff(part[::size]) for part in sums])
@@ -46,6 +46,13 @@ def autocorrelation_time(parts: Sequence[Mask]) -> float:
         if size >= TIMES_PER_BATCH * found:
             return found
         size *= 2
+
+
+def _summed(part: Mask, share: float) -> Floats:
+    """From 0 on, of how far each is from its share; without a second column."""
+    sums = np.zeros(len(part) + 1)
+    np.subtract(part, share, out=sums[1:])
+    return np.cumsum(sums, out=sums)
 
 
 def blocks_per_replication(counts: Ints, time: float) -> Ints:

@@ -1,6 +1,6 @@
 """One traffic source in one variant: its latencies, where they come from, and who met the objectives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,13 +84,13 @@ class Group:
         return self.completed if self.users is None else self.users.take(self.users.outcome("completed"))
 
     @cached_property
-    def samples(self) -> dict[str, Samples]:
-        """Seconds, by metric."""
-        done = self.completed
-        found = {name: self.sampled(done, of(done)) for name, of in metrics.REQUEST_METRICS.items()}
-        asks = self.completed_asks
-        felt = found["e2e"] if self.users is None else self.sampled(asks, metrics.FELT.ps(asks) / PS_PER_S)
-        return found | {"felt": felt}
+    def samples(self) -> Mapping[str, Samples]:
+        """Seconds, by metric; of a long table made anew at each look."""
+        looked_up = _Samples(self)
+        if self.completed.stored:
+            return looked_up
+        found = {name: looked_up[name] for name in metrics.REQUEST_METRICS}
+        return found | {"felt": found["e2e"] if self.users is None else looked_up["felt"]}
 
     def sampled(self, columns: Columns, values: Floats) -> Samples:
         """Of a duration."""
@@ -138,6 +138,25 @@ class Group:
             f"from the sending."
         )
         return [told]
+
+
+class _Samples(Mapping[str, Samples]):
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def __getitem__(self, name: str) -> Samples:
+        group = self._group
+        if name == "felt" and group.users is not None:
+            asks = group.completed_asks
+            return group.sampled(asks, metrics.FELT.ps(asks) / PS_PER_S)
+        of = metrics.REQUEST_METRICS["e2e" if name == "felt" else name]
+        return group.sampled(group.completed, of(group.completed))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*metrics.REQUEST_METRICS, "felt"))
+
+    def __len__(self) -> int:
+        return len(metrics.REQUEST_METRICS) + 1
 
 
 def asks_of(groups: Sequence[Group]) -> Asks:
@@ -195,21 +214,24 @@ def stats_json(samples: Samples) -> dict[str, Any]:
 
 def _phases_json(group: Group) -> dict[str, Any]:
     done = group.completed
-    return _means_json(group, done, {phase.name: phase.ps(done) for phase in metrics.PHASES})
+    return _means_json(group, done, ((phase.name, phase.ps(done)) for phase in metrics.PHASES))
 
 
 def _felt_phases_json(group: Group) -> dict[str, Any]:
     asks = group.completed_asks
     if group.steps is not None:
-        return _means_json(group, asks, agent_phases_ps(asks, group.done, group.steps))
+        return _means_json(group, asks, agent_phases_ps(asks, group.done, group.steps).items())
     fan_out = group.source["mode"] == "fan_out"
-    return _means_json(group, asks, felt_phases_ps(asks, group.done, fan_out=fan_out))
+    return _means_json(group, asks, felt_phases_ps(asks, group.done, fan_out=fan_out).items())
 
 
-def _means_json(group: Group, columns: Columns, phases: Mapping[str, Ints]) -> dict[str, Any]:
-    shown = {name: ps for name, ps in phases.items() if name != "client_wait" or ps.any()}
-    samples = {name: group.sampled(columns, ps / PS_PER_S) for name, ps in shown.items()}
-    return {name: mean(sample).as_json() for name, sample in samples.items()}
+def _means_json(group: Group, columns: Columns, phases: Iterable[tuple[str, Ints]]) -> dict[str, Any]:
+    """One phase at a time: those of a long table are made when their turn comes."""
+    return {
+        name: mean(group.sampled(columns, ps / PS_PER_S)).as_json()
+        for name, ps in phases
+        if name != "client_wait" or ps.any()
+    }
 
 
 def _cdf_json(values: Floats) -> dict[str, list[float]]:

@@ -25,6 +25,7 @@ from reports.statistics import (
     Samples,
     lag_one,
     name_of,
+    quantiles,
     ratios_of,
     rounded_up,
     too_few,
@@ -75,10 +76,10 @@ class Pooled:
     @classmethod
     def of(cls, samples: Samples) -> "Pooled":
         """Of replications none of which is empty."""
-        ordered = np.sort(samples.values)
-        level = at(ordered, CORRELATED_BEYOND)
+        (level,) = quantiles(samples.values, [CORRELATED_BEYOND])
         each = [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
-        return cls(samples, ordered, time_beyond(each, level))
+        time = time_beyond(each, float(level))  # before there is another column
+        return cls(samples, np.sort(samples.values), time)
 
     @property
     def blocks(self) -> Ints:

@@ -3,13 +3,13 @@
 KV tokens of a request grow evenly between its first and its last token, which is as much as stamps can tell.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from reports.busy import Busy, left_node, until_horizon
-from reports.columns import Columns, Floats, Ints, Mask
+from reports.columns import Columns, Floats, Ints
 from reports.levels import Grid, Level, Spans
 from reports.lifetimes import nodes_over_time
 from reports.metrics import REJECTED
@@ -63,38 +63,64 @@ def series_json(
 
 
 def _model_series(requests: Columns, busy: Busy, model: str, grid: Grid, nodes: int) -> dict[str, Floats]:
-    horizon_ps, of_model = int(grid.edges_ps[-1]), requests.labelled("model", model)
-    served = of_model & (requests["node"] >= 0)
-    replication = requests["replication"][served]
-    started, first = requests["started_ps"][served], requests["first_ps"][served]
-    left = left_node(requests)[served]
-    ready = requests["admitted_ps"][served] + requests["overhead_ps"][served].clip(0)
+    horizon_ps = int(grid.edges_ps[-1])
+    served = requests.labelled("model", model) & (requests["node"] >= 0)
+    mine = requests.take(served, SERVED)
+    replication = mine["replication"]
     spans, of_span = busy.spans(model, horizon_ps)
     at_work = Level(grid)
-    at_work.hold(spans, of_span, np.full(len(of_span), 1 / nodes))
-    waited_until = np.where(started < 0, left, started)
-    prefilled_until = np.where(first < 0, left, first)
+    at_work.hold(spans, of_span, np.broadcast_to(1 / nodes, len(of_span)))
+
+    def number(begin_ps: Ints, end_ps: Ints) -> Floats:
+        return _number(grid, until_horizon(begin_ps, end_ps, horizon_ps), replication)
+
     return {
-        "waiting": _number(grid, until_horizon(ready, waited_until, horizon_ps), replication),
-        "prefilling": _number(grid, until_horizon(started, prefilled_until, horizon_ps), replication),
-        "decoding": _number(grid, until_horizon(first, left, horizon_ps), replication),
-        "kv_tokens": _kv_tokens(requests.values, served, grid),
+        "waiting": number(mine["admitted_ps"] + mine["overhead_ps"].clip(0), _or_left(mine, "started_ps")),
+        "prefilling": number(mine["started_ps"], _or_left(mine, "first_ps")),
+        "decoding": number(mine["first_ps"], left_node(mine)),
+        "kv_tokens": _kv_tokens(mine, grid),
         "utilisation": at_work.means(),
     }
 
 
-def _kv_tokens(values: Mapping[str, Any], served: Mask, grid: Grid) -> Floats:
+SERVED = (
+    "replication",
+    "admitted_ps",
+    "overhead_ps",
+    "started_ps",
+    "first_ps",
+    "last_ps",
+    "ended_ps",
+    "prompt_tokens",
+    "output_tokens",
+    "samples",
+)
+
+
+def _or_left(served: Columns, stamp: str) -> Ints:
+    """When the request left its node where it has no such stamp."""
+    at_ps = served[stamp]
+    found: Ints = np.where(at_ps < 0, left_node(served), at_ps)
+    return found
+
+
+def _kv_tokens(served: Columns, grid: Grid) -> Floats:
     """A prompt counts once, from its first step; the last token of each sample never enters the cache."""
     horizon_ps = int(grid.edges_ps[-1])
-    began = served & (values["started_ps"] >= 0)
-    names = ("replication", "started_ps", "first_ps", "last_ps", "prompt_tokens", "output_tokens", "samples")
-    replication, started, first, last, prompt, output, samples = (values[name][began] for name in names)
-    left = np.where(last < 0, horizon_ps, last)
+    began = served.take(served["started_ps"] >= 0)
+    left = _until(began, horizon_ps)
     level = Level(grid)
-    level.hold(Spans(started, left), replication, prompt.astype(np.float64))
-    grows = (first >= 0) & (output > samples) & (left > first)
-    replication, first, left = replication[grows], first[grows], left[grows]
-    grown = (output - samples)[grows].astype(np.float64)
+    spans = Spans(began["started_ps"], left)
+    level.hold(spans, began["replication"], began["prompt_tokens"].astype(np.float64))
+    grows = (began["first_ps"] >= 0) & (began["output_tokens"] > began["samples"])
+    del spans
+    grown_ones = began.take(grows & (left > began["first_ps"]))
+    replication, first, left = (
+        grown_ones["replication"],
+        grown_ones["first_ps"],
+        _until(grown_ones, horizon_ps),
+    )
+    grown = (grown_ones["output_tokens"] - grown_ones["samples"]).astype(np.float64)
     slope = grown / ((left - first) / PS_PER_S)
     level.kink(first, replication, slope)
     level.kink(left, replication, -slope)
@@ -102,10 +128,16 @@ def _kv_tokens(values: Mapping[str, Any], served: Mask, grid: Grid) -> Floats:
     return level.means().clip(0.0)
 
 
+def _until(began: Columns, horizon_ps: int) -> Ints:
+    last = began["last_ps"]
+    found: Ints = np.where(last < 0, horizon_ps, last)
+    return found
+
+
 def _number(grid: Grid, spans: Spans, replication: Ints) -> Floats:
     """How many spans are open. Those that never were are left out."""
     level = Level(grid)
-    level.hold(spans, replication, np.ones(len(replication)))
+    level.hold(spans, replication, np.broadcast_to(1.0, len(replication)))
     return level.means().clip(0.0)
 
 

@@ -1,6 +1,6 @@
 """What a slow request has that a usual one has not: mean phases of the requests around three quantiles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -39,25 +39,39 @@ def bands_of(group: Group) -> dict[str, Band]:
     asks = group.completed_asks
     latency = FELT.ps(asks)
     order = np.argsort(latency, kind="stable")
-    phases = {name: ps for name, ps in asked_phases_ps(group, asks).items() if ps.any()}
+    bands = {
+        name: rows.copy()
+        for name, (low, high) in BANDS.items()
+        if len(rows := order[round(low * len(order)) : round(high * len(order))]) >= FEWEST
+    }
+    mean_s = {name: float(latency[rows].mean()) / PS_PER_S for name, rows in bands.items()}
+    del order, latency
+    means: dict[str, dict[str, float]] = {name: {} for name in bands}
+    for phase, ps in asked_phases_ps(group, asks):
+        if ps.any():
+            for name, rows in bands.items():
+                means[name][phase] = float(ps[rows].mean()) / PS_PER_S
     marks = {} if group.users is not None else _marks(asks)
-    found = {}
-    for name, (low, high) in BANDS.items():
-        rows = order[round(low * len(order)) : round(high * len(order))]
-        if len(rows) >= FEWEST:
-            means = {phase: float(ps[rows].mean()) / PS_PER_S for phase, ps in phases.items()}
-            shares = {mark: float(which[rows].mean()) for mark, which in marks.items()}
-            found[name] = Band(len(rows), float(latency[rows].mean()) / PS_PER_S, means, shares)
-    return found
+    return {
+        name: Band(
+            len(rows),
+            mean_s[name],
+            means[name],
+            {mark: float(which[rows].mean()) for mark, which in marks.items()},
+        )
+        for name, rows in bands.items()
+    }
 
 
-def asked_phases_ps(group: Group, asks: Columns) -> dict[str, Ints]:
-    """Together exactly the latency that its callers feel."""
+def asked_phases_ps(group: Group, asks: Columns) -> Iterator[tuple[str, Ints]]:
+    """Together exactly the latency that its callers feel; each made when its turn comes."""
     if group.users is None:
-        return {phase.name: phase.ps(asks) for phase in PHASES}
-    if group.steps is not None:
-        return agent_phases_ps(asks, group.done, group.steps)
-    return felt_phases_ps(asks, group.done, fan_out=group.source["mode"] == "fan_out")
+        yield from ((phase.name, phase.ps(asks)) for phase in PHASES)
+    elif group.steps is not None:
+        yield from agent_phases_ps(asks, group.done, group.steps).items()
+    else:
+        fan_out = group.source["mode"] == "fan_out"
+        yield from felt_phases_ps(asks, group.done, fan_out=fan_out).items()
 
 
 def _marks(asks: Columns) -> dict[str, Mask]:
