@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from api_shim.clocks.clock import wake_at
 from reports.preemptions import preemptions_that_differ
+from reports.stored import whole
 from sim.node.preemption_log import Preemption
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.recorder import FLUSH_ROWS, RecentBlocks
@@ -118,7 +119,7 @@ def test_preemptions_are_recorded_and_replayed_alike(tmp_path: Path) -> None:
     again = live_tables(replayed(SCENARIO, read_journal(tmp_path / "arrivals.jsonl")))
     assert again.preemptions is not None
     assert first_difference(recorded, again) is None
-    later = again.preemptions.set_column(9, "lost_ps", pa.array([row["lost_ps"] + 1 for row in told]))
+    later = whole(again.preemptions).set_column(9, "lost_ps", pa.array([row["lost_ps"] + 1 for row in told]))
     assert "In preemptions: row 0 has lost_ps" in str(
         first_difference(recorded, replace(again, preemptions=later))
     )
