@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # the hundreds of processes that tests start would each compile all modules
 
-.PHONY: help demo serve load test test-clients test-clients-node check bench soak mutants validate coverage peers docs setup system-packages clean
+.PHONY: help demo serve load test test-clients test-clients-node check bench compiled compiled-equality soak mutants validate coverage peers docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -22,7 +22,7 @@ load: $(READY) ## run locust against the shim and write the latency report
 	$(BIN)/e80sim load --variant unlimited --duration 60
 
 test: system-packages $(READY) ## the test suite
-	$(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients
+	E80SIM_PURE=1 $(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients --ignore tests/compiled
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
 	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_perfetto.py
@@ -36,8 +36,14 @@ check: $(READY) ## formatting, lint, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+compiled: $(READY) ## compile the hot path again after its sources have changed: docs/compiled.md
+	@tools/compiled $(BIN)/python
+
+compiled-equality: compiled ## the compiled build against the sources: equal files
+	$(BIN)/pytest -q -n auto tests/compiled
+
 bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
-	$(BIN)/pytest tests/benchmarks -q -p no:xdist --timeout 900
+	E80SIM_PURE=1 $(BIN)/pytest tests/benchmarks -q -p no:xdist --timeout 900
 
 soak: $(READY) ## long random runs of both kernels against each other
 	$(BIN)/pytest -n auto -m soak --timeout 7200 tests
@@ -61,13 +67,14 @@ docs: $(READY) ## rewrite the generated pages under docs/
 
 setup: $(READY) ## the virtual environment only
 
-$(READY): pyproject.toml constraints.txt tools/python-venv
+$(READY): pyproject.toml constraints.txt setup.py tools/python-venv
 	tools/python-venv $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[shim,load,test,check]"
+	@tools/compiled $(BIN)/python
 	@touch $@
 
 system-packages:
 	@tools/system-packages chromium curl bubblewrap libseccomp2 python3
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .clients .peers mutants build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .clients .peers mutants build e80sim/compiled *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

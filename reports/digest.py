@@ -12,8 +12,8 @@ from typing import Any
 FILES = "files"
 """In the manifest: the sha256 of each file that the run rests on, by name."""
 DIGEST = "digest"
-NOT_COVERED = ("created", "wall_s", DIGEST)
-"""When a run was made and how long that took is no part of what came out."""
+NOT_COVERED = ("build", "created", "wall_s", DIGEST)
+"""When a run was made, by which build, and how long that took is no part of what came out."""
 _SEAL = "<!-- sha256 of all above: "
 
 

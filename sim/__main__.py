@@ -81,7 +81,9 @@ def _version() -> str:
     import platform
     from importlib.metadata import version
 
-    return f"e80sim {version('e80sim')} (Python {platform.python_version()})\n"
+    from e80sim.build import build
+
+    return f"e80sim {version('e80sim')} (Python {platform.python_version()}, {build()})\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -216,7 +216,7 @@ class AgentWork:
         if not branches:
             return "completed"
         outcomes: list[str] = []
-        done = Event(env)
+        done = Event(env.simpy)
 
         def follow(walk: Sequence[Planned], branch: Thread) -> Generator[Event, Any, None]:
             outcome = yield from self._go(walk, branch)

@@ -14,6 +14,7 @@ from sim.callers.session import Answer, Session
 from sim.edge.compute import Compute, Seat
 from sim.network import Departure, Link
 from sim.platform.recorder import Recorder
+from sim.time.events import Begun
 from sim.time.timeline import Timeline
 from traffic.workload import SizePair
 
@@ -126,9 +127,9 @@ class Visit:
         self.seat: Seat | None = None
         compute, arrived_ps = user.app.compute, self._departure.arrived_ps
         if compute is None:
-            env.begin_at(self._story(), arrived_ps + user.app.cpu_ps)
+            Begun(env, self._story(), arrived_ps + user.app.cpu_ps)
         else:
-            env.begin_at(self._story_on(compute), arrived_ps)
+            Begun(env, self._story_on(compute), arrived_ps)
 
     def _story_on(self, compute: Compute) -> Generator[Event, Any, None]:
         self.seat = seat = yield compute.enter()

@@ -33,6 +33,6 @@ def use(
 
 def at(env: Timeline, at_ps: int, event: Event | None = None) -> Event:
     """`event`, or a new one, happens then."""
-    event = event or Event(env)
+    event = event or Event(env.simpy)
     env.succeed_at(event, None, at_ps, ARRIVAL if at_ps > env.now else FEEDBACK)
     return event

@@ -21,7 +21,8 @@ from simpy import Event
 
 from sim.platform.rate_limit import Headroom, Refusal
 from sim.platform.ticket import REJECTED, Sink
-from sim.time.timeline import ARRIVAL, FEEDBACK, OwnValue, Timeline
+from sim.time.events import OwnValue
+from sim.time.timeline import ARRIVAL, FEEDBACK, Timeline
 from traffic.request import Request
 from traffic.workload import SizePair
 
@@ -117,6 +118,6 @@ class Session:
 
     def pause(self, span_ps: int) -> Event:
         """The caller thinks, or works, for so long."""
-        event = Event(self.env)
+        event = Event(self.env.simpy)
         self.env.succeed_at(event, None, self.env.now + span_ps, ARRIVAL if span_ps else FEEDBACK)
         return event

@@ -350,7 +350,7 @@ def _of_app(of: _SourceTraffic, app: str) -> Callable[..., AskAndThink]:
         walks = of.walks(app, f"user {talk.number}/")
 
         def ask(think_ps: int) -> Event:
-            thought_over = Event(env)
+            thought_over = Event(env.simpy)
 
             def replied(ended_ps: int, _outcome: str) -> None:
                 at(env, ended_ps + think_ps, thought_over)

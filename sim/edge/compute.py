@@ -79,7 +79,7 @@ class Compute:
 
     def enter(self) -> Event:
         """Its value is the `Seat` of the request, once it has one."""
-        event = Event(self._env)
+        event = Event(self._env.simpy)
         self._waiting.append((event, self._env.now))
         self._seat_who_waits()
         self._start_for_who_waits()

@@ -39,7 +39,7 @@ class SharedCpu:
 
     def work(self, work_ps: int) -> Event:
         """The event comes when `work_ps` of a whole core have been done for it."""
-        done = Event(self._env)
+        done = Event(self._env.simpy)
         if not work_ps:
             self._env.succeed_at(done, None, self._env.now, FEEDBACK)
             return done

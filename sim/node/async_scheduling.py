@@ -14,7 +14,6 @@ An engine that has formed no step takes whoever comes at once.
 """
 
 from operator import attrgetter
-from typing import Any
 
 from sim.node.fast_forward import FastForward, ForwardedWork
 from sim.node.kernel import Boundary, Sequence
@@ -26,13 +25,13 @@ _by_number = attrgetter("number")
 class AsyncStepEngine(StepEngine):
     """`StepEngine`, where each step is formed by what was known when the one before it began."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- those of StepEngine
-        super().__init__(*args, **kwargs)
+    def _set_up(self) -> None:
         assert self._batches is None, "a batch that nobody joins is formed when the one before is through"
         self._through: list[SteppedWork] = []  # complete, with a slot and blocks until the engine hears of it
 
     def boundary(self, now_ps: int) -> Boundary:
-        assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        due_ps = self._next_ps  # a name of its own, or mypyc takes the attribute for an int from here on
+        assert now_ps == due_ps, (now_ps, due_ps)
         under_way, next_ps = bool(self._shares), None
         firsts, ended = self._end_step(now_ps)
         if under_way and (self._running or self._waiting):
@@ -112,8 +111,7 @@ class AsyncFastForward(FastForward):
     __slots__ = ("_ghosts", "_through", "_wasted_rows", "_wasted_tokens")
     steps_ahead = 1
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- those of FastForward
-        super().__init__(*args, **kwargs)
+    def _set_up(self) -> None:
         assert self._batches is None, "a batch that nobody joins is formed when the one before is through"
         self._through: list[ForwardedWork] = []
         self._ghosts = False  # some of those will be in the step that is planned next
@@ -121,7 +119,8 @@ class AsyncFastForward(FastForward):
         self._wasted_tokens = 0  # in those
 
     def boundary(self, now_ps: int) -> Boundary:
-        assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        due_ps = self._next_ps  # a name of its own, or mypyc takes the attribute for an int from here on
+        assert now_ps == due_ps, (now_ps, due_ps)
         firsts: list[Sequence] = []
         ended: list[Sequence] = []
         if self._stretch:

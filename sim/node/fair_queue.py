@@ -116,7 +116,7 @@ class Fair(Generic[W]):
         order, entries = self._order, self._entries
         while order:
             key = order[0][3]
-            if entries.get(key) is order[0]:
+            if entries.get(key) == order[0]:  # numbers are unique; mypyc gives tuples no identity
                 return key
             heappop(order)
         return None

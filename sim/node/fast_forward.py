@@ -190,6 +190,10 @@ class FastForward:
         self._slope_ps = 0  # by which each is longer than the one before
         self._open = False  # slots and tokens are left after the first step, and no arrival has cut it yet
         self._prefilling: list[ForwardedWork] = []
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """As that of `StepEngine`."""
 
     @property
     def steps(self) -> int:
@@ -259,7 +263,8 @@ class FastForward:
         return self._next_ps
 
     def boundary(self, now_ps: int) -> Boundary:
-        assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        due_ps = self._next_ps  # a name of its own, or mypyc takes the attribute for an int from here on
+        assert now_ps == due_ps, (now_ps, due_ps)
         firsts: list[Sequence] = []
         ended: list[Sequence] = []
         start_ps = now_ps

@@ -9,7 +9,7 @@ take this kernel.
 
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
 from sim.node.kernel import NOTHING_UNDER_WAY, Boundary, Sequence, Stepped, UnderWay
@@ -36,7 +36,7 @@ class _Plan(NamedTuple):
 DUMMY = _Plan([], 1, 0)
 
 
-class _Planned:
+class Planned:
     """Stands for a law until all ranks have planned: it keeps what is asked, and answers anything."""
 
     def __init__(self) -> None:
@@ -48,12 +48,11 @@ class _Planned:
 
 
 class Rank(StepEngine):
-    """A step engine that is told when its steps end."""
+    """A step engine that is told when its steps end. It is made with `Planned` for a law."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- those of StepEngine, but the law
-        self._planned = _Planned()
-        limits, *others = args
-        super().__init__(limits, self._planned, *others, **kwargs)
+    def _set_up(self) -> None:
+        assert isinstance(self._law, Planned)
+        self._planned = self._law
 
     def ends(self, at_ps: int | None) -> None:
         """The step in progress, or the wait for one, is over at this time."""
@@ -202,7 +201,8 @@ class LockstepKernel:
         return self._next_ps
 
     def boundary(self, now_ps: int) -> Boundary:
-        assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        due_ps = self._next_ps  # a name of its own, or mypyc takes the attribute for an int from here on
+        assert now_ps == due_ps, (now_ps, due_ps)
         self._end_step(now_ps)
         launch_ps = 0 if self._in_step else self._launch_ps
         firsts, ended = [], []

@@ -108,6 +108,10 @@ class StepEngine:
         self._shares: list[tuple[SteppedWork, int]] = []  # the step in progress: who computes how many tokens
         self._started_ps = 0
         self._next_ps: int | None = None
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What another kind has besides; a constructor of its own would have to hand all arguments on."""
 
     @property
     def free_blocks(self) -> int:
@@ -160,7 +164,8 @@ class StepEngine:
         return self._due(now_ps)
 
     def boundary(self, now_ps: int) -> Boundary:
-        assert now_ps == self._next_ps, (now_ps, self._next_ps)
+        due_ps = self._next_ps  # a name of its own, or mypyc takes the attribute for an int from here on
+        assert now_ps == due_ps, (now_ps, due_ps)
         start_ps = now_ps if self._shares else now_ps + self._launch_ps
         firsts, ended = self._end_step(now_ps)
         self._hear(now_ps, ended)

@@ -4,8 +4,6 @@ As vLLM did before chunked prefill, and does without it: whoever waits and fits 
 those who decode stand still.
 """
 
-from typing import Any
-
 from hwmodels.step_time import Chunk
 from sim.node.fast_forward import FastForward, ForwardedWork
 from sim.node.gaps import stretch
@@ -55,8 +53,7 @@ class WholePrefillFastForward(FastForward):
 
     __slots__ = ("_fresh", "_stalled", "_stalled_since_ps", "_stalled_steps")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- those of FastForward
-        super().__init__(*args, **kwargs)
+    def _set_up(self) -> None:
         self._max_num_seqs = min(self._max_num_seqs, self._budget)  # each needs a token when all decode
         self._first_chunk = self._whole_prompt
         self._stalled = False  # the present step prefills

@@ -5,6 +5,7 @@ from sim.node.waiting_queue import Arrival
 
 
 class Work:
+    __deletable__ = ("sequence",)
     __slots__ = ("arrived", "cached", "computed", "goal", "gone", "own_blocks", "sequence")
 
     own_blocks: int

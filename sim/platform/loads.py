@@ -192,7 +192,8 @@ class Shares:
         del index
         self._cumulated = []
 
-    leave = join
+    def leave(self, index: int) -> None:
+        self.join(index)
 
     def entered(self, ticket: Ticket) -> None: ...
 

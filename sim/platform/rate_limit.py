@@ -90,7 +90,7 @@ class Limit(NamedTuple):
         amount = QUANTITIES[quantity]
         # A request counts as one when it comes, whatever becomes of it.
         when = CHARGES["reserved" if quantity == "requests" else charge]
-        counted = (lambda cost: amount(cost.without_cached())) if cached_free else amount
+        counted = _without_cached(amount) if cached_free else amount
         meter = ALGORITHMS[algorithm](rate)
         settle = None if when.settle is None else when.settle(meter)
         return cls(quantity, counted, meter, when.needs, when.admit(meter), settle)
@@ -104,6 +104,10 @@ class Limit(NamedTuple):
         reset_ps = meter.wait_ps(now_ps, meter.limit)  # when the whole limit would fit
         assert reset_ps is not None
         return Room(meter.limit, max(0, meter.limit - meter.used(now_ps)), reset_ps)
+
+
+def _without_cached(amount: Callable[[Cost], int]) -> Callable[[Cost], int]:
+    return lambda cost: amount(cost.without_cached())
 
 
 class Limiter:

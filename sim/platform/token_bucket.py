@@ -11,6 +11,7 @@ from sim.platform.meter import Rate
 class Layer:
     """What is still in use of one reservation, or of several that all refill has passed."""
 
+    __deletable__ = ("above", "below")
     __slots__ = ("above", "below", "open", "sunk_into", "units")
 
     def __init__(self) -> None:

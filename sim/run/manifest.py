@@ -9,6 +9,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from e80sim.build import build
 from reports.run_directory import FORMAT
 from reports.words import in_seconds, number
 from sim.bounds import ladders_of
@@ -26,7 +27,7 @@ LIBRARIES = ("e80sim", "simpy", "numpy", "pyarrow")
 def manifest(
     plan: Plan, results: Results, created: datetime, wall_s: float, remarks: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Only `created` and `wall_s` differ between two runs of the same scenario, seed and commit.
+    """Only `created`, `wall_s` and `build` differ between two runs of the same scenario, seed and commit.
 
     `remarks` of whoever ran it join the notes.
     """
@@ -47,6 +48,7 @@ def manifest(
         "notes": [*notes(plan, results), *warm_up.notes, *remarks],
         "created": created.isoformat(timespec="seconds"),
         "commit": commit(),
+        "build": str(build()),
         "versions": {"python": python_version(), **{name: _version(name) for name in LIBRARIES}},
         "wall_s": round(wall_s, 3),
         "streams": {name: list(digests) for name, digests in results.streams.items()},

@@ -29,7 +29,7 @@ from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
 from sim.node.kernel import BatchLimits, NodeKernel, Stepped
-from sim.node.lockstep import LockstepKernel, Rank
+from sim.node.lockstep import LockstepKernel, Planned, Rank
 from sim.node.node import Node
 from sim.node.preemption_log import Preemption, PreemptionLog
 from sim.node.prefills import ASYNCHRONOUS, PREFILLS
@@ -433,7 +433,11 @@ class World:
         law, stepped = hardware.step_time, None if watch is None else watch.stepped
         if hardware.ranks > 1:
             return LockstepKernel(
-                law, hardware.ranks, lambda told: Rank(limits, **parts(told)), stepped, hardware.launch_ps
+                law,
+                hardware.ranks,
+                lambda told: Rank(limits, Planned(), **parts(told)),
+                stepped,
+                hardware.launch_ps,
             )
         engines = ASYNCHRONOUS if batching.schedules_ahead(hardware) else PREFILLS[batching.prefill]
         return engines[self._engine](limits, law, launch_ps=hardware.launch_ps, **parts(stepped))

@@ -1,6 +1,6 @@
-"""Callbacks at absolute times on SimPy's event queue, and the order of things at one instant.
+"""Callbacks at absolute times, the order of things at one instant, and what SimPy asks of its environment.
 
-This is the only module that touches what SimPy keeps private (`_now`, `_queue`, `_eid`, `_ok`): a bare
+This and `sim.time.events` alone touch what SimPy keeps private (`_ok`, `_value`, `_active_proc`): a bare
 callback costs a fifth of a process, and absolute times need no subtraction. SimPy cannot take an event back;
 `Timeline.cancel` can, so that deadlines which no longer matter do not pile up until they ring.
 `tests/sim/time/test_timeline.py` fails when SimPy changes one of them.
@@ -8,8 +8,7 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 
 from collections.abc import Callable, Generator, Sequence
 from heapq import heapify, heappop, heappush
-from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from simpy import Environment, Event, Process
 from simpy.core import EmptySchedule
@@ -31,15 +30,11 @@ CANCELLED: Sequence[Callable[[Any], None]] = ()
 """Unlike the empty list of an event that nobody waits for yet."""
 
 
-class Timeline(Environment):
-    """SimPy's environment, with time as whole picoseconds from 0 on."""
-
-    now: int = 0
-    """A plain attribute, which SimPy's own name for it reads and writes: asked ten times for each request."""
-    _now: property = property(attrgetter("now"), lambda self, at_ps: setattr(self, "now", at_ps))
+class Timeline:
+    """Time as whole picoseconds from 0 on. It stands in for SimPy's environment, which is not compiled."""
 
     def __init__(self) -> None:
-        super().__init__(initial_time=0)
+        self.now = 0
         self.passed = 0
         """Events of this instant that have happened; only `step` counts them.
 
@@ -48,13 +43,28 @@ class Timeline(Environment):
         self.reached = ARRIVAL
         """The highest order that this instant has come to. A node's boundary at this instant is over once its
         order is reached, whether it was an event of its own or lay inside a stretch of steps."""
+        self.queued = 0
+        """Events that ever were in the queue: those of one time and order happen as they were put there."""
+        self._queue: list[tuple[int, int, int, Any]] = []
+        """A heap of (time, order, number, event)."""
         self._next_boundary_order = BOUNDARY
         self._cancelled = 0  # since the last sweep: at most so many are still in the queue
+        self._active_proc: Process | None = None
+
+    @property
+    def simpy(self) -> Environment:
+        """Itself, for SimPy's events and processes: it has all that those ask for."""
+        return cast("Environment", self)
+
+    @property
+    def active_process(self) -> Process | None:
+        """SimPy's: whoever interrupts a process must be another."""
+        return self._active_proc
 
     @property
     def next_ps(self) -> int | None:
         """When the next event is due, None without any."""
-        queue: list[Any] = self._queue
+        queue = self._queue
         while queue and queue[0][3].callbacks == CANCELLED:
             heappop(queue)
         return queue[0][0] if queue else None
@@ -69,17 +79,21 @@ class Timeline(Environment):
         self._next_boundary_order += count
         return first
 
+    def put(self, event: object, at_ps: int, order: int) -> None:
+        """`event`, which knows its value, happens at `at_ps`, in that order among what is due then."""
+        self.queued = number = self.queued + 1
+        heappush(self._queue, (at_ps, order, number, event))
+
     def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
-        """`event` happens at `at_ps`, in that order among what is due then. SimPy alone knows delays."""
+        """As `put`, with this value. SimPy alone knows delays."""
         event._ok, event._value = True, value  # noqa: SLF001
-        queue: list[Any] = self._queue
-        heappush(queue, (at_ps, order, next(self._eid), event))
+        self.put(event, at_ps, order)
 
-    def begin_at(self, story: Generator[Event, Any, object], at_ps: int) -> Process:
-        """A process that takes its first step at `at_ps`, as an arrival does. SimPy's own begin at once."""
-        return _Begun(self, story, at_ps)
+    def process(self, story: Generator[Event, Any, object]) -> Process:
+        """A process that begins at once, as SimPy's do."""
+        return Process(self.simpy, story)
 
-    def schedule(self, event: Event, priority: int = NORMAL, delay: float = 0) -> None:
+    def schedule(self, event: Event, priority: int = NORMAL, delay: int = 0) -> None:
         """SimPy's own way in: arrivals, or feedback when boundaries of this instant have begun.
 
         A process that fails while nobody waits for it raises: the fault is ours. One that ends while nobody
@@ -92,9 +106,7 @@ class Timeline(Environment):
             if isinstance(event, Process):
                 event.callbacks = None  # type: ignore[assignment]  # SimPy's mark of what has happened
                 return
-        order = FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL
-        queue: list[Any] = self._queue
-        heappush(queue, (self.now + delay, order, next(self._eid), event))
+        self.put(event, self.now + delay, FEEDBACK if not delay and self.reached > ARRIVAL else ARRIVAL)
 
     def cancel(self, alarm: "Alarm") -> None:
         """It will not ring; nothing happens if it has rung. Costs no more than ringing, and frees its memory:
@@ -110,13 +122,12 @@ class Timeline(Environment):
 
     def cancel_calls(self, callback: "Callable[[Any], None]") -> None:
         """None of the alarms that would call it rings. Looks at the whole queue."""
-        queue: list[Any] = self._queue
-        for alarm in [event for *_, event in queue if event.callbacks == (callback,)]:
+        for alarm in [entry[3] for entry in self._queue if entry[3].callbacks == (callback,)]:
             self.cancel(alarm)
 
     def _sweep(self) -> None:
         """The order in which the others come does not depend on how they lie in the heap."""
-        queue: list[Any] = self._queue
+        queue = self._queue
         queue[:] = [entry for entry in queue if entry[3].callbacks != CANCELLED]
         heapify(queue)
         self._cancelled = 0
@@ -124,9 +135,9 @@ class Timeline(Environment):
     def run_before(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`, and stand there.
 
-        Unlike `run(until=...)` it queues no event of its own, and asks nothing of events but their callbacks.
+        It queues no event of its own, and asks nothing of events but their callbacks.
         """
-        queue: list[Any] = self._queue
+        queue = self._queue
         if self.now != at_ps:
             self.passed = 0
         instant_ps = self.now
@@ -143,12 +154,16 @@ class Timeline(Environment):
         if self.now != at_ps:
             self.now, self.reached = at_ps, ARRIVAL
 
+    def run(self) -> None:
+        """Let everything happen, until nothing is due any more."""
+        while self._queue:
+            self.step()
+
     def step(self) -> None:
         """Let the next event happen. Raises EmptySchedule without any."""
-        queue: list[Any] = self._queue
-        if not queue:
+        if not self._queue:
             raise EmptySchedule
-        at_ps, order, _, event = heappop(queue)
+        at_ps, order, _, event = heappop(self._queue)
         if self.now != at_ps:
             self.now, self.passed, self.reached = at_ps, 0, order
         elif order > self.reached:
@@ -161,27 +176,10 @@ class Timeline(Environment):
 
     def skip_to(self, at_ps: int) -> None:
         """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
-        assert self.now <= at_ps <= self.peek(), (self.now, at_ps, self.peek())
+        assert self.now <= at_ps, (self.now, at_ps)
+        assert not self._queue or at_ps <= self._queue[0][0], (at_ps, self._queue[0])
         if self.now != at_ps:
             self.now, self.passed, self.reached = at_ps, 0, ARRIVAL
-
-
-class OwnValue(Event):
-    """An event whose value is itself, without a reference to itself. `happen_at` alone makes it happen.
-
-    It goes when nobody needs it any more: a cycle would wait for the garbage collector, which looks seldom.
-    """
-
-    _ok = True
-
-    @property
-    def _value(self) -> "OwnValue":
-        return self
-
-    def happen_at(self, at_ps: int, order: int) -> None:
-        """As `Timeline.succeed_at`."""
-        env: Any = self.env
-        heappush(env._queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001
 
 
 class Alarm:
@@ -201,23 +199,11 @@ class Alarm:
         self.callbacks: Sequence[Callable[[Any], None]] | None = (callback,)
         """Empty once it is cancelled, None once it has rung."""
         self.subject: Any = subject
-        queue: list[Any] = env._queue  # noqa: SLF001
-        heappush(queue, (at_ps, order, next(env._eid), self))  # noqa: SLF001
+        env.queued = number = env.queued + 1
+        heappush(env._queue, (at_ps, order, number, self))  # noqa: SLF001 -- as `put`, a call less for each
 
 
 class Outside(Alarm):
     """Wakes somebody outside the model: a replay of the same arrivals does without."""
 
     __slots__ = ()
-
-
-class _Begun(Process):
-    """SimPy's process, begun by an event of its own choice of time."""
-
-    def __init__(self, env: Timeline, story: Generator[Event, Any, object], at_ps: int) -> None:
-        Event.__init__(self, env)
-        self._generator = story
-        self._target = start = Event(env)
-        assert start.callbacks is not None
-        start.callbacks.append(self._resume)
-        env.succeed_at(start, None, at_ps)

@@ -37,7 +37,7 @@ def run(spec: Scenario) -> World:
 
 
 def events_per_request(world: World) -> float:
-    return next(world.env._eid) / world.numbers.next()
+    return world.env.queued / world.numbers.next()
 
 
 def calls_of(run: Callable[[], Any]) -> int:

@@ -28,7 +28,7 @@ def run(spec: Scenario) -> World:
 
 
 def events(spec: Scenario) -> int:
-    return next(run(spec).env._eid)
+    return run(spec).env.queued
 
 
 @pytest.mark.parametrize(

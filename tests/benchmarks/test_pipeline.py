@@ -24,7 +24,7 @@ def run(spec: Scenario) -> World:
 
 def events_per_request(spec: Scenario) -> float:
     world = run(spec)
-    return next(world.env._eid) / (world.numbers.next())
+    return world.env.queued / (world.numbers.next())
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def counted(spec: Scenario) -> Counts:
         world.run_to(round(2 * spec.run.horizon_s * PS_PER_S))
     finally:
         sys.setprofile(None)
-    events, requests = next(world.env._eid), world.numbers.next()
+    events, requests = world.env.queued, world.numbers.next()
     return Counts(requests, events / requests, calls / requests)
 
 

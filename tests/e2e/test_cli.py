@@ -211,7 +211,8 @@ def test_a_package_that_a_plain_installation_leaves_out_is_named_with_what_bring
 
 def test_the_version_names_the_program_and_its_python(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert re.fullmatch(r"e80sim \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+\)\n", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"e80sim \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+, (compiled|pure: .+)\)\n", said)
 
 
 def test_without_a_command_the_menu_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

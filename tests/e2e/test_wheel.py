@@ -18,16 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 MODELS = ["8080/taalas/llama3.1-8b-instruct", "8080/llm_server/gpt-oss-20b"]
 PATIENCE_S = 120
+MADE_HERE = {"__pycache__", "compiled"}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, since setuptools leaves its work beside the sources."""
     sources, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "setup.py"):
         shutil.copy(ROOT / name, sources)
     for name in PACKAGES:
-        shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns(*MADE_HERE))
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(sources))
     (built,) = out.iterdir()
     return built
@@ -66,7 +67,7 @@ def test_every_file_of_every_package_is_in_the_wheel(wheel: Path) -> None:
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and MADE_HERE.isdisjoint(path.relative_to(ROOT).parts)
     }
     assert packed == files
     assert {

@@ -8,6 +8,7 @@ from simpy import Event
 
 from sim.callers.session import Answer, Session
 from sim.platform.ticket import Sink, Ticket
+from sim.time.events import Begun
 from sim.time.timeline import ARRIVAL, FEEDBACK
 from tests.support.bench import MS, Bench, make_bench
 
@@ -121,7 +122,7 @@ def test_an_answer_without_delay_meets_every_node_in_its_next_step(engine: str) 
 def test_an_event_happens_in_its_order_at_one_instant() -> None:
     b, said = make_bench(), list[str]()
     for name, order in (("feedback", FEEDBACK), ("arrival", ARRIVAL)):
-        event = Event(b.env)
+        event = Event(b.env.simpy)
         event.callbacks.append(lambda _event, name=name: said.append(name))  # type: ignore[misc]
         b.env.succeed_at(event, None, 5, order)
     b.env.run()
@@ -168,7 +169,7 @@ def test_a_process_begins_when_it_is_told_to() -> None:
         yield session.pause(5)
         said.append(("ends", b.env.now))
 
-    process = b.env.begin_at(story(session_of(b)), 20)
+    process = Begun(b.env, story(session_of(b)), 20)
     b.env.run()
     assert said == [("begins", 20), ("ends", 25)]
     assert process.processed
@@ -181,12 +182,12 @@ def test_a_process_may_wait_for_another_that_has_ended() -> None:
         yield session_of(b).pause(5)
         return "done"
 
-    ended = b.env.begin_at(short(), 0)
+    ended = Begun(b.env, short(), 0)
 
     def waiting() -> Story:
         yield session_of(b).pause(50)
         said.append((b.env.now, (yield ended)))
 
-    b.env.begin_at(waiting(), 0)
+    Begun(b.env, waiting(), 0)
     b.env.run()
     assert said == [(50, "done")]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simpy import Event
 
 from sim.edge.compute import Compute, ComputeShape, Seat
+from sim.time.events import Begun
 from sim.time.timeline import Timeline
 
 MS = 10**9
@@ -24,7 +25,7 @@ class Course:
         self.ended_ms = [-1.0] * len(requests)
         self.most_inside = self.most_running = 0
         for number, (at_ms, work_ms) in enumerate(requests):
-            self.env.begin_at(self.request(number, work_ms), at_ms * MS)
+            Begun(self.env, self.request(number, work_ms), at_ms * MS)
         self.env.run()
 
     def request(self, number: int, work_ms: int) -> Generator[Event, Any, None]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simpy import Event
 
 from sim.edge.shared_cpu import SharedCpu
+from sim.time.events import Begun
 from sim.time.timeline import Timeline
 
 
@@ -26,7 +27,7 @@ def ends(cores: Fraction, jobs: list[tuple[int, int]]) -> list[int]:
         found[number] = int(env.now)
 
     for number, (at_ps, work_ps) in enumerate(jobs):
-        env.begin_at(job(number, work_ps), at_ps)
+        Begun(env, job(number, work_ps), at_ps)
     env.run()
     assert cpu.at_work == 0
     assert cpu.worked_ps == sum(work for _, work in jobs)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hwmodels.step_time import AffineStepTime, slowed
 from sim.node.kernel import BatchLimits, Sequence
-from sim.node.lockstep import LockstepKernel, Rank
+from sim.node.lockstep import LockstepKernel, Planned, Rank
 from sim.node.step_engine import StepEngine
 
 LIMITS = BatchLimits(max_num_seqs=4, max_num_batched_tokens=16, block_size=4, kv_blocks=40)
@@ -19,7 +19,9 @@ LAW = AffineStepTime(
 
 
 def kernel(ranks: int, law: AffineStepTime = LAW) -> LockstepKernel:
-    return LockstepKernel(law, ranks, lambda stepped: Rank(LIMITS, keep_schedule=True, stepped=stepped))
+    return LockstepKernel(
+        law, ranks, lambda stepped: Rank(LIMITS, Planned(), keep_schedule=True, stepped=stepped)
+    )
 
 
 def run(one: LockstepKernel | StepEngine, arrivals: dict[int, list[Sequence]]) -> list[int]:
@@ -66,7 +68,7 @@ def test_a_sequence_goes_to_the_rank_with_least_to_do() -> None:
 
 
 def test_only_a_step_that_follows_none_is_launched() -> None:
-    one = LockstepKernel(LAW, 2, lambda stepped: Rank(LIMITS, stepped=stepped), launch_ps=30)
+    one = LockstepKernel(LAW, 2, lambda stepped: Rank(LIMITS, Planned(), stepped=stepped), launch_ps=30)
     first, second = Sequence(0, 10, 2), Sequence(1, 3, 1)
     one.add(0, first)
     due = one.boundary(0).next_ps
@@ -101,7 +103,7 @@ def test_one_watcher_hears_of_each_step_once() -> None:
     one = LockstepKernel(
         LAW,
         2,
-        lambda stepped: Rank(LIMITS, stepped=stepped),
+        lambda stepped: Rank(LIMITS, Planned(), stepped=stepped),
         lambda steps, tokens: heard.append((steps, tokens)),
     )
     run(one, {0: [Sequence(0, 5, 2), Sequence(1, 6, 1)]})

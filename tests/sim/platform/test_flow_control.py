@@ -202,6 +202,6 @@ def test_a_gateway_where_nobody_has_to_wait_costs_no_event() -> None:
         for at in range(20):
             b.submit_at(20 * at, b.request(), Diary())
         b.env.run()
-        return next(b.env._eid)
+        return b.env.queued
 
     assert events(alone(max_concurrency=20)) == events(None)

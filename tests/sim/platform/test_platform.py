@@ -342,7 +342,7 @@ def test_feedback_without_delay_joins_the_next_step() -> None:
 def test_what_is_inside_at_the_end_of_a_run_is_recorded_as_unfinished() -> None:
     b = make_bench()
     b.submit_at(0, b.request(output=100), Diary())
-    b.env.run(until=36 * MS)
+    b.env.run_before(36 * MS)
     b.platform.record_unfinished()
     (row,) = b.rows()
     assert (row["outcome"], row["output_tokens"], row["ended_ps"]) == ("unfinished", 3, -1)

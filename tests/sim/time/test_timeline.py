@@ -3,18 +3,42 @@ from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
-from simpy.events import Event
+from simpy import AllOf, Event, Interrupt, Timeout
 
 from sim.time.timeline import ARRIVAL, BOUNDARY, FEEDBACK, Alarm, Outside, Timeline
 
 
-def test_simpy_still_has_the_private_names_that_the_calendar_uses() -> None:
+def test_simpy_still_asks_no_more_of_its_environment_than_a_timeline_has() -> None:
     env = Timeline()
-    assert env._queue == []
-    assert isinstance(next(env._eid), int)
+    heard: list[str] = []
+
+    def sleeper(events: list[Event]) -> Generator[Event, object, str]:
+        assert env.active_process is sleeping
+        try:
+            yield AllOf(env.simpy, events)
+        except Interrupt as interrupt:
+            heard.append(f"{env.now} {interrupt.cause}")
+        yield Timeout(env.simpy, 3)
+        heard.append(f"{env.now}")
+        return "done"
+
+    def waker() -> Generator[Event, object, None]:
+        yield Timeout(env.simpy, 4)
+        sleeping.interrupt("up")
+        heard.append(f"{(yield sleeping)}")
+
+    sleeping = env.process(sleeper([Event(env.simpy), Event(env.simpy)]))
+    env.process(waker())
+    env.run()
+    assert heard == ["4 up", "7", "done"]
+    assert env.active_process is None
+
+
+def test_an_alarm_rings_at_its_time() -> None:
+    env = Timeline()
     heard: list[tuple[int, object]] = []
     Alarm(env, 7, lambda alarm: heard.append((env.now, alarm.subject)), "subject")
-    assert env.peek() == 7
+    assert env.next_ps == 7
     env.run()
     assert heard == [(7, "subject")]
     assert env.now == 7
@@ -77,7 +101,7 @@ def test_an_event_of_simpy_at_an_instant_whose_boundaries_have_begun_is_feedback
     env = Timeline()
     first, second = env.boundary_orders(1), env.boundary_orders(1)
     heard: list[str] = []
-    answer = env.event()
+    answer = Event(env.simpy)
 
     def caller() -> Generator[Event, object, None]:
         yield answer
