@@ -56,7 +56,6 @@ def main() -> None:
         "machine": asked.machine,
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "rounds": asked.rounds,
         "versions": {"e80sim": own_version()} | dict(row.package.split("==") for row in rows if row.package),
         "workloads": workloads,
     }

@@ -14,8 +14,8 @@ BEGIN, END = (
     "<!-- end of what `make docs` writes -->",
 )
 Measured = dict[str, Any]
-"""`machine`, `date`, `python`, `rounds`, `versions`, and `workloads`: requests -> row -> `cpu_s`, `wall_s`,
-`peak_mb`, each a value a round, `outcome`, and whether it `repeats`."""
+"""`machine`, `date`, `python`, `versions`, and `workloads`: requests -> row -> `cpu_s`, `wall_s`, `peak_mb`,
+each with a value a round, `outcome`, and whether it `repeats`."""
 
 
 def section(measured: Measured) -> str:
@@ -42,14 +42,19 @@ def section(measured: Measured) -> str:
 
 def _head(measured: Measured, sizes: Sequence[int]) -> str:
     counts = " and ".join(f"{size:,}" for size in sorted(sizes))
+    rounds = ", ".join(f"{_rounds(measured, size)} of {size:,}" for size in sorted(sizes))
     versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
     return f"""\
 `make peers` measures this: {counts} recorded requests (512 prompt and 128 output tokens, lognormal, 140/s)
 on four H100 nodes with Llama 3.1 8B, routed in turn. Each process from start to exit, with all it starts.
-In each of {measured["rounds"]} rounds each runs once; medians, and in brackets the least and the most.
+In each round each runs once ({rounds} requests); medians, and in brackets the least and the most.
 A ratio is ours to theirs of the same round: below 1 ours costs less. {measured["machine"]};
 CPython {measured["python"]}; {measured["date"]}; {versions}.
 """
+
+
+def _rounds(measured: Measured, size: int) -> int:
+    return len(measured["workloads"][str(size)][OURS]["cpu_s"])
 
 
 def _costs(measured: Measured, sizes: Sequence[int]) -> Iterator[str]:

@@ -4,6 +4,7 @@ After llm-d's flow control (Gateway API Inference Extension): bands by priority,
 take turns, in each flow an order. A request that waits here can still go to any node.
 """
 
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -158,6 +159,8 @@ class FlowControl:
         self._let_pass, self._refuse, self._nodes = let_pass, refuse, nodes
         self._bands: dict[int, _Band] = {}
         """Those in which somebody waits, by priority."""
+        self._priorities: list[int] = []
+        """Theirs, the most urgent first."""
         self._held: dict[int, Held] = {}
         """By the number of the request."""
         self._woken = False
@@ -219,6 +222,7 @@ class FlowControl:
             return
         if band is None:
             band = self._bands[request.priority] = _Band(settings)
+            insort(self._priorities, request.priority)
         held = Held(ticket, request.priority, band, settings.flow_of(request))
         expires_ps = NEVER_PS
         if settings.ttl_ps is not None:
@@ -232,7 +236,7 @@ class FlowControl:
         self._woken = False
         capacity = self.capacity
         while self.waiting and self.inside < capacity:
-            held = self._bands[min(self._bands)].pop()
+            held = self._bands[self._priorities[0]].pop()
             self._pass(self._out(held))
             self._close(held)
 
@@ -257,5 +261,5 @@ class FlowControl:
 
     def _close(self, held: Held) -> None:
         """Its band is kept as long as somebody waits in it."""
-        if not held.band.waiting:
-            self._bands.pop(held.priority, None)
+        if not held.band.waiting and self._bands.pop(held.priority, None) is not None:
+            del self._priorities[bisect_left(self._priorities, held.priority)]

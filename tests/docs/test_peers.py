@@ -130,7 +130,6 @@ def told() -> dict[str, Any]:
         "machine": "A small machine",
         "date": "2026-11-29",
         "python": "3.11.7",
-        "rounds": 3,
         "versions": {"e80sim": "0.1.0", "sched-sim": "0.2.1"},
         "workloads": {"50": rows},
     }
@@ -144,6 +143,7 @@ def test_the_section_has_medians_spreads_and_ratios_of_rounds() -> None:
     assert "| vllm-sr-sim | — | — | — |" in text, "not measured, and told so"
     assert "| sched-sim | 50 | 300 | 31.2 | 2,232 | no |" in text
     assert "| e80sim | 50 | 300 | 31.2 | 2,232 | to the bit |" in text
+    assert "In each round each runs once (3 of 50 requests)" in text
     assert "A small machine" in text
     assert "sched-sim 0.2.1" in text
 

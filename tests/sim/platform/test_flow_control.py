@@ -40,7 +40,7 @@ def test_whoever_finds_the_nodes_busy_waits_at_the_gateway_and_not_at_a_node() -
     assert all(row["started_ps"] == row["admitted_ps"] for row in rows)
     flow = b.platform.gateway.admissions["m"].flow
     assert flow is not None
-    assert (flow.inside, flow.waiting, flow._held, flow._bands) == (0, 0, {}, {})
+    assert (flow.inside, flow.waiting, flow._held, flow._bands, flow._priorities) == (0, 0, {}, {}, [])
 
 
 def test_the_lowest_priority_number_goes_first_whenever_it_came() -> None:
