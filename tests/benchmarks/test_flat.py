@@ -204,7 +204,7 @@ MOST = {"nodes, prefill and decode apart": 1.2}
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_request_costs_the_same_among_ten_and_a_thousand_times_as_many(speeds: Speeds, name: str) -> None:
-    met_s = (10, 10, 80 if name.startswith(("nodes", "users")) else 40)
+    met_s = (10, 10, 80 if name.startswith(("nodes", "users", "apps")) else 40)
     few, more, many = (work(ROWS[name](size), at_s) for size, at_s in zip(SIZES, met_s, strict=True))
     speeds.note(
         f"calls (lines) at 1, 10, 1,000: {name}",
