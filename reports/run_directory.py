@@ -264,7 +264,7 @@ def _read_table(path: Path, name: str) -> Table:
 def _read_parquet(file: Path) -> Table:
     try:
         return opened(file)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:  # no checksum covers names of columns
         _damaged(file, error)
 
 

@@ -182,6 +182,14 @@ def test_a_summary_with_many_wrong_numbers_is_cut_short(run: Path) -> None:
     assert last.endswith(" more numbers of summary.json differ.")
 
 
+def test_a_name_of_a_column_that_is_no_text_any_more_is_told(run: Path) -> None:
+    file = run / "nodes.parquet"
+    file.write_bytes(file.read_bytes().replace(b"busy_ps", b"busy_\x91s"))
+    (changed, unread) = checked(run).findings
+    assert changed.startswith("nodes.parquet has changed since it was written")
+    assert unread.startswith("nodes.parquet cannot be read, the run is damaged: 'utf-8' codec can't decode")
+
+
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([name for name in FILES if name != "manifest.json"]), st.floats(0, 0.9999))
 def test_no_two_bytes_of_any_file_change_unnoticed(whole: Path, name: str, place: float) -> None:
