@@ -3,10 +3,13 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from api_shim.settings import ServerSettings
+from api_shim.wire.said import said_in
 from sim.run.journal import Journal
 from tests.support.live import LLAMA, MakeWire, Wire, chat, scenario
 
@@ -105,3 +108,33 @@ def test_the_fingerprint_is_the_platforms_on_answers_and_chunks(make: MakeWire) 
     assert fingerprints(make(scenario(limits={"requests_per_minute": 99, "tokens_per_minute": 9999}))) != {
         first
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", chat(max_tokens=5)),
+        ("/v1/chat/completions", chat(max_tokens=5, stream=True, log=True)),
+        ("/v1/chat/completions", chat(max_tokens=0)),
+        ("/v1/completions", {"model": LLAMA, "prompt": ["a", "b"]}),
+        ("/v1/completions", {"model": "none", "prompt": "a"}),
+        ("/v1/responses", {"model": LLAMA, "input": "hello", "stream": True}),
+        ("/v1/responses", {"model": LLAMA}),
+    ],
+)
+def test_the_straight_way_to_an_endpoint_answers_as_the_way_by_the_framework_does(
+    make: MakeWire, path: str, body: Any
+) -> None:
+    straight, wire = make(), make()
+    app: Any = wire.platform.app
+
+    async def below_a_root(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "root_path": "/elsewhere"}, receive, send)
+
+    wire.platform.app = below_a_root  # type: ignore[assignment]
+    assert straight.ask(path, body) == wire.ask(path, body)
+
+
+def test_of_a_header_that_comes_twice_the_first_counts() -> None:
+    headers = [(b"x-sim-place", b"here"), (b"x-sim-place", b"away"), (b"accept", b"*/*")]
+    assert said_in({"headers": headers}) == {"x-sim-place": "here", "accept": "*/*"}
