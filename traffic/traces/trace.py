@@ -102,6 +102,11 @@ class TraceRows:
         self._prompt_tokens.append(prompt_tokens)
         self._output_tokens.append(output_tokens)
 
+    def fill(self, stamp: str, at_ps: list[int], prompt_tokens: list[int], output_tokens: list[int]) -> None:
+        """All rows of a file: what `add` checks is checked already. `stamp` is that of the first one."""
+        self._earliest = _Stamp(at_ps[0], 0, stamp)
+        self._at_ps, self._prompt_tokens, self._output_tokens = at_ps, prompt_tokens, output_tokens
+
     def _check(self, here: "_Stamp", *, in_order: bool) -> None:
         if here.at_ps < self._latest.at_ps:
             if in_order:

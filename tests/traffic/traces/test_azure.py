@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from traffic.traces import TraceError, read_trace
+from traffic.traces.formats import azure, clean_csv
+from traffic.traces.formats.azure import read_azure_csv, row_by_row
+from traffic.traces.formats.table import ReadTrace
 
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 GOOD = "2023-11-16 18:15:46.6805900,374,44\n"
@@ -206,3 +209,71 @@ def test_the_whole_azure_conversation_trace_is_read() -> None:
     assert trace.span_ps == 3_501_721_937_000_000  # to 19:14:08.4025270
     assert round(trace.prompt_tokens.mean(), 2) == 1154.70
     assert round(trace.output_tokens.mean(), 2) == 211.13
+
+
+STAMPS = st.sampled_from(
+    [
+        "2023-11-16 18:15:46.6805900",
+        "2023-11-16 18:15:46",
+        "2023-11-16T18:15:46.680590012345",
+        "2023-11-16 18:15:47.1",
+        "2023-02-29 18:15:46",
+        "0000-01-01 00:00:00",
+        "1970-01-01 00:00:00",
+        "2023-11-16 18:15:60",
+        "2023-11-16 18:15:46Z",
+        "2024-11-16 18:15:46.5",
+        "",
+    ]
+)
+SIZES = st.sampled_from(["1", "374", "10000000", "10000001", "0", " 7", "007", "x", "", "1.0", "٣"])
+ENDS = st.sampled_from(["\n"] * 6 + ["\r\n", "\n\n", "\r", ""])
+ODD_ROWS = st.sampled_from(["", " ", '"2023-11-16 18:15:46","374","44"', "a,b", "1,2,3,4", "\x00", '"'])
+ROWS = st.tuples(STAMPS, SIZES, SIZES).map(",".join)
+PLAIN = st.tuples(STAMPS.filter(lambda stamp: stamp[:4] == "2023"), st.just("374"), st.just("44")).map(
+    ",".join
+)
+
+
+@given(
+    st.sampled_from([HEADER, HEADER.replace("\n", "\r\n"), "\ufeff" + HEADER, "x," + HEADER, '"' + HEADER]),
+    st.lists(st.tuples(st.one_of(PLAIN, PLAIN, PLAIN, ROWS, ODD_ROWS), ENDS), max_size=5),
+    st.sampled_from([None, 1, 2, 10]),
+    st.booleans(),
+    st.sampled_from([1, 30, 2**20]),
+)
+@example(HEADER, [("2023-11-16 18:15:46,0,44", "\n"), ("2023-11-16 18:15:46,1,44", "\n")], None, False, 2**20)
+@example(HEADER, [("2023-11-16 18:15:46,1,10000001", "\n")], None, False, 2**20)
+@example(HEADER, [("2023-02-29 18:15:46,1,1", "\n")], None, False, 2**20)
+@example(HEADER, [("2023-11-16 18:15:46,1,1", "\n"), ("2024-11-16 18:15:46,1,1", "\n")], None, False, 30)
+@settings(max_examples=300)
+def test_reading_at_once_gives_what_reading_row_by_row_does(
+    tmp_path_factory: pytest.TempPathFactory,
+    header: str,
+    rows: list[tuple[str, str]],
+    limit: int | None,
+    in_order: bool,
+    block: int,
+) -> None:
+    rows = sorted(rows) if in_order else rows
+    path = written(tmp_path_factory.mktemp("azure"), header + "".join(row + end for row, end in rows))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(clean_csv, "BLOCK", block if len(header) < block else len(header) + block)
+        assert told(read_azure_csv, path, limit) == told(row_by_row, path, limit)
+
+
+def told(read: ReadTrace, path: Path, limit: int | None) -> object:
+    try:
+        trace = read(path, limit)
+    except TraceError as error:
+        return str(error)
+    return list(trace), trace.name, trace.notes, trace.blocks
+
+
+def test_what_is_clean_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azure, "row_by_row", None)
+    path = written(tmp_path, HEADER + GOOD * 1000 + GOOD.rstrip("\n"))
+    assert read_azure_csv(path).rows == 1001
+    assert read_azure_csv(path, 7).rows == 7
+    # 24 hours of a real file have both: whole seconds without a fraction, and lines that end in CR and LF
+    assert read_azure_csv(written(tmp_path, HEADER + "2023-11-16 18:15:46,1,2\r\n")).rows == 1
