@@ -4,15 +4,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
 from reports.record import FAULT_COLUMNS
 from sim.faults.ground import Ground
-from sim.faults.kinds import Fault, Struck, Target
 from sim.faults.schedule import Span
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Alarm, Timeline
+
+if TYPE_CHECKING:
+    from sim.faults.kinds import Fault, Struck, Target
 
 MOST_PAST = 100
 
@@ -22,10 +25,10 @@ class Broken:
     """Something that is broken at present."""
 
     name: str
-    fault: Fault
-    target: Target
+    fault: "Fault"
+    target: "Target"
     span: Span
-    struck: Struck
+    struck: "Struck"
     order: int
 
 
@@ -36,7 +39,7 @@ class Breakage:
         self,
         env: Timeline,
         ground: Ground,
-        faults: Mapping[str, Fault],
+        faults: "Mapping[str, Fault]",
         stream: Callable[[str], Generator],
         nodes: Callable[[str], int],
     ) -> None:
@@ -57,14 +60,14 @@ class Breakage:
                 spans = fault.spans(stream(f"faults/{name}/{target.label}"))
                 self._await(name, fault, target, spans)
 
-    def _await(self, name: str, fault: Fault, target: Target, spans: Iterator[Span]) -> None:
+    def _await(self, name: str, fault: "Fault", target: "Target", spans: Iterator[Span]) -> None:
         span = None if self._stopped else next(spans, None)
         if span is not None:
             begin = partial(self._begin, name, fault, target, span, spans)
             Alarm(self._env, span.begin_ps, begin)
 
     def _begin(
-        self, name: str, fault: Fault, target: Target, span: Span, spans: Iterator[Span], _alarm: Alarm
+        self, name: str, fault: "Fault", target: "Target", span: Span, spans: Iterator[Span], _alarm: Alarm
     ) -> None:
         if self._stopped:
             return
@@ -73,7 +76,9 @@ class Breakage:
         else:
             self._strike(name, fault, target, span, spans)
 
-    def _strike(self, name: str, fault: Fault, target: Target, span: Span, spans: Iterator[Span]) -> Broken:
+    def _strike(
+        self, name: str, fault: "Fault", target: "Target", span: Span, spans: Iterator[Span]
+    ) -> Broken:
         struck = fault.strike(self._ground, target, span.end_ps)
         broken = Broken(name, fault, target, span, struck, self._struck)
         self._struck += 1
@@ -89,11 +94,11 @@ class Breakage:
         self._note(broken, self._env.now)
         self._await(broken.name, broken.fault, broken.target, spans)
 
-    def already_broken(self, fault: Fault) -> str | None:
+    def already_broken(self, fault: "Fault") -> str | None:
         """Of what `fault` would break, the first that is broken at present."""
         return next((t.label for t in fault.targets(self._nodes) if t.label in self.broken), None)
 
-    def break_now(self, fault: Fault) -> list[Broken]:
+    def break_now(self, fault: "Fault") -> list[Broken]:
         """Somebody outside breaks what is whole; of the schedule of `fault` only how long it lasts counts."""
         self._outside += 1
         span = fault.from_now(self._env.now)

@@ -7,14 +7,16 @@ all others. A number is given again, but the node behind it starts with an empty
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sim.faults.scaling import Fleet, Scaling
 from sim.platform.members import MakeNode
 from sim.platform.pool import Pool
 from sim.platform.recorder import Recorder
 from sim.time.timeline import Alarm, Timeline
 from sim.time.units import PS_PER_S, ps_of_s
+
+if TYPE_CHECKING:
+    from sim.faults.scaling import Fleet, Scaling
 
 MOST_DRAINING = 4
 """Times as many nodes as there may be: so many numbers there are, for those too that still drain."""
@@ -48,7 +50,7 @@ class Scaler:
         model: str,
         pool: Pool,
         nodes: int,
-        policy: Scaling,
+        policy: "Scaling",
         make: MakeNode,
         outlook: Outlook,
     ) -> None:
@@ -92,7 +94,9 @@ class Scaler:
                 self._quiet_until_ps = now_ps + ps_of_s(policy.quiet_s)
         Alarm(self._env, now_ps + self._every_ps, self._look)
 
-    def _fleet(self, now_ps: int) -> Fleet:
+    def _fleet(self, now_ps: int) -> "Fleet":
+        from sim.faults.scaling import Fleet  # noqa: PLC0415 -- it is there: the policy comes from it
+
         members = self._pool.members
         running = sum(self._pool.node(i).kernel.running for i in members.indexes if i in members.made)
         return Fleet(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hwmodels.llm import load_llm
@@ -24,7 +24,6 @@ from sim.callers.traffic import Traffic
 from sim.faults.breakage import Breakage
 from sim.faults.ground import Ground
 from sim.faults.scaler import MOST_DRAINING, Outlook, Scaler
-from sim.faults.scaling import Scaling
 from sim.network import Link, Network
 from sim.node.cache_log import CacheLog, found_by_prefix
 from sim.node.gaps import GapCounts
@@ -48,12 +47,15 @@ from sim.platform.pool import Pool
 from sim.platform.recorder import Blocks, RecentBlocks, Recorder
 from sim.platform.routing import ROUTING
 from sim.platform.ticket import Ticket
-from sim.scenario.flow_control import FlowControlSection
 from sim.scenario.schema import Batching, Disaggregated, LoadSignals, Model, Scenario
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import PS_PER_S, ps_of_ms, ps_of_s
 from traffic.request import is_key
+
+if TYPE_CHECKING:
+    from sim.faults.scaling import Scaling
+    from sim.scenario.flow_control import FlowControlSection
 
 KEY_BLOCK = 2
 """Draws at a time for an API key, of which there may be many that ask once."""
@@ -302,7 +304,7 @@ class World:
         )
 
     def _scaler(
-        self, name: str, model: Model, policy: Scaling, pool: Pool, make: MakeNode, places: int
+        self, name: str, model: Model, policy: "Scaling", pool: Pool, make: MakeNode, places: int
     ) -> Scaler:
         def waiting() -> int:
             flow, inside = self.platform.gateway.admissions[name].flow, self.platform.inside.values()
@@ -318,7 +320,7 @@ class World:
         outlook = Outlook(waiting, places, joined)
         return Scaler(self.env, name, pool, model.nodes, policy, make, outlook)
 
-    def _flow(self, section: FlowControlSection, pool: Pool) -> FlowControl:
+    def _flow(self, section: "FlowControlSection", pool: Pool) -> FlowControl:
         gateway = self.platform.gateway
         return FlowControl(
             self.env, section.settings(), gateway.let_pass, gateway.refuse, lambda: pool.taking

@@ -47,9 +47,12 @@ def test_a_check_loads_nothing_that_simulates_records_or_reads_what_is_not_there
     modules = loaded_by("check", SCENARIOS / scenario)
     assert not modules & {*SLOW, *WITH_A_RUN}
     assert not modules & UNSTATED
+    assert len(ours(modules)) <= 100
 
 
 def test_a_run_loads_none_of_the_slow_libraries(tmp_path: Path) -> None:
     quick = ["--quiet", "--jobs", "1", "--horizon", "80", "--replications", "1"]
     modules = loaded_by("run", SCENARIOS / "rate-limits.yaml", "--out", tmp_path / "run", *quick)
     assert not modules & SLOW
+    assert not modules & {name for name in UNSTATED if name.startswith("sim.")}
+    assert len(ours(modules)) <= 310

@@ -6,6 +6,7 @@ Of sessions there are two readers: of what waits for what, and of the same turns
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -31,10 +32,6 @@ from traffic.traces.formats.mooncake import (
     read_mooncake_jsonl,
 )
 from traffic.traces.formats.seconds_csv import BURSTGPT, SPLITWISE, VIDUR, splitwise_csv
-from traffic.traces.formats.sessions.chains import read_bailian_chats, read_mooncake_sessions
-from traffic.traces.formats.sessions.dag import read_dag_jsonl
-from traffic.traces.formats.sessions.dynamo import read_dynamo_sessions, read_dynamo_trace
-from traffic.traces.formats.sessions.genai import read_genai_spans
 from traffic.traces.formats.sessions.stated import KEYS as STATED
 from traffic.traces.formats.sessions.stated import read_sessions_jsonl, sessions_jsonl
 from traffic.traces.formats.text import open_text
@@ -59,6 +56,22 @@ class ReadSessions(Protocol):
 def as_sent(read: ReadSessions) -> ReadTrace:
     """A reader of the turns at their recorded times."""
     return lambda path, limit_rows=None: read(path, limit_rows).as_sent()
+
+
+def _sessions(module: str, name: str) -> ReadSessions:
+    """A reader whose module is loaded when a file is in its format."""
+
+    def read(path: Path, limit_rows: int | None = None) -> Recording:
+        found: ReadSessions = getattr(import_module(f"traffic.traces.formats.sessions.{module}"), name)
+        return found(path, limit_rows)
+
+    return read
+
+
+def _dynamo_trace(path: Path, limit_rows: int | None = None) -> Trace:
+    from traffic.traces.formats.sessions.dynamo import read_dynamo_trace  # noqa: PLC0415 -- as _sessions
+
+    return read_dynamo_trace(path, limit_rows)
 
 
 def _no_blocks(trace: Trace) -> Iterator[str]:
@@ -107,7 +120,7 @@ FORMATS: dict[str, TraceFormat] = {
         read_bailian_jsonl,
         lines=None,  # it would need to know who chats with whom
         or_any_of=frozenset({"chat_id", "parent_chat_id", "turn"}),
-        sessions=read_bailian_chats,
+        sessions=_sessions("chains", "read_bailian_chats"),
     ),
     "mooncake_jsonl": TraceFormat(
         "json",
@@ -117,7 +130,7 @@ FORMATS: dict[str, TraceFormat] = {
         mooncake_jsonl,
         mooncake_losses,
         or_any_of=frozenset({"timestamp", "delay", "session_id"}),
-        sessions=read_mooncake_sessions,
+        sessions=_sessions("chains", "read_mooncake_sessions"),
     ),
     "jsonl": TraceFormat("json", frozenset(OURS), "arrival_ps in ps", read_jsonl, jsonl, lambda _: iter(())),
     "llmservingsim_jsonl": TraceFormat(
@@ -149,28 +162,28 @@ FORMATS: dict[str, TraceFormat] = {
         "json",
         frozenset({"session_id"}),
         "delay in ms",
-        as_sent(read_dag_jsonl),
+        as_sent(_sessions("dag", "read_dag_jsonl")),
         None,
         or_any_of=frozenset({"turns", "orchestrator"}),
-        sessions=read_dag_jsonl,
+        sessions=_sessions("dag", "read_dag_jsonl"),
     ),
     "dynamo_trace": TraceFormat(
         "json",
         frozenset(),
         "times in ms since 1970",
-        read_dynamo_trace,
+        _dynamo_trace,
         None,
         or_any_of=frozenset({"event_type", "event"}),
-        sessions=read_dynamo_sessions,
+        sessions=_sessions("dynamo", "read_dynamo_sessions"),
     ),
     "genai_spans": TraceFormat(
         "json",
         frozenset(),
         "times in ns since 1970, or as dates",
-        as_sent(read_genai_spans),
+        as_sent(_sessions("genai", "read_genai_spans")),
         None,
         or_any_of=frozenset({"resourceSpans", "context"}),
-        sessions=read_genai_spans,
+        sessions=_sessions("genai", "read_genai_spans"),
     ),
 }
 LONGEST_FIRST_ROW = 2**24
