@@ -153,7 +153,8 @@ class Spool:
             yield _sorted(np.concatenate(found), self._order)
 
     def _read(self, file: Path) -> Block:
-        table = pq.read_table(file, page_checksum_verification=True, use_threads=False).combine_chunks()
+        with pq.ParquetFile(file, page_checksum_verification=True) as part:  # `read_table` loads much more
+            table = part.read(use_threads=False).combine_chunks()
         names = self._vocabulary()
         block = np.empty((table.num_rows, len(self._columns)), np.int64)
         for i, column in enumerate(self._columns):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from e80sim.mistakes import UserError
+from reports.stored import LARGE
 from reports.words import plural
 from sim.scenario.check import target_model
 from sim.scenario.load import Plan
@@ -25,12 +26,17 @@ MAX_REQUESTS = 10**9
 PROCESS_BYTES = 125 * 10**6
 """Of a process with everything that a run loads."""
 ROW_BYTES = 1450
-"""Of a request, at the end of a run: its row in the tables, and what a summary makes of the columns."""
+"""Of a request of a run that fits into memory, at its end: its row in the tables, and what a summary makes of
+the columns. Of more than LARGE requests most lie on the disk, and count as the next says."""
+LONG_ROW_BYTES = 150
+"""Of each request beyond: a summary looks at some columns of all of them at a time."""
 WORKER_ROW_BYTES = 1050
-"""While the replication that it belongs to is simulated by a process of its own."""
+"""While the replication that it belongs to is simulated by a process of its own; of LARGE at most."""
 TABLE_ROW_BYTES = 250
-"""While other replications are simulated."""
+"""While other replications are simulated; of LARGE at most."""
 DISK_ROW_BYTES = 60
+WHILE_RUNNING = 2
+"""Times that rows lie on the disk while they are put in order."""
 DISK_BYTES = 3 * 10**6
 """Of a run directory without any request: mostly the report."""
 
@@ -73,16 +79,17 @@ def estimate(plan: Plan, jobs: int) -> RunEstimate:
     largest = max(_requests_of_variant(scenario) for scenario in plan.variants.values())
     rows = of_each_round * run.replications
     workers = min(jobs, run.replications * len(plan.variants))
-    together = PROCESS_BYTES + ROW_BYTES * rows
+    held = min(rows, LARGE)
+    together = PROCESS_BYTES + ROW_BYTES * held + LONG_ROW_BYTES * (rows - held)
     if workers > 1:
-        at_work = workers * (PROCESS_BYTES + WORKER_ROW_BYTES * largest)
-        together = max(together, at_work + PROCESS_BYTES + TABLE_ROW_BYTES * rows)
+        at_work = workers * (PROCESS_BYTES + WORKER_ROW_BYTES * min(largest, LARGE))
+        together = max(together, at_work + PROCESS_BYTES + TABLE_ROW_BYTES * held)
     return RunEstimate(
         plan.base.name,
         math.ceil(rows),
         run.horizon_s * run.replications * len(plan.variants),
         math.ceil(together),
-        math.ceil(DISK_BYTES + DISK_ROW_BYTES * rows),
+        math.ceil(DISK_BYTES + DISK_ROW_BYTES * (rows + WHILE_RUNNING * (rows if rows > LARGE else 0))),
         max(by_source, key=lambda found: found[1])[0],
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from reports.metrics import Window
@@ -72,15 +73,18 @@ def identity(scenario: Scenario) -> Identity:
 def simulated(task: CellTask, tell: Tell) -> Json | None:
     """The numbers of a cell; None where an interrupt cut it short."""
     plan = Plan(task.scenario, {BASE: task.scenario})
-    try:
-        results, remarks = run_until_precise(plan, jobs=1, engine=task.engine, tell=tell)
-    except NothingDoneError:
-        return None
-    if results.interrupted:
-        return None
-    warm_up = warm_up_of(plan, results)
-    window = Window.of(warm_up.seconds, results.measured_ps / PS_PER_S)
-    found = reduced(results.tables, facts_of_one(task.scenario, BASE), window)
+    with TemporaryDirectory(prefix="e80sim-") as folder:
+        try:
+            results, remarks = run_until_precise(
+                plan, jobs=1, engine=task.engine, tell=tell, folder=Path(folder)
+            )
+        except NothingDoneError:
+            return None
+        if results.interrupted:
+            return None
+        warm_up = warm_up_of(plan, results)
+        window = Window.of(warm_up.seconds, results.measured_ps / PS_PER_S)
+        found = reduced(results.tables, facts_of_one(task.scenario, BASE), window)
     return {**found, "notes": [*warm_up.notes, *remarks]}
 
 

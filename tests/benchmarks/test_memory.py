@@ -165,3 +165,30 @@ def test_a_run_takes_the_memory_that_it_says(tmp_path: Path, speeds: Speeds) -> 
             f"{peak / 1e6:10.0f} MB, {told_bytes / 1e6:.0f} as told",
         )
         assert 0.6 * told_bytes <= peak <= 1.3 * told_bytes
+
+
+STORED = """
+import reports.spool, reports.stored
+
+reports.stored.LARGE = reports.stored.ROWS_PER_GROUP = reports.spool.ROWS_PER_GROUP = 8192
+reports.spool.PART_ROWS = 4096
+"""
+"""As a run of sixteen times as many requests would be."""
+
+
+def test_requests_of_a_long_run_lie_on_the_disk(tmp_path: Path, speeds: Speeds) -> None:
+    """30,000 more of them took 43 MB while all lay in memory."""
+    text = ASIC.replace("rate_per_s: 125 ", "rate_per_s: 500 ").replace("nodes: 8", "nodes: 64")
+    (tmp_path / "asic.yaml").write_text(text, encoding="utf-8")
+    run = [sys.executable, "-c", STORED + PEAK, "run", str(tmp_path / "asic.yaml"), "--jobs", "1", "--quiet"]
+    peaks = []
+    for horizon_s in (60, 120):
+        options = ["--horizon", str(horizon_s), "--out", str(tmp_path / str(horizon_s))]
+        root = Path(__file__).resolve().parents[2]
+        told = subprocess.run([*run, *options], cwd=root, capture_output=True, text=True, check=True)
+        peaks.append(int(told.stdout.split()[-1]) * 1024)
+    each = (peaks[1] - peaks[0]) / 30_000
+    speeds.note(
+        "memory of each request more of a long run", f"{each:10.0f} bytes; {peaks[1] / 1e6:.0f} MB in all"
+    )
+    assert each <= 400

@@ -7,6 +7,7 @@ import pytest
 from e80sim.mistakes import UserError
 from sim.run import estimate as module
 from sim.run.estimate import (
+    LONG_ROW_BYTES,
     PROCESS_BYTES,
     ROW_BYTES,
     WORKER_ROW_BYTES,
@@ -58,6 +59,15 @@ def test_requests_are_those_of_all_sources_calls_variants_and_replications(tmp_p
     assert expected.simulated_s == 100
     assert expected.most_from == "agents"
     assert expected.memory_bytes == PROCESS_BYTES + 1500 * ROW_BYTES
+
+
+def test_requests_beyond_those_that_fit_into_memory_lie_on_the_disk(tmp_path: Path) -> None:
+    """A thousand times the horizon: 1,500,000 requests, of which 131,072 may lie in memory as a whole."""
+    expected = estimate(plan(tmp_path, "run.horizon_s=10000"), jobs=1)
+    assert expected.requests == 1_500_000
+    assert expected.memory_bytes == 125 * 10**6 + 131_072 * 1450 + (1_500_000 - 131_072) * LONG_ROW_BYTES
+    assert expected.memory_bytes < 125 * 10**6 + 1_500_000 * 1450 / 4
+    assert expected.disk_bytes == 3 * 10**6 + 3 * 1_500_000 * 60  # while they are put in order
 
 
 def test_workers_count_with_what_each_of_them_holds(tmp_path: Path) -> None:
