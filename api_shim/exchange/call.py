@@ -41,7 +41,6 @@ class Call:
         self._platform = platform
         self._journal = journal
         self._waiters: set[asyncio.Future[None]] = set()
-        self._waiters_for_the_end: set[asyncio.Future[None]] = set()
 
     def send(self) -> None:
         self.clock.inject(self._submit)
@@ -82,7 +81,7 @@ class Call:
 
     def first_token(self, at_ps: int) -> None:
         self.first_ps = at_ps
-        self.clock.call_at(at_ps, self._begun)
+        self.clock.call_at(at_ps, self.wake)
 
     def ended(self, at_ps: int, reason: str) -> None:
         self.ended_ps, self.reason = at_ps, reason
@@ -109,23 +108,7 @@ class Call:
         finally:
             self._waiters.discard(waiter)
 
-    async def end(self) -> None:
-        """Until it is over."""
-        while not self.is_over():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters_for_the_end.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters_for_the_end.discard(waiter)
-
     def wake(self) -> None:
-        self._begun()
-        for waiter in self._waiters_for_the_end:
-            _end(waiter)
-
-    def _begun(self) -> None:
-        """Who waits for the end alone sleeps on."""
         for waiter in self._waiters:
             _end(waiter)
 

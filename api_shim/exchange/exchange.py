@@ -73,7 +73,8 @@ class Exchange:
 
     async def until_over(self, param: str) -> None:
         """The whole answer has reached the caller. Raises ApiError or ClientGoneError where there is none."""
-        await self.call.end()
+        while not self.call.is_over():
+            await self.call.change()
         self.note_lateness(self.call.ended_ps)
         self._check(param)
 

@@ -138,3 +138,9 @@ def test_the_straight_way_to_an_endpoint_answers_as_the_way_by_the_framework_doe
 def test_of_a_header_that_comes_twice_the_first_counts() -> None:
     headers = [(b"x-sim-place", b"here"), (b"x-sim-place", b"away"), (b"accept", b"*/*")]
     assert said_in({"headers": headers}) == {"x-sim-place": "here", "accept": "*/*"}
+
+
+def test_an_answer_in_one_piece_says_its_kind_and_length(wire: Wire) -> None:
+    reply = wire.ask(body=chat(max_tokens=5))
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["content-length"] == str(len(reply.body))
