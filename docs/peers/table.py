@@ -27,7 +27,7 @@ def section(measured: Measured) -> str:
             "",
             "What came out, to see who did the same work: times in ms, from the arrival at the platform.",
             "",
-            *_outcomes(measured, max(sizes)),
+            *_outcomes(measured, sizes),
             "",
             "What each models:",
             "",
@@ -78,11 +78,13 @@ def spread(values: Spread, digits: int) -> str:
     return f"{values.middle:,.{digits}f} ({values.least:,.{digits}f} to {values.most:,.{digits}f})"
 
 
-def _outcomes(measured: Measured, size: int) -> Iterator[str]:
+def _outcomes(measured: Measured, sizes: Sequence[int]) -> Iterator[str]:
+    """Of each peer with the most requests that it was given."""
     yield "| run | requests | output tokens/s | mean TTFT | mean E2E | the same in each round |"
     yield "|---|---|---|---|---|---|"
     for row in ROWS:
-        costs = measured["workloads"][str(size)].get(row.name)
+        given = [measured["workloads"][str(size)].get(row.name) for size in sorted(sizes)]
+        costs = next((one for one in reversed(given) if one is not None), None)
         if costs is not None and row.models:
             told = costs["outcome"]
             rate = told["output_tokens"] / told["span_s"]
