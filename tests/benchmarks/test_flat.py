@@ -147,13 +147,6 @@ def keys(algorithm: str, **limits: Any) -> Callable[[int], Spec]:
     return lambda count: chat(base(limits=told), clients={"count": count})
 
 
-def closed_loop(count: int) -> Spec:
-    """Ten users who think, up to ten thousand who think as much longer."""
-    callers = {"kind": "closed_loop", "think": {"kind": "exponential", "mean": count / 12.5}}
-    arrivals = {"kind": "ramp", "users": 10 * count, "over_s": 0.08 * count}
-    return chat(base(), callers=callers, arrivals=arrivals)
-
-
 def number(name: str) -> int:
     return int(name.removeprefix("x"))
 
@@ -195,7 +188,6 @@ ROWS: dict[str, Callable[[int], Spec]] = {
     "connections": lambda count: chat(base(), users=count),
     "lines of homes": lambda count: chat(base(), users=count) | {"network": {"places": {"here": HOME}}},
     "prefixes": lambda count: chat(base(**GPU, nodes=4), prefix=PREFIX | {"groups": 8 * count}),
-    "users who wait for answers": closed_loop,
 }
 
 MOST = {"nodes, prefill and decode apart": 1.2}
@@ -204,7 +196,7 @@ MOST = {"nodes, prefill and decode apart": 1.2}
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_request_costs_the_same_among_ten_and_a_thousand_times_as_many(speeds: Speeds, name: str) -> None:
-    met_s = (10, 10, 80 if name.startswith(("nodes", "users", "apps")) else 40)
+    met_s = (10, 10, 80 if name.startswith(("nodes", "apps")) else 40)
     few, more, many = (work(ROWS[name](size), at_s) for size, at_s in zip(SIZES, met_s, strict=True))
     speeds.note(
         f"calls (lines) at 1, 10, 1,000: {name}",
