@@ -5,6 +5,7 @@ and nobody need know. The parts of one are below each other: whole tables, or ro
 """
 
 import shutil
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,10 @@ ROWS_PER_GROUP = 1 << 17
 """Rows of a table of a run that are compressed, checked and read together."""
 LARGE = 1 << 17
 """Rows of a table that is looked at as a whole: beyond, a column at a time."""
+KEPT_BYTES = 16_000_000
+"""Of columns of a table that are kept after a look: ten of 200,000 rows, two of a million."""
+WIDEST = 8
+"""Bytes of a value."""
 
 
 class FilePart(NamedTuple):
@@ -141,7 +146,7 @@ def batches(table: Table, columns: Sequence[str]) -> Iterator[pa.Table]:
 
 def stacked(tables: Sequence[Table]) -> Table:
     """Below each other; in memory where that is short enough."""
-    if len(tables) == 1:
+    if len(tables) == 1 and isinstance(tables[0], pa.Table):
         return tables[0]
     parts = [
         part for table in tables for part in (table.parts if isinstance(table, StoredTable) else [table])
@@ -292,7 +297,7 @@ def spilled(tables: Iterable[pa.Table], path: Path, columns: Sequence[Column]) -
 
 
 class StoredValues(Mapping[str, NDArray[Any]]):
-    """The columns of a stored table as `reports.columns` has them, each read anew at each look."""
+    """The columns of a stored table as `reports.columns` has them, each read at a look, the last few kept."""
 
     def __init__(
         self,
@@ -301,12 +306,15 @@ class StoredValues(Mapping[str, NDArray[Any]]):
         rows: NDArray[Any] | None = None,
         only: Sequence[str] | None = None,
         instead: Mapping[str, NDArray[Any]] | None = None,
+        kept: OrderedDict[str, NDArray[Any]] | None = None,
     ) -> None:
         """`rows` is a mask over the table, or the numbers of rows; None: all of them.
 
         `decode` makes of a column of that name what is wanted, piece by piece. `instead` are columns that do
-        not come from the table, of the same rows.
+        not come from the table, of the same rows. `kept` are whole columns of the table, the one looked at
+        last at the end; all that are taken of these share it.
         """
+        self._kept = OrderedDict() if kept is None else kept
         self._table, self._decode, self._rows = table, decode, rows
         self._names = list(only or table.column_names)
         self._instead = {name: of for name, of in (instead or {}).items() if name in self._names}
@@ -317,7 +325,18 @@ class StoredValues(Mapping[str, NDArray[Any]]):
             return self._instead[name]
         if name not in self._names:
             raise KeyError(name)
-        rows = self._rows
+        if self._table.num_rows * WIDEST > KEPT_BYTES:
+            return self._read(name, self._rows)
+        kept = self._kept
+        if name not in kept:
+            kept[name] = self._read(name, None)
+            kept[name].flags.writeable = False
+            while sum(column.nbytes for column in kept.values()) > KEPT_BYTES:
+                kept.popitem(last=False)
+        kept.move_to_end(name)
+        return kept[name] if self._rows is None else kept[name][self._rows]
+
+    def _read(self, name: str, rows: NDArray[Any] | None) -> NDArray[Any]:
         chosen = _Chosen(rows) if rows is None or rows.dtype == np.bool_ else _Numbered(rows)
         found: NDArray[Any] | None = None
         at = 0
@@ -329,7 +348,7 @@ class StoredValues(Mapping[str, NDArray[Any]]):
             table = self._table.recoded(group.read([name])).combine_chunks()
             values = self._decode(name, arrow.to_numpy(table[name].chunk(0)))
             if found is None:
-                found = np.empty(self.count, values.dtype)
+                found = np.empty(self._table.num_rows if rows is None else self.count, values.dtype)
             to, of = wanted
             found[to] = values[of]
         return np.empty(0, np.int64) if found is None else found
@@ -345,12 +364,13 @@ class StoredValues(Mapping[str, NDArray[Any]]):
         else:
             chosen = (np.flatnonzero(mine) if mine.dtype == np.bool_ else mine)[rows]
         instead = {name: values[rows] for name, values in self._instead.items()}
-        return StoredValues(self._table, self._decode, chosen, only or self._names, instead)
+        return StoredValues(self._table, self._decode, chosen, only or self._names, instead, self._kept)
 
     def but(self, name: str, values: NDArray[Any]) -> "StoredValues":
         """With another column of that name."""
         names = self._names if name in self._names else [*self._names, name]
-        return StoredValues(self._table, self._decode, self._rows, names, {**self._instead, name: values})
+        instead = {**self._instead, name: values}
+        return StoredValues(self._table, self._decode, self._rows, names, instead, self._kept)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

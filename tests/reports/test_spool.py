@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reports.columns import columns_of
 from reports.record import Column
 from reports.spool import Spool, folder_of
-from reports.stored import StoredTable, opened, stacked, whole, write_stored
+from reports.stored import StoredTable, _open, opened, stacked, whole, write_stored
 from reports.tables import KEYS, table_of
 from sim.platform.recorder import Recorder
 
@@ -88,12 +88,15 @@ def test_columns_of_a_long_table_are_those_of_one_in_memory(
     write_stored(folder / "both.parquet", found, (*KEYS, *COLUMNS))
     write_stored(folder / "again.parquet", expected, (*KEYS, *COLUMNS))
     assert (folder / "both.parquet").read_bytes() == (folder / "again.parquet").read_bytes()
+    kept_bytes = data.draw(st.sampled_from([0, 400, 1000, 10**6]))  # no column, one or two short ones, all
     for table in (found, opened(folder / "both.parquet")):
         stored, known = columns_of(table), columns_of(expected)
         for _ in range(3):
             assert len(stored) == len(known)
             for name in known.values:
-                assert stored[name].tolist() == known[name].tolist()
+                with patch("reports.stored.KEPT_BYTES", kept_bytes):
+                    assert stored[name].tolist() == known[name].tolist()
+                    assert stored[name].tolist() == known[name].tolist()
                 assert stored.names[name] == known.names[name]
             if data.draw(st.booleans()):
                 chosen = np.array(
@@ -133,5 +136,22 @@ def test_a_second_try_of_a_replication_leaves_nothing_of_the_first(tmp_path: Pat
 def test_short_tables_stay_in_memory_together_and_long_ones_do_not(tmp_path: Path) -> None:
     short = [(number, 0, 0) for number in range(10)]
     one, two = on_disk(short, tmp_path / "one"), in_memory(short)
+    assert not isinstance(stacked([one]), StoredTable)
     assert not isinstance(stacked([one, two]), StoredTable)
     assert isinstance(stacked([one, two, two]), StoredTable)
+
+
+def test_columns_that_were_just_looked_at_are_not_read_again(tmp_path: Path) -> None:
+    """Of 24 rows; 400 bytes hold two columns of int64."""
+    values = columns_of(on_disk([(number, 0, number) for number in range(24)], tmp_path / "run"))
+    some = values.take(np.arange(5))
+
+    def files_opened(*names: str) -> int:
+        with patch("reports.stored.KEPT_BYTES", 400), patch("reports.stored._open", wraps=_open) as counted:
+            for name in names:
+                some[name], values[name]
+        return counted.call_count
+
+    assert files_opened("number", "at_ps", "number") == 2
+    assert files_opened("number", "at_ps") == 0
+    assert files_opened("replication", "at_ps", "number") == 2  # the one that was looked at longest ago went
