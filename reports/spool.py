@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from e80sim.mistakes import UserError
 from reports import arrow
 from reports.record import Column
-from reports.stored import ROWS_PER_GROUP, FilePart, StoredTable, TableFile
+from reports.stored import LARGE, ROWS_PER_GROUP, FilePart, StoredTable, TableFile
 from reports.tables import KEYS, table_of
 
+FIRST_ROWS = LARGE
+"""Rows that are held before any go to the disk: shorter tables never do."""
 PART_ROWS = 1 << 16
-"""Rows that are held before they become a file: 19 MB of the widest table."""
+"""Rows that are held from then on before they become a file: 19 MB of the widest table."""
 RANGES = 16
 """In how many of equal width the first part is counted; all other parts are counted in these."""
 PARTIAL = ".partial"
@@ -73,7 +75,7 @@ class Spool:
         """Raises UserError where a part cannot be written."""
         self._blocks.append(block)
         self._rows += len(block)
-        if self._rows >= PART_ROWS:
+        if self._rows >= PART_ROWS and (self._parts or self._rows > FIRST_ROWS):
             self._write_part()
 
     def kept(self) -> list[Block]:

@@ -161,8 +161,16 @@ class Link:
         # A token is a segment of its own, so nothing behind it reveals its loss: it waits for the time-out.
         lost_first_ps = self._rto_ps if lost_first == 1 else 0
         return Departure(
-            *(now_ps, connected_ps, arrived_ps, cold, connection, back_first_ps + lost_first_ps),
-            *(usual_ps + last_ps, lost_last, lost_ps, lost_first_ps),
+            now_ps,
+            connected_ps,
+            arrived_ps,
+            cold,
+            connection,
+            back_first_ps + lost_first_ps,
+            usual_ps + last_ps,
+            lost_last,
+            lost_ps,
+            lost_first_ps,
         )
 
     # The way back

@@ -171,7 +171,7 @@ STORED = """
 import reports.spool, reports.stored
 
 reports.stored.LARGE = reports.stored.ROWS_PER_GROUP = reports.spool.ROWS_PER_GROUP = 8192
-reports.spool.PART_ROWS = 4096
+reports.spool.FIRST_ROWS, reports.spool.PART_ROWS = 8192, 4096
 """
 """As a run of sixteen times as many requests would be."""
 

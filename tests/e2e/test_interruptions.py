@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports.run_directory import RunDirectoryError, read
+from reports.spool import FIRST_ROWS, PART_ROWS
 from reports.stored import whole
+from sim.platform.recorder import FLUSH_ROWS
 from sim.scenario.load import load
 from tests.support.study import results_of
 
@@ -236,7 +238,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_leaves_the_rows_that_left_and_no_report_is_made_of_them(tmp_path: Path) -> None:
-    """Parts of 65,536 requests, of 100 that arrive in a second."""
+    """100 requests arrive in a second; rows are counted in blocks."""
     with child(tmp_path, ONE_LONG, "--jobs", "1") as running:
         rows = tmp_path / "out.running" / "base.0"
         running.until(lambda: len(list(rows.glob("requests-*.parquet"))) >= 2)
@@ -245,7 +247,7 @@ def test_a_killed_run_leaves_the_rows_that_left_and_no_report_is_made_of_them(tm
         running.until_alone()
     found = [pq.read_table(file) for file in sorted(rows.glob("requests-*.parquet"))]
     numbers = [number for table in found for number in table["number"].to_pylist()]
-    assert len(numbers) == len(set(numbers)) == 65_536 * len(found)
+    assert len(numbers) == len(set(numbers)) == FIRST_ROWS + FLUSH_ROWS + PART_ROWS * (len(found) - 1)
     assert found[0]["source"].to_pylist()[:2] == ["chat", "chat"]
     with pytest.raises(
         RunDirectoryError, match=rf"killed.* {len(numbers):,} requests of base, replication 0"

@@ -28,6 +28,7 @@ def small() -> Iterator[None]:
     """Parts of 8 rows, two ranges in the first, row groups of 16, and 20 rows are a long table."""
     with (
         patch("sim.platform.recorder.FLUSH_ROWS", 4),
+        patch("reports.spool.FIRST_ROWS", 0),
         patch("reports.spool.PART_ROWS", 8),
         patch("reports.spool.RANGES", 2),
         patch("reports.spool.ROWS_PER_GROUP", 16),
@@ -131,6 +132,19 @@ def test_a_second_try_of_a_replication_leaves_nothing_of_the_first(tmp_path: Pat
     found = on_disk([(number, 1, 0) for number in range(9)], tmp_path / "run")
     assert found["source"].to_pylist() == ["code"] * 9
     assert [file.name for file in folder_of(tmp_path / "run", "base", 3).iterdir()] == ["rows.parquet"]
+
+
+def test_no_row_of_a_short_table_goes_to_the_disk(tmp_path: Path) -> None:
+    """Rows come in fours."""
+    short = [(number, 0, 0) for number in range(25)]
+    with patch("reports.spool.FIRST_ROWS", 20):
+        _, spool = recorder_of(short[:-1], tmp_path / "run")
+        assert spool is not None
+        assert spool.on_disk  # with the 24th
+        _, spool = recorder_of(short[:23], tmp_path / "other")
+        assert spool is not None
+        assert not spool.on_disk
+    assert [len(pq.read_table(file)) for file in folder_of(tmp_path / "run", "base", 3).iterdir()] == [24]
 
 
 def test_short_tables_stay_in_memory_together_and_long_ones_do_not(tmp_path: Path) -> None:
