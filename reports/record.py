@@ -6,6 +6,8 @@ Stamps are int64 picoseconds since the start of the run; null where the request 
 from typing import NamedTuple
 
 PS_PER_S = 10**12
+LARGE = 1 << 17
+"""Rows of a table that is held in memory and looked at as a whole: beyond, a column at a time."""
 
 OUTCOMES = (
     "completed",

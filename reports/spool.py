@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from e80sim.mistakes import UserError
 from reports import arrow
-from reports.record import Column
-from reports.stored import LARGE, ROWS_PER_GROUP, FilePart, StoredTable, TableFile
+from reports.record import LARGE, Column
+from reports.stored import ROWS_PER_GROUP, FilePart, StoredTable, TableFile
 from reports.tables import KEYS, table_of
 
 FIRST_ROWS = LARGE

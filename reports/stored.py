@@ -19,12 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reports import arrow
-from reports.record import Column
+from reports.record import LARGE, Column
 
 ROWS_PER_GROUP = 1 << 17
 """Rows of a table of a run that are compressed, checked and read together."""
-LARGE = 1 << 17
-"""Rows of a table that is looked at as a whole: beyond, a column at a time."""
 KEPT_BYTES = 16_000_000
 """Of columns of a table that are kept after a look: ten of 200,000 rows, two of a million."""
 WIDEST = 8

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.record import PS_PER_S
-from reports.words import plural
+from reports.words import in_seconds, plural
 
 SUFFIX = ".running"
 REQUESTS = "requests*.parquet"
@@ -39,7 +39,7 @@ def _told(place: Path) -> str:
     rows = sum(one.num_rows for one in found)
     until_s = max((_latest_ps(one) for one in found), default=0) / PS_PER_S
     about = f"{unquote(variant)}, replication {replication}"
-    return f"{plural(rows, 'request')} of {about}, until {until_s:,.10g} s"
+    return f"{plural(rows, 'request')} of {about}, until {in_seconds(until_s)}"
 
 
 def _metadata(place: Path) -> Iterator[Any]:

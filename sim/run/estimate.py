@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from e80sim.mistakes import UserError
-from reports.stored import LARGE
+from reports.record import LARGE
 from reports.words import plural
 from sim.scenario.check import target_model
 from sim.scenario.load import Plan

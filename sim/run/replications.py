@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from reports.record import LARGE
 from reports.run_directory import TABLES
-from reports.stored import LARGE, spilled
+from reports.stored import spilled
 from reports.tables import KEYS, RunTables, concat
 from sim.run.world import World
 from sim.scenario.load import Plan

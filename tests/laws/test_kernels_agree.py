@@ -120,7 +120,7 @@ def assert_all_preemptions_are_told(course: Course, *, formed_ahead: bool) -> No
     """Each once, in an order in which it could have come about.
 
     Of a step formed ahead nobody may be left, while who is complete still holds blocks: once the engine hears
-    of that, it forms another at the same instant.
+    of that, it forms another at the same instant; and who was taken in may leave at that instant.
     """
     told = Counter(one.number for one in course.preemptions)
     assert told == Counter({s.number: s.preemptions for s in course.sequences.values()}) + Counter()
@@ -129,7 +129,10 @@ def assert_all_preemptions_are_told(course: Course, *, formed_ahead: bool) -> No
         sequence = course.sequences[one.number]
         assert 0 <= one.found_tokens <= one.held_tokens <= sequence.prompt_tokens + sequence.output_tokens
         assert sequence.started_ps < one.lost_ps <= sequence.last_ps, "it was in a step, and left later"
-        assert one.back_ps == -1 or one.lost_ps + (not formed_ahead) <= one.back_ps < sequence.last_ps
+        assert (
+            one.back_ps == -1
+            or one.lost_ps + (not formed_ahead) <= one.back_ps < sequence.last_ps + formed_ahead
+        )
         assert one.pushed_out <= (one.by != one.number), "nobody pushes himself out"
         by = course.sequences[one.by]
         assert by.priority <= sequence.priority or not one.pushed_out

@@ -70,7 +70,7 @@ def test_the_report_tells_how_long_they_waited_at_the_client(tmp_path: Path) -> 
     (note,) = [note for note in summary["notes"] if "at their client" in note]
     # 28, 52, 76 and 100 ms
     assert note.startswith(
-        "80.0 % of the requests of talk in base waited at their client, 0.064 s on average"
+        "80.0 % of the requests of talk in base waited at their client, 64.0 ms on average"
     )
 
 
