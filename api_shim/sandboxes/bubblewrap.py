@@ -175,7 +175,7 @@ class Bubblewrap:
         # What a process may write to of its own. The watchdog bounds all of them together.
         yield f"--data={limits.memory_bytes}"
         yield f"--as={LOADER_SPACE_MB * MIB}"
-        yield f"--nofile={limits.open_files}"
+        yield f"--nofile={limits.descriptors}"
         yield from ("--core=0", "--", self._python, "-I", INSIDE)
 
 

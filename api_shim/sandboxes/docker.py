@@ -83,7 +83,7 @@ class Docker:
         yield from ("--security-opt", "no-new-privileges", "--user", NOBODY)
         yield from ("--pids-limit", str(limits.processes), "--cpus", f"{limits.share:g}")
         yield from ("--memory", f"{limits.memory_mb}m", "--memory-swap", f"{limits.memory_mb}m")
-        yield from ("--ulimit", f"nofile={limits.open_files}", "--ulimit", "core=0")
+        yield from ("--ulimit", f"nofile={limits.descriptors}", "--ulimit", "core=0")
         yield from ("--shm-size", f"{limits.shared_memory_mb}m")
         for path, size_mb in ((HOME, limits.disk_mb), ("/tmp", limits.temporary_mb)):  # noqa: S108 -- inside
             size = f"size={size_mb * MIB},nr_inodes={limits.files},mode=1777,exec"

@@ -16,6 +16,7 @@ import fcntl
 import gc
 import json
 import os
+import resource
 import selectors
 import signal
 import stat
@@ -137,6 +138,7 @@ class Program(Channel):
         signal.set_wakeup_fd(-1)
         self.server.forget_descriptors()
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.server.open_files, self.server.open_files))
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -360,6 +362,9 @@ class Tunnel(Channel):
 
 class Server:
     def __init__(self, reading: int, writing: int) -> None:
+        self.open_files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        """Of a program; what comes on top is the server's, for the streams of all of them."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self.channels: dict[int, Channel] = {}
         self._reading, self._writing = reading, writing
         self._received = bytearray()

@@ -6,6 +6,8 @@ MIB = 2**20
 LONGEST_S = 24 * 3600
 MOST_SANDBOXES = 200
 """At once, on one server."""
+SERVER_DESCRIPTORS = 256
+"""Of the server inside: three for each of 64 programs, three more for one that starts, and its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class SandboxLimits:
     idle_s: float = 600.0
     """Without a program running, a terminal open or a file on its way."""
     lifetime_s: float = 3600.0
+
+    @property
+    def descriptors(self) -> str:
+        """Soft and hard: the server inside takes the hard one, and its programs the soft one as both."""
+        return f"{self.open_files}:{self.open_files + SERVER_DESCRIPTORS}"
 
     @property
     def memory_bytes(self) -> int:

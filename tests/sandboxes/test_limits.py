@@ -162,6 +162,14 @@ def test_more_programs_at_once_than_it_takes_are_refused(boxes: Boxes) -> None:
             future.result(10)
 
 
+def test_as_many_programs_as_it_takes_all_start_and_each_has_its_own_descriptors(boxes: Boxes) -> None:
+    """The streams of 64 are more than the 128 that a process may open."""
+    box = boxes(processes=200)
+    asked = Program(("sh", "-c", "ulimit -Sn; ulimit -Hn; sleep 2"))
+    running = [box.keeper.submit(box.sandbox.run(asked)) for _ in range(64)]
+    assert {future.result(60).output for future in running} == {b"128\n128\n"}
+
+
 def test_stop_ends_a_daemon_that_detached_itself(boxes: Boxes) -> None:
     mark = f"mark-stop-{os.getpid()}"
     box = boxes()
