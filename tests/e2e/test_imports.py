@@ -1,6 +1,7 @@
 """What a command loads: start-up is most of a short one, and one import by chance brings a library back."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,22 @@ def test_a_run_loads_none_of_the_slow_libraries(tmp_path: Path) -> None:
     assert not modules & SLOW
     assert not modules & {name for name in UNSTATED if name.startswith("sim.")}
     assert len(ours(modules)) <= 310
+
+
+def test_columns_go_back_to_the_system_and_to_whoever_chose_otherwise() -> None:
+    code = """
+import sys
+from sim.__main__ import main
+assert main(["check", sys.argv[1]]) == 0
+import pyarrow
+print(pyarrow.default_memory_pool().backend_name)
+"""
+
+    def pool(**chosen: str) -> str:
+        command = [sys.executable, "-c", code, str(SCENARIOS / "rate-limits.yaml")]
+        unset = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=unset | chosen)
+        return done.stdout.splitlines()[-1]
+
+    assert pool() == "system"
+    assert pool(ARROW_DEFAULT_MEMORY_POOL="mimalloc") == "mimalloc"
