@@ -1,6 +1,7 @@
 """Writes docs/validation.md from measurements: `make validate`. The raw tables lie where E80SIM_DATA says."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from sim.validation.parallel import gather_parallel
 from sim.validation.rates import gather_rates
 
 PAGE = Path(__file__).with_name("validation.md")
+PER_CENT = re.compile(r"([-+]?\d+\.\d) %")
+PROCESSORS = 1.5
+"""Points: processors round last bits apart, and where a fit stops at a flat optimum moves. Between one with
+AVX-512 and one without, 1.3 were seen, of a p99 that is predicted from three other rates."""
 
 INTRODUCTION = """\
 # How far the model is from measurements
@@ -153,7 +158,9 @@ def main() -> int:
         )
         return 2
     checks, parts = measure(Path(folder))
-    PAGE.write_text(page(checks, parts), encoding="utf-8")
+    made = page(checks, parts)
+    if not says_the_same(PAGE.read_text(encoding="utf-8"), made):
+        PAGE.write_text(made, encoding="utf-8")
     failed = [check for check in checks if not check.passed]
     for check in failed:
         sys.stderr.write(
@@ -163,6 +170,14 @@ def main() -> int:
     told = f"{enforced} failed, {len(failed) - enforced} not met"
     sys.stdout.write(f"{PAGE}: {len(checks)} checks, {told}\n")
     return 1 if enforced else 0
+
+
+def says_the_same(page: str, made: str) -> bool:
+    """Whether they differ in percentages alone, and in those as processors do: the older page then stays."""
+    if PER_CENT.sub("%", page) != PER_CENT.sub("%", made):
+        return False
+    pairs = zip(PER_CENT.findall(page), PER_CENT.findall(made), strict=True)
+    return all(abs(float(one) - float(other)) <= PROCESSORS for one, other in pairs)
 
 
 def measure(data: Path) -> tuple[list[Check], list[str]]:
