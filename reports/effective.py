@@ -42,9 +42,7 @@ def autocorrelation_time(parts: Sequence[Mask]) -> float:
         batches = np.concatenate([np.diff(part[::size]) for part in sums])
         if size > 1 and len(batches) < LEAST_BATCHES:
             return found
-        # `@` of long arrays starts BLAS's threads, whose number decides the last bits of the sum.
-        squares = float(np.einsum("i,i->", batches, batches))
-        found = max(1.0, squares / (len(batches) * size * share * (1 - share)))
+        found = max(1.0, float(batches @ batches) / (len(batches) * size * share * (1 - share)))
         if size >= TIMES_PER_BATCH * found:
             return found
         size *= 2
