@@ -87,6 +87,11 @@ class Call:
         self.ended_ps, self.reason = at_ps, reason
         self.clock.call_at(at_ps, self.wake)
 
+    @property
+    def unanswered_for(self) -> str:
+        """Of one without an answer: the cause of its refusal, what else ended it, or `cancelled`."""
+        return self.refusal.cause if self.refusal is not None else self.reason or "cancelled"
+
     # Waiting
 
     def has_begun(self) -> bool:

@@ -59,8 +59,7 @@ class SourceTally:
         """Once for each request, at its end."""
         call, ticket = exchange.call, exchange.call.ticket
         if not exchange.answered or ticket is None:
-            refusal = call.refusal
-            self.refused[refusal.cause if refusal is not None else call.reason or "cancelled"] += 1
+            self.refused[call.unanswered_for] += 1
             return
         self.answered += 1
         request, latest = call.request, self.latest
