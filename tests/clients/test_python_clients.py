@@ -35,6 +35,8 @@ ROUTERS = {
     "vllm-router": "with_vllm_router.py",
 }
 """Environment -> its suite, over nodes that have ports of their own."""
+READERS = {"perfetto": "with_perfetto.py"}
+"""Environment -> its suite, over files that we write: `test_perfetto.py`."""
 CHAT = "/v1/chat/completions"
 BODY = {
     "model": "8080/taalas/llama3.1-8b-instruct",
@@ -101,6 +103,6 @@ def _spans(user: httpx.Client) -> list[list[str]]:
 
 
 def test_each_list_of_packages_has_its_suite() -> None:
-    assert {file.stem for file in HERE.glob("*.txt")} == CLIENTS.keys() | ROUTERS.keys()
+    assert {file.stem for file in HERE.glob("*.txt")} == CLIENTS.keys() | ROUTERS.keys() | READERS.keys()
     suites = {suite for suites in CLIENTS.values() for suite in suites}
-    assert {file.name for file in SUITES.glob("with_*.py")} == suites | set(ROUTERS.values())
+    assert {file.name for file in SUITES.glob("with_*.py")} == suites | {*ROUTERS.values(), *READERS.values()}
