@@ -53,7 +53,7 @@ def difference_of_quantiles(
     count, needed = int(np.minimum(base.counts, other.counts).sum()), requests_needed(probability)
     if count < needed:
         return too_few(f"a {name_of(probability)}", needed, count), None
-    pools = Pooled.of(base), Pooled.of(other)
+    pools = Pooled(base), Pooled(other)
     blocks = np.minimum(pools[0].blocks, pools[1].blocks)
     first, second = (pooled.side(probability, blocks) for pooled in pools)
     value = second.answer.value - first.answer.value
@@ -93,7 +93,7 @@ def _means_apart(base: Samples, other: Samples, count: int, level: float) -> Est
 
 def _quantiles_apart(base: Samples, other: Samples, count: int, probability: float, level: float) -> Estimate:
     """From the intervals of both, each of its own: Zou & Donner, Statistics in Medicine 27:1693 (2008)."""
-    pools = Pooled.of(base), Pooled.of(other)
+    pools = Pooled(base), Pooled(other)
     one, two = (pooled.side(probability, pooled.blocks, level).answer for pooled in pools)
     centre = two.value - one.value
     if one.low is None or one.high is None or two.low is None or two.high is None:

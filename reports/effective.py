@@ -7,8 +7,10 @@ of their means times their size tends to tau (Geyer, Statistical Science 7:473, 
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.arrays import Floats, Ints, Mask
 
@@ -33,26 +35,34 @@ def autocorrelation_time(parts: Sequence[Mask]) -> float:
     Batches grow until they are long against the time that they show, or too few: then there are at most
     twice `LEAST_BATCHES` of them, and the time is too short by what batches as long do not show.
     """
-    share = sum(int(part.sum()) for part in parts) / sum(map(len, parts))
-    if share in {0.0, 1.0}:
+    count, happened = sum(map(len, parts)), sum(int(np.count_nonzero(part)) for part in parts)
+    if happened in {0, count}:
         return 1.0
-    sums = [_summed(part, share) for part in parts]
     size, found = 1, 1.0
+    batches: list[NDArray[Any]] = [part.view(np.int8) for part in parts]
     while True:
-        batches = np.concatenate([np.diff(part[::size]) for part in sums])
-        if size > 1 and len(batches) < LEAST_BATCHES:
+        size, batches = 2 * size, [_paired(part) for part in batches]
+        number, once, twice = (sum(of) for of in zip(*map(_moments, batches), strict=True))
+        if number < LEAST_BATCHES:
             return found
-        found = max(1.0, float(batches @ batches) / (len(batches) * size * share * (1 - share)))
+        # Of how far each batch is from `size * happened / count`, in whole numbers: exact on any machine.
+        apart = twice * count**2 - 2 * size * happened * count * once + number * (size * happened) ** 2
+        found = max(1.0, float(apart / (number * size * happened * (count - happened))))
         if size >= TIMES_PER_BATCH * found:
             return found
-        size *= 2
 
 
-def _summed(part: Mask, share: float) -> Floats:
-    """From 0 on, of how far each is from its share; without a second column."""
-    sums = np.zeros(len(part) + 1)
-    np.subtract(part, share, out=sums[1:])
-    return np.cumsum(sums, out=sums)
+def _paired(batches: NDArray[Any]) -> NDArray[Any]:
+    """Of each two neighbours one batch of twice the size; a last one alone is left out."""
+    even = len(batches) // 2 * 2
+    together: NDArray[Any] = np.add(batches[:even:2], batches[1:even:2], dtype=np.int32)
+    return together
+
+
+def _moments(batches: NDArray[Any]) -> tuple[int, int, int]:
+    """How many there are, their sum, and that of their squares."""
+    squares = np.einsum("i,i->", batches, batches, dtype=np.int64)  # in pieces, and without threads
+    return len(batches), int(batches.sum()), int(squares)
 
 
 def blocks_per_replication(counts: Ints, time: float) -> Ints:

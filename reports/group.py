@@ -19,12 +19,14 @@ from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
 from reports.retries import answers
 from reports.sample_size import requests_needed
-from reports.statistics import Samples, mean, quantiles
+from reports.statistics import Samples, mean, of_ordered
 from reports.words import duration, share
 
 NOTEWORTHY = 0.01
 CDF_BODY = np.linspace(0.0, 0.95, 39)
 CDF_TAIL = 1 - np.geomspace(0.04, 0.0001, 22)
+CURVES = ("ttft", "e2e", "felt")
+"""Metrics whose whole distribution is drawn."""
 
 
 @dataclass(frozen=True)
@@ -196,14 +198,28 @@ def group_json(group: Group) -> dict[str, Any]:
     if source.get("client") is not None:
         found["client"], found["asks"] = source["client"], outcomes_json(group.calls)
     found["attainment"] = group.attainment.answer().as_json()
-    found["metrics"] = {name: stats_json(samples) for name, samples in group.samples.items()}
+    found["metrics"], cdf = _metrics_json(group)
     found["phases"] = _phases_json(group)
     if group.users is not None:
         found["felt_phases"] = _felt_phases_json(group)
     if group.steps is not None:
         found["agent"] = agent_json(group, group.steps)
-    found["cdf"] = {name: _cdf_json(group.samples[name].values) for name in ("ttft", "e2e", "felt")}
+    found["cdf"] = cdf
     return found
+
+
+def _metrics_json(group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Estimates by metric, and of some the curve too: all from one look at the samples, put in order once."""
+    stats: dict[str, Any] = {}
+    curves: dict[str, Any] = {}
+    for name, samples in group.samples.items():
+        if name == "felt" and group.users is None:
+            stats[name], curves[name] = stats["e2e"], curves["e2e"]
+            continue
+        stats[name] = stats_json(samples)
+        if name in CURVES:
+            curves[name] = _cdf_json(samples)
+    return stats, {name: curves[name] for name in CURVES}
 
 
 def stats_json(samples: Samples) -> dict[str, Any]:
@@ -234,11 +250,10 @@ def _means_json(group: Group, columns: Columns, phases: Iterable[tuple[str, Ints
     }
 
 
-def _cdf_json(values: Floats) -> dict[str, list[float]]:
+def _cdf_json(samples: Samples) -> dict[str, list[float]]:
     """Quantile points, out to where ten requests lie beyond."""
-    if not len(values):
+    count = len(samples.values)
+    if not count:
         return {"x_s": [], "p": []}
-    points = [
-        float(p) for p in (*CDF_BODY, *CDF_TAIL) if p <= 0.5 or len(values) >= requests_needed(float(p))
-    ]
-    return {"x_s": quantiles(values, points).tolist(), "p": [round(point, 6) for point in points]}
+    points = [float(p) for p in (*CDF_BODY, *CDF_TAIL) if p <= 0.5 or count >= requests_needed(float(p))]
+    return {"x_s": of_ordered(samples.ordered, points).tolist(), "p": [round(point, 6) for point in points]}

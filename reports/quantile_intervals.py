@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.columns import Floats, Ints
-from reports.effective import block_edges, blocks_per_replication, time_beyond
+from reports.effective import block_edges, blocks_per_replication
 from reports.sample_size import requests_needed
 from reports.statistics import (
-    CORRELATED_BEYOND,
     LEVEL,
     Answer,
     Batches,
@@ -25,7 +24,6 @@ from reports.statistics import (
     Samples,
     lag_one,
     name_of,
-    quantiles,
     ratios_of,
     rounded_up,
     too_few,
@@ -69,32 +67,23 @@ class Pooled:
     """All requests in ascending order, and how they hang together in time."""
 
     samples: Samples
-    ordered: Floats
-    time: float
-    """Autocorrelation time, in requests."""
-
-    @classmethod
-    def of(cls, samples: Samples) -> "Pooled":
-        """Of replications none of which is empty."""
-        (level,) = quantiles(samples.values, [CORRELATED_BEYOND])
-        each = [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
-        time = time_beyond(each, float(level))  # before there is another column
-        return cls(samples, np.sort(samples.values), time)
+    """Of replications none of which is empty."""
 
     @property
     def blocks(self) -> Ints:
         """How many each replication is cut into."""
-        return blocks_per_replication(self.samples.counts, self.time)
+        return blocks_per_replication(self.samples.counts, self.samples.time)
 
     def side(self, probability: float, blocks: Ints, level: float = LEVEL) -> Side:
-        value, count = at(self.ordered, probability), len(self.ordered)
+        ordered = self.samples.ordered
+        value, count = at(ordered, probability), len(ordered)
         edges = block_edges(self.samples.starts, blocks)
         shares = self._shares_beyond(value, edges)
         reach = reach_of(shares, probability, level)
         low, high = probability - reach.below, probability + reach.above
         if why := self._refusal(probability, reach, len(shares)):
             return Side(Estimate(value, None, None, count, why), np.empty(0), 0.0)
-        ends = at(self.ordered, low), at(self.ordered, high)
+        ends = at(ordered, low), at(ordered, high)
         batches = Batches(len(shares), lag_one(shares)) if len(blocks) == 1 else None
         slope = (ends[1] - ends[0]) / (high - low) if high > low else 0.0
         return Side(
@@ -111,9 +100,9 @@ class Pooled:
 
     def _refusal(self, probability: float, reach: Reach, blocks: int) -> str:
         """Why there is no interval; empty where there is one."""
-        count, name = len(self.ordered), name_of(probability)
+        count, name = len(self.samples.values), name_of(probability)
         wanted = max(LEAST_EFFECTIVE, EFFECTIVE_BEYOND * requests_needed(probability))
-        worth = count / self.time
+        worth = count / self.samples.time
         if worth < wanted:
             return (
                 f"The interval of a {name} needs about {rounded_up(count * wanted / worth):,} requests: "
@@ -137,7 +126,7 @@ def quantile_answers(samples: Samples, probabilities: Sequence[float]) -> list[A
     answers: list[Answer] = [too_few(f"a {name_of(p)}", requests_needed(p), count) for p in probabilities]
     enough = [i for i, p in enumerate(probabilities) if count >= requests_needed(p)]
     if enough:
-        pooled = Pooled.of(samples.without_empty())
+        pooled = Pooled(samples.without_empty())
         for i in enough:
             answers[i] = pooled.side(probabilities[i], pooled.blocks).answer
     return answers

@@ -8,6 +8,7 @@ Simulation (2007), ch. III-IV, and Law, Simulation Modeling and Analysis, ch. 9.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Refused:
 Answer = Estimate | Refused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """One number per request, replication after replication, in order of time within each."""
 
@@ -104,6 +105,17 @@ class Samples:
         """Without replications that have none."""
         return self.only(one for one, n in zip(self.replications, self.counts, strict=True) if n)
 
+    @cached_property
+    def ordered(self) -> Floats:
+        """In ascending order: of it all quantiles are read."""
+        return np.sort(self.values)
+
+    @cached_property
+    def time(self) -> float:
+        """Autocorrelation time, in requests; of samples in each replication."""
+        level = float(of_ordered(self.ordered, [CORRELATED_BEYOND])[0])
+        return time_beyond(_replications(self), level)
+
     def of_replications(self, first: int, end: int) -> Floats:
         return self.values[self.starts[first] : self.starts[end]]
 
@@ -119,11 +131,14 @@ class Samples:
 
 def quantiles(values: Floats, probabilities: Sequence[float]) -> Floats:
     """Linear interpolation between order statistics at position (n - 1) p, as numpy's default."""
-    positions = np.asarray(probabilities) * (len(values) - 1)
+    return of_ordered(np.sort(values), probabilities)
+
+
+def of_ordered(ordered: Floats, probabilities: Sequence[float]) -> Floats:
+    """As `quantiles`, of values in ascending order."""
+    positions = np.asarray(probabilities) * (len(ordered) - 1)
     below = np.floor(positions).astype(np.int64)
-    above = np.minimum(below + 1, len(values) - 1)
-    ordered = np.partition(values, np.unique([below, above]))
-    low, high = ordered[below], ordered[above]
+    low, high = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
     found: Floats = low + (positions - below) * (high - low)
     return found
 
@@ -136,8 +151,9 @@ def mean(samples: Samples) -> Answer:
     count = len(samples.values)
     if not count:
         return Refused("There is nothing to average: no request got that far.")
-    blocks = [part for part in _replications(samples) if len(part)]
-    answer = interval_of(means_of(blocks), count) if len(blocks) > 1 else _batch_mean(blocks[0])
+    some = samples.without_empty()
+    blocks = _replications(some)
+    answer = interval_of(means_of(blocks), count) if len(blocks) > 1 else _batch_mean(some)
     return answer.within(samples.least)
 
 
@@ -182,10 +198,10 @@ def _replications(samples: Samples) -> list[Floats]:
     return [samples.of_replications(i, i + 1) for i in range(len(samples.replications))]
 
 
-def _batch_mean(values: Floats) -> Estimate:
-    """From blocks that are long against the autocorrelation time, their skewness included."""
+def _batch_mean(samples: Samples) -> Estimate:
+    """Of one replication, from blocks long against the autocorrelation time, their skewness included."""
+    values, time = samples.values, samples.time
     centre, count = float(values.mean()), len(values)
-    time = time_beyond([values], float(quantiles(values, [CORRELATED_BEYOND])[0]))
     if count < LEAST_EFFECTIVE * time:
         return Estimate(centre, None, None, count, _too_dependent(count, time))
     edges = block_edges(np.array([0, count]), blocks_per_replication(np.array([count]), time))
@@ -242,6 +258,6 @@ def _too_dependent(count: int, time: float) -> str:
 
 
 def rounded_up(number: float) -> int:
-    """To two digits."""
+    """To two digits. A number of two digits stays itself where rounding has left it a last bit too large."""
     unit = int(10 ** max(0, math.floor(math.log10(number)) - 1))
-    return math.ceil(number / unit) * unit
+    return math.ceil(number / unit - 1e-6) * unit

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from reports.effective import autocorrelation_time, block_edges, blocks_per_replication
 
@@ -24,6 +26,19 @@ def test_a_first_order_process_has_the_time_of_its_closed_form() -> None:
     # Two states, left with probability 0.02 each: the correlation at lag k is 0.96^k, and tau = 1.96 / 0.04.
     switched = np.cumsum(np.random.default_rng(3).random(400_000) < 0.02) % 2 == 1
     assert autocorrelation_time([switched]) == pytest.approx(49, rel=0.15)
+
+
+def test_pairs_of_events_count_twice_as_worked_by_hand() -> None:
+    # 48 requests, 24 events. Batches of two hold 2 or 0, each 1 from its mean: 24 / (24 * 2 * 0.5 * 0.5) = 2.
+    # There are 12 batches of four, and so too few.
+    assert autocorrelation_time([np.tile([True, True, False, False], 12)]) == 2
+
+
+@given(st.lists(st.lists(st.booleans(), max_size=200), min_size=1, max_size=4))
+def test_what_happens_and_what_does_not_have_the_same_time_to_the_last_bit(found: list[list[bool]]) -> None:
+    parts = [np.array(part, np.bool_) for part in found]
+    assume(sum(map(len, parts)))
+    assert autocorrelation_time(parts) == autocorrelation_time([~part for part in parts])
 
 
 def test_what_never_or_always_happens_tells_nothing() -> None:

@@ -129,6 +129,11 @@ def test_two_digits_are_enough_for_how_many_are_needed() -> None:
     assert [rounded_up(n) for n in (7.0, 1601.0, 64_000.0, 64_001.0)] == [7, 1700, 64_000, 65_000]
 
 
+def test_a_number_of_two_digits_stays_what_it_is_however_its_last_bits_fell() -> None:
+    assert [rounded_up(n) for n in (100.00000000000001, 99.99999999999999, 31 * (100 / 31))] == [100] * 3
+    assert rounded_up(100.1) == 110
+
+
 def test_one_replication_is_cut_into_batches_and_tells_how_correlated_they_are() -> None:
     found = quantile(samples(np.random.default_rng(6).random(3_000)), 0.5)
     assert found.batches is not None
