@@ -102,10 +102,15 @@ class TraceRows:
         self._prompt_tokens.append(prompt_tokens)
         self._output_tokens.append(output_tokens)
 
-    def fill(self, stamp: str, at_ps: list[int], prompt_tokens: list[int], output_tokens: list[int]) -> None:
-        """All rows of a file: what `add` checks is checked already. `stamp` is that of the first one."""
-        self._earliest = _Stamp(at_ps[0], 0, stamp)
-        self._at_ps, self._prompt_tokens, self._output_tokens = at_ps, prompt_tokens, output_tokens
+    def filled(
+        self, stamp: str, first_ps: int, after_ps: IntArray, prompt_tokens: IntArray, output_tokens: IntArray
+    ) -> Trace:
+        """Of all rows of a file, in which what `add` checks is checked already.
+
+        `stamp` is that of the first one, at `first_ps`; `after_ps` counts from there.
+        """
+        self._earliest = _Stamp(first_ps, 0, stamp)
+        return Trace(self._path.name, after_ps, prompt_tokens, output_tokens, notes=tuple(self._shifted()))
 
     def _check(self, here: "_Stamp", *, in_order: bool) -> None:
         if here.at_ps < self._latest.at_ps:

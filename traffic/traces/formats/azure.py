@@ -7,21 +7,22 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from operator import add
 from pathlib import Path
 
-from traffic.traces.formats.clean_csv import OddError, clean_rows, require_plain
+import numpy as np
+from numpy.typing import NDArray
+
+from traffic.spec import MAX_TOKENS
+from traffic.traces.formats.clean_csv import OddError, clean_rows
 from traffic.traces.formats.csv_rows import CsvRows
 from traffic.traces.formats.fields import BadValueError, tokens
 from traffic.traces.trace import MAX_SPAN_PS, Trace, TraceError, TraceRows
-from traffic.units import PS_PER_S
+from traffic.units import PS_PER_S, IntArray
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_ROW = re.compile(
-    r"^(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?,(\d{1,8}),(\d{1,8})\r?$", re.ASCII | re.MULTILINE
-)
-"""As the published files have it."""
+_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
+_STAMP = re.compile(rf"({_SECOND.pattern})(?:\.(\d{{1,12}}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+SECOND_WIDTH = len("2023-11-16 18:15:46")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,24 +35,37 @@ def read_azure_csv(path: Path, limit_rows: int | None = None) -> Trace:
 
 def _at_once(path: Path, limit_rows: int | None) -> Trace:
     """Raises OddError for what `row_by_row` may know to read, and how to refuse."""
-    at_ps, prompts, outputs, first = list[int](), list[int](), list[int](), ""
-    for rows in clean_rows(path, COLUMNS, _ROW, limit_rows):
-        seconds, fractions, of_prompts, of_outputs = zip(*rows, strict=True)
-        first = first or f"{seconds[0]}{fractions[0] and '.'}{fractions[0]}"
-        try:
-            whole_ps = [_second(second, "Z") * PS_PER_S for second in seconds]
-        except BadValueError:
-            raise OddError from None
-        parts_ps = (int(fraction.ljust(12, "0")) for fraction in fractions)
-        at_ps.extend(map(add, whole_ps, parts_ps))
-        prompts.extend(map(int, of_prompts))
-        outputs.extend(map(int, of_outputs))
-    require_plain(at_ps, prompts, outputs)
-    if at_ps[-1] - at_ps[0] > MAX_SPAN_PS:
+    blocks, first = [], ""
+    for stamp, prompt, output in clean_rows(path, COLUMNS, limit_rows):
+        first = first or bytes(stamp.text[stamp.begin[0] : stamp.end[0]]).decode()
+        seconds, fraction = stamp.split(SECOND_WIDTH)
+        blocks.append((_seconds(seconds), fraction.fractions(12), prompt.digits(8), output.digits(8)))
+    if not blocks:
         raise OddError
-    whole = TraceRows(path)
-    whole.fill(first, at_ps, prompts, outputs)
-    return whole.trace()
+    second, part_ps, prompts, outputs = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    if (np.diff(second) < 0).any() or int(second[-1] - second[0]) >= MAX_SPAN_PS // PS_PER_S:
+        raise OddError
+    after_ps = (second - second[0]) * PS_PER_S + (part_ps - part_ps[0])
+    if (np.diff(after_ps) < 0).any() or any(
+        not 1 <= n.min() <= n.max() <= MAX_TOKENS for n in (prompts, outputs)
+    ):
+        raise OddError
+    return TraceRows(path).filled(
+        first, int(second[0]) * PS_PER_S + int(part_ps[0]), after_ps, prompts, outputs
+    )
+
+
+def _seconds(texts: NDArray[np.bytes_]) -> IntArray:
+    """Since 1970; neighbouring rows mostly share theirs. Raises OddError for what is none."""
+    first = np.flatnonzero(np.concatenate([[True], texts[1:] != texts[:-1]]))
+    told = [text.decode() for text in texts[first].tolist()]
+    if not all(map(_SECOND.fullmatch, told)):
+        raise OddError
+    try:
+        seconds = [_second(text, "Z") for text in told]
+    except BadValueError:
+        raise OddError from None
+    return np.repeat(np.array(seconds, np.int64), np.diff(first, append=len(texts)))
 
 
 def row_by_row(path: Path, limit_rows: int | None = None) -> Trace:
