@@ -39,7 +39,7 @@ ROOMS = {
     ],
     "sim.platform": [
         "budget", "gateway", "least", "links", "loads", "members", "meter", "platform", "pool",
-        "rate_limit", "refusals", "routing", "ticket", "token_bucket", "window_meters"
+        "rate_limit", "recorder", "refusals", "routing", "ticket", "token_bucket", "window_meters"
     ],
     "sim.time": [
         "timeline", "units"

@@ -25,7 +25,7 @@ behind all of them are nobody else's.
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Request:
     """One model request. Nothing ever changes it; to freeze it would triple the price of making one.
 
@@ -83,6 +83,69 @@ class Request:
     """Of the model's nodes the one that its caller has chosen, past the platform's gateway; None: routed."""
     cached_tokens: int = 0
     """Of the prompt, in the KV cache of whichever node takes it: as recorded of a server, fewer than all."""
+
+    def __init__(
+        self,
+        number: int,
+        model: str,
+        prompt_tokens: int,
+        output_tokens: int,
+        max_output_tokens: int | None,
+        intended_ps: int,
+        place: str,
+        caller: str,
+        project: str,
+        key: str,
+        source: str,
+        tenant: str,
+        stream: bool = True,
+        samples: int = 1,
+        deadline_ps: int | None = None,
+        priority: int = INTERACTIVE_PRIORITY,
+        batch: bool = False,
+        parent: int = -1,
+        session: int = -1,
+        turn: int = 0,
+        attempt: int = 0,
+        ask: int = -1,
+        read_timeout_ps: int | None = None,
+        tier: str = "",
+        fairness_id: str = "",
+        ttft_objective_ps: int | None = None,
+        prefix: Prefix = (),
+        node: int | None = None,
+        cached_tokens: int = 0,
+    ) -> None:
+        """Written out, as that of a dataclass is interpreted whatever is compiled."""
+        self.number = number
+        self.model = model
+        self.prompt_tokens = prompt_tokens
+        self.output_tokens = output_tokens
+        self.max_output_tokens = max_output_tokens
+        self.intended_ps = intended_ps
+        self.place = place
+        self.caller = caller
+        self.project = project
+        self.key = key
+        self.source = source
+        self.tenant = tenant
+        self.stream = stream
+        self.samples = samples
+        self.deadline_ps = deadline_ps
+        self.priority = priority
+        self.batch = batch
+        self.parent = parent
+        self.session = session
+        self.turn = turn
+        self.attempt = attempt
+        self.ask = ask
+        self.read_timeout_ps = read_timeout_ps
+        self.tier = tier
+        self.fairness_id = fairness_id
+        self.ttft_objective_ps = ttft_objective_ps
+        self.prefix = prefix
+        self.node = node
+        self.cached_tokens = cached_tokens
 
 
 def caller_named(kind: CallerKind, name: str) -> str:

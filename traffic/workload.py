@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -94,9 +94,9 @@ class Workload(Spec):
             zip(_for_each_call(prompt_rng, calls), _for_each_call(output_rng, calls), strict=True)
         )
         arrivals_per_block = max(FEWEST_ARRIVALS, BLOCK // calls)
-        for rows in self._rows_of_arrivals(arrivals_per_block, arrivals_rng):
-            by_call = [self._pairs(rows, *of_call) for of_call in generators]
-            yield from map(list, zip(*by_call, strict=True))
+        blocks = self._rows_of_arrivals(arrivals_per_block, arrivals_rng)
+        by_call = ([self._pairs(rows, *of_call) for of_call in generators] for rows in blocks)
+        return chain.from_iterable(map(list, zip(*pairs, strict=True)) for pairs in by_call)
 
     def pairs(
         self, prompt_rng: np.random.Generator, output_rng: np.random.Generator, at_once: int = BLOCK

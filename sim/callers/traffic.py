@@ -19,7 +19,7 @@ from sim.callers.recorded import Replay, script_of
 from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords, Talk
-from sim.callers.sources import Numbers, OpenSource
+from sim.callers.sources import Numbers, OneRequest, OpenSource
 from sim.edge.compute import Compute
 from sim.network import Network
 from sim.platform.platform import Platform
@@ -156,9 +156,8 @@ class _SourceTraffic:
             visit, walks = self.visits(source.app), self.walks(source.app)
             return lambda: visit(next(projects), next(beginnings), next(sizes), walks)
         if source.prefix is None:  # `send` as it is for most requests: a call less for each
-            client, request = self._client, self._origin.request
             env, number = self.traffic.env, self.traffic.numbers.next
-            return lambda: client.submit(request(number(), next(sizes)[0], env.now, next(projects)), IGNORE)
+            return OneRequest(env, self._origin, self._client, number, sizes, projects).ask
         return lambda: send(next(sizes)[0], next(projects), beginning=next(beginnings))
 
     def starts_in_line(self, most: int) -> Callable[[], object]:

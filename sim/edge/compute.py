@@ -99,7 +99,7 @@ class Compute:
             event, since_ps = self._waiting.popleft()
             instance.inside += 1
             if instance.stops is not None:
-                instance.stops.callbacks = ()
+                env.cancel(instance.stops)
                 instance.stops = None
             seat = Seat(instance, env.now - since_ps, since_ps < instance.began_ps)
             env.succeed_at(event, seat, env.now, FEEDBACK)

@@ -63,7 +63,7 @@ class SharedCpu:
     def _set_alarm(self) -> None:
         """For the end of whoever ends first."""
         if self._alarm is not None:
-            self._alarm.callbacks = ()
+            self._env.cancel(self._alarm)
         self._alarm = None
         if self._jobs:
             pace = self._pace()

@@ -28,7 +28,7 @@ MOST_DOUBLINGS = 40
 """Of a window, before anything that is sent fits into it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Departure:
     """A request on its way, and what chance has in store for its answer. Nothing ever changes it."""
 
@@ -50,6 +50,31 @@ class Departure:
     """Of the way in, what lost segments took: those of the set-up included, those of an outage not."""
     lost_first_ps: int = 0
     """The same of the first event of a streamed answer."""
+
+    def __init__(
+        self,
+        sent_ps: int,
+        connected_ps: int,
+        arrived_ps: int,
+        cold: bool,
+        connection: Connection | None,
+        back_first_ps: int,
+        back_rtt_ps: int,
+        back_lost: int,
+        lost_out_ps: int = 0,
+        lost_first_ps: int = 0,
+    ) -> None:
+        """As that of `Request`."""
+        self.sent_ps = sent_ps
+        self.connected_ps = connected_ps
+        self.arrived_ps = arrived_ps
+        self.cold = cold
+        self.connection = connection
+        self.back_first_ps = back_first_ps
+        self.back_rtt_ps = back_rtt_ps
+        self.back_lost = back_lost
+        self.lost_out_ps = lost_out_ps
+        self.lost_first_ps = lost_first_ps
 
 
 class Link:

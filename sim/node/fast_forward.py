@@ -72,6 +72,7 @@ class FastForward:
     """
 
     __slots__ = (
+        "_add_gaps",
         "_arrived",
         "_batches",
         "_block_size",
@@ -165,6 +166,7 @@ class FastForward:
         self._law = _affine(law)
         self._keep_schedule = keep_schedule
         self._gaps = gaps
+        self._add_gaps: Callable[[bytes], None] | None = None if gaps is None else gaps.add
         self._stepped = stepped
         self._log = StretchLog()
 
@@ -410,9 +412,9 @@ class FastForward:
         finishes = self._finishes
         if self._keep_schedule:
             self._log.append(self._present())
-        if decodes and self._gaps is not None:
+        if decodes and self._add_gaps is not None:
             slope_ps = self._slope_ps if steps > 1 else 0  # else nothing bounds it, and a row is of 64 bits
-            self._gaps.add(stretch(self._started_ps, steps, self._first_ps, slope_ps, decodes))
+            self._add_gaps(stretch(self._started_ps, steps, self._first_ps, slope_ps, decodes))
         if self._stepped is not None:
             self._stepped(steps, self._tokens_of_a_step())
         lasted_ps = now_ps - self._started_ps

@@ -6,7 +6,7 @@ from `boundary`, never called back, so a caller that reacts at once cannot re-en
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hwmodels.step_time import StepTime
 from traffic.request import Prefix
@@ -71,7 +71,7 @@ class Sequence:
         number: int,
         prompt_tokens: int,
         output_tokens: int,
-        owner: object = None,
+        owner: Any = None,  # noqa: ANN401 -- whatever it is to who added it
         shared_prompt: SharedPrompt | None = None,
         priority: int = 0,
         key: str = "",
@@ -83,7 +83,7 @@ class Sequence:
         self.number = number
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens
-        self.owner = owner
+        self.owner: Any = owner
         self.shared_prompt = shared_prompt
         self.priority = priority
         self.key = key
@@ -110,7 +110,7 @@ class Sequence:
         return f"Sequence({self.number}, {self.prompt_tokens}+{self.output_tokens})"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Boundary:
     """What one boundary brought, in the order of sequence numbers within each list."""
 
@@ -120,6 +120,12 @@ class Boundary:
     """Got their first token now."""
     ended: list[Sequence]
     """Left now: complete where `generated == output_tokens`, taken out otherwise."""
+
+    def __init__(self, next_ps: int | None, firsts: list[Sequence], ended: list[Sequence]) -> None:
+        """As that of `Request`."""
+        self.next_ps = next_ps
+        self.firsts = firsts
+        self.ended = ended
 
 
 Stepped = Callable[[int, int], None]

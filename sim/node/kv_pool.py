@@ -5,18 +5,24 @@ the batch before anybody new, and those of a whole stretch of steps before anybo
 So a pool sees the same calls from either, but for steps in a row that are taken as one.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from sim.node.work import Work
 from traffic.request import Prefix
 
 
-class KvPool(Protocol):
-    blocks: int
-    """In all."""
-    free: int
-    """Not held by anybody. Never negative: an engine asks before it takes."""
+class KvPool(ABC):
+    """A class, as compiled code finds members of one by their place, and not by name."""
 
+    __slots__ = ("blocks", "free")
+
+    def __init__(self, blocks: int) -> None:
+        self.blocks = blocks
+        """In all."""
+        self.free = blocks
+        """Not held by anybody. Never negative: an engine asks before it takes."""
+
+    @abstractmethod
     def admit(self, work: Work, left: int) -> int:
         """Take the blocks of the first step of `work`, which waits and may compute `left` tokens in it.
 
@@ -26,44 +32,53 @@ class KvPool(Protocol):
         """
         ...
 
+    @abstractmethod
     def fits(self, work: Work, left: int, free: int) -> bool:
         """Whether `admit` would take it if so many blocks were free."""
         ...
 
+    @abstractmethod
     def in_cache(self, work: Work) -> int:
         """Tokens of `work`, which waits, that would need no work."""
         ...
 
+    @abstractmethod
     def cached_tokens(self, prefix: Prefix, prompt_tokens: int) -> int:
         """Tokens of such a prompt that would be found, whoever left them."""
         ...
 
+    @abstractmethod
     def more(self, work: Work, held: int, tokens: int) -> int:
         """Free blocks that `work`, which runs and holds `held` tokens, needs to hold `tokens`."""
         ...
 
+    @abstractmethod
     def grow(self, work: Work, held: int, tokens: int) -> None:
         """Take those."""
         ...
 
+    @abstractmethod
     def take(self, blocks: int) -> None:
         """For sequences that decode, all together."""
         ...
 
+    @abstractmethod
     def shrink(self, work: Work, held: int, tokens: int) -> None:
         """Of `work`, which runs and was given room for `held` tokens, those behind `tokens` have no use."""
         ...
 
+    @abstractmethod
     def give_back(self, work: Work, tokens: int) -> None:
         """`work` runs no more, and held that many."""
         ...
 
+    @abstractmethod
     def reset(self) -> None:
         """Everybody is gone at once, whatever they held."""
         ...
 
 
-class CountingPool:
+class CountingPool(KvPool):
     """Blocks without identity: nothing is found again, but the prompt that completions share while they run.
 
     Invariant: a shared prompt is in `_holders` from the admission of the first that holds it to the release
@@ -71,11 +86,10 @@ class CountingPool:
     admitted: only the token budget cuts a prefill short, and then the step has no token left for anybody new.
     """
 
-    __slots__ = ("_holders", "_size", "blocks", "free")
+    __slots__ = ("_holders", "_size")
 
     def __init__(self, blocks: int, block_size: int) -> None:
-        self.blocks = blocks
-        self.free = blocks
+        KvPool.__init__(self, blocks)
         self._size = block_size
         self._holders: dict[object, int] = {}  # running sequences, by shared prompt
 

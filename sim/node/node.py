@@ -6,29 +6,74 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from hwmodels.step_time import StepTime
 from sim.node.kernel import NodeKernel, Sequence, SharedPrompt, UnderWay
 from sim.node.queue_limits import QueueFull, QueueLimits
-from sim.node.waiting_queue import FirstComeFirstServed, Waiting, WaitingQueue
+from sim.node.waiting_queue import Arrival, FirstComeFirstServed, WaitingQueue
 from sim.node.watch import NodeWatch
 from sim.time.timeline import Alarm, Timeline
 from traffic.request import Request
 
-
-class Job(Waiting, Protocol):
-    """What a node asks of a request, and writes on it."""
-
-    request: Request
-    node: Any
-    sequences: list[Sequence]
-    unfinished: int
-    """Sequences still inside the kernel."""
-    overhead_ps: int
-    first_seen_ps: int
-    outcome: str
-    """Empty while somebody waits for it."""
-    moving: "Moving"
-
-
 Moving = Literal["", "without_kv", "with_kv"]
 """From a node that was lost to the kernel of another: whether its KV cache was saved and comes along."""
+
+
+class Whereabouts(Protocol):
+    """Where a request is: at a node, or between two of them."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def kernel(self) -> NodeKernel:
+        """That made its latest token."""
+        ...
+
+    @property
+    def due_ps(self) -> int | None:
+        """When it could leave at the earliest, None for not soon."""
+        ...
+
+    def cancel(self, ticket: Any, /) -> None: ...  # noqa: ANN401 -- a job
+
+
+class Job:
+    """What a node asks of a request, and writes on it.
+
+    A class, and no protocol: compiled code finds members of one by their place, and not by name.
+    """
+
+    __slots__ = (
+        "first_seen_ps",
+        "moving",
+        "node",
+        "outcome",
+        "overhead_ps",
+        "request",
+        "sequences",
+        "unfinished",
+    )
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.node: Whereabouts | None = None
+        self.moving: Moving = ""
+        self.overhead_ps = -1
+        self.sequences: list[Sequence] = []
+        self.unfinished = 0  # sequences still inside the kernel
+        self.first_seen_ps = -1
+        self.outcome = ""  # empty while the caller waits
+
+    @property
+    def asked(self) -> Request:
+        return self.request
+
+    @property
+    def arrived(self) -> Arrival:
+        raise NotImplementedError
+
+    @property
+    def gone(self) -> bool:
+        return bool(self.outcome)
+
+
 J = TypeVar("J", bound=Job)
 Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
 
@@ -58,6 +103,7 @@ class Node(Generic[J]):
 
     __slots__ = (
         "_alarm",
+        "_at_boundary",
         "_held",
         "_limits",
         "_order",
@@ -104,6 +150,7 @@ class Node(Generic[J]):
         self.progress = progress
         self.overhead_ps = overhead_ps
         self._prepare: Callable[[J], None] = self._work_before if overhead_ps else self._enter
+        self._at_boundary: Callable[[Alarm], None] = self._boundary  # made once: each look makes another
         self.outstanding = 0
         self._slots = slots
         self._slots_free = slots or 0
@@ -291,13 +338,15 @@ class Node(Generic[J]):
                 self.env.cancel(self._alarm)
             self.due_ps = due_ps
             self._alarm = (
-                None if due_ps is None else Alarm(self.env, due_ps, self._boundary, None, self._order)
+                None if due_ps is None else Alarm(self.env, due_ps, self._at_boundary, None, self._order)
             )
 
     def _boundary(self, _alarm: Alarm) -> None:
         boundary = self.kernel.boundary(self.env.now)
         self.due_ps = next_ps = boundary.next_ps
-        self._alarm = None if next_ps is None else Alarm(self.env, next_ps, self._boundary, None, self._order)
+        self._alarm = (
+            None if next_ps is None else Alarm(self.env, next_ps, self._at_boundary, None, self._order)
+        )
         if self._limits is not None:
             self._limits.passed(boundary)
         if self._watch is not None:
@@ -305,7 +354,7 @@ class Node(Generic[J]):
         if boundary.firsts:
             self._tell_firsts(boundary.firsts)
         for sequence in boundary.ended:
-            ticket: Any = sequence.owner
+            ticket: J = sequence.owner
             ticket.unfinished -= 1
             if not ticket.unfinished:
                 if self._slots is not None:
@@ -315,7 +364,7 @@ class Node(Generic[J]):
 
     def _tell_firsts(self, firsts: list[Sequence]) -> None:
         for sequence in firsts:
-            ticket: Any = sequence.owner
+            ticket: J = sequence.owner
             if ticket.first_seen_ps < 0:
                 self.progress.first_token(ticket)
 

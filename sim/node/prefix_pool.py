@@ -21,7 +21,7 @@ LookedUp = Callable[[int, int], None]
 """So many tokens of a prompt were looked up, and so many of them found."""
 
 
-class PrefixPool:
+class PrefixPool(KvPool):
     """By the rules of vLLM V1 (its `KVCacheManager` and `BlockPool`), but for the last two.
 
     - Full blocks are found, at most those before the last token: its logits start the answer. So where all is
@@ -47,9 +47,7 @@ class PrefixPool:
         looked_up: LookedUp | None = None,
     ) -> None:
         """`log` is where lookups are written down, if anywhere; `looked_up` hears of the first of each."""
-        self.blocks = blocks
-        self.free = blocks
-        """Those without contents, and those that can be evicted."""
+        super().__init__(blocks)  # free are those without contents, and those that can be evicted
         self._size = block_size
         self._runs = CachedRuns(block_size)
         self._holdings: dict[Work, Holding] = {}

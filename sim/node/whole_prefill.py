@@ -83,13 +83,13 @@ class WholePrefillFastForward(FastForward):
         if self._stalled:
             self._end_prefill(now_ps, firsts, ended)
             return
-        gaps, self._gaps = self._gaps, None
-        if gaps is not None:
+        add_gaps, self._add_gaps = self._add_gaps, None
+        if add_gaps is not None:
             for row in self._gap_rows(self._stretch):
-                gaps.add(row)
+                add_gaps(row)
         self._clock_goes()
         super()._end_stretch(now_ps, firsts, ended)
-        self._gaps = gaps
+        self._add_gaps = add_gaps
 
     def _end_prefill(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
         prefilled = self._prefilling

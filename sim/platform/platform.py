@@ -1,8 +1,8 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reports.record import REQUEST_COLUMNS
 from sim.network.trouble import Trouble
@@ -49,22 +49,25 @@ class Platform:
         self.pools: dict[str, ModelPool] = {}
         self.gateway = Gateway(env, self.pools, self._reject, overhead_ps, concurrency)
         self.records = Recorder(REQUEST_COLUMNS, blocks)
+        # Made once: each look makes another.
+        self._abandon: Callable[[Ticket, str], None] = self.abandon
+        self._arrived: Callable[[Alarm], None] = self.gateway.arrived
         self.inside: dict[int, Ticket] = {}
         """Submitted and not recorded yet, by number."""
         self.links = Links(make_link, lambda: (ticket.link for ticket in self.inside.values()))
         labels = self.records.labels
         # There are few different ones at a time, and each request asks for two.
-        self._origin = lru_cache(REMEMBERED_ORIGINS)(
+        self._origin: Callable[..., Any] = lru_cache(REMEMBERED_ORIGINS)(
             lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m)
         )
-        self._ending = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
+        self._ending: Callable[..., Any] = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
 
     def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:
         """Send `request` from its place at this instant."""
         now = self.env.now
         link = self.links.link(request.caller, request.place, now)
         departure = link.send(now, request.prompt_tokens, request.session)
-        ticket = Ticket(request, sink, link, departure, self.abandon)
+        ticket = Ticket(request, sink, link, departure, self._abandon)
         self.inside[request.number] = ticket
         if request.read_timeout_ps is not None:
             ticket.deadline_ps = _heard_by(ticket, request.read_timeout_ps)
@@ -75,7 +78,7 @@ class Platform:
         elif departure.arrived_ps == now:
             self.gateway.enter(ticket)
         else:
-            Alarm(self.env, departure.arrived_ps, self.gateway.arrived, ticket)
+            Alarm(self.env, departure.arrived_ps, self._arrived, ticket)
         return ticket
 
     # What happens to a request, in the order in which it can.
@@ -292,12 +295,16 @@ class Platform:
             IGNORE  # no cycle with whoever keeps the ticket, so nothing waits for the garbage collector
         )
         if len(sequences) == 1:
-            (sequence,) = sequences
-            work = sequence.cached_tokens, sequence.generated, sequence.preemptions
-            stamps = sequence.started_ps, sequence.first_ps, sequence.last_ps
+            sequence = sequences[0]
+            cached, generated, preemptions = (
+                sequence.cached_tokens,
+                sequence.generated,
+                sequence.preemptions,
+            )
+            started_ps, first_ps, last_ps = sequence.started_ps, sequence.first_ps, sequence.last_ps
             sequence.owner = None  # nor with what it had at the node
         else:
-            work, stamps = _together(sequences)
+            (cached, generated, preemptions), (started_ps, first_ps, last_ps) = _together(sequences)
         node = -1 if ticket.node is None else ticket.node.index
         connected_ps, arrived_ps = departure.connected_ps, departure.arrived_ps
         spared = request.stream and departure.back_lost != 1 and not departure.lost_first_ps
@@ -306,6 +313,13 @@ class Platform:
             # The way in is foreseen when a request is sent: whoever leaves before never gets there.
             now = self.env.now
             connected_ps, arrived_ps = _if_reached(connected_ps, now), _if_reached(arrived_ps, now)
+        # Tuples of a stated length: mypyc takes others apart by an iterator.
+        origin: tuple[Any, Any, Any, Any] = self._origin(
+            request.source, request.tenant, request.place, request.model
+        )
+        ending: tuple[Any, Any] = self._ending(ticket.outcome, ticket.reason)
+        source, tenant, place, model = origin
+        outcome, reason = ending
         self.records.add(
             (
                 request.number,
@@ -315,21 +329,29 @@ class Platform:
                 request.attempt,
                 request.number if request.ask < 0 else request.ask,
                 request.priority,
-                *self._origin(request.source, request.tenant, request.place, request.model),
+                source,
+                tenant,
+                place,
+                model,
                 node,
-                *self._ending(ticket.outcome, ticket.reason),
+                outcome,
+                reason,
                 request.stream,
                 departure.cold,
                 request.samples,
                 request.prompt_tokens,
-                *work,
+                cached,
+                generated,
+                preemptions,
                 request.intended_ps,
                 departure.sent_ps,
                 connected_ps,
                 arrived_ps,
                 ticket.admitted_ps,
                 ticket.overhead_ps,
-                *stamps,
+                started_ps,
+                first_ps,
+                last_ps,
                 ticket.first_seen_ps,
                 ticket.ended_ps,
                 ticket.moves,

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sim.network import Departure, Link
-from sim.node.kernel import NodeKernel, Sequence
-from sim.node.node import Moving
+from sim.node.node import Job
 from sim.node.waiting_queue import Arrival
 from sim.platform.rate_limit import Grant, Headroom, Refusal
 from sim.time.timeline import Alarm
@@ -53,25 +52,6 @@ class Sink(Protocol):
         ...
 
 
-class Whereabouts(Protocol):
-    """Where a request is: at a node, or between two of them."""
-
-    @property
-    def index(self) -> int: ...
-
-    @property
-    def kernel(self) -> NodeKernel:
-        """That made its latest token."""
-        ...
-
-    @property
-    def due_ps(self) -> int | None:
-        """When it could leave at the earliest, None for not soon."""
-        ...
-
-    def cancel(self, ticket: "Ticket", /) -> None: ...
-
-
 class Flow(Protocol):
     """What lets a number of requests at a time pass to the nodes."""
 
@@ -95,7 +75,7 @@ class Ignore:
 IGNORE = Ignore()
 
 
-class Ticket:
+class Ticket(Job):
     """What `Platform.submit` hands back: a way to look and a way to leave. Only the platform writes."""
 
     __slots__ = (
@@ -105,21 +85,13 @@ class Ticket:
         "deadline_ps",
         "departure",
         "ended_ps",
-        "first_seen_ps",
         "flow",
         "grant",
         "leaving",
         "link",
         "moves",
-        "moving",
-        "node",
-        "outcome",
-        "overhead_ps",
         "reason",
-        "request",
-        "sequences",
         "sink",
-        "unfinished",
         "way_back_ps",
     )
 
@@ -131,7 +103,7 @@ class Ticket:
         departure: Departure,
         abandon: "Callable[[Ticket, str], None]",
     ) -> None:
-        self.request = request
+        Job.__init__(self, request)  # super() would cost as much again, for each request
         self.sink = sink
         self.link = link
         self.departure = departure
@@ -141,24 +113,13 @@ class Ticket:
         self.admitted_ps = -1
         self.grant: Grant | None = None
         self.flow: Flow | None = None  # that has let it pass
-        self.node: Whereabouts | None = None
-        self.moving: Moving = ""
         self.moves = 0  # from a node that was lost
-        self.overhead_ps = -1
-        self.sequences: list[Sequence] = []
-        self.unfinished = 0  # sequences still inside the kernel
-        self.first_seen_ps = -1
         self.way_back_ps = departure.back_first_ps  # of the first token; those behind it keep its distance
         self.ended_ps = -1
-        self.outcome = ""  # empty while the caller waits
         self.reason = ""
         self.leaving = ""  # how it ends unless the boundary that is due at this instant completes it
 
     # As the queue of a node sees it.
-
-    @property
-    def asked(self) -> Request:
-        return self.request
 
     @property
     def arrived(self) -> Arrival:

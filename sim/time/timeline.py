@@ -6,9 +6,9 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 `tests/sim/time/test_timeline.py` fails when SimPy changes one of them.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from heapq import heapify, heappop, heappush
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from simpy import Environment, Event, Process
 from simpy.core import EmptySchedule
@@ -26,8 +26,8 @@ CANCELLED_AT_LEAST = 1024
 """Cancelled alarms between two sweeps of the queue, however short it is."""
 
 
-CANCELLED: Sequence[Callable[[Any], None]] = ()
-"""Unlike the empty list of an event that nobody waits for yet."""
+Entry: TypeAlias = "tuple[int, int, int, Alarm | None, Any]"
+"""(time, order, number, alarm, None), or (time, order, number, None, an event of SimPy's)."""
 
 
 class Timeline:
@@ -45,8 +45,8 @@ class Timeline:
         order is reached, whether it was an event of its own or lay inside a stretch of steps."""
         self.queued = 0
         """Events that ever were in the queue: those of one time and order happen as they were put there."""
-        self._queue: list[tuple[int, int, int, Any]] = []
-        """A heap of (time, order, number, event)."""
+        self._queue: list[Entry] = []
+        """A heap."""
         self._next_boundary_order = BOUNDARY
         self._cancelled = 0  # since the last sweep: at most so many are still in the queue
         self._active_proc: Process | None = None
@@ -65,7 +65,7 @@ class Timeline:
     def next_ps(self) -> int | None:
         """When the next event is due, None without any."""
         queue = self._queue
-        while queue and queue[0][3].callbacks == CANCELLED:
+        while queue and _is_cancelled(queue[0]):
             heappop(queue)
         return queue[0][0] if queue else None
 
@@ -79,10 +79,10 @@ class Timeline:
         self._next_boundary_order += count
         return first
 
-    def put(self, event: object, at_ps: int, order: int) -> None:
+    def put(self, event: Event, at_ps: int, order: int) -> None:
         """`event`, which knows its value, happens at `at_ps`, in that order among what is due then."""
         self.queued = number = self.queued + 1
-        heappush(self._queue, (at_ps, order, number, event))
+        heappush(self._queue, (at_ps, order, number, None, event))
 
     def succeed_at(self, event: Event, value: object, at_ps: int, order: int = ARRIVAL) -> None:
         """As `put`, with this value. SimPy alone knows delays."""
@@ -113,22 +113,23 @@ class Timeline:
 
         at any time the queue holds at most half as many cancelled alarms as others, or CANCELLED_AT_LEAST.
         """
-        if not alarm.callbacks:
+        if alarm.callback is None:
             return
-        alarm.callbacks, alarm.subject = CANCELLED, None
+        alarm.callback = alarm.subject = None
         self._cancelled += 1
         if self._cancelled >= CANCELLED_AT_LEAST and 3 * self._cancelled >= len(self._queue):
             self._sweep()
 
     def cancel_calls(self, callback: "Callable[[Any], None]") -> None:
         """None of the alarms that would call it rings. Looks at the whole queue."""
-        for alarm in [entry[3] for entry in self._queue if entry[3].callbacks == (callback,)]:
-            self.cancel(alarm)
+        for alarm in [entry[3] for entry in self._queue]:
+            if alarm is not None and alarm.callback == callback:
+                self.cancel(alarm)
 
     def _sweep(self) -> None:
         """The order in which the others come does not depend on how they lie in the heap."""
         queue = self._queue
-        queue[:] = [entry for entry in queue if entry[3].callbacks != CANCELLED]
+        queue[:] = [entry for entry in queue if not _is_cancelled(entry)]
         heapify(queue)
         self._cancelled = 0
 
@@ -142,15 +143,21 @@ class Timeline:
             self.passed = 0
         instant_ps = self.now
         while queue and queue[0][0] < at_ps:
-            now_ps, order, _, event = heappop(queue)
+            now_ps, order, _, alarm, event = heappop(queue)
             if now_ps != instant_ps:
                 self.now = instant_ps = now_ps
                 self.reached = order
             elif order > self.reached:
                 self.reached = order
-            callbacks, event.callbacks = event.callbacks, None
-            for callback in callbacks:
-                callback(event)
+            if alarm is None:  # as `_happen`, a call less for each
+                callbacks, event.callbacks = event.callbacks, None
+                for callback in callbacks:
+                    callback(event)
+                continue
+            ring = alarm.callback
+            if ring is not None:
+                alarm.callback = None
+                ring(alarm)
         if self.now != at_ps:
             self.now, self.reached = at_ps, ARRIVAL
 
@@ -163,16 +170,22 @@ class Timeline:
         """Let the next event happen. Raises EmptySchedule without any."""
         if not self._queue:
             raise EmptySchedule
-        at_ps, order, _, event = heappop(self._queue)
+        at_ps, order, _, alarm, event = heappop(self._queue)
         if self.now != at_ps:
             self.now, self.passed, self.reached = at_ps, 0, order
         elif order > self.reached:
             self.reached = order
-        callbacks, event.callbacks = event.callbacks, None
-        for callback in callbacks:
-            callback(event)
-        if callbacks != CANCELLED and not isinstance(event, Outside):
-            self.passed += 1
+        if alarm is None:
+            _happen(event)
+        else:
+            ring = alarm.callback
+            if ring is None:
+                return
+            alarm.callback = None
+            ring(alarm)
+            if isinstance(alarm, Outside):
+                return
+        self.passed += 1
 
     def skip_to(self, at_ps: int) -> None:
         """Stand at `at_ps`, before which nothing is due; what is due at that instant is still to come."""
@@ -182,11 +195,22 @@ class Timeline:
             self.now, self.passed, self.reached = at_ps, 0, ARRIVAL
 
 
-class Alarm:
-    """Calls `callback(self)` once at `at_ps`, with `subject` along: all that SimPy asks of an event."""
+def _happen(event: Any) -> None:  # noqa: ANN401 -- SimPy's, of which we know what it keeps private
+    callbacks, event.callbacks = event.callbacks, None
+    for callback in callbacks:
+        callback(event)
 
-    __slots__ = ("callbacks", "subject")
-    _ok = True
+
+def _is_cancelled(entry: Entry) -> bool:
+    """Of the queue."""
+    alarm = entry[3]
+    return alarm is not None and alarm.callback is None
+
+
+class Alarm:
+    """Calls `callback(self)` once at `at_ps`, with `subject` along. Cheaper than an event of SimPy's."""
+
+    __slots__ = ("callback", "subject")
 
     def __init__(
         self,
@@ -196,11 +220,11 @@ class Alarm:
         subject: object = None,
         order: int = ARRIVAL,
     ) -> None:
-        self.callbacks: Sequence[Callable[[Any], None]] | None = (callback,)
-        """Empty once it is cancelled, None once it has rung."""
+        self.callback: Callable[[Any], None] | None = callback
+        """None once it has rung, and once it is cancelled."""
         self.subject: Any = subject
         env.queued = number = env.queued + 1
-        heappush(env._queue, (at_ps, order, number, self))  # noqa: SLF001 -- as `put`, a call less for each
+        heappush(env._queue, (at_ps, order, number, self, None))  # noqa: SLF001 -- a call less for each
 
 
 class Outside(Alarm):
