@@ -43,20 +43,20 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "plain": Row((), 5.16, 78),
-    "scheduled a step ahead": Row((B + "async_scheduling=true",), 5.31, 88),
-    "front end": Row((M + "hardware.front_end_ms=3.3",), 6.18, 81),
-    "continuous, chunked, priority": Row((B + "queue=priority",), 5.16, 84),
-    "continuous, chunked, shortest_first": Row((B + "queue=shortest_first",), 5.16, 82),
-    "continuous, chunked, fair": Row((B + "queue=fair",), 5.16, 89),
-    "continuous, whole, fcfs": Row((*WHOLE,), 5.36, 92),
+    "plain": Row((), 5.16, 82),
+    "scheduled a step ahead": Row((B + "async_scheduling=true",), 5.31, 92),
+    "front end": Row((M + "hardware.front_end_ms=3.3",), 6.18, 85),
+    "continuous, chunked, priority": Row((B + "queue=priority",), 5.16, 88),
+    "continuous, chunked, shortest_first": Row((B + "queue=shortest_first",), 5.16, 86),
+    "continuous, chunked, fair": Row((B + "queue=fair",), 5.16, 93),
+    "continuous, whole, fcfs": Row((*WHOLE,), 5.36, 96),
     "continuous, whole, priority": Row(
         (
             *WHOLE,
             B + "queue=priority",
         ),
         5.36,
-        98,
+        102,
     ),
     "continuous, whole, shortest_first": Row(
         (
@@ -64,7 +64,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         5.36,
-        96,
+        100,
     ),
     "continuous, whole, fair": Row(
         (
@@ -72,16 +72,16 @@ ROWS = {
             B + "queue=fair",
         ),
         5.36,
-        102,
+        106,
     ),
-    "dynamic, chunked, fcfs": Row((*DYNAMIC,), 3.39, 48),
+    "dynamic, chunked, fcfs": Row((*DYNAMIC,), 3.39, 49),
     "dynamic, chunked, priority": Row(
         (
             *DYNAMIC,
             B + "queue=priority",
         ),
         3.39,
-        52,
+        53,
     ),
     "dynamic, chunked, shortest_first": Row(
         (
@@ -89,7 +89,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.39,
-        52,
+        53,
     ),
     "dynamic, chunked, fair": Row(
         (
@@ -105,7 +105,7 @@ ROWS = {
             *WHOLE,
         ),
         3.40,
-        52,
+        53,
     ),
     "dynamic, whole, priority": Row(
         (
@@ -114,7 +114,7 @@ ROWS = {
             B + "queue=priority",
         ),
         3.40,
-        56,
+        57,
     ),
     "dynamic, whole, shortest_first": Row(
         (
@@ -132,16 +132,16 @@ ROWS = {
             B + "queue=fair",
         ),
         3.40,
-        57,
+        58,
     ),
-    "static, chunked, fcfs": Row((*STATIC,), 3.43, 48),
+    "static, chunked, fcfs": Row((*STATIC,), 3.43, 49),
     "static, chunked, priority": Row(
         (
             *STATIC,
             B + "queue=priority",
         ),
         3.43,
-        52,
+        53,
     ),
     "static, chunked, shortest_first": Row(
         (
@@ -149,7 +149,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.45,
-        52,
+        53,
     ),
     "static, chunked, fair": Row(
         (
@@ -165,7 +165,7 @@ ROWS = {
             *WHOLE,
         ),
         3.44,
-        52,
+        53,
     ),
     "static, whole, priority": Row(
         (
@@ -174,7 +174,7 @@ ROWS = {
             B + "queue=priority",
         ),
         3.44,
-        56,
+        57,
     ),
     "static, whole, shortest_first": Row(
         (
@@ -183,7 +183,7 @@ ROWS = {
             B + "queue=shortest_first",
         ),
         3.45,
-        56,
+        57,
     ),
     "static, whole, fair": Row(
         (
@@ -192,37 +192,37 @@ ROWS = {
             B + "queue=fair",
         ),
         3.44,
-        57,
+        58,
     ),
-    "priority that pushes out": Row((B + "queue=priority", B + "preempt=true"), 5.16, 93),
-    "prefix cache, nothing in common": Row((CACHE,), 5.16, 94),
-    "prefix cache, prefixes of 256 tokens": Row((CACHE, PREFIXES), 5.10, 101),
-    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 182),
-    "routing least_kv": Row((M + "routing=least_kv",), 5.00, 99),
-    "routing round_robin": Row((M + "routing=round_robin",), 5.48, 78),
-    "routing random": Row((M + "routing=random",), 5.01, 74),
-    "routing power_of_two": Row((M + "routing=power_of_two",), 5.12, 86),
-    "routing central_queue": Row((M + "routing=central_queue",), 5.16, 84),
-    "routing weighted": Row((M + "routing=weighted", M + "node_weights={0: 2}"), 4.80, 74),
-    "routing prefix_affinity": Row((M + "routing=prefix_affinity", CACHE, PREFIXES), 4.90, 134),
-    "load signals 20 ms late": Row((M + "load_signals={delay_ms: 20}",), 4.48, 89),
-    "limits by token_bucket": Row((WIDE + "algorithm: token_bucket}",), 5.16, 111),
-    "limits by sliding_window": Row((WIDE + "algorithm: sliding_window}",), 5.16, 117),
-    "limits by fixed_window": Row((WIDE + "algorithm: fixed_window}",), 5.16, 102),
-    "limits by quantised": Row((WIDE + "algorithm: quantised, quantum_s: 1}",), 5.16, 118),
-    "limits, charge reserved": Row((WIDE + "charge: reserved}",), 5.16, 99),
-    "limits, charge actual": Row((WIDE + "charge: actual}",), 5.16, 104),
-    "max_num_queued_reqs": Row((B + "max_num_queued_reqs=64",), 5.18, 82),
-    "max_num_queued_tokens": Row((B + "max_num_queued_tokens=100000",), 5.16, 82),
-    "max_num_active_seqs": Row((B + "max_num_active_seqs=32",), 4.78, 76),
-    "watermark": Row((B + "watermark=0.05",), 5.16, 81),
-    "flow control, fcfs": Row((M + "flow_control={max_concurrency: 12, order: fcfs}",), 5.77, 83),
-    "flow control, edf": Row((M + "flow_control={max_concurrency: 12, order: edf}",), 5.77, 84),
+    "priority that pushes out": Row((B + "queue=priority", B + "preempt=true"), 5.16, 97),
+    "prefix cache, nothing in common": Row((CACHE,), 5.16, 98),
+    "prefix cache, prefixes of 256 tokens": Row((CACHE, PREFIXES), 5.10, 105),
+    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 187),
+    "routing least_kv": Row((M + "routing=least_kv",), 5.00, 103),
+    "routing round_robin": Row((M + "routing=round_robin",), 5.48, 82),
+    "routing random": Row((M + "routing=random",), 5.01, 78),
+    "routing power_of_two": Row((M + "routing=power_of_two",), 5.12, 90),
+    "routing central_queue": Row((M + "routing=central_queue",), 5.16, 88),
+    "routing weighted": Row((M + "routing=weighted", M + "node_weights={0: 2}"), 4.80, 77),
+    "routing prefix_affinity": Row((M + "routing=prefix_affinity", CACHE, PREFIXES), 4.90, 137),
+    "load signals 20 ms late": Row((M + "load_signals={delay_ms: 20}",), 4.48, 92),
+    "limits by token_bucket": Row((WIDE + "algorithm: token_bucket}",), 5.16, 115),
+    "limits by sliding_window": Row((WIDE + "algorithm: sliding_window}",), 5.16, 121),
+    "limits by fixed_window": Row((WIDE + "algorithm: fixed_window}",), 5.16, 106),
+    "limits by quantised": Row((WIDE + "algorithm: quantised, quantum_s: 1}",), 5.16, 122),
+    "limits, charge reserved": Row((WIDE + "charge: reserved}",), 5.16, 103),
+    "limits, charge actual": Row((WIDE + "charge: actual}",), 5.16, 108),
+    "max_num_queued_reqs": Row((B + "max_num_queued_reqs=64",), 5.18, 86),
+    "max_num_queued_tokens": Row((B + "max_num_queued_tokens=100000",), 5.16, 86),
+    "max_num_active_seqs": Row((B + "max_num_active_seqs=32",), 4.78, 80),
+    "watermark": Row((B + "watermark=0.05",), 5.16, 85),
+    "flow control, fcfs": Row((M + "flow_control={max_concurrency: 12, order: fcfs}",), 5.77, 85),
+    "flow control, edf": Row((M + "flow_control={max_concurrency: 12, order: edf}",), 5.77, 86),
     "flow control, slo_deadline": Row(
-        (M + "flow_control={max_concurrency: 12, order: slo_deadline}",), 5.77, 84
+        (M + "flow_control={max_concurrency: 12, order: slo_deadline}",), 5.77, 86
     ),
     "flow control in turns": Row(
-        (M + "flow_control={max_concurrency: 12, fairness: round_robin}",), 5.77, 83
+        (M + "flow_control={max_concurrency: 12, fairness: round_robin}",), 5.77, 85
     ),
 }
 
