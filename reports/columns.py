@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reports import arrow
 from reports.arrays import Floats, Ints, Mask
 from reports.record import OUTCOMES
-from reports.stored import StoredTable, StoredValues, Table
+from reports.stored import Page, StoredTable, StoredValues, Table
 
 __all__ = ["Columns", "Floats", "Ints", "Mask", "by_variant", "columns_of", "rows_numbered"]
 
@@ -61,7 +61,7 @@ class Columns:
 
     def loaded(self) -> "Columns":
         """In memory."""
-        return Columns({**self.values}, self.names) if self.stored else self
+        return Columns(self.values.loaded(), self.names) if isinstance(self.values, StoredValues) else self
 
     def but(self, name: str, values: NDArray[Any]) -> "Columns":
         """With another column of that name."""
@@ -100,7 +100,7 @@ def _stored(table: StoredTable) -> Columns:
     def decode(name: str, values: NDArray[Any]) -> NDArray[Any]:
         return lookup[values] if name == "outcome" else values
 
-    return Columns(StoredValues(table, decode), names | {"outcome": OUTCOMES} if outcomes else names)
+    return Columns(StoredValues(Page(table, decode)), names | {"outcome": OUTCOMES} if outcomes else names)
 
 
 def _numpy(column: Any) -> tuple[NDArray[Any], Sequence[str]]:  # noqa: ANN401 -- see arrow.Array

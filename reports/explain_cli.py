@@ -38,7 +38,7 @@ def explain(
 
     Several are listed, and the slowest is told in full. Example: e80sim explain runs/my-agent/1 --request 431
     """
-    from reports.explained.chain import chain_of
+    from reports.explained.chain import chains_of
     from reports.explained.choose import at_quantile, numbered, scenes
     from reports.explained.choose import slowest as slowest_of
     from reports.explained.text import chain_text, list_text
@@ -56,7 +56,7 @@ def explain(
         chosen = slowest_of(found, slowest or SLOWEST, source)
     if not chosen:
         raise UserError("no request completed in the time that is measured; --request N takes any")
-    chains = [chain_of(*one) for one in chosen]
+    chains = chains_of(chosen)
     if html is not None:
         from reports.html.explained_page import explained_page
         from reports.run_directory import replace_file

@@ -6,7 +6,7 @@ and nobody need know. The parts of one are below each other: whole tables, or ro
 
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,14 @@ from reports.record import LARGE, Column
 
 ROWS_PER_GROUP = 1 << 17
 """Rows of a table of a run that are compressed, checked and read together."""
-KEPT_BYTES = 16_000_000
-"""Of columns of a table that are kept after a look: ten of 200,000 rows, two of a million."""
+SHORT_GROUP = 1 << 13
+"""Rows from which reading them together costs more than the reading of another group."""
+KEPT_BYTES = 32_000_000
+"""Of columns of a table that are kept after a look: thirty of 131,072 rows, four of a million."""
 WIDEST = 8
 """Bytes of a value."""
+KEPT_OPEN = 8
+"""Files of a table that stay open after a look."""
 
 
 class FilePart(NamedTuple):
@@ -78,9 +82,13 @@ class StoredTable:
         """All rows, in their order."""
         for part in self.parts:
             if isinstance(part, FilePart):
-                yield from _groups(part, self.column_names)
+                yield from _groups(part, self._files, self.column_names)
             else:
                 yield Group(part.num_rows, _reader_of(part, self.column_names))
+
+    @cached_property
+    def _files(self) -> "_Files":
+        return _Files()
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 -- see arrow.Array
         chunks = [chunk for group in self.groups() for chunk in group.read([name])[name].chunks]
@@ -146,11 +154,25 @@ def stacked(tables: Sequence[Table]) -> Table:
     """Below each other; in memory where that is short enough."""
     if len(tables) == 1 and isinstance(tables[0], pa.Table):
         return tables[0]
-    parts = [
-        part for table in tables for part in (table.parts if isinstance(table, StoredTable) else [table])
-    ]
+    parts: list[Part] = []
+    for table in tables:
+        for part in table.parts if isinstance(table, StoredTable) else [table]:
+            joined = _joined(parts[-1], part) if parts else None
+            if joined is None:
+                parts.append(part)
+            else:
+                parts[-1] = joined
     together = StoredTable(tuple(parts))
     return together.whole() if together.num_rows <= LARGE else together
+
+
+def _joined(one: Part, other: Part) -> FilePart | None:
+    """Both as one part, where they are neighbours in a file: row groups that they share are read once."""
+    if isinstance(one, pa.Table) or isinstance(other, pa.Table):
+        return None
+    if (one.file, one.first + one.rows) != (other.file, other.first):
+        return None
+    return FilePart(one.file, one.first, one.rows + other.rows)
 
 
 def opened(file: Path) -> Table:
@@ -168,24 +190,49 @@ def _open(file: Path) -> pq.ParquetFile:
     return pq.ParquetFile(file, page_checksum_verification=True)
 
 
-def _groups(part: FilePart, names: list[str]) -> Iterator[Group]:
-    with _open(part.file) as parquet:
-        begin = 0
-        for number in range(parquet.num_row_groups):
-            end = begin + parquet.metadata.row_group(number).num_rows
-            first, last = max(begin, part.first), min(end, part.first + part.rows)
-            if first < last:
-                read = _group_reader(parquet, number, first - begin, last - first, names)
-                yield Group(last - first, read)
-            begin = end
+class _Files:
+    """Parquet files that are looked into again and again: sizes of their row groups, the last few open."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Path, list[int]] = {}
+        self._open: OrderedDict[Path, pq.ParquetFile] = OrderedDict()
+
+    def rows(self, file: Path) -> list[int]:
+        """Of each row group."""
+        if file not in self._rows:
+            metadata = self.opened(file).metadata
+            self._rows[file] = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        return self._rows[file]
+
+    def opened(self, file: Path) -> pq.ParquetFile:
+        if file not in self._open:
+            self._open[file] = _open(file)
+            if len(self._open) > KEPT_OPEN:
+                _, oldest = self._open.popitem(last=False)
+                oldest.close()
+        self._open.move_to_end(file)
+        return self._open[file]
+
+
+def _groups(part: FilePart, files: _Files, names: list[str]) -> Iterator[Group]:
+    begin = 0
+    for number, rows in enumerate(files.rows(part.file)):
+        end = begin + rows
+        first, last = max(begin, part.first), min(end, part.first + part.rows)
+        if first < last:
+            yield Group(
+                last - first, _group_reader(part.file, files, number, first - begin, last - first, names)
+            )
+        begin = end
 
 
 def _group_reader(
-    parquet: pq.ParquetFile, number: int, skip: int, rows: int, names: list[str]
+    file: Path, files: _Files, number: int, skip: int, rows: int, names: list[str]
 ) -> Callable[[Sequence[str] | None], pa.Table]:
     def read(columns: Sequence[str] | None) -> pa.Table:
         wanted = names if columns is None else list(columns)
-        return parquet.read_row_group(number, wanted, use_threads=False).slice(skip, rows).select(wanted)
+        group = files.opened(file).read_row_group(number, wanted, use_threads=False)
+        return group.slice(skip, rows).select(wanted)
 
     return read
 
@@ -237,6 +284,12 @@ class TableFile:
             self._held = [together.slice(full)]
             self._rows -= full
 
+    def end_group(self) -> None:
+        """What comes next is in another row group, if what is there is not too short for one."""
+        if self._writer is not None and self._rows >= SHORT_GROUP:
+            self._writer.write_table(pa.concat_tables(self._held).combine_chunks(), ROWS_PER_GROUP)
+            self._held, self._rows = [], 0
+
     def close(self) -> None:
         if self._writer is not None:
             if self._rows:
@@ -282,16 +335,25 @@ def _same_file(there: Path, path: Path) -> None:
         shutil.copyfile(there, path)
 
 
-def spilled(tables: Iterable[pa.Table], path: Path, columns: Sequence[Column]) -> list[StoredTable]:
-    """Each of `tables`, whose rows now lie in one file at `path`."""
+def spilled(tables: Sequence[pa.Table], path: Path, columns: Sequence[Column]) -> list[StoredTable]:
+    """Each of `tables`, whose rows now lie in one file at `path`.
+
+    They share no row groups, unless they are very short: whoever looks at one variant reads no others.
+    """
     together = StoredTable(tuple(tables))
-    write_stored(path, together, columns)
+    with TableFile(path, columns) as file:
+        for table in tables:
+            file.write(together.recoded(table))
+            file.end_group()
     found, first = [], 0
-    for table in together.parts:
-        assert isinstance(table, pa.Table)
+    for table in tables:
         found.append(StoredTable((FilePart(path, first, table.num_rows),)))
         first += table.num_rows
     return found
+
+
+Decode = Callable[[str, NDArray[Any]], NDArray[Any]]
+"""Makes of values of a column of that name what is wanted, piece by piece."""
 
 
 class StoredValues(Mapping[str, NDArray[Any]]):
@@ -299,82 +361,145 @@ class StoredValues(Mapping[str, NDArray[Any]]):
 
     def __init__(
         self,
-        table: StoredTable,
-        decode: Callable[[str, NDArray[Any]], NDArray[Any]],
+        page: "Page",
         rows: NDArray[Any] | None = None,
         only: Sequence[str] | None = None,
         instead: Mapping[str, NDArray[Any]] | None = None,
-        kept: OrderedDict[str, NDArray[Any]] | None = None,
     ) -> None:
-        """`rows` is a mask over the table, or the numbers of rows; None: all of them.
+        """`rows` is a mask over the page, or the numbers of rows; None: all of them.
 
-        `decode` makes of a column of that name what is wanted, piece by piece. `instead` are columns that do
-        not come from the table, of the same rows. `kept` are whole columns of the table, the one looked at
-        last at the end; all that are taken of these share it.
+        `instead` are columns that do not come from the table, of the same rows.
         """
-        self._kept = OrderedDict() if kept is None else kept
-        self._table, self._decode, self._rows = table, decode, rows
-        self._names = list(only or table.column_names)
+        self._page, self._rows = page, rows
+        self._names = list(only or page.table.column_names)
         self._instead = {name: of for name, of in (instead or {}).items() if name in self._names}
-        self.count = table.num_rows if rows is None else _count(rows)
+        self.count = page.count if rows is None else _count(rows)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name in self._instead:
             return self._instead[name]
         if name not in self._names:
             raise KeyError(name)
-        if self._table.num_rows * WIDEST > KEPT_BYTES:
-            return self._read(name, self._rows)
-        kept = self._kept
-        if name not in kept:
-            kept[name] = self._read(name, None)
-            kept[name].flags.writeable = False
-            while sum(column.nbytes for column in kept.values()) > KEPT_BYTES:
-                kept.popitem(last=False)
-        kept.move_to_end(name)
-        return kept[name] if self._rows is None else kept[name][self._rows]
+        return self._page.column(name, self._rows)
 
-    def _read(self, name: str, rows: NDArray[Any] | None) -> NDArray[Any]:
-        chosen = _Chosen(rows) if rows is None or rows.dtype == np.bool_ else _Numbered(rows)
-        found: NDArray[Any] | None = None
-        at = 0
-        for group in self._table.groups():
-            wanted = chosen.inside(at, at + group.rows)
-            at += group.rows
-            if wanted is None:
-                continue
-            table = self._table.recoded(group.read([name])).combine_chunks()
-            values = self._decode(name, arrow.to_numpy(table[name].chunk(0)))
-            if found is None:
-                found = np.empty(self._table.num_rows if rows is None else self.count, values.dtype)
-            to, of = wanted
-            found[to] = values[of]
-        return np.empty(0, np.int64) if found is None else found
+    def loaded(self) -> dict[str, NDArray[Any]]:
+        """In memory. Of what is looked at elsewhere, all stays kept."""
+        return {
+            name: self._instead[name] if name in self._instead else self._page.read(name, self._rows)
+            for name in self._names
+        }
 
     def take(self, rows: NDArray[Any], only: Sequence[str] | None) -> "StoredValues":
         """`rows` of these: a mask over them, or their numbers."""
-        mine = self._rows
-        if mine is None:
-            chosen = rows
-        elif mine.dtype == np.bool_ and rows.dtype == np.bool_:
-            chosen = mine.copy()
-            chosen[mine] = rows
-        else:
-            chosen = (np.flatnonzero(mine) if mine.dtype == np.bool_ else mine)[rows]
         instead = {name: values[rows] for name, values in self._instead.items()}
-        return StoredValues(self._table, self._decode, chosen, only or self._names, instead, self._kept)
+        page, chosen = self._page.part(_of_those(self._rows, rows))
+        return StoredValues(page, chosen, only or self._names, instead)
 
     def but(self, name: str, values: NDArray[Any]) -> "StoredValues":
         """With another column of that name."""
         names = self._names if name in self._names else [*self._names, name]
-        instead = {**self._instead, name: values}
-        return StoredValues(self._table, self._decode, self._rows, names, instead, self._kept)
+        return StoredValues(self._page, self._rows, names, {**self._instead, name: values})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+class Page:
+    """Rows of a stored table whose columns are looked at again and again, so that the last few are kept.
+
+    The whole table is one. What is taken of a long one is one again as soon as it is short: a variant, or a
+    source. All of it, as often as it may be taken in parts, is then read once, while the others of the table
+    are not read at all.
+    """
+
+    def __init__(
+        self,
+        table: StoredTable,
+        decode: Decode,
+        rows: NDArray[Any] | None = None,
+        kept: "_Kept | None" = None,
+    ) -> None:
+        """`rows` of the table, None: all. `kept` is that of the page of the whole table."""
+        self.table, self._decode, self._rows = table, decode, rows
+        self.count = table.num_rows if rows is None else _count(rows)
+        self._kept = _Kept() if kept is None else kept
+        self._key = object()
+
+    def column(self, name: str, rows: NDArray[Any] | None) -> NDArray[Any]:
+        """Of the page, or of `rows` of it. Nobody may change it."""
+        if self.count * WIDEST > KEPT_BYTES:
+            return self.read(name, rows)
+        whole = self._kept.get((self._key, name))
+        if whole is None:
+            whole = self.read(name)
+            whole.flags.writeable = False
+            self._kept.put((self._key, name), whole)
+        if rows is None:
+            return whole
+        some: NDArray[Any] = whole[rows]
+        return some
+
+    def part(self, rows: NDArray[Any]) -> "tuple[Page, NDArray[Any] | None]":
+        """A page that has `rows` of this one, and which rows of that page they are."""
+        if self._rows is not None or _count(rows) > LARGE:
+            return self, rows
+        return Page(self.table, self._decode, rows, self._kept), None
+
+    def read(self, name: str, rows: NDArray[Any] | None = None) -> NDArray[Any]:
+        """As `column`, and nothing is kept."""
+        rows = self._rows if rows is None else _of_those(self._rows, rows)
+        chosen = _Chosen(rows) if rows is None or rows.dtype == np.bool_ else _Numbered(rows)
+        found: NDArray[Any] | None = None
+        at = 0
+        for group in self.table.groups():
+            wanted = chosen.inside(at, at + group.rows)
+            at += group.rows
+            if wanted is None:
+                continue
+            table = self.table.recoded(group.read([name])).combine_chunks()
+            values = self._decode(name, arrow.to_numpy(table[name].chunk(0)))
+            if found is None:
+                found = np.empty(self.table.num_rows if rows is None else _count(rows), values.dtype)
+            to, of = wanted
+            found[to] = values[of]
+        return np.empty(0, np.int64) if found is None else found
+
+
+class _Kept:
+    """Columns of all pages of a table, the one that was looked at last at the end."""
+
+    def __init__(self) -> None:
+        self._columns: OrderedDict[tuple[object, str], NDArray[Any]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[object, str]) -> NDArray[Any] | None:
+        found = self._columns.get(key)
+        if found is not None:
+            self._columns.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[object, str], column: NDArray[Any]) -> None:
+        self._columns[key] = column
+        self._bytes += column.nbytes
+        while self._bytes > KEPT_BYTES:
+            _, oldest = self._columns.popitem(last=False)
+            self._bytes -= oldest.nbytes
+
+
+def _of_those(mine: NDArray[Any] | None, rows: NDArray[Any]) -> NDArray[Any]:
+    """`rows` of the rows that `mine` are: a mask if both are, else numbers."""
+    if mine is None:
+        return rows
+    if mine.dtype == np.bool_ and rows.dtype == np.bool_:
+        chosen = mine.copy()
+        chosen[mine] = rows
+        return chosen
+    numbers = np.flatnonzero(mine) if mine.dtype == np.bool_ else mine
+    found: NDArray[Any] = numbers[rows]
+    return found
 
 
 Slots = slice | NDArray[Any]

@@ -4,6 +4,7 @@ An uncertain number shows as many decimals as its uncertainty supports, a bare o
 and one that somebody chose stands as it was chosen. Text, terminal and page all take their numbers from here.
 """
 
+import sys
 from decimal import Decimal
 from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
@@ -20,6 +21,8 @@ MANIFOLD = 10.0
 
 NEGLIGIBLE = 1e-9
 """Of the value: an interval this narrow is rounding in the last bit, not uncertainty."""
+SMALLEST = sys.float_info.min_10_exp
+"""Powers of ten below it are 0, while there are still numbers."""
 
 
 class Scale(NamedTuple):
@@ -200,7 +203,7 @@ def _decimals_of_error(value: float, half: float) -> int:
     """
     if half <= NEGLIGIBLE * abs(value) or not isfinite(half):
         return _decimals_for(value, DIGITS)
-    exponent = floor(log10(half))
+    exponent = max(floor(log10(half)), SMALLEST)
     digits = 2 if half / 10.0**exponent < 1.95 else 1
     larger = max(abs(value), half)
     wanted = max(digits - 1 - exponent, _decimals_for(larger, 2))

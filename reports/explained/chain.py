@@ -87,6 +87,18 @@ class Chain(NamedTuple):
         }
 
 
+def chains_of(chosen: Sequence[tuple[Scene, int]]) -> list[Chain]:
+    """Of rows of scenes, in the order given. What they are told from is read once for each scene."""
+    scenes = {id(scene): scene for scene, _ in chosen}
+    found: dict[int, Chain] = {}
+    for scene in scenes.values():
+        near = scene.loaded()
+        for place, (of, row) in enumerate(chosen):
+            if of is scene:
+                found[place] = chain_of(near, row)
+    return [found[place] for place in range(len(chosen))]
+
+
 def chain_of(scene: Scene, row: int) -> Chain:
     scene, row = scene.around(row)
     phases = phases_of(scene, row)

@@ -12,7 +12,7 @@ import numpy as np
 
 from reports.columns import Columns, Ints, Mask, by_variant, rows_numbered
 from reports.metrics import Window
-from reports.record import PS_PER_S
+from reports.record import LARGE, PS_PER_S
 from reports.run_directory import Run
 from reports.tables import RunTables
 from reports.variant_records import of_variant
@@ -86,6 +86,14 @@ class Scene:
     """Of the last source that was asked for."""
     _whole: "Scene | None" = None
     """Of a part of a scene, the scene."""
+
+    def loaded(self) -> "Scene":
+        """In memory, where that is short enough."""
+        if not self.requests.stored or len(self.requests) > LARGE:
+            return self
+        tables = {name: getattr(self, name) for name in ("users", "stages", "preemptions")}
+        of_requests = {name: table.loaded() for name, table in tables.items() if table is not None}
+        return replace(self, requests=self.requests.loaded(), **of_requests)
 
     def around(self, row: int) -> "tuple[Scene, int]":
         """What there is to say of one request can be told from; and its row in that.

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from reports.explained.bands import Band, bands_of
-from reports.explained.chain import Chain, chain_of
+from reports.explained.chain import Chain, chains_of
 from reports.explained.choose import slowest
 from reports.explained.over_time import LatencyCourse, course_of
 from reports.explained.scene import scenes_of
@@ -38,8 +38,9 @@ def explained(run: Run) -> Explained:
     found: Explained = {}
     for variant, record in records.items():
         scenes = list(scenes_of(run, variant))
-        for group in record.groups:
-            name = group.source["name"]
-            chains = [chain_of(*one) for one in slowest(scenes, each, name)]
-            found[variant, name] = ExplainedSource(bands_of(group), chains, course_of(group))
+        names = [group.source["name"] for group in record.groups]
+        chains = chains_of([one for name in names for one in slowest(scenes, each, name)])
+        for name, group in zip(names, record.groups, strict=True):
+            mine = [chain for chain in chains if chain.source == name]
+            found[variant, name] = ExplainedSource(bands_of(group), mine, course_of(group))
     return found

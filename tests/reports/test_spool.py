@@ -1,6 +1,7 @@
 """A table that grew in parts on the disk is the one that memory would hold, whatever order it came in."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from reports.columns import columns_of
 from reports.record import Column
 from reports.spool import Spool, folder_of
-from reports.stored import StoredTable, _open, opened, stacked, whole, write_stored
+from reports.stored import StoredTable, _open, opened, spilled, stacked, whole, write_stored
 from reports.tables import KEYS, table_of
 from sim.platform.recorder import Recorder
 
@@ -155,17 +156,91 @@ def test_short_tables_stay_in_memory_together_and_long_ones_do_not(tmp_path: Pat
     assert isinstance(stacked([one, two, two]), StoredTable)
 
 
-def test_columns_that_were_just_looked_at_are_not_read_again(tmp_path: Path) -> None:
-    """Of 24 rows; 400 bytes hold two columns of int64."""
+class Reads:
+    """How many rows were read of which columns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._told: Counter[str] = Counter()
+        read = pq.ParquetFile.read_row_group
+
+        def told(file: pq.ParquetFile, number: int, columns: list[str], **options: bool) -> pa.Table:
+            found = read(file, number, columns, **options)
+            self._told.update(dict.fromkeys(columns, found.num_rows))
+            return found
+
+        monkeypatch.setattr(pq.ParquetFile, "read_row_group", told)
+
+    def of(self, look: Callable[[], object]) -> dict[str, int]:
+        self._told.clear()
+        look()
+        return dict(self._told)
+
+
+def test_columns_that_were_just_looked_at_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """24 rows; 400 bytes hold two columns of int64."""
+    reads = Reads(monkeypatch)
+    monkeypatch.setattr("reports.stored.KEPT_BYTES", 400)
     values = columns_of(on_disk([(number, 0, number) for number in range(24)], tmp_path / "run"))
-    some = values.take(np.arange(5))
+    most = values.take(np.arange(23))
 
-    def files_opened(*names: str) -> int:
-        with patch("reports.stored.KEPT_BYTES", 400), patch("reports.stored._open", wraps=_open) as counted:
-            for name in names:
-                some[name], values[name]
-        return counted.call_count
+    def look(*names: str) -> dict[str, int]:
+        return reads.of(lambda: [(most[name], values[name]) for name in names])
 
-    assert files_opened("number", "at_ps", "number") == 2
-    assert files_opened("number", "at_ps") == 0
-    assert files_opened("replication", "at_ps", "number") == 2  # the one that was looked at longest ago went
+    assert look("number", "at_ps", "number") == {"number": 24, "at_ps": 24}
+    assert look("number", "at_ps") == {}
+    # at_ps was looked at last.
+    assert look("replication", "at_ps", "number") == {"replication": 24, "number": 24}
+
+
+def test_of_a_variant_that_is_short_each_column_is_read_once_and_nothing_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three variants of 16 rows, in two replications each: a part of one, however often it is looked at."""
+    monkeypatch.setattr("reports.stored.SHORT_GROUP", 8)
+    reads = Reads(monkeypatch)
+    names = ("edge", "home", "oregon")
+    tables = [in_memory([(number, 0, 7) for number in range(8)], name) for _ in range(2) for name in names]
+    long = stacked(spilled(tables, tmp_path / "rows.parquet", (*KEYS, *COLUMNS)))
+    everything = columns_of(long)
+    reads.of(lambda: everything["variant"])
+    home = everything.take(everything.labelled("variant", "home"))
+    chat = home.take(home["number"] > 2)
+
+    def look() -> None:
+        for _ in range(3):
+            assert home["at_ps"].tolist() == [7] * 16
+            assert chat["at_ps"].tolist() == [7] * 10
+            assert chat.take(chat["number"] > 5)["number"].tolist() == [6, 7, 6, 7]
+
+    assert reads.of(look) == {"at_ps": 16}
+    assert reads.of(chat.loaded) == dict.fromkeys(home.values, 16)
+
+
+def test_row_groups_that_neighbours_share_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve tables of two rows."""
+    reads = Reads(monkeypatch)
+    tables = [in_memory([(2 * number, 0, 7), (2 * number + 1, 0, 7)]) for number in range(12)]
+    found = stacked(spilled(tables, tmp_path / "rows.parquet", (*KEYS, *COLUMNS)))
+    assert isinstance(found, StoredTable)
+    assert reads.of(lambda: found["number"]) == {"number": 24}
+    assert found["number"].to_pylist() == list(range(24))
+    parts = spilled(tables, tmp_path / "again.parquet", (*KEYS, *COLUMNS))
+    turned = stacked([*parts[1:], parts[0]])
+    assert turned["number"].to_pylist() == [*range(2, 24), 0, 1]
+
+
+def test_a_few_files_stay_open(tmp_path: Path) -> None:
+    """Of three, two at a time."""
+    rows = [(number, 0, 7) for number in range(8)]
+    parts = [on_disk(rows, tmp_path / name) for name in ("one", "two", "three")]
+    with patch("reports.stored.KEPT_OPEN", 2), patch("reports.stored._open", wraps=_open) as opened_again:
+        table = stacked(parts)
+        for _ in range(3):
+            assert table["number"].to_pylist() == [*range(8)] * 3
+        descriptors = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert opened_again.call_count == 9
+    assert len([one for one in descriptors if one.startswith(str(tmp_path))]) == 2

@@ -101,6 +101,10 @@ def test_counts_and_rates_have_thousands_separators() -> None:
     assert with_interval(0.929, 0.921, 0.937, PERCENT).with_unit() == "92.9 %"
 
 
+def test_the_smallest_number_is_an_error_like_others() -> None:
+    assert with_error(0.0, 0.0, 5e-324, duration_scale(0.0)).startswith("0.000")
+
+
 def test_one_is_singular() -> None:
     assert (plural(1, "note"), plural(2, "note"), plural(0, "note")) == ("1 note", "2 notes", "0 notes")
 
