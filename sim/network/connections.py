@@ -147,7 +147,8 @@ class Link:
             return Departure(now_ps, now_ps, arrived_ps, False, None, 0, 0, NEVER_LOST)
         assert now_ps >= self._now_ps, (now_ps, self._now_ps)
         self._now_ps = now_ps
-        out_ps, first_ps, last_ps, lost_out, lost_first, lost_last, factors = self._next_message()
+        message: tuple[int, int, int, int, int, int, list[list[float]]] = self._next_message()
+        out_ps, first_ps, last_ps, lost_out, lost_first, lost_last, factors = message
         connection, cold, connected_ps = self._take(now_ps, user)
         if factors:
             for scale_ps, (out, first, last) in zip(connection.scales_ps, factors, strict=True):

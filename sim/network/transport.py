@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
+from typing import Final
 
 from sim.network.catalogue import NetworkFacts, network_facts
 from sim.network.path import Path
@@ -12,7 +13,7 @@ TLS_ROUND_TRIPS = {"none": 0, "1.2": 2, "1.3": 1}
 """Full handshakes (RFC 5246, RFC 8446); resumption and early data are not modelled."""
 TCP_ROUND_TRIPS = 1
 DUPLICATE_ACKS = 3  # RFC 5681: as many segments must follow a lost one to reveal it without a time-out
-NEVER_LOST = 2**62
+NEVER_LOST: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)

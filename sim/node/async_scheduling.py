@@ -138,9 +138,9 @@ class AsyncFastForward(FastForward):
         elif self._stretch > 1 and (self._wasted_rows or (heard and self._waiting)):
             self._stretch = 1  # the next step may have other members
             self._next_ps = now_ps + self._first_ps
-        if firsts:
+        if len(firsts) > 1:
             firsts.sort(key=_by_number)
-        if ended:
+        if len(ended) > 1:
             ended.sort(key=_by_number)
         return Boundary(self._next_ps, firsts, ended)
 

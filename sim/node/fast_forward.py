@@ -9,7 +9,7 @@ one: `sim.node.step_engine` gives the same stamps, slowly. No work here grows wi
 from collections.abc import Callable
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from hwmodels.step_time import AffineStepTime, Chunk, StepTime
 from sim.node.batch import Batch, RankedBatch
@@ -35,7 +35,7 @@ from traffic.request import Prefix
 _by_number = attrgetter("number")
 _by_arrival = attrgetter("arrived")
 
-_NOT_DECODING = 0
+_NOT_DECODING: Final = 0
 
 
 class ForwardedWork(Work):
@@ -286,9 +286,9 @@ class FastForward:
             self._plan(start_ps)
         else:
             self._fall_idle()
-        if firsts:
+        if len(firsts) > 1:
             firsts.sort(key=_by_number)
-        if ended:
+        if len(ended) > 1:
             ended.sort(key=_by_number)
         return Boundary(self._next_ps, firsts, ended)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
+from typing import Final
 
-INDEX_BITS = 20
+INDEX_BITS: Final = 20
 """An entry is value << INDEX_BITS | index: one int, which compares faster than a pair."""
-_INDEX = (1 << INDEX_BITS) - 1
+_INDEX: Final = (1 << INDEX_BITS) - 1
 SPARE_ENTRIES = 64
 """So many outdated entries are kept, however few indexes there are."""
 

@@ -5,7 +5,7 @@ Sources and apps are those of the scenario, and so are bounded. API keys are not
 
 from collections.abc import Callable, Iterable
 
-from sim.network import Link
+from sim.network.connections import Link
 from traffic.request import is_key
 
 MakeLink = Callable[[str, str], Link]

@@ -4,8 +4,8 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Any
 
+from sim.node.node import Node
 from sim.platform.least import Least, LeastOfGrowing
 from sim.platform.members import Members, Signal
 from sim.platform.ticket import Ticket
@@ -31,7 +31,7 @@ class Outstanding:
         self._least.add(index, self._members.outstanding(index))
 
     def _changed(self, ticket: Ticket) -> None:
-        node: Any = ticket.node
+        node: Node[Ticket] = ticket.node  # type: ignore[assignment]  # to say so by `assert` is a call
         self._least.put(node.index, node.outstanding)
 
 

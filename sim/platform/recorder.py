@@ -124,10 +124,11 @@ class Recorder:
         self._blocks = blocks
 
     def add(self, row: tuple[int, ...]) -> None:
+        pack = self._pack
         try:
-            packed = self._pack(*row)
+            packed = pack(*row)
         except error:
-            packed = self._pack(*(min(value, LATEST_PS) for value in row))
+            packed = pack(*(min(value, LATEST_PS) for value in row))
         self._rows.append(packed)
         if len(self._rows) == FLUSH_ROWS:
             self._flush()
@@ -146,5 +147,5 @@ class Recorder:
         """The columns by name of the rows that are kept, sorted by the column `order_by`."""
         block = np.concatenate([*self._blocks.kept(), self.held()])
         names = [column.name for column in self.columns]
-        block = block[np.argsort(block[:, names.index(order_by)], kind="stable")]
-        return {name: np.ascontiguousarray(block[:, i]) for i, name in enumerate(names)}
+        order = np.argsort(block[:, names.index(order_by)], kind="stable")
+        return {name: block[:, i][order] for i, name in enumerate(names)}

@@ -1,9 +1,9 @@
 """A request inside the platform, and the two ends of its conversation with whoever sent it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-from sim.network import Departure, Link
+from sim.network.connections import Departure, Link
 from sim.node.node import Job
 from sim.node.waiting_queue import Arrival
 from sim.platform.rate_limit import Grant, Headroom, Refusal
@@ -72,7 +72,7 @@ class Ignore:
     def ended(self, at_ps: int, reason: str) -> None: ...
 
 
-IGNORE = Ignore()
+IGNORE: Final = Ignore()
 
 
 class Ticket(Job):

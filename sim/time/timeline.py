@@ -8,17 +8,17 @@ callback costs a fifth of a process, and absolute times need no subtraction. Sim
 
 from collections.abc import Callable, Generator
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from simpy import Environment, Event, Process
 from simpy.core import EmptySchedule
 from simpy.events import NORMAL
 
-ARRIVAL = 0
+ARRIVAL: Final = 0
 """Requests on their way, cancels, limits: before the boundaries of the same instant."""
-BOUNDARY = 1
+BOUNDARY: Final = 1
 """The first node's step ends; the others follow, each with an order of its own (`boundary_orders`)."""
-FEEDBACK = 1 << 62
+FEEDBACK: Final = 1 << 62
 """What an answer without delay sets off: it meets every node already in its next step."""
 
 
@@ -138,12 +138,12 @@ class Timeline:
 
         It queues no event of its own, and asks nothing of events but their callbacks.
         """
-        queue = self._queue
+        queue, pop = self._queue, heappop
         if self.now != at_ps:
             self.passed = 0
         instant_ps = self.now
         while queue and queue[0][0] < at_ps:
-            now_ps, order, _, alarm, event = heappop(queue)
+            now_ps, order, _, alarm, event = pop(queue)
             if now_ps != instant_ps:
                 self.now = instant_ps = now_ps
                 self.reached = order
