@@ -3,6 +3,7 @@
 Whatever a command meets, people are told here, and nowhere else: a mistake of theirs is one sentence.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -139,6 +140,7 @@ def _perform(arguments: list[str]) -> int:
     # pyarrow's own pool keeps what a summary has done with: a tenth of the memory of a million requests.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
+    atexit.register(gc.freeze)  # nor is it looked through, three times, when the process ends
     try:
         return _loaded_and_performed(name, arguments)
     finally:
