@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+STOPPING = "stopping: nothing will be judged; a second ctrl-C stops at once"
+"""The answer to ctrl-C or SIGTERM."""
+
 
 @app.command()
 def gate(
@@ -88,7 +91,7 @@ def _of_scenario(
     require_fitting(estimate(plan, jobs or 1))
     if out is not None:
         require_new(out, "--out")
-    interrupt.listen()
+    interrupt.listen(STOPPING)
     try:
         run = simulated(plan, jobs=jobs)
     except (NothingDoneError, KeyboardInterrupt):

@@ -130,11 +130,12 @@ def _conducted(
     from sim.plan.conduct import conduct
     from sim.plan.planning import Means, StoppedError, Work
     from sim.study.folder import store_of
+    from sim.study.sweep_cli import STOPPING
     from sim.workers import interrupt
 
     began, work, store = time.perf_counter(), Work(), store_of(folder)
     store.prepare()
-    interrupt.listen()
+    interrupt.listen(None if progress.quiet else STOPPING)
     try:
         with progress, executor:
             means = Means(executor, store, engine, *replications, progress)

@@ -4,10 +4,11 @@ import json
 import os
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 WORKER_LOST = "a replication was lost three times with its process, perhaps for want of memory,"
+
+STOPPING = "stopping: what is complete is written; a second ctrl-C stops at once and keeps nothing"
+WRITING = "everything is simulated and is being written; a second ctrl-C stops at once and keeps nothing"
+"""Answers to ctrl-C or SIGTERM."""
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="a scenario file (YAML)")]
 Settings = Annotated[
@@ -66,7 +71,6 @@ def run(
     from sim.run.estimate import estimate, require_fitting, require_room
     from sim.run.finished import FinishedRun, finished
     from sim.run.progress import Progress
-    from sim.run.replications import NothingDoneError
     from sim.run.stopping import run_until_precise
     from sim.scenario.prefix_caches import require_something_in_common
     from sim.workers import interrupt
@@ -89,24 +93,23 @@ def run(
         say(expected.sentence())
     draws = None if uncertainty is None else _draws(plan, uncertainty)
     progress = Progress(plan.base.name, quiet=quiet)
-    interrupt.listen()
-    try:
-        with progress:
-            results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress, folder=folder)
-            made = None
-            if draws is not None and not results.interrupted:
-                from sim.run.uncertainty import study
+    interrupt.listen(None if quiet else STOPPING)
+    with _stopped_in_a_sentence(folder), progress:
+        results, remarks = run_until_precise(plan, jobs=jobs, engine=engine, tell=progress, folder=folder)
+        made = None
+        if draws is not None and not results.interrupted:
+            from sim.run.uncertainty import study
 
-                made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
-        answer = FinishedRun(results, remarks, made)
-        done = finished(plan, answer, began)
-        report_of = None if no_report else _report_of
-        summary, kept, problem = dict(done.summary or {}), *_keep(directory, done, report_of)
-    except (NothingDoneError, KeyboardInterrupt):
-        _stop_with_nothing(folder, asked=interrupt.asked())
+            made = study(plan, results, draws, jobs=jobs, engine=engine, tell=progress)
+        interrupt.will_answer(None if quiet else WRITING)
+        progress.stage("summing up")
+        done = finished(plan, FinishedRun(results, remarks, made), began)
+        progress.stage("writing")
+        kept, problem = _keep(directory, done, None if no_report else _report_of)
     rmtree(folder, ignore_errors=True)
     if results.interrupted and not interrupt.asked():
         say(f"{WORKER_LOST} and what was complete is kept")
+    summary = dict(done.summary or {})
     progress.finish(
         f"{plan.base.name}: {plural(summary['replications'], 'replication')} "
         f"in {time.perf_counter() - began:.1f} s"
@@ -131,15 +134,24 @@ def _rows_folder(directory: Path) -> Path:
     return folder
 
 
-def _stop_with_nothing(folder: Path, *, asked: bool) -> NoReturn:
-    """No replication is complete. Rows of one that was lost with its process stay for whoever looks."""
+@contextmanager
+def _stopped_in_a_sentence(folder: Path) -> Iterator[None]:
+    """Where nothing is kept. Rows of a replication that was lost with its process stay for whoever looks."""
     from reports.unfinished import has_rows, told
+    from sim.run.replications import NothingDoneError
+    from sim.workers import interrupt
 
-    if not asked and has_rows(folder):
-        stop(f"{WORKER_LOST} before it was complete; {folder} has {told(folder)}", INTERRUPTED)
-    rmtree(folder, ignore_errors=True)
-    why = "interrupted" if asked else WORKER_LOST
-    stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
+    try:
+        yield
+    except KeyboardInterrupt:
+        rmtree(folder, ignore_errors=True)
+        stop("stopped at once, as asked; nothing was written", INTERRUPTED)
+    except NothingDoneError:
+        if not interrupt.asked() and has_rows(folder):
+            stop(f"{WORKER_LOST} before it was complete; {folder} has {told(folder)}", INTERRUPTED)
+        rmtree(folder, ignore_errors=True)
+        why = "interrupted" if interrupt.asked() else WORKER_LOST
+        stop(f"{why} before there was anything to keep; nothing was written", INTERRUPTED)
 
 
 def _stated(overrides: Mapping[str, float | None]) -> Iterator[Setting]:

@@ -1,5 +1,6 @@
 """Progress on stderr: rich's bar on a terminal, an occasional line elsewhere."""
 
+import math
 import sys
 import time  # noqa: TID251 -- the run layer may look at the wall clock
 from contextlib import suppress
@@ -18,7 +19,7 @@ class Progress:
 
     def __init__(self, what: str, *, quiet: bool, out: TextIO | None = None) -> None:
         self._what = what
-        self._quiet = quiet
+        self.quiet = quiet
         self._out = out or sys.stderr
         self._live = self._out.isatty()
         self._bar: Bar | None = None
@@ -38,7 +39,7 @@ class Progress:
         """`done` is between 0 and 1."""
         now = time.monotonic()
         every = TERMINAL_EVERY_S if self._live else LOG_EVERY_S
-        if self._quiet or now - self._told < every:
+        if self.quiet or now - self._told < every:
             return
         self._told = now
         try:
@@ -48,10 +49,16 @@ class Progress:
                 left = f", {(now - self._began) * (1 - done) / done:.0f} s left" if done > 0.02 else ""
                 self._write(f"{self._what}: {done:4.0%} {note}{left}")
         except OSError:  # nobody listens any more, or the disk behind it is full: no reason to lose a run
-            self._quiet = True
+            self.quiet = True
+
+    def stage(self, note: str) -> None:
+        """Nothing more is simulated: a bar tells at once what is done now."""
+        if self._live:
+            self._told = -math.inf
+        self(1.0, note)
 
     def finish(self, sentence: str) -> None:
-        if not self._quiet:
+        if not self.quiet:
             with suppress(OSError):  # as above
                 self._write(sentence)
 

@@ -24,6 +24,9 @@ sweep_app = typer.Typer(cls=DefaultCommand)
 app.add_typer(sweep_app, name="sweep")
 app.callback()(lambda: None)
 
+STOPPING = "stopping: cells that are complete are kept; a second ctrl-C stops at once"
+"""The answer to ctrl-C or SIGTERM."""
+
 Fields = list[str]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress and no table")]
 AsJson = Annotated[bool, typer.Option("--json", help="the table of cells as JSON on stdout")]
@@ -105,7 +108,7 @@ def run(
     definition = Definition.of(sweep)
     begin(folder, definition, shared=part is not None)
     progress = Progress(sweep.plan.base.name, quiet=quiet)
-    interrupt.listen()
+    interrupt.listen(None if quiet else STOPPING)
     try:
         with progress, executor_of(scheduler, jobs, len(cells)) as executor:
             outcome = carry_out(cells, store_of(folder), executor, engine=engine, tell=progress)

@@ -214,7 +214,8 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path) -> Non
         status, out = running.end()
     assert status == 130
     assert out == ""
-    assert "interrupted before there was anything to keep; nothing was written" in running.said
+    assert running.said.count("stopping: what is complete is written") == 1
+    assert "stopped at once, as asked; nothing was written" in running.said
     assert left_behind(tmp_path) == []
 
 

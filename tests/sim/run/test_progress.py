@@ -52,6 +52,21 @@ def test_a_terminal_has_a_bar_that_is_gone_in_the_end_and_the_cursor_is_back() -
     assert out.getvalue() == f"{drawn}queue: done\n"
 
 
+def test_a_bar_tells_at_once_what_comes_after_the_simulation_and_a_log_only_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("TERMINAL_EVERY_S", "LOG_EVERY_S"):
+        monkeypatch.setattr(module, name, 1000.0)
+    terminal, log = Terminal(), io.StringIO()
+    for out in (terminal, log):
+        with Progress("queue", quiet=False, out=out) as progress:
+            progress(0.5, "base")
+            progress.stage("summing up")
+    assert "summing up" in terminal.getvalue()
+    assert "base" not in terminal.getvalue()
+    assert log.getvalue() == ""
+
+
 def test_the_bar_goes_when_the_run_does() -> None:
     out = Terminal()
 

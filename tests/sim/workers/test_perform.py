@@ -125,6 +125,18 @@ def test_after_an_interrupt_what_is_at_work_ends_and_nothing_begins(monkeypatch:
     assert [one.result for one in found] == [2]
 
 
+def test_of_several_places_none_gets_another_task_after_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor = Reversed()
+    found = ended(executor, tasks.doubled, list(range(100)))
+    next(found)
+    begun = executor.most
+    monkeypatch.setattr(interrupt, "asked", lambda: True)
+    assert len(list(found)) == executor.places
+    assert executor.most == begun
+
+
 def test_progress_counts_what_is_done_and_what_is_half_done() -> None:
     told: list[tuple[float, str]] = []
     with local(1) as executor:
