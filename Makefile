@@ -22,7 +22,7 @@ load: $(READY) ## run locust against the shim and write the latency report
 	$(BIN)/e80sim load --variant unlimited --duration 60
 
 test: system-packages $(READY) ## the test suite
-	E80SIM_PURE=1 $(BIN)/pytest -n auto -m "not soak" --ignore tests/benchmarks --ignore tests/clients --ignore tests/compiled
+	E80SIM_PURE=1 $(BIN)/pytest -n auto --dist worksteal -m "not soak" --ignore tests/benchmarks --ignore tests/clients --ignore tests/compiled
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
 	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_perfetto.py

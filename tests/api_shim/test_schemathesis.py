@@ -15,7 +15,7 @@ schemathesis = pytest.importorskip("schemathesis")
 requests = pytest.importorskip("requests")  # what schemathesis writes a case down with
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-EXAMPLES = {POSITIVE: 60, NEGATIVE: 40}
+EXAMPLES = {POSITIVE: 30, NEGATIVE: 20}
 BASE_URL = "http://e80sim.invalid"
 OPERATIONS = {
     "POST /v1/chat/completions",

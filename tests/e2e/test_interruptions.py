@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time  # noqa: TID251 -- to give up on a child that hangs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports.run_directory import RunDirectoryError, read
-from reports.spool import FIRST_ROWS, PART_ROWS
 from reports.stored import whole
 from sim.platform.recorder import FLUSH_ROWS
 from sim.scenario.load import load
@@ -62,13 +61,24 @@ variants:
 """Of the endless one even a two-hundredth takes minutes."""
 
 
+FIRST_ROWS, PART_ROWS = 2 * FLUSH_ROWS, FLUSH_ROWS
+SMALL_PARTS = f"""
+import sys
+import reports.spool
+from sim.__main__ import main
+
+reports.spool.FIRST_ROWS, reports.spool.PART_ROWS = {FIRST_ROWS}, {PART_ROWS}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 class Child:
     """`e80sim` with a terminal as its stderr, in a process group of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, program: Sequence[str] = ("-m", "sim")) -> None:
         self._terminal, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sim", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -143,9 +153,10 @@ class Child:
 
 
 @contextmanager
-def child(folder: Path, study: str, *options: str) -> Iterator[Child]:
+def child(folder: Path, study: str, *options: str, program: Sequence[str] = ("-m", "sim")) -> Iterator[Child]:
     (folder / "study.yaml").write_text(study, encoding="utf-8")
-    running = Child(folder, "run", "study.yaml", "--out", "out", "--no-report", "--force", *options)
+    command = ("run", "study.yaml", "--out", "out", "--no-report", "--force", *options)
+    running = Child(folder, *command, program=program)
     try:
         yield running
     finally:
@@ -239,8 +250,8 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_leaves_the_rows_that_left_and_no_report_is_made_of_them(tmp_path: Path) -> None:
-    """100 requests arrive in a second; rows are counted in blocks."""
-    with child(tmp_path, ONE_LONG, "--jobs", "1") as running:
+    """100 requests arrive in a second; rows are counted in blocks. Parts are an eighth of what they are."""
+    with child(tmp_path, ONE_LONG, "--jobs", "1", program=("-c", SMALL_PARTS)) as running:
         rows = tmp_path / "out.running" / "base.0"
         running.until(lambda: len(list(rows.glob("requests-*.parquet"))) >= 2)
         running.process.kill()

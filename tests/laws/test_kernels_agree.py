@@ -203,13 +203,13 @@ def small_workloads(draw: st.DrawFn) -> Workload:
     return Workload(limits, draw(laws), events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(small_workloads())
 def test_both_kernels_give_every_stamp_of_small_workloads_alike(workload: Workload) -> None:
     assert_kernels_agree(workload)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_both_kernels_give_every_stamp_of_random_workloads_alike(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed)))
@@ -253,7 +253,7 @@ def with_budget_for_all(workload: Workload) -> Workload:
     return replace(workload, limits=replace(workload.limits, max_num_batched_tokens=budget))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_prompts_are_computed_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -304,7 +304,7 @@ def test_both_kernels_agree_on_thousands_of_random_workloads_ahead() -> None:
         assert_agree_ahead(seed, most=80)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -316,13 +316,13 @@ def test_both_kernels_agree_where_nobody_joins_a_batch(seed: int) -> None:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_where_the_urgent_push_others_out(seed: int) -> None:
     assert_kernels_agree(random_workload(np.random.default_rng(seed), most=50), "priority", preempt=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_kernels_agree_whatever_prompts_have_in_common(seed: int) -> None:
     assert_caches_agree(seed, most=30)

@@ -51,7 +51,7 @@ class Open(NamedTuple):
 
 
 @algorithms
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(stories)
 def test_a_limiter_admits_and_counts_what_its_whole_history_says(algorithm: str, story: list[Step]) -> None:
     limiter, oracle = Owner(algorithm, MANY, LIMIT), ORACLES[algorithm](LIMIT)

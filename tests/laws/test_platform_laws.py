@@ -243,7 +243,7 @@ def assert_tokens_only_grow(story: Story, row: dict[str, Any]) -> None:
         assert all(a <= b for a, b in zip(story.seen[-1], made, strict=True)), (story.seen, made)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(settings_of_platform, workloads, looks, st.sampled_from(["step", "fast"]))
 def test_every_request_ends_once_and_everything_comes_back(
     platform: dict[str, Any], workload: list[Ask], times: list[int], engine: str
@@ -260,7 +260,7 @@ def test_every_request_ends_once_and_everything_comes_back(
     assert_all_comes_back(bench, platform["kv_blocks"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(settings_of_platform, workloads, looks)
 def test_both_engines_tell_the_same_story(
     platform: dict[str, Any], workload: list[Ask], times: list[int]

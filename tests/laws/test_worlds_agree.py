@@ -406,7 +406,7 @@ IN_STEP = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scenarios, st.lists(asks, max_size=6))
 @example(IN_STEP, [Ask(0, "a", 2, 12, 1, True, None, None, 3)])
 def test_both_kernels_leave_the_same_tables_of_worlds_full_of_ties(

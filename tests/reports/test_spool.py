@@ -66,7 +66,7 @@ rows = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows)
 def test_parts_become_the_table_that_memory_would_hold(
     tmp_path_factory: pytest.TempPathFactory, rows: Rows
@@ -79,7 +79,7 @@ def test_parts_become_the_table_that_memory_would_hold(
     assert (folder / "one.parquet").read_bytes() == (folder / "other.parquet").read_bytes()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, rows, st.data())
 def test_columns_of_a_long_table_are_those_of_one_in_memory(
     tmp_path_factory: pytest.TempPathFactory, first: Rows, second: Rows, data: st.DataObject

@@ -43,7 +43,7 @@ traffic:
     model: m
     arrivals: {kind: poisson, rate_per_s: 30}
     lengths: {prompt: {kind: fixed, tokens: 1}, output: {kind: fixed, tokens: 1}}
-run: {horizon_s: 150, warm_up_s: 10, replications: 20, seed: 1954}
+run: {horizon_s: 75, warm_up_s: 10, replications: 20, seed: 1954}
 """
 MOST = 300
 """So many never wait."""
@@ -84,10 +84,10 @@ def test_the_chain_gives_what_is_known_without_it() -> None:
 
 def test_static_batches_wait_until_they_are_full(tmp_path: Path) -> None:
     found = queue_s(tmp_path, "{admission: static}")
-    assert_agrees(found, bulk_wait_s(SIZE), REPLICATIONS, precision=0.03)
+    assert_agrees(found, bulk_wait_s(SIZE), REPLICATIONS, precision=0.045)
 
 
 @pytest.mark.parametrize("batching", ["{admission: dynamic, max_queue_delay_ms: 0}", "{}"])
 def test_batches_that_wait_for_nobody_take_whoever_is_there(tmp_path: Path, batching: str) -> None:
     # With one token of output every step is a batch of its own, by continuous admission too.
-    assert_agrees(queue_s(tmp_path, batching), bulk_wait_s(1), REPLICATIONS, precision=0.03)
+    assert_agrees(queue_s(tmp_path, batching), bulk_wait_s(1), REPLICATIONS, precision=0.045)

@@ -35,7 +35,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 1}
       output: {kind: geometric, mean: 200}
-run: {horizon_s: 900, warm_up_s: 50, replications: 20, seed: 1950}
+run: {horizon_s: 400, warm_up_s: 50, replications: 20, seed: 1950}
 """
 
 
@@ -57,9 +57,9 @@ def test_five_users_of_one_server_are_the_machine_repair_model(
     (variant,) = summary_of(REPAIR, tmp_path, [f"traffic.machines.lengths.output={output}"])[
         "variants"
     ].values()
-    assert_agrees(variant["rates"]["carried_per_s"], carried_per_s, REPLICATIONS, precision=0.02)
+    assert_agrees(variant["rates"]["carried_per_s"], carried_per_s, REPLICATIONS, precision=0.03)
     (group,) = variant["groups"]
-    assert_agrees(group["metrics"]["e2e"]["mean"], waits_s, REPLICATIONS, precision=0.04)
+    assert_agrees(group["metrics"]["e2e"]["mean"], waits_s, REPLICATIONS, precision=0.06)
 
 
 def test_one_user_alone_waits_for_nobody(tmp_path: Path) -> None:

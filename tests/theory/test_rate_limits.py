@@ -37,7 +37,7 @@ traffic:
     arrivals: {kind: poisson, rate_per_s: 0.05}
     lengths: {prompt: {kind: fixed, tokens: 1}, output: {kind: fixed, tokens: 1}}
     max_output_tokens: 1
-run: {horizon_s: 30000, warm_up_s: 600, replications: 20, seed: 1917}
+run: {horizon_s: 12000, warm_up_s: 600, replications: 20, seed: 1917}
 """
 
 
@@ -52,15 +52,15 @@ def refused(group: Any) -> dict[str, float]:
     [
         # 3 requests a minute against a limit of 3. Token bucket: x = 2 D, U = e^2 - e + 0 = 4.67077. Sliding:
         # (3^3 / 6) / (1 + 3 + 4.5 + 4.5) = 4.5 / 13. Fixed: E[(N - 3)+] = E[(3 - N)+] = 13.5 e^-3, over 3.
-        ("token_bucket", 0.1763431, 80_000),
-        ("sliding_window", 0.3461538, 40_000),
-        ("fixed_window", 0.2240418, 60_000),
+        ("token_bucket", 0.1763431, 32_000),
+        ("sliding_window", 0.3461538, 16_000),
+        ("fixed_window", 0.2240418, 24_000),
         # One comes back every 20 s, in which one is asked for on average. At the turns the tokens left are a
         # Markov chain, x -> min(3, max(0, x - N) + 1) with N ~ Poisson(1), at 1, 2 and 3 in 0.29937, 0.29288
         # and 0.40775 of the quanta; refused are E[(N - x)+] of each.
-        ("quantised, quantum_s: 20", 0.1500023, 50_000),
+        ("quantised, quantum_s: 20", 0.1500023, 20_000),
         # A window of 6 s, in which 3 of 3 are let in: the same as of a minute.
-        ("sliding_window, window_s: 6, requests_per_minute: 30", 0.3461538, 3_500),
+        ("sliding_window, window_s: 6, requests_per_minute: 30", 0.3461538, 1_400),
     ],
 )
 def test_each_algorithm_refuses_its_own_share_of_the_same_requests(
@@ -73,7 +73,7 @@ def test_each_algorithm_refuses_its_own_share_of_the_same_requests(
     if "window_s: 6," in algorithm:
         settings += ["traffic.small.arrivals.rate_per_s=0.5", "run.warm_up_s=60"]
     (group,) = summary_of(LIMITED, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(refused(group), share, REPLICATIONS, precision=0.03)
+    assert_agrees(refused(group), share, REPLICATIONS, precision=0.06)
     assert group["counts"]["rejected_requests_limit"] > 0
     assert group["counts"]["rejected_tokens_limit"] == 0
 
@@ -87,9 +87,9 @@ def test_a_token_limit_refuses_large_requests_more_often_than_small_ones(tmp_pat
         "traffic.large={place: here, model: m, max_output_tokens: 1}",
         "traffic.large.arrivals={kind: poisson, rate_per_s: 0.15}",
         "traffic.large.lengths={prompt: {kind: fixed, tokens: 9}, output: {kind: fixed, tokens: 1}}",
-        "run.horizon_s=9000",
+        "run.horizon_s=3600",
     ]
     small, large = summary_of(LIMITED, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(refused(small), 0.1727662, REPLICATIONS, precision=0.03)
-    assert_agrees(refused(large), 0.6412840, REPLICATIONS, precision=0.03)
+    assert_agrees(refused(small), 0.1727662, REPLICATIONS, precision=0.06)
+    assert_agrees(refused(large), 0.6412840, REPLICATIONS, precision=0.06)
     assert small["counts"]["rejected_requests_limit"] == 0

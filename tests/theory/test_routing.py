@@ -42,7 +42,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 1}
       output: {kind: geometric, mean: 200}
-run: {horizon_s: 2000, warm_up_s: 50, replications: 10, seed: 1917}
+run: {horizon_s: 1000, warm_up_s: 50, replications: 10, seed: 1917}
 """
 
 
@@ -55,13 +55,13 @@ def mean_e2e(folder: Path, *settings: str) -> dict[str, float]:
 def test_splitting_at_random_leaves_each_node_a_queue_of_its_own(tmp_path: Path) -> None:
     # Part of a Poisson stream is one: four M/G/1 at load 0.5, 1 + 0.5 x 1.995 / (2 x 0.5) = 1.9975 s.
     found = mean_e2e(tmp_path, "models.m.routing=random", "traffic.callers.arrivals.rate_per_s=2")
-    assert_agrees(found, 1.9975, REPLICATIONS, precision=0.04)
+    assert_agrees(found, 1.9975, REPLICATIONS, precision=0.06)
 
 
 def test_one_queue_for_all_nodes_is_erlangs(tmp_path: Path) -> None:
     # M/M/4 at load 0.7: 0.4287 wait (Erlang C), E[T] = 1 + 0.4287 / (4 - 2.8) = 1.3572 s.
     found = mean_e2e(tmp_path, "models.m.routing=central_queue")
-    assert_agrees(found, 1.3572, REPLICATIONS, precision=0.04)
+    assert_agrees(found, 1.3572, REPLICATIONS, precision=0.06)
 
 
 def test_weights_split_the_stream(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_weights_split_the_stream(tmp_path: Path) -> None:
         "models.m.routing=weighted",
         "models.m.node_weights={0: 3}",
         "traffic.callers.arrivals.rate_per_s=0.6",
-        "run.horizon_s=8000",
+        "run.horizon_s=4000",
     )
-    assert_agrees(found, 1.656109, REPLICATIONS, precision=0.04)
+    assert_agrees(found, 1.656109, REPLICATIONS, precision=0.06)
 
 
 def test_of_two_random_nodes_the_shorter_queue_makes_tails_doubly_exponential(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 1}
       output: {kind: fixed, tokens: 200}
-run: {horizon_s: 6000, warm_up_s: 100, replications: 20, seed: 1971}
+run: {horizon_s: 2400, warm_up_s: 100, replications: 20, seed: 1971}
 """
 
 
@@ -54,7 +54,7 @@ def test_sharing_a_processor_is_insensitive_to_the_spread_of_the_work(tmp_path: 
     (group,) = summary_of(SHARED, tmp_path, [f"traffic.callers.lengths.output={output}"])["variants"]["base"][
         "groups"
     ]
-    assert_agrees(group["metrics"]["e2e"]["mean"], 2.5, REPLICATIONS, precision=0.04)
+    assert_agrees(group["metrics"]["e2e"]["mean"], 2.5, REPLICATIONS, precision=0.065)
 
 
 BATCH_OF_ALL = [
@@ -67,7 +67,7 @@ BATCH_OF_ALL = [
 
 @pytest.mark.parametrize(
     ("rate", "horizon_s", "exact_s", "bound_s"),
-    [(30, 120, 0.050798, 0.05373), (60, 200, 0.094513, 0.09529), (85, 250, 0.251329, 0.25135)],
+    [(30, 60, 0.050798, 0.05373), (60, 100, 0.094513, 0.09529), (85, 140, 0.251329, 0.25135)],
 )
 def test_one_token_answers_are_the_bulk_server_that_takes_all_who_wait(
     tmp_path: Path, rate: float, horizon_s: float, exact_s: float, bound_s: float
@@ -77,7 +77,7 @@ def test_one_token_answers_are_the_bulk_server_that_takes_all_who_wait(
     settings = [*BATCH_OF_ALL, f"traffic.callers.arrivals.rate_per_s={rate}", f"run.horizon_s={horizon_s}"]
     (group,) = summary_of(SHARED, tmp_path, settings)["variants"]["base"]["groups"]
     mean = group["metrics"]["e2e"]["mean"]
-    assert_agrees(mean, exact_s, REPLICATIONS, precision=0.03)
+    assert_agrees(mean, exact_s, REPLICATIONS, precision=0.045)
     assert mean["low"] < bound_s
 
 
@@ -106,7 +106,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 1}
       output: {kind: geometric, mean: 200}
-run: {horizon_s: 3000, warm_up_s: 100, replications: 20, seed: 1917}
+run: {horizon_s: 1200, warm_up_s: 100, replications: 20, seed: 1917}
 """
 
 
@@ -115,7 +115,7 @@ def test_four_slots_are_a_pool_of_four_servers(tmp_path: Path) -> None:
     # at load 0.7 in slices of 1/200. Erlang C: 0.4287 of the requests wait, so E[T] = 1 + 0.4287/(4 - 2.8)
     # = 1.3572 s. Entering at the next step boundary adds 2.5 ms.
     (group,) = summary_of(SLOTS, tmp_path)["variants"]["base"]["groups"]
-    assert_agrees(group["metrics"]["e2e"]["mean"], 1.3572 + 0.0025, REPLICATIONS)
+    assert_agrees(group["metrics"]["e2e"]["mean"], 1.3572 + 0.0025, REPLICATIONS, precision=0.03)
 
 
 SERIES = """
@@ -144,7 +144,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 10}
       output: {kind: fixed, tokens: 1}
-run: {horizon_s: 1000, warm_up_s: 20, replications: 20, seed: 1965}
+run: {horizon_s: 500, warm_up_s: 20, replications: 20, seed: 1965}
 """
 
 
@@ -153,7 +153,7 @@ def test_behind_a_slower_fixed_server_nobody_waits(tmp_path: Path) -> None:
     # M/D/1 at the gateway: 0.1 + 7 x 0.01 / (2 x 0.3) = 0.2166667 s, and 0.08 s behind it.
     (group,) = summary_of(SERIES, tmp_path)["variants"]["base"]["groups"]
     assert group["metrics"]["queue"]["p99"]["value"] == 0
-    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2966667, REPLICATIONS, precision=0.03)
+    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2966667, REPLICATIONS, precision=0.045)
 
 
 def test_fixed_servers_in_series_wait_as_long_in_either_order(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_fixed_servers_in_series_wait_as_long_in_either_order(tmp_path: Path) ->
     settings = ["gateway.overhead_ms=80", "models.m.hardware.prefill_ms_per_token=10"]
     (group,) = summary_of(SERIES, tmp_path, settings)["variants"]["base"]["groups"]
     assert group["metrics"]["queue"]["mean"]["value"] > 0.05
-    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2966667, REPLICATIONS, precision=0.03)
+    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2966667, REPLICATIONS, precision=0.045)
 
 
 def test_calls_in_a_row_are_a_network_of_product_form(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_calls_in_a_row_are_a_network_of_product_form(tmp_path: Path) -> None:
         ),
         "models.m.hardware.prefill_ms_per_token=1",
         "models.m.hardware.decode_step_ms=1",
-        "run.horizon_s=2500",
+        "run.horizon_s=1000",
     ]
     (group,) = summary_of(SERIES, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(group["metrics"]["felt"]["mean"], 2.0, REPLICATIONS, precision=0.04)
+    assert_agrees(group["metrics"]["felt"]["mean"], 2.0, REPLICATIONS, precision=0.065)

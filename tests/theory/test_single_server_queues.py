@@ -40,7 +40,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 10}
       output: {kind: fixed, tokens: 1}
-run: {horizon_s: 1000, warm_up_s: 20, replications: 20, seed: 1917}
+run: {horizon_s: 450, warm_up_s: 20, replications: 20, seed: 1917}
 """
 
 
@@ -53,7 +53,7 @@ def half_load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def test_a_node_of_fixed_service_is_an_m_d_1_queue_at_half_load(half_load: Any) -> None:
     # D = 10 tokens x 10 ms = 0.1 s, l = 5/s: wait 5 x 0.01 / (2 x 0.5) = 0.05 s, and 0.15 s in all.
     (group,) = half_load["groups"]
-    assert_agrees(group["metrics"]["queue"]["mean"], 0.05, REPLICATIONS, precision=0.03)
+    assert_agrees(group["metrics"]["queue"]["mean"], 0.05, REPLICATIONS, precision=0.045)
     assert_agrees(group["metrics"]["e2e"]["mean"], 0.15, REPLICATIONS)
     assert_agrees(half_load["nodes"][0]["utilisation"], 0.5, REPLICATIONS)
     assert half_load["verdict"]["state"] == "stable"
@@ -69,7 +69,7 @@ def test_littles_law_holds_in_the_summary(half_load: Any) -> None:
 
 def test_a_node_of_fixed_service_is_an_m_d_1_queue_at_higher_load(tmp_path: Path) -> None:
     # l = 7/s: wait 7 x 0.01 / (2 x 0.3) = 0.116667 s, and 0.216667 s in all.
-    settings = ["traffic.callers.arrivals.rate_per_s=7", "run.horizon_s=1200"]
+    settings = ["traffic.callers.arrivals.rate_per_s=7", "run.horizon_s=550"]
     (group,) = summary_of(QUEUE, tmp_path, settings)["variants"]["base"]["groups"]
     assert_agrees(group["metrics"]["e2e"]["mean"], 0.2166667, REPLICATIONS)
 
@@ -84,12 +84,12 @@ def test_a_node_whose_prompts_cost_nothing_is_an_m_m_1_queue(tmp_path: Path) -> 
         "models.m.hardware.kv_pool_tokens=100000",
         "models.m.context_tokens=100000",
         "traffic.callers.lengths.output={kind: geometric, mean: 1001}",
-        "run.horizon_s=700",
+        "run.horizon_s=350",
     ]
     (group,) = summary_of(QUEUE, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2, REPLICATIONS, precision=0.04)
-    assert_agrees(group["metrics"]["e2e"]["p95"], 0.599146, REPLICATIONS, precision=0.05)
-    assert_agrees(group["metrics"]["queue"]["mean"], 0.1, REPLICATIONS, precision=0.06)
+    assert_agrees(group["metrics"]["e2e"]["mean"], 0.2, REPLICATIONS, precision=0.06)
+    assert_agrees(group["metrics"]["e2e"]["p95"], 0.599146, REPLICATIONS, precision=0.075)
+    assert_agrees(group["metrics"]["queue"]["mean"], 0.1, REPLICATIONS, precision=0.09)
     assert group["phases"]["prefill"]["value"] < 1e-11
 
 
@@ -101,10 +101,10 @@ def test_geometric_outputs_wait_as_pollaczek_and_khinchine_say(tmp_path: Path) -
     settings = [
         "traffic.callers.arrivals.rate_per_s=3",
         "traffic.callers.lengths.output={kind: geometric, mean: 11}",
-        "run.horizon_s=1500",
+        "run.horizon_s=700",
     ]
     (group,) = summary_of(QUEUE, tmp_path, settings)["variants"]["base"]["groups"]
-    assert_agrees(group["metrics"]["queue"]["mean"], 0.0688636, REPLICATIONS, precision=0.03)
+    assert_agrees(group["metrics"]["queue"]["mean"], 0.0688636, REPLICATIONS, precision=0.045)
     assert_agrees(group["metrics"]["e2e"]["mean"], 0.2188636, REPLICATIONS)
-    assert_agrees(group["phases"]["prefill"], 0.1, REPLICATIONS)
+    assert group["phases"]["prefill"]["value"] == pytest.approx(0.1)
     assert_agrees(group["phases"]["decode"], 0.05, REPLICATIONS)

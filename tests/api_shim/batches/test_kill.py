@@ -146,8 +146,8 @@ def survive(folder: Path, kills: int) -> Survivor:
     return survivor
 
 
-def test_five_kills_lose_nothing_and_run_nothing_twice(tmp_path: Path) -> None:
-    survivor = survive(tmp_path, kills=5)
+def test_three_kills_lose_nothing_and_run_nothing_twice(tmp_path: Path) -> None:
+    survivor = survive(tmp_path, kills=3)
     assert survivor.batches
     assert sum(map(len, survivor.durable.values())) > LINES
 

@@ -71,7 +71,7 @@ paths = ends.flatmap(lambda found: st.tuples(*(st.tuples(names, st.just(end)) fo
 lookup_lists = st.lists(st.tuples(paths, st.integers(1, 26), st.just(0)), max_size=14)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(lookup_lists, st.integers(1, 20), st.sampled_from([1, 3, 4]))
 def test_runs_find_what_single_blocks_find(lookups: list[Lookup], blocks: int, size: int) -> None:
     assert [tuple(bound) for bound in bounds(lookups, blocks, size)] == naive_bounds(lookups, blocks, size)

@@ -87,7 +87,7 @@ def test_bins_hold_what_a_list_of_all_gaps_holds(
         assert high - low <= max(1, low / 500)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32))
 def test_both_kernels_count_the_same_gaps(seed: int) -> None:
     workload, plain, fast = random_workload(np.random.default_rng(seed)), GapCounts(), GapCounts()

@@ -573,7 +573,7 @@ class WatchedEngine(StepEngine):
         return next_ps
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_every_sequence_ends_once_and_gives_back_what_it_held(seed: int) -> None:
     workload = random_workload(np.random.default_rng(seed), most=40)

@@ -54,7 +54,7 @@ traffic:
     lengths:
       prompt: {{kind: fixed, tokens: 10}}
       output: {{kind: fixed, tokens: 1}}
-run: {{horizon_s: 400, warm_up_s: 20, replications: 3, seed: 1917}}
+run: {{horizon_s: 200, warm_up_s: 20, replications: 3, seed: 1917}}
 variants:
   busy: {{}}
   calm: {{set: {{traffic.callers.arrivals.rate_per_s: 2}}}}

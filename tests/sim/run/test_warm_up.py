@@ -47,7 +47,9 @@ def test_a_queue_that_fills_up_slowly_gets_a_warm_up_of_its_relaxation_time(tmp_
 
 def test_an_overloaded_variant_is_named_and_does_not_choose(tmp_path: Path) -> None:
     variants = "variants={calm: {set: {traffic.callers.arrivals.rate_per_s: 2}}, flooded: {set: "
-    plan = plan_of(STUDY, tmp_path, [variants + "{traffic.callers.arrivals.rate_per_s: 30}}}"])
+    plan = plan_of(
+        STUDY, tmp_path, [variants + "{traffic.callers.arrivals.rate_per_s: 30}}}", "run.replications=8"]
+    )
     notes = str(manifest_of(plan)["notes"])
     assert "s (calm " in notes
     assert "no steady state to be seen in flooded" in notes
@@ -56,7 +58,7 @@ def test_an_overloaded_variant_is_named_and_does_not_choose(tmp_path: Path) -> N
 
 def test_variants_share_the_longest_warm_up_that_any_of_them_asks_for(tmp_path: Path) -> None:
     variants = "variants={calm: {set: {traffic.callers.arrivals.rate_per_s: 2}}, busy: {}}"
-    found = manifest_of(plan_of(STUDY, tmp_path, [variants]))
+    found = manifest_of(plan_of(STUDY, tmp_path, [variants, "run.replications=8"]))
     (note,) = [note for note in found["notes"] if note.startswith("The warm-up")]
     each = [float(part.split()[1]) for part in note[note.index("(") + 1 : note.index(")")].split(", ")]
     assert found["warm_up_s"] == max(each)
