@@ -147,6 +147,13 @@ def keys(algorithm: str, **limits: Any) -> Callable[[int], Spec]:
     return lambda count: chat(base(limits=told), clients={"count": count})
 
 
+def closed_loop(count: int) -> Spec:
+    """Ten users who think, up to ten thousand who think as much longer."""
+    callers = {"kind": "closed_loop", "think": {"kind": "exponential", "mean": count / 12.5}}
+    arrivals = {"kind": "ramp", "users": 10 * count, "over_s": 0.08 * count}
+    return chat(base(), callers=callers, arrivals=arrivals)
+
+
 def number(name: str) -> int:
     return int(name.removeprefix("x"))
 
@@ -188,15 +195,18 @@ ROWS: dict[str, Callable[[int], Spec]] = {
     "connections": lambda count: chat(base(), users=count),
     "lines of homes": lambda count: chat(base(), users=count) | {"network": {"places": {"here": HOME}}},
     "prefixes": lambda count: chat(base(**GPU, nodes=4), prefix=PREFIX | {"groups": 8 * count}),
+    "users who wait for answers": closed_loop,
 }
 
+MET_S = {"nodes": 80, "apps": 80, "users": 500}
+"""By the first word of a row: users must have come and asked so often that as many end as begin."""
 MOST = {"nodes, prefill and decode apart": 1.2}
 """Times the cost among the fewest, where that is not 1.1: alone at its nodes a request shares no step."""
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_request_costs_the_same_among_ten_and_a_thousand_times_as_many(speeds: Speeds, name: str) -> None:
-    met_s = (10, 10, 80 if name.startswith(("nodes", "apps")) else 40)
+    met_s = (10, 10, MET_S.get(name.partition(",")[0].partition(" ")[0], 40))
     few, more, many = (work(ROWS[name](size), at_s) for size, at_s in zip(SIZES, met_s, strict=True))
     speeds.note(
         f"calls (lines) at 1, 10, 1,000: {name}",
