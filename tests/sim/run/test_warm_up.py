@@ -28,7 +28,7 @@ traffic:
     lengths:
       prompt: {kind: fixed, tokens: 10}
       output: {kind: fixed, tokens: 1}
-run: {horizon_s: 200, warm_up_s: auto, replications: 20, seed: 3}
+run: {horizon_s: 200, warm_up_s: auto, replications: 10, seed: 3}
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.scenario.check import limit_notes
@@ -482,6 +482,7 @@ def test_a_file_that_ends_anywhere_is_read_or_refused_with_its_line(newline: str
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+@settings(max_examples=20)  # of each file
 @given(data=st.data())
 def test_a_shipped_scenario_that_is_cut_or_garbled_is_read_or_refused_with_its_line(
     file: Path, data: st.DataObject
