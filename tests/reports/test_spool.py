@@ -1,7 +1,6 @@
 """A table that grew in parts on the disk is the one that memory would hold, whatever order it came in."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,6 +17,7 @@ from reports.spool import Spool, folder_of
 from reports.stored import StoredTable, _open, opened, spilled, stacked, whole, write_stored
 from reports.tables import KEYS, table_of
 from sim.platform.recorder import Recorder
+from tests.support.reads import Reads
 
 COLUMNS = (Column("number", "int", ""), Column("source", "label", ""), Column("at_ps", "stamp", ""))
 SOURCES = ("chat", "code", "night")
@@ -154,26 +154,6 @@ def test_short_tables_stay_in_memory_together_and_long_ones_do_not(tmp_path: Pat
     assert not isinstance(stacked([one]), StoredTable)
     assert not isinstance(stacked([one, two]), StoredTable)
     assert isinstance(stacked([one, two, two]), StoredTable)
-
-
-class Reads:
-    """How many rows were read of which columns."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._told: Counter[str] = Counter()
-        read = pq.ParquetFile.read_row_group
-
-        def told(file: pq.ParquetFile, number: int, columns: list[str], **options: bool) -> pa.Table:
-            found = read(file, number, columns, **options)
-            self._told.update(dict.fromkeys(columns, found.num_rows))
-            return found
-
-        monkeypatch.setattr(pq.ParquetFile, "read_row_group", told)
-
-    def of(self, look: Callable[[], object]) -> dict[str, int]:
-        self._told.clear()
-        look()
-        return dict(self._told)
 
 
 def test_columns_that_were_just_looked_at_are_not_read_again(
