@@ -57,8 +57,9 @@ class Attainment:
         cls, asks: Judged, replication: Ints, replications: Sequence[int], not_judged: str = ""
     ) -> "Attainment":
         """`replication` in ascending order."""
-        kept = asks.take(asks.judged)
-        owner = replication[asks.judged]
+        kept, owner = asks, replication
+        if not asks.judged.all():
+            kept, owner = asks.take(asks.judged), replication[asks.judged]
         return cls(
             Samples.of(kept.met.astype(np.float64), owner, replications),
             Samples.of(kept.severity, owner, replications),
@@ -111,6 +112,8 @@ class Attainment:
         if 1 - NEAR[0] <= met.mean() <= NEAR[0]:
             return met
         finite = np.isfinite(severity)
+        if finite.all():
+            return severity
         return np.where(finite, severity, 1 + np.max(severity[finite], initial=0.0))
 
 
@@ -132,7 +135,8 @@ def effective_size(parts: Sequence[SharePart]) -> float:
     count = sum(map(len, met))
     share = sum(float(one.sum()) for one in met) / count
     severity = [part.severity for part in parts]
-    ordered = np.sort(np.concatenate(severity))
+    ordered = np.concatenate(severity)
+    ordered.sort()
     sizes = [_size(met)]
     for near in NEAR:
         if share > near:

@@ -3,7 +3,7 @@
 Stamps are int64 picoseconds with -1 for none, labels are codes into `names`, outcomes codes into OUTCOMES.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Columns:
     def __len__(self) -> int:
         if isinstance(self.values, StoredValues):
             return self.values.count
-        return len(self.values["replication"])
+        return len(next(iter(self.values.values())))
 
     def labelled(self, column: str, name: str) -> Mask:
         """Rows whose label is `name`: none when the run never used that name."""
@@ -53,6 +53,41 @@ class Columns:
         if isinstance(self.values, StoredValues):
             return Columns(self.values.take(rows, only), self.names)
         return Columns({name: self.values[name][rows] for name in only or self.values}, self.names)
+
+    def parts(self, *names: str) -> Iterator["Columns"]:
+        """All rows in their order with the columns `names`, in memory: of a long table some at a time."""
+        if isinstance(self.values, StoredValues):
+            yield from (Columns(values, self.names) for values in self.values.parts(names))
+        else:
+            yield self
+
+    def each(self, of: Callable[["Columns"], NDArray[Any]], *names: str) -> NDArray[Any]:
+        """What `of` makes of each row, which looks at no columns but `names`, and at no other row."""
+        (found,) = self.all_of(lambda part: (of(part),), *names)
+        return found
+
+    def all_of(
+        self, of: Callable[["Columns"], tuple[NDArray[Any], ...]], *names: str
+    ) -> tuple[NDArray[Any], ...]:
+        """As `each`, of several at once; `of` may leave rows out.
+
+        So there is never more of a long table in memory than what is asked for.
+        """
+        if not isinstance(self.values, StoredValues):
+            return of(self)
+        found: tuple[NDArray[Any], ...] | None = None
+        done = 0
+        for part in self.parts(*names):
+            values = of(part)
+            if found is None:
+                found = tuple(np.empty(len(self), one.dtype) for one in values)
+            more = len(values[0])
+            for whole, one in zip(found, values, strict=True):
+                whole[done : done + more] = one
+            done += more
+        if found is None:
+            return of(Columns({name: self[name] for name in names}, self.names))
+        return tuple(whole[:done] for whole in found)
 
     @property
     def stored(self) -> bool:
@@ -118,11 +153,26 @@ def _recoded(codes: NDArray[Any], names: Sequence[str]) -> Ints:
 
 
 def _in_order(columns: Columns) -> Columns:
-    replication = columns["replication"]
-    keys = (columns["intended_ps"],) if "intended_ps" in columns.values else ()
-    step = np.diff(replication)
-    ordered = bool((step >= 0).all()) and all(bool(((np.diff(key) >= 0) | (step > 0)).all()) for key in keys)
-    return columns if ordered else columns.take(np.lexsort((*keys, replication)))
+    names = [name for name in ("intended_ps", "replication") if name in columns.values]
+    if _ordered(columns, names):
+        return columns
+    return columns.take(np.lexsort([columns[name] for name in names]))
+
+
+def _ordered(columns: Columns, names: Sequence[str]) -> bool:
+    """By the last of `names`, and where that is the same by the one before."""
+    last: dict[str, NDArray[Any]] = {}
+    for part in columns.parts(*names):
+        if not len(part):
+            continue
+        after = np.zeros(0, np.bool_)
+        for name in names:
+            step = np.diff(part[name], prepend=last.get(name, part[name][:1]))
+            after = (step > 0) | ((step == 0) & (after if len(after) else True))
+            last[name] = part[name][-1:]
+        if not after.all():
+            return False
+    return True
 
 
 def rows_numbered(known: Columns, wanted: Columns, column: str) -> Ints:

@@ -50,24 +50,19 @@ class NodeWork:
         replications: Sequence[int],
     ) -> "NodeWork":
         of_model = requests.labelled("model", model)
-        ended = requests["ended_ps"]
+        tokens = ("prompt_tokens", "output_tokens")
         done = requests.take(
-            of_model & requests.outcome("completed") & (ended >= window.start_ps) & (ended < window.end_ps),
-            ("replication", "prompt_tokens", "output_tokens"),
+            of_model & requests.outcome("completed") & window.inside(requests, "ended_ps"),
+            ("replication", *tokens),
         )
-
-        def total(weights: Any = None) -> Floats:  # noqa: ANN401 -- ints or None
-            row = np.searchsorted(replications, done["replication"])
-            return np.bincount(row, weights, len(replications)).astype(np.float64)
-
-        return cls(
-            nodes,
-            window.length_s,
-            busy.share(model, nodes, window, replications),
-            total(),
-            total(done["prompt_tokens"]),
-            total(done["output_tokens"]),
-        )
+        number, prompts, outputs = (np.zeros(len(replications)) for _ in range(3))
+        for part in done.parts("replication", *tokens):
+            row = np.searchsorted(replications, part["replication"])
+            number += np.bincount(row, minlength=len(replications))
+            prompts += np.bincount(row, part["prompt_tokens"], len(replications))
+            outputs += np.bincount(row, part["output_tokens"], len(replications))
+        share = busy.share(model, nodes, window, replications)
+        return cls(nodes, window.length_s, share, number, prompts, outputs)
 
     def joules(self, idle_w: float, busy_w: float) -> Floats:
         """Of all nodes."""

@@ -19,7 +19,7 @@ from reports.rates import Asks, counts_json, outcomes_json
 from reports.record import PS_PER_S
 from reports.retries import answers
 from reports.sample_size import requests_needed
-from reports.statistics import Samples, mean, of_ordered
+from reports.statistics import Answer, Samples, mean, of_ordered
 from reports.words import duration, share
 
 NOTEWORTHY = 0.01
@@ -45,8 +45,8 @@ class Group:
     window: Window
     replications: Sequence[int]
     slo: Slo
-    judged: Judged
-    """The asks: user requests, or requests where there is no app."""
+    everyone: Columns
+    """What was asked of the model, in the window or not."""
     steps: Columns | None = None
     """Of the agent that it asks, those of other sources among them."""
 
@@ -67,11 +67,9 @@ class Group:
         done = requests.take(requests.outcome("completed")) if asks is None else answers(asks, requests)
         calls = everyone.take(window.offered(everyone))
         if users is None:
-            judged = judge_requests(calls, slo)
-            return cls(source, requests, calls, done, None, window, replications, slo, judged)
+            return cls(source, requests, calls, done, None, window, replications, slo, everyone)
         asked = users.take(window.offered(users))
-        judged = judge_users(asked, everyone, slo)
-        return cls(source, requests, calls, done, asked, window, replications, slo, judged, steps)
+        return cls(source, requests, calls, done, asked, window, replications, slo, everyone, steps)
 
     @property
     def asks(self) -> Columns:
@@ -94,12 +92,36 @@ class Group:
         found = {name: looked_up[name] for name in metrics.REQUEST_METRICS}
         return found | {"felt": found["e2e"] if self.users is None else looked_up["felt"]}
 
+    @cached_property
+    def share_met(self) -> Answer:
+        """How large a share of the asks was good."""
+        return self.attainment.answer()
+
     def sampled(self, columns: Columns, values: Floats) -> Samples:
         """Of a duration."""
         return Samples.of(values, columns["replication"], self.replications, least=0.0)
 
+    @property
+    def judged(self) -> Judged:
+        """The asks: user requests, or requests where there is no app. Of a long table anew at each look."""
+        return self._judge() if self.asks.stored else self._judged
+
     @cached_property
+    def _judged(self) -> Judged:
+        return self._judge()
+
+    def _judge(self) -> Judged:
+        if self.users is None:
+            return judge_requests(self.calls, self.slo)
+        return judge_users(self.users, self.everyone, self.slo)
+
+    @property
     def attainment(self) -> Attainment:
+        """Of a long table made anew at each look."""
+        return attainment_of([self]) if self.asks.stored else self._attainment
+
+    @cached_property
+    def _attainment(self) -> Attainment:
         return attainment_of([self])
 
     def notes(self, variant: str) -> list[str]:
@@ -150,7 +172,7 @@ class _Samples(Mapping[str, Samples]):
         group = self._group
         if name == "felt" and group.users is not None:
             asks = group.completed_asks
-            return group.sampled(asks, metrics.FELT.ps(asks) / PS_PER_S)
+            return group.sampled(asks, metrics.FELT.seconds(asks))
         of = metrics.REQUEST_METRICS["e2e" if name == "felt" else name]
         return group.sampled(group.completed, of(group.completed))
 
@@ -163,20 +185,32 @@ class _Samples(Mapping[str, Samples]):
 
 def asks_of(groups: Sequence[Group]) -> Asks:
     """All groups' asks in one order."""
-    at, replication, judged = _in_order(groups)
-    attainment = groups[0].attainment if len(groups) == 1 else attainment_of(groups)
-    return Asks(at, replication, judged.judged & judged.met, attainment)
+    if len(groups) == 1:
+        (group,) = groups
+        judged, met, _ = group.judged
+        return Asks(group.asks.but("good", judged & met), group.share_met, _not_judged(groups))
+    at, replication, (judged, met, _) = _in_order(groups)
+    everyone = {"intended_ps": at, "replication": replication, "good": judged & met}
+    return Asks(Columns(everyone, {}), attainment_of(groups).answer(), _not_judged(groups))
 
 
 def attainment_of(groups: Sequence[Group]) -> Attainment:
     """Of all their asks together; the groups are of one variant."""
-    _, replication, judged = _in_order(groups)
-    done = np.concatenate([group.asks.outcome("completed") & group.judged.judged for group in groups])
-    anything_done = any(len(group.completed_asks) for group in groups)
+    if len(groups) == 1:
+        replication, judged = groups[0].asks["replication"], groups[0].judged
+    else:
+        _, replication, judged = _in_order(groups)
+    return Attainment.of(judged, replication, groups[0].replications, _not_judged(groups))
+
+
+def _not_judged(groups: Sequence[Group]) -> str:
+    """Why none of their answers can be judged; empty where one can, or where there are none."""
+    if not any(len(group.completed_asks) for group in groups):
+        return ""
+    if any((group.asks.outcome("completed") & group.judged.judged).any() for group in groups):
+        return ""
     limits = stated(groups[0].slo)
-    why = f"{NOT_JUDGED}: no answer has a number that the objectives limit ({limits})."
-    not_judged = why if anything_done and not done.any() else ""
-    return Attainment.of(judged, replication, groups[0].replications, not_judged)
+    return f"{NOT_JUDGED}: no answer has a number that the objectives limit ({limits})."
 
 
 def _in_order(groups: Sequence[Group]) -> tuple[Ints, Ints, Judged]:
@@ -197,7 +231,7 @@ def group_json(group: Group) -> dict[str, Any]:
     found["counts"] = counts_json(group.everything, group.window)
     if source.get("client") is not None:
         found["client"], found["asks"] = source["client"], outcomes_json(group.calls)
-    found["attainment"] = group.attainment.answer().as_json()
+    found["attainment"] = group.share_met.as_json()
     found["metrics"], cdf = _metrics_json(group)
     found["phases"] = _phases_json(group)
     if group.users is not None:
@@ -230,23 +264,24 @@ def stats_json(samples: Samples) -> dict[str, Any]:
 
 def _phases_json(group: Group) -> dict[str, Any]:
     done = group.completed
-    return _means_json(group, done, ((phase.name, phase.ps(done)) for phase in metrics.PHASES))
+    return _means_json(group, done, ((phase.name, phase.seconds(done)) for phase in metrics.PHASES))
 
 
 def _felt_phases_json(group: Group) -> dict[str, Any]:
     asks = group.completed_asks
     if group.steps is not None:
-        return _means_json(group, asks, agent_phases_ps(asks, group.done, group.steps).items())
-    fan_out = group.source["mode"] == "fan_out"
-    return _means_json(group, asks, felt_phases_ps(asks, group.done, fan_out=fan_out).items())
+        found = agent_phases_ps(asks, group.done, group.steps)
+    else:
+        found = felt_phases_ps(asks, group.done, fan_out=group.source["mode"] == "fan_out")
+    return _means_json(group, asks, ((name, ps / PS_PER_S) for name, ps in found.items()))
 
 
-def _means_json(group: Group, columns: Columns, phases: Iterable[tuple[str, Ints]]) -> dict[str, Any]:
-    """One phase at a time: those of a long table are made when their turn comes."""
+def _means_json(group: Group, columns: Columns, phases: Iterable[tuple[str, Floats]]) -> dict[str, Any]:
+    """Of seconds, one phase at a time: those of a long table are made when their turn comes."""
     return {
-        name: mean(group.sampled(columns, ps / PS_PER_S)).as_json()
-        for name, ps in phases
-        if name != "client_wait" or ps.any()
+        name: mean(group.sampled(columns, seconds)).as_json()
+        for name, seconds in phases
+        if name != "client_wait" or seconds.any()
     }
 
 

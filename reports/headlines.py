@@ -44,7 +44,7 @@ def headlines(tables: RunTables, facts: Mapping[str, Any], window: Window) -> He
 
 def answers_of(group: Group) -> dict[tuple[str, str], Answer]:
     found = {(metric, name): answer_of(group, metric, name) for metric in METRICS for name in STATISTICS}
-    return found | {("attainment", SHARE): group.attainment.answer()}
+    return found | {("attainment", SHARE): group.share_met}
 
 
 def answer_of(group: Group, metric: str, statistic: str) -> Answer:

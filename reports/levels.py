@@ -3,7 +3,7 @@
 A level is the exact time average of a piecewise-linear function, summed up from its jumps and kinks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from reports.record import PS_PER_S
 ROWS_AT_ONCE = 1 << 17
 MOST_BINS = 120
 ODD_BINS = 100
+Rows = slice | Ints
+Weigh = Callable[[Rows, Floats], Sequence[Floats]]
+"""Of some rows, and from the time of each to the end of its bin: what they weigh, once or several times."""
 ROUND_WIDTHS = (1.0, 2.0, 2.5, 5.0)
 
 
@@ -35,6 +38,10 @@ class Grid:
         return cls(np.linspace(0, horizon_ps, _bins(horizon_ps) + 1).round().astype(np.int64), replications)
 
     @property
+    def horizon_ps(self) -> int:
+        return int(self.edges_ps[-1])
+
+    @property
     def widths_s(self) -> Floats:
         return np.diff(self.edges_ps) / PS_PER_S
 
@@ -43,84 +50,91 @@ class Grid:
         return len(self.replications), len(self.edges_ps) - 1
 
     def sums(
-        self, at_ps: Ints, replication: Ints, weigh: Callable[[slice], Sequence[Floats | None]]
+        self, at_ps: Ints, replication: Ints, weigh: Weigh, before: Sequence[Floats] | None = None
     ) -> list[Floats]:
-        """One array of (replication, bin) per weight; None counts. Times off the grid are left out.
+        """One array of (replication, bin) per weight. Times off the grid are left out.
 
-        `weigh` gives the weights of a slice of the rows: of all of them at once they would be most of what a
-        report takes. They are added up row by row, so the slices change no bit of the sums.
+        `weigh` gives the weights of some of the rows at a time: of all of them at once they would be most of
+        what a report takes. They are added up row by row, to the sums of the rows `before` if there are any,
+        so the pieces change no bit.
         """
-        found: list[Floats] = []
+        cells = self.shape[0] * self.shape[1]
+        found = None if before is None else [sums.ravel() for sums in before]
         for begin in range(0, max(len(at_ps), 1), ROWS_AT_ONCE):
-            rows = slice(begin, begin + ROWS_AT_ONCE)
-            at = at_ps[rows]
+            at = at_ps[begin : begin + ROWS_AT_ONCE]
             inside = (at >= 0) & (at < self.edges_ps[-1])
-            bins = np.searchsorted(self.edges_ps, at[inside], side="right") - 1
-            cell = np.searchsorted(self.replications, replication[rows][inside]) * self.shape[1] + bins
-            weights = weigh(rows)
-            found = found or [np.zeros(self.shape[0] * self.shape[1]) for _ in weights]
-            for sums, weight in zip(found, weights, strict=True):
-                np.add.at(sums, cell, 1.0 if weight is None else weight[inside])
+            rows: Rows = slice(begin, begin + ROWS_AT_ONCE)
+            if not inside.all():
+                at, rows = at[inside], begin + np.flatnonzero(inside)
+            ends = np.searchsorted(self.edges_ps, at, side="right")
+            rest_s = (self.edges_ps[ends] - at) / PS_PER_S
+            cell = np.searchsorted(self.replications, replication[rows]) * self.shape[1] + ends - 1
+            weights = weigh(rows, rest_s)
+            found = found or [np.zeros(cells) for _ in weights]
+            found = [added(sums, cell, weight) for sums, weight in zip(found, weights, strict=True)]
+        assert found is not None
         return [sums.reshape(self.shape) for sums in found]
 
-    def rest_s(self, at_ps: Ints) -> Floats:
-        """From a time to the end of its bin."""
-        bins = np.searchsorted(self.edges_ps, at_ps, side="right").clip(1, self.shape[1])
-        rest: Floats = (self.edges_ps[bins] - at_ps) / PS_PER_S
-        return rest
+    def counts(self, at_ps: Ints, replication: Ints) -> Floats:
+        """How many times lie in each (replication, bin)."""
+        (found,) = self.sums(at_ps, replication, lambda _rows, rest_s: (np.ones(len(rest_s)),))
+        return found
 
-    def rates(self, at_ps: Ints, replication: Ints) -> Floats:
-        """Events per second."""
-        (found,) = self.sums(at_ps, replication, lambda _rows: (None,))
-        return found / self.widths_s
+
+def added(sums: Floats, cell: Ints, weights: Floats) -> Floats:
+    """`sums` by cell and what is added to them, row by row."""
+    cells, values = np.concatenate([np.arange(len(sums)), cell]), np.concatenate([sums, weights])
+    return np.bincount(cells, values, len(sums)).astype(np.float64)
 
 
 class Level:
-    """A piecewise-linear function of time that starts at 0, one per replication."""
+    """A piecewise-linear function of time that starts at 0, one per replication.
+
+    What changes it comes in streams, each with a name. Of a long table a stream comes in pieces, which are
+    added up as if they came at once.
+    """
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._jumps, self._jump_areas, self._kinks, self._kink_rises, self._kink_areas = (
-            np.zeros(grid.shape) for _ in range(5)
-        )
+        self._jumps: dict[str, list[Floats]] = {}
+        self._kinks: dict[str, list[Floats]] = {}
 
-    def jump(self, at_ps: Ints, replication: Ints, by: Floats) -> None:
-        self._jump(at_ps, replication, by, 1.0)
-
-    def _jump(self, at_ps: Ints, replication: Ints, by: Floats, sign: float) -> None:
-        def weigh(rows: slice) -> tuple[Floats, Floats]:
+    def jump(self, stream: str, at_ps: Ints, replication: Ints, by: Floats, sign: float = 1.0) -> None:
+        def weigh(rows: Rows, rest_s: Floats) -> tuple[Floats, Floats]:
             signed = sign * by[rows]
-            return signed, signed * self._grid.rest_s(at_ps[rows])
+            return signed, signed * rest_s
 
-        jumps, areas = self._grid.sums(at_ps, replication, weigh)
-        self._jumps += jumps
-        self._jump_areas += areas
+        self._jumps[stream] = self._grid.sums(at_ps, replication, weigh, self._jumps.get(stream))
 
-    def kink(self, at_ps: Ints, replication: Ints, by_per_s: Floats) -> None:
+    def kink(self, stream: str, at_ps: Ints, replication: Ints, by_per_s: Floats) -> None:
         """From here on the slope is greater by `by_per_s`."""
 
-        def weigh(rows: slice) -> tuple[Floats, Floats, Floats]:
-            rest_s = self._grid.rest_s(at_ps[rows])
+        def weigh(rows: Rows, rest_s: Floats) -> tuple[Floats, Floats, Floats]:
             rises = by_per_s[rows] * rest_s
             return by_per_s[rows], rises, rises * rest_s / 2
 
-        found = self._grid.sums(at_ps, replication, weigh)
-        self._kinks += found[0]
-        self._kink_rises += found[1]
-        self._kink_areas += found[2]
+        self._kinks[stream] = self._grid.sums(at_ps, replication, weigh, self._kinks.get(stream))
 
     def hold(self, spans: Spans, replication: Ints, value: Floats) -> None:
         """Add `value` over each span."""
-        self._jump(spans.begin_ps, replication, value, 1.0)
-        self._jump(spans.end_ps, replication, value, -1.0)
+        self.jump("begin", spans.begin_ps, replication, value)
+        self.jump("end", spans.end_ps, replication, value, -1.0)
 
     def means(self) -> Floats:
         """Time average in each bin."""
         widths_s = self._grid.widths_s
-        slopes = _before(self._kinks)
-        levels = _before(self._jumps + slopes * widths_s + self._kink_rises)
-        areas = levels * widths_s + slopes * widths_s**2 / 2 + self._jump_areas + self._kink_areas
+        jumps, jump_areas = self._together(self._jumps, 2)
+        kinks, kink_rises, kink_areas = self._together(self._kinks, 3)
+        slopes = _before(kinks)
+        levels = _before(jumps + slopes * widths_s + kink_rises)
+        areas = levels * widths_s + slopes * widths_s**2 / 2 + jump_areas + kink_areas
         found: Floats = areas / widths_s
+        return found
+
+    def _together(self, streams: Mapping[str, Sequence[Floats]], kinds: int) -> list[Floats]:
+        found = [np.zeros(self._grid.shape) for _ in range(kinds)]
+        for sums in streams.values():
+            found = [one + more for one, more in zip(found, sums, strict=True)]
         return found
 
 

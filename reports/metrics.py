@@ -35,9 +35,11 @@ class Window:
         return Window(self.start_ps + (self.end_ps - self.start_ps) // 2, self.end_ps)
 
     def offered(self, columns: Columns) -> Mask:
-        intended = columns["intended_ps"]
-        mask: Mask = (intended >= self.start_ps) & (intended < self.end_ps)
-        return mask
+        return self.inside(columns, "intended_ps")
+
+    def inside(self, columns: Columns, stamp: str) -> Mask:
+        """Whether the stamp lies in it."""
+        return columns.each(lambda part: (part[stamp] >= self.start_ps) & (part[stamp] < self.end_ps), stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,22 @@ class Duration:
 
     def ps(self, columns: Columns) -> Ints:
         """For completed requests, which have every stamp."""
+        return columns.each(self._ps, *self.stamps)
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        return tuple(f"{name}_ps" for name in (*self.plus, *self.minus))
+
+    def _ps(self, columns: Columns) -> Ints:
         total = np.zeros(len(columns), np.int64)
         for name in self.plus:
             total += columns[f"{name}_ps"]
         for name in self.minus:
             total -= columns[f"{name}_ps"]
         return total
+
+    def seconds(self, columns: Columns) -> Floats:
+        return columns.each(lambda part: self._ps(part) / PS_PER_S, *self.stamps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,10 +425,18 @@ COSTS = (
 
 def ttft_s(columns: Columns) -> Floats:
     """Not a number where the request was not streamed."""
-    return np.where(columns["stream"].astype(bool), TTFT.ps(columns), np.nan) / PS_PER_S
+
+    def of(part: Columns) -> Floats:
+        return np.where(part["stream"].astype(bool), TTFT.ps(part), np.nan) / PS_PER_S
+
+    return columns.each(of, "stream", *TTFT.stamps)
 
 
 def tpot_s(columns: Columns) -> Floats:
+    return columns.each(_tpot_s, "stream", "output_tokens", "samples", *E2E.stamps, "first_seen_ps")
+
+
+def _tpot_s(columns: Columns) -> Floats:
     gaps = columns["output_tokens"] / columns["samples"] - 1
     streamed = columns["stream"].astype(bool) & (gaps > 0)
     total_s = (E2E.ps(columns) - TTFT.ps(columns)) / PS_PER_S
@@ -425,11 +445,11 @@ def tpot_s(columns: Columns) -> Floats:
 
 
 def e2e_s(columns: Columns) -> Floats:
-    return E2E.ps(columns) / PS_PER_S
+    return E2E.seconds(columns)
 
 
 def queue_s(columns: Columns) -> Floats:
-    return QUEUE.ps(columns) / PS_PER_S
+    return QUEUE.seconds(columns)
 
 
 REQUEST_METRICS = {"ttft": ttft_s, "tpot": tpot_s, "e2e": e2e_s, "queue": queue_s}

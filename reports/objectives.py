@@ -11,7 +11,7 @@ import numpy as np
 
 from reports.columns import Columns, Floats, Mask
 from reports.critical_path import owners
-from reports.metrics import FELT, REQUEST_METRICS
+from reports.metrics import E2E, FELT, REQUEST_METRICS, TTFT
 from reports.record import PS_PER_S
 from reports.words import limit
 
@@ -21,6 +21,13 @@ Slo = Mapping[str, float | None]
 TITLES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "E2E", "felt_s": "user-felt latency"}
 OF_REQUESTS = {"ttft_s": "ttft", "tpot_s": "tpot", "e2e_s": "e2e"}
 """Objectives on each model request, and the metric that they limit."""
+LOOKED_AT = {
+    "ttft_s": ("stream", *TTFT.stamps),
+    "tpot_s": ("stream", "output_tokens", "samples", "first_seen_ps", *E2E.stamps),
+    "e2e_s": E2E.stamps,
+    "felt_s": FELT.stamps,
+}
+"""Columns that tell whether they are met."""
 NEEDS = {"ttft_s": "none is streamed", "tpot_s": "none is streamed with a second token"}
 """Why no request may have the number."""
 
@@ -48,7 +55,13 @@ def stated(slo: Slo) -> str:
 
 def judge_requests(requests: Columns, slo: Slo) -> Judged:
     """Where no app stands between: the felt latency is that of the request."""
-    completed, limits = requests.outcome("completed"), dict(_limits(slo))
+    limits = dict(_limits(slo))
+    numbers = {name for limit in limits or ["felt_s"] for name in LOOKED_AT[limit]}
+    return Judged(*requests.all_of(lambda part: _judged(part, limits), "outcome", *sorted(numbers)))
+
+
+def _judged(requests: Columns, limits: Mapping[str, float]) -> Judged:
+    completed = requests.outcome("completed")
     judged = np.full(len(requests), not limits or "felt_s" in limits)
     met, worst = completed.copy(), np.zeros(len(requests))
     for name, bound in limits.items():
@@ -84,7 +97,7 @@ def unjudged(requests: Columns, slo: Slo) -> list[str]:
     done = requests.take(requests.outcome("completed"))
     if not len(done):
         return []
-    names = (name for name, _ in _limits(slo) if name in NEEDS and not _applies(done, name).any())
+    names = (name for name, _ in _limits(slo) if name in NEEDS and not _any_applies(done, name))
     return [f"{TITLES[name]} ({NEEDS[name]})" for name in names]
 
 
@@ -98,6 +111,11 @@ def _limits(slo: Slo) -> Iterator[tuple[str, float]]:
 def _values(columns: Columns, name: str) -> Floats:
     """Seconds of completed ones, not a number where there is none."""
     return FELT.ps(columns) / PS_PER_S if name == "felt_s" else REQUEST_METRICS[OF_REQUESTS[name]](columns)
+
+
+def _any_applies(requests: Columns, name: str) -> bool:
+    looked_at = ("stream", "output_tokens", "samples", "outcome")
+    return any(bool(_applies(part, name).any()) for part in requests.parts(*looked_at))
 
 
 def _applies(requests: Columns, name: str) -> Mask:

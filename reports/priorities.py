@@ -23,7 +23,10 @@ def priorities_json(requests: Columns, window: Window, replications: Sequence[in
 
 
 def _model_json(model: str, offered: Columns, replications: Sequence[int]) -> Iterator[dict[str, Any]]:
-    priorities = np.unique(offered["priority"]).tolist()
+    found = set[int]()
+    for part in offered.parts("priority"):
+        found.update(np.unique(part["priority"]).tolist())
+    priorities = sorted(found)
     for priority in priorities if len(priorities) > 1 else ():
         mine = offered.take(offered["priority"] == priority)
         done = mine.take(mine.outcome("completed"))

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reports.attainment import Attainment
 from reports.busy import Busy
-from reports.columns import Columns, Floats, Ints, Mask
+from reports.columns import Columns, Floats, Mask
+from reports.levels import added
 from reports.metrics import REJECTED, Window
 from reports.record import OUTCOMES, PS_PER_S
 from reports.statistics import Answer, Estimate, Refused, Samples, interval_of, mean, ratio_of
@@ -18,80 +19,100 @@ SLICES = 300
 
 
 class Asks(NamedTuple):
-    """What users asked for in the window, by replication and time, and whether they got it in time."""
+    """What users asked for in the window, and whether they got it in time."""
 
-    at_ps: Ints
-    replication: Ints
-    good: Mask
-    """Judged, and within every objective."""
-    attainment: Attainment
+    at: Columns
+    """`intended_ps`, `replication`, and in `good` whether it was judged, and within every objective."""
+    attainment: Answer
+    not_judged: str
+    """Why no answer can be judged; empty where one can."""
 
 
 def counts_json(columns: Columns, window: Window) -> dict[str, int]:
     """All replications together: outcomes of the offered, and all who are in the system at the horizon."""
-    ended = columns["ended_ps"]
-    inside = (columns["intended_ps"] < window.end_ps) & ((ended < 0) | (ended >= window.end_ps))
-    return outcomes_json(columns.take(window.offered(columns))) | {"in_system_at_end": int(inside.sum())}
+
+    def inside(part: Columns) -> Mask:
+        ended = part["ended_ps"]
+        found: Mask = (part["intended_ps"] < window.end_ps) & ((ended < 0) | (ended >= window.end_ps))
+        return found
+
+    at_end = sum(int(inside(part).sum()) for part in columns.parts("ended_ps", "intended_ps"))
+    return outcomes_json(columns.take(window.offered(columns))) | {"in_system_at_end": at_end}
 
 
 def outcomes_json(offered: Columns) -> dict[str, int]:
     """All replications together."""
-    tally = np.bincount(offered["outcome"], minlength=len(OUTCOMES))
+    tally = np.zeros(len(OUTCOMES), np.int64)
+    for part in offered.parts("outcome"):
+        tally += np.bincount(part["outcome"], minlength=len(OUTCOMES))
     return {"offered": int(tally.sum()), **dict(zip(OUTCOMES, tally.tolist(), strict=True))}
 
 
 def rates_json(columns: Columns, asks: Asks, window: Window, replications: Sequence[int]) -> dict[str, Any]:
     offered = columns.take(window.offered(columns))
-    ended = (columns["ended_ps"] >= window.start_ps) & (columns["ended_ps"] < window.end_ps)
-    carried = columns.take(ended & columns.outcome("completed"), ("ended_ps", "replication", "output_tokens"))
+    carried = columns.take(
+        window.inside(columns, "ended_ps") & columns.outcome("completed"),
+        ("ended_ps", "replication", "output_tokens"),
+    )
     refused = offered.take(np.isin(offered["outcome"], [OUTCOMES.index(name) for name in REJECTED]))
-
-    def rate(at_ps: Ints, replication: Ints, weights: Floats | None = None) -> Answer:
-        return _rate(at_ps, replication, weights, window, replications)
-
-    not_judged = asks.attainment.not_judged
-    goodput = rate(asks.at_ps, asks.replication, asks.good.astype(np.float64))
+    rate = partial(_rate, window=window, replications=replications)
+    attainment, asked = asks.attainment, asks.at
     answers = {
-        "offered_per_s": rate(offered["intended_ps"], offered["replication"]),
-        "carried_per_s": rate(carried["ended_ps"], carried["replication"]),
-        "rejected_per_s": rate(refused["intended_ps"], refused["replication"]),
-        "asked_per_s": rate(asks.at_ps, asks.replication),
-        "goodput_per_s": Refused(not_judged) if not_judged else goodput,
-        "attainment": asks.attainment.answer(),
-        "output_tokens_per_s": rate(
-            carried["ended_ps"], carried["replication"], carried["output_tokens"].astype(np.float64)
-        ),
+        "offered_per_s": rate(offered, "intended_ps"),
+        "carried_per_s": rate(carried, "ended_ps"),
+        "rejected_per_s": rate(refused, "intended_ps"),
+        "asked_per_s": rate(asked, "intended_ps"),
+        "goodput_per_s": rate(asked, "intended_ps", "good"),
+        "attainment": attainment,
+        "output_tokens_per_s": rate(carried, "ended_ps", "output_tokens"),
     }
+    if asks.not_judged:
+        answers["goodput_per_s"] = Refused(asks.not_judged)
     return {name: answer.as_json() for name, answer in answers.items()}
 
 
 def _rate(
-    at_ps: Ints, replication: Ints, weights: Floats | None, window: Window, replications: Sequence[int]
+    events: Columns, stamp: str, weight: str | None = None, *, window: Window, replications: Sequence[int]
 ) -> Answer:
-    """Events per second, each counted `weights` times. `n` counts the events."""
-    if len(replications) > 1:
-        row = np.searchsorted(replications, replication)
-        totals = np.bincount(row, weights, len(replications)) / window.length_s
-        return interval_of(totals, len(at_ps)).within(0.0)
+    """Events per second, each counted as often as the column `weight` says. `n` counts the events."""
+    several = len(replications) > 1
     width_ps = (window.end_ps - window.start_ps) / SLICES
-    row = np.minimum((at_ps - window.start_ps) / width_ps, SLICES - 1).astype(np.int64)
-    slices = np.bincount(row, weights, SLICES) * SLICES / window.length_s
+    totals = np.zeros(len(replications) if several else SLICES)
+    for part in events.parts(stamp, "replication", *([weight] if weight else [])):
+        if several:
+            row = np.searchsorted(replications, part["replication"])
+        else:
+            row = np.minimum((part[stamp] - window.start_ps) / width_ps, SLICES - 1).astype(np.int64)
+        weights = part[weight].astype(np.float64) if weight else np.ones(len(row))
+        totals = added(totals, row, weights)
+    if several:
+        return interval_of(totals / window.length_s, len(events)).within(0.0)
+    slices = totals * SLICES / window.length_s
     series = Samples.of(slices, np.full(SLICES, replications[0]), replications)
     answer = mean(series)
     assert isinstance(answer, Estimate)
-    return replace(answer, n=len(at_ps)).within(0.0)
+    return replace(answer, n=len(events)).within(0.0)
 
 
 def little_json(columns: Columns, window: Window, replications: int) -> dict[str, float | None]:
     """L from the overlap of every stay with the window, against lambda W from the stays of the offered."""
-    start, end = columns["intended_ps"], columns["ended_ps"]
-    until = np.where(end < 0, window.end_ps, end)
-    overlap = np.clip(until, window.start_ps, window.end_ps) - np.clip(start, window.start_ps, window.end_ps)
+    stamps = ("intended_ps", "ended_ps")
+
+    def overlap_s(part: Columns) -> Floats:
+        start, end = (part[name] for name in stamps)
+        until = np.where(end < 0, window.end_ps, end)
+        inside = np.clip(until, window.start_ps, window.end_ps) - np.clip(
+            start, window.start_ps, window.end_ps
+        )
+        seconds: Floats = inside / PS_PER_S
+        return seconds
+
     span_s = window.length_s * replications
-    present = float((overlap / PS_PER_S).sum()) / span_s
-    offered = window.offered(columns)
-    stays = (end - start)[offered & (end >= 0)] / PS_PER_S
-    predicted = int(offered.sum()) / span_s * float(stays.mean()) if len(stays) else 0.0
+    present = float(columns.each(overlap_s, *stamps).sum()) / span_s
+    offered = columns.take(window.offered(columns))
+    ended = offered.take(offered.each(lambda part: part["ended_ps"] >= 0, "ended_ps"))
+    stays = ended.each(lambda part: (part["ended_ps"] - part["intended_ps"]) / PS_PER_S, *stamps)
+    predicted = len(offered) / span_s * float(stays.mean()) if len(stays) else 0.0
     larger = max(present, predicted)
     return {
         "in_system": present,
@@ -162,12 +183,15 @@ def _model_json(
 
 def _busiest(requests: Columns, nodes: int, replications: Sequence[int]) -> Answer:
     """The most that any node got, against what it had got if all had got as many: totals of replications."""
-    routed = requests.take(requests["node"] >= 0)
-    if not len(routed["node"]):
+    counts = np.zeros(len(replications) * nodes, np.int64)
+    for part in requests.parts("node", "replication"):
+        routed = part["node"] >= 0
+        row = np.searchsorted(replications, part["replication"][routed])
+        counts += np.bincount(row * nodes + part["node"][routed], minlength=len(counts))
+    if not counts.any():
         return Refused("No request got to a node.")
-    place = np.searchsorted(replications, routed["replication"]) * nodes + routed["node"]
-    counts = np.bincount(place, minlength=len(replications) * nodes).reshape(len(replications), nodes)
-    return ratio_of(counts.max(axis=1).astype(np.float64), counts.mean(axis=1))
+    by_node = counts.reshape(len(replications), nodes)
+    return ratio_of(by_node.max(axis=1).astype(np.float64), by_node.mean(axis=1))
 
 
 def _batch(sequence_ps: Floats, busy_ps: Floats) -> Answer:

@@ -70,11 +70,10 @@ def _work(records: VariantRecords, paid: Mapping[str, NodeCount], window: Window
 
 
 def _source(group: Group) -> Json:
-    attained = group.attainment
     return {
         **{key: group.source[key] for key in ("name", "tenant", "place", "model")},
         "counts": counts_json(group.everything, group.window),
-        "attainment": attained.answer().as_json(),
+        "attainment": group.share_met.as_json(),
         "metrics": _metrics(group.samples),
     }
 

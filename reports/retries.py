@@ -62,7 +62,7 @@ class Attempts:
 
         def number(columns: Columns, at: str, rows: Mask | None = None) -> Floats:
             kept = columns if rows is None else columns.take(rows)
-            return grid.sums(kept[at], kept["replication"], lambda _rows: (None,))[0]
+            return grid.counts(kept[at], kept["replication"])
 
         return cls(
             asks.take(window.offered(asks)),

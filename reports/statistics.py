@@ -113,7 +113,10 @@ class Samples:
     @cached_property
     def time(self) -> float:
         """Autocorrelation time, in requests; of samples in each replication."""
-        level = float(of_ordered(self.ordered, [CORRELATED_BEYOND])[0])
+        # Who asks for nothing else need not keep a second column.
+        ordered = self.ordered if "ordered" in self.__dict__ else np.sort(self.values)
+        level = float(of_ordered(ordered, [CORRELATED_BEYOND])[0])
+        del ordered
         return time_beyond(_replications(self), level)
 
     def of_replications(self, first: int, end: int) -> Floats:

@@ -99,6 +99,17 @@ class StoredTable:
         tables = [group.read(None) for group in self.groups()]
         return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
+    @cached_property
+    def only_replication(self) -> int | None:
+        """The one of which all rows are, as the files tell; None where there are several."""
+        found = set[int]()
+        for part in self.parts:
+            if isinstance(part, FilePart):
+                found.update(_replications(part, self._files))
+            else:
+                found.update(np.unique(arrow.to_numpy(part["replication"].combine_chunks())).tolist())
+        return found.pop() if len(found) == 1 else None
+
     def to_pylist(self) -> list[dict[str, Any]]:
         return self.whole().to_pylist()
 
@@ -223,6 +234,18 @@ def _groups(part: FilePart, files: _Files, names: list[str]) -> Iterator[Group]:
             yield Group(
                 last - first, _group_reader(part.file, files, number, first - begin, last - first, names)
             )
+        begin = end
+
+
+def _replications(part: FilePart, files: _Files) -> Iterator[int]:
+    """The first and the last of each row group."""
+    parquet = files.opened(part.file)
+    column, begin = parquet.schema_arrow.names.index("replication"), 0
+    for number, rows in enumerate(files.rows(part.file)):
+        end = begin + rows
+        if begin < part.first + part.rows and end > part.first:
+            told: Any = parquet.metadata.row_group(number).column(column).statistics
+            yield from (told.min, told.max)
         begin = end
 
 
@@ -382,6 +405,16 @@ class StoredValues(Mapping[str, NDArray[Any]]):
             raise KeyError(name)
         return self._page.column(name, self._rows)
 
+    def parts(self, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
+        """The columns `names` of all rows in their order, some at a time."""
+        assert set(names) <= set(self._names), names
+        if self.count <= LARGE:
+            yield {name: self[name] for name in names}
+            return
+        stored = [name for name in dict.fromkeys(names) if name not in self._instead]
+        for to, part in self._page.parts(stored, self._rows):
+            yield {name: self._instead[name][to] if name in self._instead else part[name] for name in names}
+
     def loaded(self) -> dict[str, NDArray[Any]]:
         """In memory. Of what is looked at elsewhere, all stays kept."""
         return {
@@ -448,9 +481,32 @@ class Page:
             return self, rows
         return Page(self.table, self._decode, rows, self._kept), None
 
+    def parts(
+        self, names: Sequence[str], rows: NDArray[Any] | None
+    ) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
+        """Which some of the rows of the page, or of `rows` of it, are, and their columns `names`."""
+        rows = self._rows if rows is None else _of_those(self._rows, rows)
+        if rows is not None and rows.dtype != np.bool_:
+            for begin in range(0, len(rows), ROWS_PER_GROUP):
+                to = slice(begin, min(begin + ROWS_PER_GROUP, len(rows)))
+                yield to, {name: self.read(name, rows[to]) for name in names}
+            return
+        chosen, at = _Chosen(rows), 0
+        for group in self.table.groups():
+            wanted = chosen.inside(at, at + group.rows)
+            at += group.rows
+            if wanted is not None:
+                lie, of = wanted
+                assert isinstance(lie, slice), "those of a mask lie together"
+                table = self.table.recoded(group.read(names)).combine_chunks()
+                values = {name: arrow.to_numpy(table[name].chunk(0)) for name in names}
+                yield lie, {name: self._decode(name, values[name])[of] for name in names}
+
     def read(self, name: str, rows: NDArray[Any] | None = None) -> NDArray[Any]:
         """As `column`, and nothing is kept."""
         rows = self._rows if rows is None else _of_those(self._rows, rows)
+        if name == "replication" and (alone := self.table.only_replication) is not None:
+            return np.broadcast_to(np.int64(alone), self.table.num_rows if rows is None else _count(rows))
         chosen = _Chosen(rows) if rows is None or rows.dtype == np.bool_ else _Numbered(rows)
         found: NDArray[Any] | None = None
         at = 0

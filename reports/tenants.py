@@ -27,9 +27,9 @@ class TenantAsks(NamedTuple):
 
 def tenants_json(groups: Sequence[Group], replications: Sequence[int]) -> dict[str, Any] | None:
     """None where there is one tenant alone."""
-    tenants = sorted(_tenants(groups), key=lambda tenant: (-len(tenant.replication), tenant.name))
-    if len(tenants) < 2:
+    if len(_names(groups)) < 2:
         return None
+    tenants = sorted(_tenants(groups), key=lambda tenant: (-len(tenant.replication), tenant.name))
     return {
         "jain": mean(_jain_samples(tenants, replications)).as_json(),
         "count": len(tenants),
@@ -46,12 +46,15 @@ def jain(shares: Sequence[float]) -> float:
     return sum(shares) ** 2 / (len(shares) * squares) if squares else math.nan
 
 
-def _tenants(groups: Sequence[Group]) -> Iterator[TenantAsks]:
+def _names(groups: Sequence[Group]) -> list[str]:
+    """Of those who asked for anything."""
     names = dict.fromkeys(name for group in groups for name in group.asks.names["tenant"])
-    for name in names:
+    return [name for name in names if any(group.asks.labelled("tenant", name).any() for group in groups)]
+
+
+def _tenants(groups: Sequence[Group]) -> Iterator[TenantAsks]:
+    for name in _names(groups):
         masks = [group.asks.labelled("tenant", name) for group in groups]
-        if not any(mask.any() for mask in masks):
-            continue
         pairs = list(zip(groups, masks, strict=True))
         asks = [group.asks.take(mask) for group, mask in pairs]
         at, replication = (

@@ -13,6 +13,7 @@ from reports.columns import Columns, Floats, Ints
 from reports.levels import Grid, Level, Spans
 from reports.lifetimes import nodes_over_time
 from reports.metrics import REJECTED
+from reports.rates import pools
 from reports.record import OUTCOMES, PS_PER_S
 from reports.words import rounded
 
@@ -33,53 +34,26 @@ def series_json(
     lifetimes: Columns | None = None,
 ) -> dict[str, Any]:
     """Per bin the mean over the replications and, of several, the least and the most."""
-    grid, replication = Grid.of(horizon_ps, replications), requests["replication"]
-    completed = requests.outcome("completed")
-    refused = np.isin(requests["outcome"], [OUTCOMES.index(name) for name in REJECTED])
-    intended = requests["intended_ps"]
-    everyone = {
-        "offered_per_s": grid.rates(intended, replication),
-        "carried_per_s": grid.rates(requests["ended_ps"][completed], replication[completed]),
-        "rejected_per_s": grid.rates(intended[refused], replication[refused]),
-        "in_system": _number(grid, until_horizon(intended, requests["ended_ps"], horizon_ps), replication),
-    }
-    models = {}
-    for code, model in enumerate(nodes.names["model"]):
-        pool = len(np.unique(nodes["node"][nodes["model"] == code]))
-        if pool:
-            models[model] = _model_series(requests, busy, model, grid, pool)
-            if lifetimes is not None:  # here, or in another variant
-                there = nodes_over_time(lifetimes, model, pool, grid)
-                paid = there["nodes_paid"]
-                share = models[model]["utilisation"] * pool / np.where(paid > 0, paid, 1)
-                models[model] |= {"utilisation": share, **there}
+    grid = Grid.of(horizon_ps, replications)
+    of_models = {model: _ModelSeries(grid, busy, model, count) for model, count in pools(nodes).items()}
+    everyone = _Everyone(grid)
+    for part in requests.parts(*ASKED):
+        everyone.add(part)
+        for model, series in of_models.items():
+            series.add(part.take(part.labelled("model", model) & (part["node"] >= 0), SERVED))
+    models = {model: series.means() for model, series in of_models.items()}
+    for model, series in of_models.items():
+        if lifetimes is not None:  # here, or in another variant
+            there = nodes_over_time(lifetimes, model, series.nodes, grid)
+            paid = there["nodes_paid"]
+            share = models[model]["utilisation"] * series.nodes / np.where(paid > 0, paid, 1)
+            models[model] |= {"utilisation": share, **there}
     return {
-        "all": {name: _over_replications(values) for name, values in everyone.items()},
+        "all": {name: _over_replications(values) for name, values in everyone.means().items()},
         "models": {
             model: {name: _over_replications(values) for name, values in series.items()}
             for model, series in models.items()
         },
-    }
-
-
-def _model_series(requests: Columns, busy: Busy, model: str, grid: Grid, nodes: int) -> dict[str, Floats]:
-    horizon_ps = int(grid.edges_ps[-1])
-    served = requests.labelled("model", model) & (requests["node"] >= 0)
-    mine = requests.take(served, SERVED)
-    replication = mine["replication"]
-    spans, of_span = busy.spans(model, horizon_ps)
-    at_work = Level(grid)
-    at_work.hold(spans, of_span, np.broadcast_to(1 / nodes, len(of_span)))
-
-    def number(begin_ps: Ints, end_ps: Ints) -> Floats:
-        return _number(grid, until_horizon(begin_ps, end_ps, horizon_ps), replication)
-
-    return {
-        "waiting": number(mine["admitted_ps"] + mine["overhead_ps"].clip(0), _or_left(mine, "started_ps")),
-        "prefilling": number(mine["started_ps"], _or_left(mine, "first_ps")),
-        "decoding": number(mine["first_ps"], left_node(mine)),
-        "kv_tokens": _kv_tokens(mine, grid),
-        "utilisation": at_work.means(),
     }
 
 
@@ -95,6 +69,61 @@ SERVED = (
     "output_tokens",
     "samples",
 )
+ASKED = (*SERVED, "intended_ps", "outcome", "model", "node")
+
+
+class _Everyone:
+    """What came to the platform and left it; `add` takes some requests after the others."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._counts = {name: np.zeros(grid.shape) for name in ("offered", "carried", "rejected")}
+        self._in_system = Level(grid)
+
+    def add(self, requests: Columns) -> None:
+        intended, ended = requests["intended_ps"], requests["ended_ps"]
+        replication = requests["replication"]
+        completed = requests.outcome("completed")
+        refused = np.isin(requests["outcome"], [OUTCOMES.index(name) for name in REJECTED])
+        grid, counts = self._grid, self._counts
+        counts["offered"] += grid.counts(intended, replication)
+        counts["carried"] += grid.counts(ended[completed], replication[completed])
+        counts["rejected"] += grid.counts(intended[refused], replication[refused])
+        _hold(self._in_system, until_horizon(intended, ended, grid.horizon_ps), replication)
+
+    def means(self) -> dict[str, Floats]:
+        rates = {f"{name}_per_s": counts / self._grid.widths_s for name, counts in self._counts.items()}
+        return rates | {"in_system": self._in_system.means().clip(0.0)}
+
+
+class _ModelSeries:
+    """What a model's nodes held; `add` takes some of the requests that came to one after the others."""
+
+    def __init__(self, grid: Grid, busy: Busy, model: str, nodes: int) -> None:
+        self.nodes = nodes
+        self._grid, self._busy, self._model = grid, busy, model
+        self._waiting, self._prefilling, self._decoding, self._kv_tokens = (Level(grid) for _ in range(4))
+
+    def add(self, served: Columns) -> None:
+        replication = served["replication"]
+        ready = served["admitted_ps"] + served["overhead_ps"].clip(0)
+
+        def hold(level: Level, begin_ps: Ints, end_ps: Ints) -> None:
+            _hold(level, until_horizon(begin_ps, end_ps, self._grid.horizon_ps), replication)
+
+        hold(self._waiting, ready, _or_left(served, "started_ps"))
+        hold(self._prefilling, served["started_ps"], _or_left(served, "first_ps"))
+        hold(self._decoding, served["first_ps"], left_node(served))
+        _hold_tokens(self._kv_tokens, served, self._grid.horizon_ps)
+
+    def means(self) -> dict[str, Floats]:
+        return {
+            "waiting": self._waiting.means().clip(0.0),
+            "prefilling": self._prefilling.means().clip(0.0),
+            "decoding": self._decoding.means().clip(0.0),
+            "kv_tokens": self._kv_tokens.means().clip(0.0),
+            "utilisation": self._busy.over_time(self._model, self.nodes, self._grid),
+        }
 
 
 def _or_left(served: Columns, stamp: str) -> Ints:
@@ -104,16 +133,13 @@ def _or_left(served: Columns, stamp: str) -> Ints:
     return found
 
 
-def _kv_tokens(served: Columns, grid: Grid) -> Floats:
+def _hold_tokens(level: Level, served: Columns, horizon_ps: int) -> None:
     """A prompt counts once, from its first step; the last token of each sample never enters the cache."""
-    horizon_ps = int(grid.edges_ps[-1])
     began = served.take(served["started_ps"] >= 0)
     left = _until(began, horizon_ps)
-    level = Level(grid)
     spans = Spans(began["started_ps"], left)
     level.hold(spans, began["replication"], began["prompt_tokens"].astype(np.float64))
     grows = (began["first_ps"] >= 0) & (began["output_tokens"] > began["samples"])
-    del spans
     grown_ones = began.take(grows & (left > began["first_ps"]))
     replication, first, left = (
         grown_ones["replication"],
@@ -122,10 +148,9 @@ def _kv_tokens(served: Columns, grid: Grid) -> Floats:
     )
     grown = (grown_ones["output_tokens"] - grown_ones["samples"]).astype(np.float64)
     slope = grown / ((left - first) / PS_PER_S)
-    level.kink(first, replication, slope)
-    level.kink(left, replication, -slope)
-    level.jump(left, replication, -grown)
-    return level.means().clip(0.0)
+    level.kink("first", first, replication, slope)
+    level.kink("left", left, replication, -slope)
+    level.jump("left", left, replication, -grown)
 
 
 def _until(began: Columns, horizon_ps: int) -> Ints:
@@ -134,11 +159,9 @@ def _until(began: Columns, horizon_ps: int) -> Ints:
     return found
 
 
-def _number(grid: Grid, spans: Spans, replication: Ints) -> Floats:
+def _hold(level: Level, spans: Spans, replication: Ints) -> None:
     """How many spans are open. Those that never were are left out."""
-    level = Level(grid)
     level.hold(spans, replication, np.broadcast_to(1.0, len(replication)))
-    return level.means().clip(0.0)
 
 
 def _over_replications(values: Floats) -> dict[str, list[float]]:

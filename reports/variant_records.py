@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from reports.busy import Busy
+from reports.busy import Ahead, Busy
 from reports.columns import Columns, by_variant
 from reports.group import Group
 from reports.metrics import Window
+from reports.rates import pools
 from reports.stages import visits_of
 from reports.tables import RunTables
 
@@ -71,7 +72,10 @@ def variant_records(tables: RunTables, facts: Mapping[str, Any], window: Window)
                 stages,
                 all_sessions.get(name),
                 asks,
-                Busy(visits_of(requests, stages)),
+                Busy(
+                    visits_of(requests, stages),
+                    Ahead((window, window.second_half), replications, pools(nodes)),
+                ),
                 faults if faults is not None and len(faults) else None,
                 all_lifetimes.get(name),
             )
@@ -85,8 +89,10 @@ def of_variant(facts: Mapping[str, Any], name: str, variant: str) -> Any:  # noq
 
 def _replications(requests: Columns, nodes: Columns) -> list[int]:
     """Nodes leave a row even in a replication without a request."""
-    found: list[int] = np.union1d(requests["replication"], nodes["replication"]).tolist()
-    return found
+    found = set[int](np.unique(nodes["replication"]).tolist())
+    for part in requests.parts("replication"):
+        found.update(np.unique(part["replication"]).tolist())
+    return sorted(found)
 
 
 def _groups(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.busy import Busy, left_node
 from reports.causes import CAUSES, FAILED
@@ -119,7 +120,10 @@ def _worse(one: str, other: str) -> str:
 
 
 def _sources(requests: Columns) -> list[str]:
-    return [requests.names["source"][code] for code in np.unique(requests["source"]).tolist()]
+    found = set[int]()
+    for part in requests.parts("source"):
+        found.update(np.unique(part["source"]).tolist())
+    return [requests.names["source"][code] for code in sorted(found)]
 
 
 def _told(opinions: Mapping[str, Opinion], worst: str) -> Iterator[str]:
@@ -167,7 +171,8 @@ def _of_model(
         return Opinion("stable", "No request was let in.")
     kinds = sorted({arrivals.get(name, "unknown") for name in _sources(mine)} - set(STEADY))
     judged = _while_it_came(stays, window) if kinds else window
-    line = WaitingLine.of(stays, judged, replications)
+    line, waits = WaitingLine.of(stays, judged, replications), _waits(stays, window)
+    del stays
     signs: list[_Waiting | _Slowing] = [_Waiting(line, "a node", steady=not kinds)]
     if not kinds:
         signs.append(_Slowing(mine, judged, replications))
@@ -178,7 +183,7 @@ def _of_model(
     sentences = [
         f"It {_carried(mine, half, replications)} over {_half_named(judged, window)}.",
         *found.sentences(),
-        *([] if found.state != "stable" else [_waits(stays, window)]),
+        *([] if found.state != "stable" else [waits]),
         f"{whose} at work {share(at_work)} of that time.",
         *_what_was_judged(kinds, line, judged, window, found.state),
     ]
@@ -319,12 +324,16 @@ def _half_width(values: Floats) -> float:
 
 def _pace_s(requests: Columns, window: Window) -> list[float]:
     """By quarter, the median time between two tokens of those who left the batch in it; 0 without any."""
-    gaps = requests["output_tokens"] / requests["samples"].clip(1) - 1
-    left = left_node(requests)
-    told = (gaps > 0) & (requests["first_ps"] >= 0) & (left > requests["first_ps"])
-    pace = (left - requests["first_ps"])[told] / gaps[told] / PS_PER_S
     edges = np.linspace(window.start_ps, window.end_ps, 5)
-    quarter = np.searchsorted(edges, left[told], side="right") - 1
+
+    def of(part: Columns) -> tuple[Floats, NDArray[np.int8]]:
+        gaps, first = part["output_tokens"] / part["samples"].clip(1) - 1, part["first_ps"]
+        left = left_node(part)
+        told = (gaps > 0) & (first >= 0) & (left > first)
+        quarter = np.searchsorted(edges, left[told], side="right") - 1
+        return (left - first)[told] / gaps[told] / PS_PER_S, quarter.astype(np.int8)
+
+    pace, quarter = requests.all_of(of, "output_tokens", "samples", "first_ps", "last_ps", "ended_ps")
     return [_median(pace[quarter == q]) if (quarter == q).any() else 0.0 for q in range(4)]
 
 
@@ -385,11 +394,7 @@ def _carried(requests: Columns, half: Window, replications: Sequence[int]) -> st
     """Completed of asked per second; asked are those neither refused nor cancelled."""
     refused = _any_of(requests, REJECTED)
     asked = half.offered(requests) & ~refused & ~requests.outcome("cancelled")
-    done = (
-        requests.outcome("completed")
-        & (requests["ended_ps"] >= half.start_ps)
-        & (requests["ended_ps"] < half.end_ps)
-    )
+    done = requests.outcome("completed") & half.inside(requests, "ended_ps")
     seconds = half.length_s * len(replications)
     let_in = " that were let in" if refused.any() else ""
     return f"carried {number(done.sum() / seconds)} of {number(asked.sum() / seconds)} requests/s{let_in}"

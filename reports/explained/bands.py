@@ -1,6 +1,7 @@
 """What a slow request has that a usual one has not: mean phases of the requests around three quantiles."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -76,7 +77,13 @@ def asked_phases_ps(group: Group, asks: Columns) -> Iterator[tuple[str, Ints]]:
 
 def _marks(asks: Columns) -> dict[str, Mask]:
     """Only those that any request has."""
-    found = {name: asks[name] > 0 for name in MARKS if name in asks.values}
+    found = {name: asks.each(partial(_any_of, names=[name]), name) for name in MARKS if name in asks.values}
     if "lost_out_ps" in asks.values:
-        found["lost"] = (asks["lost_out_ps"] > 0) | (asks["lost_back_ps"] > 0)
+        lost = ["lost_out_ps", "lost_back_ps"]
+        found["lost"] = asks.each(partial(_any_of, names=lost), *lost)
     return {name: found[name] for name in MARKS if name in found and found[name].any()}
+
+
+def _any_of(asks: Columns, names: Sequence[str]) -> Mask:
+    found: Mask = np.any([asks[name] > 0 for name in names], axis=0)
+    return found

@@ -52,10 +52,7 @@ def _ends(found: Sequence[Scene]) -> str:
 
 def slowest(found: Sequence[Scene], most: int, source: str | None = None) -> list[Chosen]:
     """Of the completed ones that are measured, the slowest first; among equals the lowest number."""
-    scene, row, took = _measured(found, source)
-    if most < len(took):  # no others can be among them
-        near = np.flatnonzero(took >= np.partition(took, len(took) - most)[len(took) - most])
-        scene, row, took = scene[near], row[near], took[near]
+    scene, row, took = _measured(found, source, most)
     number = np.empty(len(row), np.int64)
     for one in np.unique(scene).tolist():
         mine = scene == one
@@ -75,16 +72,20 @@ def at_quantile(found: Sequence[Scene], quantile: float, source: str | None = No
     return Chosen(found[scene[place]], int(row[place]))
 
 
-def _measured(found: Sequence[Scene], source: str | None) -> tuple[Ints, Ints, Ints]:
-    """(index of the scene, row in it, latency)"""
-    parts = [np.flatnonzero(measured(scene, source)) for scene in found]
-    took = [
-        _took_ps(scene.requests.take(rows, ["ended_ps", "intended_ps"]))
-        for scene, rows in zip(found, parts, strict=True)
-    ]
-    of = [np.full(len(rows), index, np.int64) for index, rows in enumerate(parts)]
-    none = [np.zeros(0, np.int64)]
-    return np.concatenate(none + of), np.concatenate(none + parts), np.concatenate(none + took)
+def _measured(found: Sequence[Scene], source: str | None, most: int | None = None) -> tuple[Ints, Ints, Ints]:
+    """(index of the scene, row in it, latency); of each scene all, or no fewer than the `most` slowest."""
+    rows, took, of = ([np.zeros(0, np.int64)] for _ in range(3))
+    for index, scene in enumerate(found):
+        mask = measured(scene, source)
+        latency = scene.requests.take(mask).each(_took_ps, "ended_ps", "intended_ps")
+        row = np.flatnonzero(mask)
+        if most is not None and most < len(row):  # no others can be among them
+            near = latency >= np.partition(latency, len(row) - most)[len(row) - most]
+            row, latency = row[near], latency[near]
+        rows.append(row)
+        took.append(latency)
+        of.append(np.full(len(row), index, np.int64))
+    return np.concatenate(of), np.concatenate(rows), np.concatenate(took)
 
 
 def _took_ps(requests: Columns) -> Ints:

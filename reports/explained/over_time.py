@@ -4,8 +4,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reports.columns import Floats, Ints
+from reports.columns import Columns, Floats, Ints
 from reports.group import Group
 from reports.levels import Grid
 from reports.metrics import FELT
@@ -34,19 +35,19 @@ def course_of(group: Group) -> LatencyCourse | None:
     if not len(done):
         return None
     edges_ps = _edges_ps(group.window.end_ps, len(done))
-    at, took = done["intended_ps"], FELT.ps(done) / PS_PER_S
-    place = np.searchsorted(edges_ps, at, side="right") - 1
-    inside = (place >= 0) & (place < len(edges_ps) - 1)
-    place, took = place[inside], took[inside]
-    order = np.argsort(place, kind="stable")
-    took = took[order]
-    cuts = np.searchsorted(place[order], np.arange(len(edges_ps)))
+
+    def of(part: Columns) -> tuple[NDArray[np.int16], Floats]:
+        place = np.searchsorted(edges_ps, part["intended_ps"], side="right") - 1
+        inside = (place >= 0) & (place < len(edges_ps) - 1)
+        return place[inside].astype(np.int16), FELT.seconds(part)[inside]
+
+    place, took = done.all_of(of, "intended_ps", *FELT.stamps)
+    took = took[np.argsort(place, kind="stable")]
+    cuts = np.cumsum([0, *np.bincount(place, minlength=len(edges_ps) - 1)])
     parts = [took[a:b] for a, b in pairwise(cuts)]
     values = {name: [_quantile(part, name) for part in parts] for name in QUANTILES}
     source = group.source
-    return LatencyCourse(
-        source["name"], source["model"], (edges_ps / PS_PER_S).tolist(), values, int(inside.sum())
-    )
+    return LatencyCourse(source["name"], source["model"], (edges_ps / PS_PER_S).tolist(), values, len(took))
 
 
 def _quantile(part: Floats, name: str) -> float | None:

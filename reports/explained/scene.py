@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.columns import Columns, Ints, Mask, by_variant, rows_numbered
-from reports.metrics import Window
+from reports.metrics import E2E, Window
 from reports.record import LARGE, PS_PER_S
 from reports.run_directory import Run
 from reports.tables import RunTables
@@ -108,12 +108,17 @@ class Scene:
         began_ps, ended_ps, parent, ask = (
             int(one[name][0]) for name in ("intended_ps", "ended_ps", "parent", "ask")
         )
-        left_ps = r["ended_ps"]
-        near = (left_ps < 0) | (left_ps >= began_ps - BEFORE_PS)
-        near &= r["intended_ps"] <= (NEVER_PS if ended_ps < 0 else ended_ps)
-        near |= r["ask"] == ask
-        if parent >= 0:
-            near |= r["parent"] == parent
+
+        def is_near(part: Columns) -> Mask:
+            left_ps = part["ended_ps"]
+            near: Mask = (left_ps < 0) | (left_ps >= began_ps - BEFORE_PS)
+            near &= part["intended_ps"] <= (NEVER_PS if ended_ps < 0 else ended_ps)
+            near |= part["ask"] == ask
+            if parent >= 0:
+                near |= part["parent"] == parent
+            return near
+
+        near = r.each(is_near, "ended_ps", "intended_ps", "ask", "parent")
         requests = r.take(near).loaded()
         users, stages = self.users, self.stages
         if users is not None:
@@ -144,7 +149,7 @@ class Scene:
             r = self.requests
             peers = r.take(r.outcome("completed") & (r["source"] == source) & self.window.offered(r))
             self._took.clear()
-            self._took[source] = peers["ended_ps"] - peers["intended_ps"]
+            self._took[source] = E2E.ps(peers)
         return self._took[source]
 
     def row_of(self, number: int) -> int | None:

@@ -28,8 +28,8 @@ PROCESS_BYTES = 125 * 10**6
 ROW_BYTES = 1450
 """Of a request of a run that fits into memory, at its end: its row in the tables, and what a summary makes of
 the columns. Of more than LARGE requests most lie on the disk, and count as the next says."""
-LONG_ROW_BYTES = 150
-"""Of each request beyond: a summary looks at some columns of all of them at a time."""
+LONG_ROW_BYTES = 40
+"""Of each request beyond: a summary looks at a few columns of all of them at a time."""
 WORKER_ROW_BYTES = 1050
 """While the replication that it belongs to is simulated by a process of its own; of LARGE at most."""
 TABLE_ROW_BYTES = 250
