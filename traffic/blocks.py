@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 from math import inf, nextafter
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -17,6 +19,12 @@ def until(horizon_ps: int, times_ps: Iterable[int], size: int) -> Iterator[list[
     before = takewhile(lambda at_ps: at_ps < horizon_ps, times_ps)
     while block := list(islice(before, size)):
         yield block
+
+
+def of_ints(blocks: Iterable[IntArray | Iterable[SupportsIndex]]) -> Iterator[list[int]]:
+    """The same times as ints of Python, which compiled code asks for, whatever they were made as."""
+    for block in blocks:
+        yield block.tolist() if isinstance(block, np.ndarray) else list(map(index, block))
 
 
 def accumulated(horizon_ps: int, draw_gaps_ps: DrawGaps, size: int) -> Iterator[list[int]]:

@@ -15,7 +15,8 @@ Callers who wait for nothing (open-loop traffic) do without a process: `Platform
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from operator import index
+from typing import Protocol, SupportsIndex
 
 from simpy import Event
 
@@ -101,23 +102,30 @@ class Session:
         self.env = env
         self._send = send
 
-    def ask(self, prompt_tokens: int, output_tokens: int, work_ps: int = 0) -> Answer:
-        """Send a request now. The event comes when its answer is there and worked on for `work_ps`."""
-        answer = Answer(self.env, 1, work_ps)
-        answer.tickets.append(self._send((prompt_tokens, output_tokens), answer))
+    def ask(
+        self, prompt_tokens: SupportsIndex, output_tokens: SupportsIndex, work_ps: SupportsIndex = 0
+    ) -> Answer:
+        """Send a request now. The event comes when its answer is there and worked on for `work_ps`.
+
+        Whole numbers that numpy drew will do, here and below.
+        """
+        answer = Answer(self.env, 1, index(work_ps))
+        answer.tickets.append(self._send((index(prompt_tokens), index(output_tokens)), answer))
         return answer
 
-    def ask_at_once(self, sizes: Iterable[SizePair], work_ps: int = 0) -> Answer:
+    def ask_at_once(
+        self, sizes: Iterable[tuple[SupportsIndex, SupportsIndex]], work_ps: SupportsIndex = 0
+    ) -> Answer:
         """Send several requests now, and go on when all of them are answered."""
         wanted = list(sizes)
         assert wanted, "nothing asked, nothing answered"
-        answer = Answer(self.env, len(wanted), work_ps)
-        for pair in wanted:
-            answer.tickets.append(self._send(pair, answer))
+        answer = Answer(self.env, len(wanted), index(work_ps))
+        for prompt_tokens, output_tokens in wanted:
+            answer.tickets.append(self._send((index(prompt_tokens), index(output_tokens)), answer))
         return answer
 
-    def pause(self, span_ps: int) -> Event:
+    def pause(self, span_ps: SupportsIndex) -> Event:
         """The caller thinks, or works, for so long."""
-        event = Event(self.env.simpy)
-        self.env.succeed_at(event, None, self.env.now + span_ps, ARRIVAL if span_ps else FEEDBACK)
+        event, ready_ps = Event(self.env.simpy), self.env.now + index(span_ps)
+        self.env.succeed_at(event, None, ready_ps, FEEDBACK if ready_ps == self.env.now else ARRIVAL)
         return event

@@ -30,6 +30,7 @@ from sim.scenario.schema import Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
+from traffic.blocks import of_ints
 from traffic.callers import CallerKind, Chats, ClosedLoop, Recorded
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning, of_source
 from traffic.retry_profiles import NONE
@@ -72,7 +73,7 @@ class Traffic:
         of_source = _SourceTraffic(self, name, source)
         start = _start(of_source)
         arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
-        OpenSource(self.env, arrivals, start)
+        OpenSource(self.env, of_ints(arrivals), start)
 
     def compute(self, app_name: str) -> Compute | None:
         """What the app runs on, whichever source calls it."""

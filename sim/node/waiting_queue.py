@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Arrival = tuple[int, bool, int]
 """Time, whether that instant's boundary was over, number: who came first, within an instant too."""
@@ -142,10 +142,11 @@ class Sorted(Generic[W]):
     that was preempted before the others.
     """
 
-    def __init__(self, key: Callable[[Asked], int], *, ranked: bool = False) -> None:
+    def __init__(self, key: Callable[[Asked], Any], *, ranked: bool = False) -> None:
+        """`key` answers numbers, or tuples of them: whatever is ordered among its like."""
         self.ranked = ranked
         self._key = key
-        self._heap: list[tuple[int, Arrival, int, W]] = []
+        self._heap: list[tuple[Any, Arrival, int, W]] = []
         self._pushes = count(1)
 
     def push(self, work: W) -> None:
@@ -176,5 +177,5 @@ class Sorted(Generic[W]):
         return (work for *_, work in sorted(self._heap, key=_place) if not work.gone)
 
 
-def _place(entry: tuple[int, Arrival, int, object]) -> tuple[int, Arrival, int]:
+def _place(entry: tuple[Any, Arrival, int, object]) -> tuple[Any, Arrival, int]:
     return entry[:3]

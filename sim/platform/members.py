@@ -7,7 +7,7 @@ request for about the price of a pool of 8.
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, SupportsIndex, TypeVar
 
 from sim.node.node import Node
 from sim.platform.ticket import Ticket
@@ -109,7 +109,8 @@ class Members:
     def __len__(self) -> int:
         return len(self.indexes)
 
-    def __getitem__(self, position: int) -> Node[Ticket]:
+    def __getitem__(self, position: SupportsIndex) -> Node[Ticket]:
+        """By its place among those that take requests; one that numpy drew will do."""
         return self.node(self.indexes[position])
 
     def __contains__(self, index: int) -> bool:

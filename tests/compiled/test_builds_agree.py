@@ -4,7 +4,6 @@ One process of each build runs all scenarios. `make compiled-equality` compiles 
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from e80sim.build import COMPILED, ROOT, find
+from e80sim.build import ROOT
 
 NO_RUNS = {"azure-trace", "live", "node-ports", "sweep-gpu-nodes"}
 """Of a file that is not here, served, or many cells."""
@@ -31,24 +30,18 @@ for name in sys.argv[2:]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(
+    environments: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """The folder with all runs, by build."""
-    usable = find("", ROOT, COMPILED)
-    if usable.library is None:
-        if os.environ.get("CI"):
-            pytest.fail(str(usable))
-        pytest.skip(str(usable))
-    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("pure", "compiled")}
-    running = {kind: _run(kind, folder) for kind, folder in folders.items()}
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in environments}
+    running = {kind: _run(environment, folders[kind]) for kind, environment in environments.items()}
     said = {kind: process.communicate(timeout=280)[1] for kind, process in running.items()}
     assert {kind: process.returncode for kind, process in running.items()} == dict.fromkeys(running, 0), said
     return folders
 
 
-def _run(kind: str, folder: Path) -> "subprocess.Popen[str]":
-    environment = {name: value for name, value in os.environ.items() if name != "E80SIM_PURE"}
-    if kind == "pure":
-        environment["E80SIM_PURE"] = "1"
+def _run(environment: dict[str, str], folder: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", RUN_ALL, str(folder), *SCENARIOS]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
