@@ -85,5 +85,5 @@ class Recorded(RecordingFile, CallerKind):
 
 
 CALLERS: dict[str, type[CallerKind]] = by_kind(Chats, ClosedLoop, Recorded)
-"""By kind. `sim.callers.traffic.STARTS` has a line for each."""
+"""By kind. `sim.callers.waiting.STARTS` has a line for each."""
 Callers = Annotated[CallerKind, OneOf(CALLERS)]

@@ -1,42 +1,37 @@
 """The callers of a scenario: each source is given its arrivals, and what those who arrive do."""
 
 from collections.abc import Callable, Iterator
-from itertools import count, repeat
-from typing import Any
-
-from simpy import Event
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 from reports.record import AGENT_STEP_COLUMNS
-from sim.callers.agents import AgentWork, Say, Surroundings, Thread
 from sim.callers.apps import App, Calls, User, Visits, Work
-from sim.callers.chats import Chat, Script
-from sim.callers.closed_loop import AskAndThink, at, use
 from sim.callers.conversation import Conversation
 from sim.callers.hedging import hedging_of
 from sim.callers.in_flight import InFlight
 from sim.callers.origin import Origin, copies
-from sim.callers.recorded import Replay, script_of
 from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
-from sim.callers.session_records import SessionRecords, Talk
+from sim.callers.session_records import SessionRecords
 from sim.callers.sources import Numbers, OneRequest, OpenSource
 from sim.edge.compute import Compute
 from sim.network import Network
 from sim.platform.platform import Platform
 from sim.platform.recorder import Recorder
 from sim.platform.ticket import IGNORE, Sink
-from sim.scenario.check import target_model
 from sim.scenario.schema import Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
 from traffic.blocks import of_ints
-from traffic.callers import CallerKind, Chats, ClosedLoop, Recorded
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning, of_source
 from traffic.retry_profiles import NONE
 from traffic.traces.recording import RecordedTurn
-from traffic.walks import DRAWS_AT_ONCE, Walks
 from traffic.workload import SizePair
+
+if TYPE_CHECKING:
+    from sim.callers.agents import Say
+    from traffic.walks import Walks
 
 DRAWS_OF_A_USER = 16
 """At a time: there may be many who ask seldom."""
@@ -70,7 +65,7 @@ class Traffic:
 
     def add(self, name: str, source: Source) -> None:
         """From here on its callers come."""
-        of_source = _SourceTraffic(self, name, source)
+        of_source = SourceTraffic(self, name, source)
         start = _start(of_source)
         arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
         OpenSource(self.env, of_ints(arrivals), start)
@@ -103,7 +98,7 @@ class Traffic:
         self.asks.record_unfinished()
 
 
-class _SourceTraffic:
+class SourceTraffic:
     """What the callers of one source have in common."""
 
     def __init__(self, traffic: Traffic, name: str, source: Source) -> None:
@@ -194,7 +189,7 @@ class _SourceTraffic:
             project: str,
             beginning: Beginning,
             sizes: list[SizePair],
-            walks: Walks | None,
+            walks: "Walks | None",
             *as_begin: Any,  # noqa: ANN401
         ) -> None:
             number = traffic.numbers.next()
@@ -208,11 +203,13 @@ class _SourceTraffic:
 
         return visit
 
-    def walks(self, app_name: str, whose: str = "") -> Walks | None:
+    def walks(self, app_name: str, whose: str = "") -> "Walks | None":
         """What its agent does, request after request, with draws of its own for each of `whose`."""
         app, source = self.traffic.scenario.apps[app_name], self.source
         if app.steps is None:
             return None
+        from traffic.walks import DRAWS_AT_ONCE  # noqa: PLC0415 -- as in `_works`
+
         at_once = DRAWS_OF_A_USER if whose else DRAWS_AT_ONCE
         prompts, answers = (self.stream(f"steps/{whose}{of}") for of in ("prompt", "output"))
         outputs = (output for _, output in source.pairs(prompts, answers, at_once))
@@ -223,7 +220,12 @@ class _SourceTraffic:
         traffic, spec = self.traffic, self.traffic.scenario.apps[app_name]
 
         def calls(
-            app: App, talk: Conversation, beginning: Beginning, sizes: list[SizePair], _walks: None, say: Say
+            app: App,
+            talk: Conversation,
+            beginning: Beginning,
+            sizes: list[SizePair],
+            _walks: None,
+            say: "Say",
         ) -> Work:
             def ask(pair: SizePair, sink: Sink) -> Asked:
                 whole, begins = talk.turn(pair) if spec.history else (pair, beginning)
@@ -237,8 +239,15 @@ class _SourceTraffic:
         users = copies(traffic.scenario, app_name, spec.place)
         sandboxes = traffic.network.link(spec.place, None, rng, users=users)
 
+        from sim.callers.agents import AgentWork, Surroundings, Thread  # noqa: PLC0415 -- few sources have any
+
         def agent(
-            app: App, talk: Conversation, beginning: Beginning, sizes: list[SizePair], walks: Walks, say: Say
+            app: App,
+            talk: Conversation,
+            beginning: Beginning,
+            sizes: list[SizePair],
+            walks: "Walks",
+            say: "Say",
         ) -> Work:
             surroundings = Surroundings(traffic.env, app, sandboxes, traffic.agent_steps)
             thread = Thread(traffic.env, talk, beginning, sizes[0][0], say)
@@ -288,114 +297,11 @@ class _SourceTraffic:
         return User(self.name, source.tenant, source.place, app, link)
 
 
-# Callers that wait for their answers
-
-
-def _chats(of: _SourceTraffic, kind: Chats) -> Callable[[], object]:
-    """Each arrival starts a conversation."""
-    source, sessions, scenario = of.source, of.traffic.sessions, of.traffic.scenario
-    context_tokens = scenario.models[target_model(scenario, source)].context_tokens
-    sizes = source.pairs(of.stream("prompt"), of.stream("output"))
-    turns, thinks = kind.turns.draws(of.stream("turns")), kind.think.draws_ps(of.stream("think"))
-    beginnings, numbers = of.beginnings(), count()
-
-    def start() -> None:
-        number, project, beginning, planned = next(numbers), next(of.projects), next(beginnings), next(turns)
-        script = Script([next(sizes) for _ in range(planned)], [next(thinks) for _ in range(planned - 1)])
-        conversation = Conversation(f"{of.name}/session {number}", beginning, source.max_output_tokens)
-        talk = sessions.begin(of.name, source.tenant, number, planned)
-        Chat(sessions, talk, script, conversation, context_tokens, project, of.send)
-
-    return start
-
-
-def _closed_loop(of: _SourceTraffic, kind: ClosedLoop) -> Callable[[], object]:
-    """Each arrival is a user with draws of his own, so that nobody's depend on how quick the others are."""
-    traffic, source = of.traffic, of.source
-    streams = {purpose: of.stream(purpose) for purpose in ("prompt", "output", "think")}
-    beginnings, numbers = of.beginnings(), count()
-    asking = _of_model if source.app is None else _of_app(of, source.app)
-
-    def start() -> None:
-        number, project, beginning = next(numbers), next(of.projects), next(beginnings)
-        prompt, output, think = (stream.spawn(1)[0] for stream in streams.values())
-        sizes = source.pairs(prompt, output, DRAWS_OF_A_USER)
-        thinks = kind.think.draws_ps(think, DRAWS_OF_A_USER)
-        talk = traffic.sessions.begin(of.name, source.tenant, number, -1)
-        ask = asking(of, talk, project, beginning, sizes)
-        traffic.env.process(use(traffic.sessions, talk, traffic.horizon_ps, thinks, ask))
-
-    return start
-
-
-def _of_model(
-    of: _SourceTraffic, talk: Talk, project: str, beginning: Beginning, sizes: Iterator[SizePair]
-) -> AskAndThink:
-    """A user of a model."""
-
-    def send(pair: SizePair, sink: Sink) -> Asked:
-        return of.send(pair, project, sink, -1, beginning, talk.number, talk.turns - 1)
-
-    session = Session(of.traffic.env, send)
-    return lambda think_ps: session.ask(*next(sizes), think_ps)
-
-
-def _of_app(of: _SourceTraffic, app: str) -> Callable[..., AskAndThink]:
-    """Users of an app."""
-    env, visit, calls = of.traffic.env, of.visits(app), of.traffic.scenario.apps[app].calls
-
-    def asking(
-        _of: _SourceTraffic, talk: Talk, project: str, beginning: Beginning, sizes: Iterator[SizePair]
-    ) -> AskAndThink:
-        walks = of.walks(app, f"user {talk.number}/")
-
-        def ask(think_ps: int) -> Event:
-            thought_over = Event(env.simpy)
-
-            def replied(ended_ps: int, _outcome: str) -> None:
-                at(env, ended_ps + think_ps, thought_over)
-
-            visit(project, beginning, [next(sizes) for _ in range(calls)], walks, replied, talk.number)
-            return thought_over
-
-        return ask
-
-    return asking
-
-
-def _recorded(of: _SourceTraffic, _kind: Recorded | None) -> Callable[[], object]:
-    """Each arrival starts a recorded session."""
-    source, sessions, numbers = of.source, of.traffic.sessions, count()
-    assert source.recording is not None
-    rows, recorded = source.rows(of.stream("arrivals")), source.recording.sessions
-    scripts = [script_of(session, [of.as_recorded(turn) for turn in session.turns]) for session in recorded]
-
-    def start() -> None:
-        number, project, script = next(numbers), next(of.projects), scripts[next(rows)]
-
-        def say(pair: SizePair, sink: Sink, begins: Beginning, turn: int) -> Asked:
-            return of.send(pair, project, sink, -1, begins, number, turn)
-
-        talk = sessions.begin(of.name, source.tenant, number, len(script.turns))
-        Replay(sessions, talk, script, say)
-
-    return start
-
-
-STARTS: dict[type[CallerKind], Callable[[_SourceTraffic, Any], Callable[[], object]]] = {
-    Chats: _chats,
-    ClosedLoop: _closed_loop,
-    Recorded: _recorded,
-}
-"""By kind of callers: what each arrival of a source does. `traffic.callers.CALLERS` has their settings."""
-
-
-def _start(of: _SourceTraffic) -> Callable[[], object]:
+def _start(of: SourceTraffic) -> Callable[[], object]:
     """What each arrival does."""
-    kind = of.source.callers
-    if kind is not None:
-        return STARTS[type(kind)](of, kind)
-    if of.source.recording is not None:
-        return _recorded(of, None)
+    if of.source.callers_kind is not None:
+        from sim.callers.waiting import start_of  # noqa: PLC0415 -- most requests wait for nothing
+
+        return start_of(of)
     most = of.source.max_concurrency
     return of.starts_alone() if most is None else of.starts_in_line(most)
