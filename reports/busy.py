@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.levels import ROWS_AT_ONCE, Grid, Level, Spans, added
 from reports.metrics import Window
@@ -174,7 +175,7 @@ def _cuts(groups: Ints) -> Ints:
     """Where to cut groups that stand together, so that each piece has some whole ones and not many rows."""
     edges = np.flatnonzero(np.diff(groups)) + 1
     wanted = np.arange(ROWS_AT_ONCE, len(groups), ROWS_AT_ONCE)
-    found: Ints = np.unique(edges[np.searchsorted(edges, wanted[wanted <= edges.max(initial=0)])])
+    found: Ints = distinct(edges[np.searchsorted(edges, wanted[wanted <= edges.max(initial=0)])])
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.arrays import Floats, Ints, Mask
+from reports.arrays import Floats, Ints, Mask, distinct
 
 TIMES_PER_BATCH = 5
 """Batches of so many autocorrelation times show the time to about a tenth (Sokal's window)."""
@@ -77,4 +77,4 @@ def blocks_per_replication(counts: Ints, time: float) -> Ints:
 def block_edges(starts: Ints, blocks: Ints) -> Ints:
     """Where each block starts, and the end of the last; replications without a request have none."""
     cut = [np.linspace(a, b, n, endpoint=False) for (a, b), n in zip(pairwise(starts), blocks, strict=True)]
-    return np.unique(np.concatenate([*cut, starts[-1:]]).astype(np.int64))
+    return distinct(np.concatenate([*cut, starts[-1:]]).astype(np.int64))

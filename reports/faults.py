@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.arrays import distinct, quantile
 from reports.columns import Columns, Ints, Mask
 from reports.group import Group
 from reports.metrics import Window
@@ -30,7 +31,7 @@ def faults_json(
     """Seconds; asks are those meant in the window, all replications together."""
     faults = faults.take(faults["began_ps"] < window.end_ps)
     spans, left_out = _spans(faults)
-    names = [faults.names["fault"][code] for code in np.unique(faults["fault"])]
+    names = [faults.names["fault"][code] for code in distinct(faults["fault"])]
     return {
         "happened": [_happened(faults, name, window, replications) for name in names],
         "spans": spans,
@@ -89,7 +90,7 @@ def _costs(faults: Columns, name: str, groups: Sequence[Group], window: Window) 
         done = asks.outcome("completed")
         lasted = (asks["ended_ps"] - asks["intended_ps"]) / PS_PER_S
         usual = lasted[parts["usual"] & done]
-        slow = float(np.quantile(usual, SLOW_QUANTILE)) if len(usual) >= ENOUGH else None
+        slow = quantile(usual, SLOW_QUANTILE) if len(usual) >= ENOUGH else None
         yield {
             "fault": name,
             "source": group.source["name"],
@@ -113,7 +114,7 @@ def _placed(faults: Columns, asks: Columns, window: Window) -> tuple[Mask, Mask]
     """(meet it, come after it)"""
     meets, after = (np.zeros(len(asks), np.bool_) for _ in range(2))
     begins, ends = _until(faults, window)
-    for replication in np.unique(faults["replication"]):
+    for replication in distinct(faults["replication"]):
         rows = faults["replication"] == replication
         mine = asks["replication"] == replication
         begin, end = asks["intended_ps"][mine], asks["ended_ps"][mine]

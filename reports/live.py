@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from e80sim.mistakes import UserError
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Ints, by_variant
 from reports.group import stats_json
 from reports.record import PS_PER_S
@@ -93,7 +94,7 @@ def _answered(row: ClientRow) -> bool:
 
 
 def _sources(records: Columns) -> list[str]:
-    used = np.unique(records["source"]).tolist()
+    used = distinct(records["source"]).tolist()
     return sorted(records.names["source"][code] for code in used)
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from reports import metrics
+from reports.arrays import distinct
 from reports.columns import Columns
 from reports.group import stats_json
 from reports.metrics import Window
@@ -25,7 +24,7 @@ def priorities_json(requests: Columns, window: Window, replications: Sequence[in
 def _model_json(model: str, offered: Columns, replications: Sequence[int]) -> Iterator[dict[str, Any]]:
     found = set[int]()
     for part in offered.parts("priority"):
-        found.update(np.unique(part["priority"]).tolist())
+        found.update(distinct(part["priority"]).tolist())
     priorities = sorted(found)
     for priority in priorities if len(priorities) > 1 else ():
         mine = offered.take(offered["priority"] == priority)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.busy import Busy
 from reports.columns import Columns, Floats, Mask
 from reports.levels import added
@@ -124,7 +125,7 @@ def little_json(columns: Columns, window: Window, replications: int) -> dict[str
 def pools(nodes: Columns) -> dict[str, int]:
     """How many nodes each model has."""
     return {
-        model: len(np.unique(nodes["node"][nodes["model"] == code]))
+        model: len(distinct(nodes["node"][nodes["model"] == code]))
         for code, model in enumerate(nodes.names["model"])
         if code in nodes["model"]
     }
@@ -167,7 +168,7 @@ def _model_json(
         row = np.searchsorted(replications, nodes["replication"])
         return np.bincount(row, nodes[column].astype(np.float64), len(replications)).astype(np.float64)
 
-    count = len(np.unique(nodes["node"]))
+    count = len(distinct(nodes["node"]))
     busy_ps = total("busy_ps")
     mine = requests.labelled("model", model)
     sequence_ps = total("sequence_s") * PS_PER_S + total("sequence_rest_ps")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Mask, rows_numbered
 from reports.levels import Grid
 from reports.metrics import Window
@@ -132,7 +133,7 @@ class RetriedSources:
             own = asks.take(asks.labelled("source", name))
             return Attempts.of(requests, own, window, replications)
 
-        names = [asks.names["source"][code] for code in np.unique(asks["source"]).tolist()]
+        names = [asks.names["source"][code] for code in distinct(asks["source"]).tolist()]
         return cls(
             Attempts.of(requests, asks, window, replications), {name: of_source(name) for name in names}
         )

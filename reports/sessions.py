@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reports import metrics
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Mask
 from reports.group import Group, stats_json
 from reports.record import PS_PER_S
@@ -106,7 +107,7 @@ def _levels(group: Group, mine: Columns) -> Iterator[dict[str, Any]]:
 
 def _stretches(group: Group, mine: Columns) -> Iterator[tuple[int, int]]:
     window = group.window
-    joined = np.unique(mine["began_ps"])
+    joined = distinct(mine["began_ps"])
     inside = joined[(joined > window.start_ps) & (joined < window.end_ps)].tolist()
     edges = [window.start_ps, *inside, window.end_ps]
     if len(edges) - 1 > MOST_LEVELS:

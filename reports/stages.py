@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.busy import busy_share
 from reports.columns import Columns, Floats
 from reports.metrics import Window
@@ -23,7 +24,7 @@ def visits_of(requests: Columns, stages: Columns | None) -> Columns:
     at_nodes = np.isin(
         stages["stage"], [code for code, name in enumerate(stages.names["stage"]) if name in AT_NODES]
     )
-    whole = ~np.isin(requests["model"], np.unique(recoded))
+    whole = ~np.isin(requests["model"], distinct(recoded))
 
     def both(of_requests: str, of_stages: Any) -> Any:  # noqa: ANN401 -- arrays of any kind
         return np.concatenate([requests[of_requests][whole], of_stages[at_nodes]])

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from reports.arrays import distinct
 from reports.busy import Ahead, Busy
 from reports.columns import Columns, by_variant
 from reports.group import Group
@@ -89,9 +88,9 @@ def of_variant(facts: Mapping[str, Any], name: str, variant: str) -> Any:  # noq
 
 def _replications(requests: Columns, nodes: Columns) -> list[int]:
     """Nodes leave a row even in a replication without a request."""
-    found = set[int](np.unique(nodes["replication"]).tolist())
+    found = set[int](distinct(nodes["replication"]).tolist())
     for part in requests.parts("replication"):
-        found.update(np.unique(part["replication"]).tolist())
+        found.update(distinct(part["replication"]).tolist())
     return sorted(found)
 
 

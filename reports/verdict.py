@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.arrays import distinct
 from reports.busy import Busy, left_node
 from reports.causes import CAUSES, FAILED
 from reports.columns import Columns, Floats, Mask
@@ -122,7 +123,7 @@ def _worse(one: str, other: str) -> str:
 def _sources(requests: Columns) -> list[str]:
     found = set[int]()
     for part in requests.parts("source"):
-        found.update(np.unique(part["source"]).tolist())
+        found.update(distinct(part["source"]).tolist())
     return [requests.names["source"][code] for code in sorted(found)]
 
 

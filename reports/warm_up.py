@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Ints, by_variant
 from reports.effective import time_beyond
 from reports.metrics import E2E
@@ -46,7 +47,7 @@ def pooled_series(values: Floats, replication: Ints, at_ps: Ints) -> tuple[Float
 
     Averaging over replications is what makes a start-up stand out from noise (Welch's plot).
     """
-    together = len(np.unique(replication))
+    together = len(distinct(replication))
     order = np.argsort(at_ps, kind="stable")
     groups = len(order) // together if together else 0
     order = order[: groups * together]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from e80sim.mistakes import UserError
+from reports.arrays import distinct
 from reports.columns import Columns, Ints, Mask
 from reports.explained.scene import Scene, scenes_of
 from reports.run_directory import Run
@@ -54,7 +55,7 @@ def slowest(found: Sequence[Scene], most: int, source: str | None = None) -> lis
     """Of the completed ones that are measured, the slowest first; among equals the lowest number."""
     scene, row, took = _measured(found, source, most)
     number = np.empty(len(row), np.int64)
-    for one in np.unique(scene).tolist():
+    for one in distinct(scene).tolist():
         mine = scene == one
         number[mine] = found[one].requests.take(row[mine], ["number"])["number"]
     order = np.lexsort((number, scene, -took))[:most]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.arrays import among
 from reports.columns import Ints, Mask
 from reports.explained.scene import NOBODY_AWAY, Absences, Visit, Visits
 
@@ -47,8 +48,8 @@ def queue_of(
     began = started >= 0
     there = (came <= visit.came_ps) & (left > visit.came_ps)
     later = absences.take(absences.back_ps > visit.came_ps)
-    away = np.isin(others.rows, later.rows[later.lost_ps <= visit.came_ps])
-    returned = np.isin(others.rows, later.rows[later.back_ps <= until_ps])
+    away = among(others.rows, later.rows[later.lost_ps <= visit.came_ps])
+    returned = among(others.rows, later.rows[later.back_ps <= until_ps])
     waiting = there & (~began | (started > visit.came_ps))
     in_time = began & (started <= until_ps)
     return Queue(
@@ -91,7 +92,7 @@ def batch_of(
 def _stays(others: Visits, absences: Absences) -> tuple[Ints, Ints]:
     """From when to when each was in the batch: once and again where it was away in between."""
     inside = others.take(others.started_ps >= 0)
-    away = absences.take(np.isin(absences.rows, inside.rows))
+    away = absences.take(among(absences.rows, inside.rows))
     if not len(away.rows):
         return inside.started_ps, inside.left_ps
     rows = np.concatenate([inside.rows, away.rows])

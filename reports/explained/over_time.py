@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.arrays import quantile
 from reports.columns import Columns, Floats, Ints
 from reports.group import Group
 from reports.levels import Grid
@@ -51,7 +52,7 @@ def course_of(group: Group) -> LatencyCourse | None:
 
 
 def _quantile(part: Floats, name: str) -> float | None:
-    return float(np.quantile(part, QUANTILES[name])) if len(part) >= NEEDED[name] else None
+    return quantile(part, QUANTILES[name]) if len(part) >= NEEDED[name] else None
 
 
 def _edges_ps(horizon_ps: int, requests: int) -> Ints:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from reports.arrays import distinct
 from reports.explained.phases import Phase
 from reports.explained.scene import Scene
 from reports.explained.wording import MOST_NAMED, at, span
@@ -108,5 +107,5 @@ def pushed_out_by(scene: Scene, row: int) -> list[int]:
     if table is None:
         return []
     mine = (table["by"] == scene.value(row, "number")) & table.labelled("cause", "priority")
-    found: list[int] = np.unique(table["number"][mine]).tolist()
+    found: list[int] = distinct(table["number"][mine]).tolist()
     return found

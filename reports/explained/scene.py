@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.columns import Columns, Ints, Mask, by_variant, rows_numbered
 from reports.metrics import E2E, Window
 from reports.record import LARGE, PS_PER_S
@@ -242,7 +243,7 @@ def scenes_of(run: Run, variant: str) -> Iterator[Scene]:
     requests = whole["requests"]
     assert requests is not None
     known = {**facts, **{name: of_variant(facts, name, variant) for name in ("places", "models", "sources")}}
-    for replication in np.unique(requests["replication"]).tolist():
+    for replication in distinct(requests["replication"]).tolist():
         part = {name: None if table is None else _of(table, replication) for name, table in whole.items()}
         mine = part.pop("requests")
         assert mine is not None

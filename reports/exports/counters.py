@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reports.arrays import distinct
 from reports.columns import Columns, Floats, Ints, rows_numbered
 
 MOST_POINTS = 2000
@@ -94,7 +95,7 @@ def _kv_tokens(columns: Columns, left_ps: Ints, away: _Away) -> tuple[Ints, Ints
         (first_ps, left_ps, columns["output_tokens"]),
     ]
     changes = [columns["started_ps"], first_ps, left_ps, away.lost_ps, away.back_ps]
-    instants = np.unique(np.concatenate(changes))
+    instants = distinct(np.concatenate(changes))
     held = np.zeros(len(instants))
     for began_ps, ended_ps, tokens in starts:
         held += _filled(instants, began_ps, ended_ps, tokens.astype(np.float64))
@@ -129,5 +130,5 @@ def _thinned(level: Level) -> Level:
         return level
     edges = np.linspace(0, points, MOST_POINTS).astype(np.int64)
     kept = [int(begin + np.argmax(level.values[begin:end])) for begin, end in pairwise(edges)]
-    rows = np.unique([*kept, points - 1])
+    rows = distinct(np.array([*kept, points - 1]))
     return Level(level.name, level.unit, level.at_ps[rows], level.values[rows])

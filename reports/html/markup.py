@@ -10,7 +10,8 @@ from functools import cache
 from markupsafe import Markup, escape
 
 VOID = {"br", "input", "link", "meta"}
-
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|µs|ns|s|%)(?:\W|$))")
+_RANGE = re.compile(r"(?<=\d)\N{EN DASH}(?=\d)")
 
 Html = Markup
 """Markup that is safe as it stands: only what this file has escaped, or wrote itself."""
@@ -19,8 +20,12 @@ Node = Html | str | None
 
 def text(content: str) -> Html:
     """Escaped, with no line break between a number and its unit or within a range."""
-    glued = re.sub(r"(?<=\d) (?=(?:ms|µs|ns|s|%)(?:\W|$))", "\u00a0", escape(content))
-    return Html(re.sub(r"(?<=\d)\N{EN DASH}(?=\d)", "\u2060\N{EN DASH}\u2060", glued))
+    written = str.__str__(escape(content))
+    if " " in written:
+        written = _UNIT.sub("\u00a0", written)
+    if "\N{EN DASH}" in written:
+        written = _RANGE.sub("\u2060\N{EN DASH}\u2060", written)
+    return Html(written)
 
 
 def join(*children: Node | Iterable[Node]) -> Html:
