@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.abc import MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -80,7 +79,9 @@ def build() -> Build:
     return find(os.environ.get("E80SIM_PURE", ""), ROOT, COMPILED)
 
 
-class _CompiledModules(MetaPathFinder):
+class _CompiledModules:
+    """A finder of modules, without that base class: importlib.abc would load tempfile and all it takes."""
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:

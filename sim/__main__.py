@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
@@ -62,6 +62,15 @@ EXTRAS = {
     "plan": "dask",
 }
 """What a plain `pip install e80sim` leaves out."""
+
+
+UNLESS_STATED = {
+    # pyarrow's own pool keeps what a summary has done with: a tenth of the memory of a million requests.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # Nothing here is worth a thread per core, and to start them takes longer than to multiply.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Of the environment: what libraries are to do, where the user does not say otherwise."""
 
 
 def usage() -> str:
@@ -137,10 +146,12 @@ def _perform(arguments: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
-    # pyarrow's own pool keeps what a summary has done with: a tenth of the memory of a million requests.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    for variable, value in UNLESS_STATED.items():
+        os.environ.setdefault(variable, value)
+    if not COMMANDS[name][0].startswith("api_shim."):
+        # To look for any reads the metadata of every package there is. Servers may be watched by one.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
-    atexit.register(gc.freeze)  # nor is it looked through, three times, when the process ends
     try:
         return _loaded_and_performed(name, arguments)
     finally:
@@ -188,5 +199,15 @@ def _sentence(message: str, called: str) -> str:
     return f"{words[:1].lower()}{words[1:]}; see {called} --help"
 
 
+def program() -> NoReturn:
+    """`main` as a whole process: what is in memory then goes with it, and not object by object."""
+    status = main()
+    atexit._run_exitfuncs()  # noqa: SLF001 -- what exiting would do first, then the rest of it is left out
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -70,15 +70,20 @@ class NothingDoneError(Exception):
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """A run makes few cycles and many objects: looking through them as often as usual costs a tenth of it."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
+    """A run makes few cycles and many objects: looking through them as often as usual costs a tenth of it.
+
+    A command has set its modules aside already; to thaw them would have the summary look through them all.
+    """
+    thresholds, freezes = gc.get_threshold(), gc.get_freeze_count() == 0
+    if freezes:
+        gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
     try:
         yield
     finally:
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        if freezes:
+            gc.unfreeze()
 
 
 @rare_collections()
