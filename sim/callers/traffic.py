@@ -13,7 +13,7 @@ from sim.callers.origin import Origin, copies
 from sim.callers.retrying import Asks, Client
 from sim.callers.session import Asked, Session
 from sim.callers.session_records import SessionRecords
-from sim.callers.sources import Numbers, OneRequest, OpenSource
+from sim.callers.sources import Numbers, OneRequest
 from sim.edge.compute import Compute
 from sim.network import Network
 from sim.platform.platform import Platform
@@ -23,7 +23,6 @@ from sim.scenario.schema import Scenario, Source
 from sim.time.streams import Streams
 from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
-from traffic.blocks import of_ints
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning, of_source
 from traffic.retry_profiles import NONE
 from traffic.traces.recording import RecordedTurn
@@ -62,13 +61,6 @@ class Traffic:
         self._computes: dict[str, Compute] = {}
         self._in_flight: list[InFlight] = []
         self.horizon_ps = ps_of_s(scenario.run.horizon_s)
-
-    def add(self, name: str, source: Source) -> None:
-        """From here on its callers come."""
-        of_source = SourceTraffic(self, name, source)
-        start = _start(of_source)
-        arrivals = source.arrivals.blocks(self.stream(f"traffic/{name}/arrivals"), self.horizon_ps)
-        OpenSource(self.env, of_ints(arrivals), start)
 
     def compute(self, app_name: str) -> Compute | None:
         """What the app runs on, whichever source calls it."""
@@ -295,13 +287,3 @@ class SourceTraffic:
             users=source.people,
         )
         return User(self.name, source.tenant, source.place, app, link)
-
-
-def _start(of: SourceTraffic) -> Callable[[], object]:
-    """What each arrival does."""
-    if of.source.callers_kind is not None:
-        from sim.callers.waiting import start_of  # noqa: PLC0415 -- most requests wait for nothing
-
-        return start_of(of)
-    most = of.source.max_concurrency
-    return of.starts_alone() if most is None else of.starts_in_line(most)

@@ -20,6 +20,7 @@ from reports.stored import Table, stacked
 from reports.tables import RunTables, table_of
 from sim.callers.origin import copies
 from sim.callers.sources import Numbers
+from sim.callers.starts import add
 from sim.callers.traffic import Traffic
 from sim.faults.breakage import Breakage
 from sim.faults.ground import Ground
@@ -119,7 +120,7 @@ class World:
             lambda model: scenario.models[model].nodes,
         )
         for name, source in scenario.traffic.items() if sources else ():
-            self.traffic.add(name, source)
+            add(self.traffic, name, source)
 
     def run_to(self, at_ps: int) -> None:
         """Let everything happen that is due before `at_ps`."""
