@@ -16,6 +16,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from e80sim.build import GROUP, LIBRARY, digests, sources
@@ -126,8 +127,9 @@ class BuildCompiled(build_ext):
         try:
             fill(self.extensions[0])
             super().run()
-        except SystemExit:
-            print("mypyc refuses these modules: the build goes on pure", file=sys.stderr)  # noqa: T201
+        except (SystemExit, CompileError, LinkError) as error:
+            who = "mypyc" if isinstance(error, SystemExit) else "the C compiler"
+            print(f"{who} refuses these modules: the build goes on pure", file=sys.stderr)  # noqa: T201
             return
         made.with_name("sources.json").write_text(
             json.dumps({"library": made.name, "sources": known}, indent=1)
