@@ -1,7 +1,9 @@
 """`e80sim gate SCENARIO`: exit 0 for objectives that are met, 1 missed, 3 undecided."""
 
 import json
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,12 +50,13 @@ def gate(
     from sim.gate.gate import EXIT_STATUS, judged, worst
     from sim.gate.junit import junit_xml
 
-    run, targets = (
-        _of_run(what, objectives, settings, out)
-        if what.is_dir()
-        else _of_scenario(what, objectives, settings, jobs, out)
-    )
-    found = judged(run, targets, baseline)
+    with TemporaryDirectory(prefix="e80sim-") as rows:
+        run, targets = (
+            _of_run(what, objectives, settings, out)
+            if what.is_dir()
+            else _of_scenario(what, objectives, settings, jobs, out, Path(rows))
+        )
+        found = judged(run, targets, baseline)
     verdict = worst(found)
     if junit is not None:
         from reports.run_directory import replace_file
@@ -77,8 +80,14 @@ def _of_run(
 
 
 def _of_scenario(
-    scenario: Path, objectives: "Sequence[str]", settings: "Sequence[str]", jobs: int | None, out: Path | None
+    scenario: Path,
+    objectives: "Sequence[str]",
+    settings: "Sequence[str]",
+    jobs: int | None,
+    out: Path | None,
+    rows: Path,
 ) -> "tuple[Run, list[Target]]":
+    """Long tables of the run lie in `rows`."""
     from sim.gate.simulated import simulated, targets_of
     from sim.run.estimate import estimate, require_fitting
     from sim.run.new_directory import require_new
@@ -88,12 +97,12 @@ def _of_scenario(
 
     plan = load(scenario, settings)
     targets = targets_of(plan, objectives, scenario)
-    require_fitting(estimate(plan, jobs or 1))
+    require_fitting(estimate(plan, jobs or os.cpu_count() or 1))
     if out is not None:
         require_new(out, "--out")
     interrupt.listen(STOPPING)
     try:
-        run = simulated(plan, jobs=jobs)
+        run = simulated(plan, rows, jobs=jobs)
     except (NothingDoneError, KeyboardInterrupt):
         stop("interrupted before there was anything to judge", INTERRUPTED)
     if run.manifest["interrupted"]:

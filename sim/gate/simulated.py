@@ -17,10 +17,11 @@ from sim.workers.executor import Tell
 def _silent(_share: float, _note: str) -> None: ...
 
 
-def simulated(plan: Plan, *, jobs: int | None = None, tell: Tell = _silent) -> Run:
-    """Every variant and replication of `plan`. Raises NothingDoneError."""
+def simulated(plan: Plan, folder: Path, *, jobs: int | None = None, tell: Tell = _silent) -> Run:
+    """Every variant and replication of `plan`, long tables in `folder`. Raises NothingDoneError."""
     began = time.perf_counter()
-    results, remarks = run_until_precise(plan, jobs=jobs or os.cpu_count() or 1, engine="fast", tell=tell)
+    jobs = jobs or os.cpu_count() or 1
+    results, remarks = run_until_precise(plan, jobs=jobs, engine="fast", tell=tell, folder=folder)
     return finished(plan, FinishedRun(results, remarks, None), began)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reports.targets import PASS
 from sim.gate.gate import judged
@@ -27,7 +28,9 @@ def require(scenario: str | Path, *objectives: str, settings: Mapping[str, objec
     """
     stated = [Setting(name, value, name) for name, value in (settings or {}).items()]
     plan = load(Path(scenario), stated)
-    found = judged(simulated(plan), targets_of(plan, objectives))
+    targets = targets_of(plan, objectives)
+    with TemporaryDirectory(prefix="e80sim-") as rows:
+        found = judged(simulated(plan, Path(rows)), targets)
     unmet = [f"{one.verdict.upper()}: {one.sentence}" for one in found if one.verdict != PASS]
     if unmet:
         raise UnmetError("\n".join(unmet))

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from e80sim.mistakes import UserError
+from reports.spool import Block, Spool
+from reports.stored import FilePart, StoredTable
 from sim.__main__ import main
 from sim.gate.testing import UnmetError, require
 
@@ -109,3 +111,28 @@ def test_a_test_holds_a_scenario_to_its_objectives(folder: Path) -> None:
         require(folder / "gated.yaml", "e2e_mean_ms<=1", settings={"run.replications": 2})
     with pytest.raises(UserError, match="there is no quantity"):
         require(folder / "gated.yaml", "e2e<=1")
+
+
+def test_long_tables_of_a_gated_run_lie_on_the_disk_and_are_judged_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the estimate before the run counts on: its memory does not grow with the run."""
+    long = ("--set", "run.horizon_s=100", "--set", "run.replications=1")
+    arguments = (folder / "gated.yaml", "--objective", "e2e_mean_ms<=1", "--json", *long)
+    assert gate(*arguments) == 1
+    in_memory = capsys.readouterr().out
+    written: list[Path] = []
+    finish = Spool.finish
+
+    def watched(spool: Spool, rest: Block) -> StoredTable:
+        stored = finish(spool, rest)
+        written.extend(part.file for part in stored.parts if isinstance(part, FilePart))
+        return stored
+
+    monkeypatch.setattr("reports.spool.FIRST_ROWS", 0)
+    monkeypatch.setattr("reports.spool.PART_ROWS", 1)
+    monkeypatch.setattr(Spool, "finish", watched)
+    assert gate(*arguments) == 1
+    assert capsys.readouterr().out == in_memory
+    assert [file.name for file in written] == ["requests.parquet"]
+    assert not written[0].exists()
