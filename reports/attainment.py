@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.columns import Floats, Ints
+from reports.columns import Floats, Ints, Mask
 from reports.differences import difference_apart, difference_of_means
 from reports.objectives import Judged
 from reports.statistics import (
@@ -141,16 +141,16 @@ def effective_size(parts: Sequence[SharePart]) -> float:
     for near in NEAR:
         if share > near:
             level = ordered[int(near * (count - 1))]
-            sizes.append(_size([(one > level).astype(np.float64) for one in severity]))
+            sizes.append(_size([one > level for one in severity]))
         elif 1 - share > near:
             level = ordered[int((1 - near) * (count - 1))]
-            sizes.append(_size([(one < level).astype(np.float64) for one in severity]))
+            sizes.append(_size([one < level for one in severity]))
     known = [size for size in sizes if size is not None]
     return max(min(known, default=0.0), float(len(parts)))
 
 
-def _size(parts: Sequence[Floats]) -> float | None:
-    """None where all agree, which tells nothing."""
+def _size(parts: Sequence[Floats | Mask]) -> float | None:
+    """Of parts with a 1 or 0 of each ask. None where all agree, which tells nothing."""
     count = sum(map(len, parts))
     share = sum(float(part.sum()) for part in parts) / count
     if share in (0.0, 1.0):

@@ -187,10 +187,9 @@ def asks_of(groups: Sequence[Group]) -> Asks:
     """All groups' asks in one order."""
     if len(groups) == 1:
         (group,) = groups
-        judged, met, _ = group.judged
-        return Asks(group.asks.but("good", judged & met), group.share_met, _not_judged(groups))
-    at, replication, (judged, met, _) = _in_order(groups)
-    everyone = {"intended_ps": at, "replication": replication, "good": judged & met}
+        return Asks(group.asks.but("good", group.judged.good), group.share_met, _not_judged(groups))
+    at, replication, judged = _in_order(groups)
+    everyone = {"intended_ps": at, "replication": replication, "good": judged.good}
     return Asks(Columns(everyone, {}), attainment_of(groups).answer(), _not_judged(groups))
 
 

@@ -44,6 +44,11 @@ class Judged(NamedTuple):
     where it did not complete. How near the good ones came to 1 tells what an attainment of 100 % is worth.
     """
 
+    @property
+    def good(self) -> Mask:
+        """Of those that can be judged."""
+        return self.judged & self.met
+
     def take(self, rows: Mask) -> "Judged":
         return Judged(self.judged[rows], self.met[rows], self.severity[rows])
 

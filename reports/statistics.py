@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.arrays import Floats, Ints
+from reports.arrays import Floats, Ints, Mask
 from reports.effective import block_edges, blocks_per_replication, time_beyond
 from reports.student_t import bent, t_quantile
 from reports.words import as_chosen, number
@@ -160,10 +160,10 @@ def mean(samples: Samples) -> Answer:
     return answer.within(samples.least)
 
 
-def means_of(parts: Sequence[Floats]) -> Floats:
+def means_of(parts: Sequence[Floats | Mask]) -> Floats:
     """A value per part, whose mean is that of all observations and whose spread gives its interval."""
-    sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
-    return ratios_of(sums, counts.astype(np.float64))
+    sums, counts = [part.sum() for part in parts], [len(part) for part in parts]
+    return ratios_of(np.array(sums, np.float64), np.array(counts, np.float64))
 
 
 def ratios_of(amounts: Floats, per: Floats) -> Floats:
