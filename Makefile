@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # the hundreds of processes that tests start would each compile all modules
 
-.PHONY: help demo serve load test test-clients test-clients-node check bench compiled compiled-equality soak mutants validate coverage peers docs setup system-packages clean
+.PHONY: help demo serve load test test-clients test-clients-node check bench bench-counts compiled compiled-equality soak mutants validate coverage peers docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -41,6 +41,9 @@ compiled: $(READY) ## compile the hot path again after its sources have changed:
 
 compiled-equality: compiled ## the compiled build against the sources: equal files
 	$(BIN)/pytest -q -n auto tests/compiled
+
+bench-counts: $(READY) ## what benchmarks assert, without the repetitions that their speeds need
+	E80SIM_PURE=1 $(BIN)/pytest tests/benchmarks -q -n auto --dist worksteal --once --timeout 900
 
 bench: $(READY) ## benchmarks: deterministic counts asserted, speeds reported
 	E80SIM_PURE=1 $(BIN)/pytest tests/benchmarks -q -p no:xdist --timeout 900

@@ -77,8 +77,8 @@ def test_raw_asgi_in_virtual_time(speeds: Speeds, stream: bool) -> None:
             assert [reply.status for reply in replies] == [200] * VIRTUAL_REQUESTS
 
         name = f"shim, raw ASGI, {'stream' if stream else 'non-stream'}, 20 tokens"
-        speeds.measure(name, VIRTUAL_REQUESTS, run)
-        assert platform.shim.served == 3 * VIRTUAL_REQUESTS
+        speeds.measure(name, VIRTUAL_REQUESTS, run, ROUNDS)
+        assert platform.shim.served == speeds.rounds(ROUNDS) * VIRTUAL_REQUESTS
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["non-stream", "stream"])
@@ -125,8 +125,8 @@ def test_the_official_client_in_virtual_time(speeds: Speeds, stream: bool) -> No
             assert counts == [OUTPUT_TOKENS] * CLIENT_REQUESTS
 
         name = f"shim, openai client, {'stream' if stream else 'non-stream'}, 20 tokens"
-        speeds.measure(name, CLIENT_REQUESTS, run)
-        assert platform.shim.served == 3 * CLIENT_REQUESTS
+        speeds.measure(name, CLIENT_REQUESTS, run, ROUNDS)
+        assert platform.shim.served == speeds.rounds(ROUNDS) * CLIENT_REQUESTS
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def p50_p99(values: list[float]) -> str:
 
 
 def test_live_sixty_requests_a_second_come_in_time(speeds: Speeds, served: Served) -> None:
-    for number in range(ROUNDS):
+    for number in range(speeds.rounds(ROUNDS)):
         answers = asyncio.run(open_loop(served.port, asked(OUTPUT_TOKENS), 60, count=180, over=200))
         assert answers.statuses == Counter({200: 180})
         assert min(answers.lag_ms) > 0, "nothing arrives before it is due"
@@ -158,7 +158,7 @@ def test_live_sixty_requests_a_second_come_in_time(speeds: Speeds, served: Serve
 
 def test_live_closed_loop(speeds: Speeds, served: Served) -> None:
     per_s, cpu_ms = [], []
-    for _ in range(ROUNDS):
+    for _ in range(speeds.rounds(ROUNDS)):
         before_s = served.cpu_s()
         answers = asyncio.run(closed_loop(served.port, asked(OUTPUT_TOKENS), count=3200, over=64))
         assert answers.statuses == Counter({200: 3200})
@@ -172,7 +172,7 @@ def test_live_streamed_tokens(speeds: Speeds, tmp_path: Path) -> None:
     """17,000 tokens a second on each of 32 chips, so that the simulated time is 0.1 s."""
     per_s = []
     with Served(tmp_path, **platform_with(32, 0.059)) as server:
-        for _ in range(ROUNDS):
+        for _ in range(speeds.rounds(ROUNDS)):
             answers = run_streams(server, tokens=1700, at_once=32)
             assert answers.tokens == 32 * 1700
             per_s.append(answers.tokens / answers.wall_s)
@@ -181,7 +181,7 @@ def test_live_streamed_tokens(speeds: Speeds, tmp_path: Path) -> None:
 
 def test_live_a_thousand_streams_at_once(speeds: Speeds, served: Served) -> None:
     walls_ms = []
-    for _ in range(ROUNDS):
+    for _ in range(speeds.rounds(ROUNDS)):
         answers = run_streams(served, tokens=100, at_once=1000)
         assert answers.tokens == 1000 * 100
         walls_ms.append(1000 * answers.wall_s)

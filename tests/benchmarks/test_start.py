@@ -27,7 +27,7 @@ def test_a_check_and_a_short_run_beside_the_libraries_that_they_load(speeds: Spe
     assert len(ours(loaded_by(*CHECK[2:]))) <= 100  # it was 178
     ratios: dict[str, list[float]] = {"check": [], "a short run, with the report": []}
     cpu_s(*CHECK)
-    for turn in range(PAIRS):
+    for turn in range(speeds.rounds(PAIRS)):
         floor_s = cpu_s(*FLOOR)
         out = ("--replications", "1", "--out", str(tmp_path / f"{turn}"))
         for name, arguments in zip(ratios, (CHECK, (*RUN, *out)), strict=True):

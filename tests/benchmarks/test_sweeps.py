@@ -71,12 +71,12 @@ def test_what_cells_of_ten_thousand_requests_cost_beyond_their_simulations(
 
     monkeypatch.setattr(replications, "simulate", counted)
     swept_s(tmp_path, text, [1])
-    ratios = []
-    for pair in range(1, PAIRS + 1):
+    ratios, pairs = [], speeds.rounds(PAIRS)
+    for pair in range(1, pairs + 1):
         seeds = range(100 * pair, 100 * pair + CELLS)
         swept, bare = swept_s(tmp_path, text, seeds), simulated_s(sweep_of(tmp_path, text, seeds).cells)
         ratios.append(swept / bare - 1)
-    assert len(runs) == 1 + PAIRS * CELLS  # each cell once
+    assert len(runs) == 1 + pairs * CELLS  # each cell once
     each = ", ".join(f"{ratio:.1%}" for ratio in sorted(ratios))
     speeds.note(f"sweep beyond its simulations ({name})", f"{median(ratios):10.1%} CPU ({each})")
 
@@ -106,9 +106,9 @@ def test_what_a_dask_cluster_takes_beside_local_processes(tmp_path: Path, speeds
         assert outcome.simulated == len(seeds)
         return time.monotonic() - began
 
-    ratios = []
+    ratios, pairs = [], speeds.rounds(PAIRS)
     with two_workers(tmp_path) as address, DaskCluster(address) as cluster, Processes(2) as local:
-        for pair in range(PAIRS + 1):
+        for pair in range(pairs + 1):
             seeds = range(100 * pair, 100 * pair + 2 * CELLS)
             here, there = wall_s(local, seeds, "here"), wall_s(cluster, seeds, "there")
             ratios.append(there / here)
@@ -116,7 +116,7 @@ def test_what_a_dask_cluster_takes_beside_local_processes(tmp_path: Path, speeds
         {p.parent.name: p.read_bytes() for p in (tmp_path / where).glob("*/result.json")}
         for where in ("here", "there")
     ]
-    assert len(results[0]) == (PAIRS + 1) * 2 * CELLS
+    assert len(results[0]) == (pairs + 1) * 2 * CELLS
     assert results[0] == results[1]
     ratios = ratios[1:]  # the first has to load everything
     each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))

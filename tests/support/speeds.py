@@ -29,16 +29,23 @@ def hold_loop() -> float:
 
 
 class Speeds:
-    """Times functions and remembers what came out, for the summary at the end."""
+    """Times functions and remembers what came out, for the summary at the end.
 
-    def __init__(self) -> None:
+    With `once` everything is timed a single time: enough for whoever wants what is counted.
+    """
+
+    def __init__(self, *, once: bool = False) -> None:
+        self._once = once
         self.hold = hold_loop()
         self.lines: list[str] = []
+
+    def rounds(self, wanted: int) -> int:
+        return 1 if self._once else wanted
 
     def measure(self, name: str, requests: int, run: Callable[[], Any], rounds: int = 3) -> float:
         """The best of `rounds`, in requests per CPU-second."""
         best = float("inf")
-        for _ in range(rounds):
+        for _ in range(self.rounds(rounds)):
             gc.collect()
             began = time.process_time()
             run()
@@ -50,7 +57,7 @@ class Speeds:
     def paired(self, one: Callable[[], Any], other: Callable[[], Any], rounds: int = 5) -> float:
         """How many times the CPU time of `one` the `other` takes: the best of each, run in turns."""
         best = [float("inf")] * 2
-        for _ in range(rounds):
+        for _ in range(self.rounds(rounds)):
             for which, run in enumerate((one, other)):
                 gc.collect()
                 began = time.process_time()
