@@ -25,7 +25,7 @@ test: system-packages $(READY) ## the test suite
 	E80SIM_PURE=1 $(BIN)/pytest -n auto --dist worksteal -m "not soak" --ignore tests/benchmarks --ignore tests/clients --ignore tests/compiled
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
-	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_perfetto.py
+	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_openai_client.py tests/clients/test_perfetto.py
 
 test-clients-node: $(READY) ## and those of npm
 	$(BIN)/pytest tests/clients/test_node_clients.py
