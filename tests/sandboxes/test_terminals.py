@@ -14,7 +14,7 @@ import pytest
 
 from tests.sandboxes.conftest import processes_named
 from tests.support.live import scenario
-from tests.support.websocket import WebSocketClient, seconds
+from tests.support.websocket import WebSocketClient, pause, seconds
 
 pytestmark = pytest.mark.realtime
 KEY = "sk-me"
@@ -43,6 +43,7 @@ def serve(folder: Path) -> "tuple[subprocess.Popen[str], str]":
     while not (found := re.search(r"http://[\d.]+:\d+", (folder / "log").read_text())):
         assert seconds() < until
         assert process.poll() is None
+        pause()
     return process, found[0]
 
 
@@ -174,8 +175,10 @@ def test_a_client_that_leaves_takes_its_shell_along(server: str, sandbox: Any) -
         until = seconds() + 20
         while not processes_named(mark):
             assert seconds() < until
+            pause()
     while processes_named(mark):
         assert seconds() < until
+        pause()
 
 
 def test_kill_9_of_a_server_leaves_none_of_its_sandboxes(isolation: None, tmp_path: Path) -> None:
@@ -195,7 +198,9 @@ def test_kill_9_of_a_server_leaves_none_of_its_sandboxes(isolation: None, tmp_pa
     until = seconds() + 20
     while not processes_named(mark):
         assert seconds() < until
+        pause()
     process.kill()
     process.wait(30)
     while processes_named(mark):
         assert seconds() < until
+        pause()

@@ -98,3 +98,8 @@ class WebSocketClient:
 
 def seconds() -> float:
     return time.monotonic()
+
+
+def pause() -> None:
+    """Between two looks at what takes its time: who looks all the time takes the processor from it."""
+    time.sleep(0.02)
