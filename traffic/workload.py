@@ -105,6 +105,18 @@ class Workload(Spec):
         for first in count(0, at_once):
             yield from self._pairs(np.arange(first, first + at_once), prompt_rng, output_rng)
 
+    def first_sizes(
+        self, number: int, prompt_rng: np.random.Generator, output_rng: np.random.Generator
+    ) -> tuple[IntArray, IntArray]:
+        """Of the first so many of `pairs`: their prompts, and their outputs."""
+        blocks = [
+            self.size_source.sizes(np.arange(first, first + BLOCK), prompt_rng, output_rng)
+            for first in range(0, number, BLOCK)
+        ]
+        prompts = np.concatenate([block.prompt_tokens for block in blocks], dtype=np.int64)
+        outputs = np.concatenate([block.output_tokens for block in blocks], dtype=np.int64)
+        return prompts[:number], outputs[:number]
+
     def beginnings(
         self,
         source: str,

@@ -83,13 +83,23 @@ class Demand:
 
 def demand_of(scenario: Scenario, model: str, waits_s: float = 0.0) -> Demand:
     """Refused and repeated requests are left out. An answer takes callers who wait for it `waits_s`."""
-    return Demand(
-        tuple(
-            _asked(scenario, name, source, waits_s)
-            for name, source in scenario.traffic.items()
-            if target_model(scenario, source) == model and _rate_per_s(scenario, source, waits_s) > 0
-        )
-    )
+    rates = _rates(scenario, model, waits_s)
+    return Demand(tuple(_asked(scenario, name, rate_per_s) for name, rate_per_s in rates.items()))
+
+
+def rate_of(scenario: Scenario, model: str) -> float:
+    """That of `demand_of`, for which no size is drawn."""
+    return sum(_rates(scenario, model, 0.0).values())
+
+
+def _rates(scenario: Scenario, model: str, waits_s: float) -> dict[str, float]:
+    """Of the sources that ask `model`, those that ask nothing left out."""
+    rates = {
+        name: _rate_per_s(scenario, source, waits_s)
+        for name, source in scenario.traffic.items()
+        if target_model(scenario, source) == model
+    }
+    return {name: rate for name, rate in rates.items() if rate > 0}
 
 
 def _rate_per_s(scenario: Scenario, source: Source, waits_s: float) -> float:
@@ -102,16 +112,15 @@ def _rate_per_s(scenario: Scenario, source: Source, waits_s: float) -> float:
     return arrivals * asks * calls / horizon_s
 
 
-def _asked(scenario: Scenario, name: str, source: Source, waits_s: float) -> Asked:
+def _asked(scenario: Scenario, name: str, rate_per_s: float) -> Asked:
+    source = scenario.traffic[name]
     prompts, outputs = _sizes(_Drawn(source.model_dump_json(), source))
     if source.max_output_tokens is not None:
         outputs = np.minimum(outputs, source.max_output_tokens)
     rounds = _rounds(scenario, source)
     if rounds > 1:  # of a conversation, every turn begins with all before it
         prompts = prompts * (rounds + 1) / 2 + outputs * (rounds - 1) / 2
-    return Asked(
-        name, source, _rate_per_s(scenario, source, waits_s), prompts.astype(float), outputs.astype(float)
-    )
+    return Asked(name, source, rate_per_s, prompts.astype(float), outputs.astype(float))
 
 
 @dataclass(frozen=True)
@@ -130,8 +139,8 @@ def _sizes(drawn: _Drawn) -> tuple[Floats, Floats]:
     if source.prefix is not None:
         beginnings = source.beginnings("", np.random.default_rng(2))
         beginning = round(sum(one.tokens for one in islice(beginnings, SAMPLED)) / SAMPLED)
-    pairs = np.array(list(islice(source.pairs(*rng), SAMPLED)))
-    return pairs[:, 0] + beginning, pairs[:, 1]
+    prompts, outputs = source.first_sizes(SAMPLED, *rng)
+    return prompts + beginning, outputs
 
 
 def _rounds(scenario: Scenario, source: Source) -> float:

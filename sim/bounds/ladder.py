@@ -5,7 +5,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from reports.words import amount, as_chosen, duration, plural
-from sim.bounds.demand import Demand, demand_of
+from sim.bounds.demand import Demand, demand_of, rate_of
 from sim.bounds.node_bounds import NodeBounds, NodeLoad
 from sim.bounds.shared_bounds import access_lines, gateway, rate_limits
 from sim.bounds.waiting import busy_at
@@ -85,8 +85,9 @@ def ladder_of(scenario: Scenario, name: str) -> Ladder | None:
     offered = demand.rate_per_s
     if not offered:
         return None
-    rates = {other: demand_of(scenario, other).rate_per_s for other in scenario.models}
-    nodes = list(_of_nodes(model, demand))
+    rates = {other: rate_of(scenario, other) for other in scenario.models}
+    node = NodeBounds(model, model.build_hardware(), demand)
+    nodes = list(_of_nodes(model, demand, node))
     shared = [
         *gateway(scenario, rates),
         *access_lines(scenario, demand),
@@ -95,19 +96,20 @@ def ladder_of(scenario: Scenario, name: str) -> Ladder | None:
     rungs = [Rung(limit, at, at / offered, detail) for limit, at, detail in nodes]
     rungs += [Rung(limit, times * offered, times, detail) for limit, times, detail in shared]
     rungs += [
-        Rung("queue_wait", at, at / offered, detail) for at, detail in _queue_wait(scenario, model, demand)
+        Rung("queue_wait", at, at / offered, detail)
+        for at, detail in _queue_wait(scenario, model, demand, node)
     ]
     ordered = sorted((one for one in rungs if one.at_per_s < inf), key=lambda one: one.at_per_s)
     return Ladder(name, model.nodes, offered, tuple(ordered))
 
 
-def _of_nodes(model: Model, demand: Demand) -> Iterator[tuple[str, float, str]]:
-    hardware = model.build_hardware()
+def _of_nodes(model: Model, demand: Demand, both: NodeBounds) -> Iterator[tuple[str, float, str]]:
+    """`both`: a node that prefills and decodes."""
     divided = model.disaggregated
-    both = NodeBounds(model, hardware, demand)
     prefill, decode = both, both
-    first = later = model.nodes * hardware.ranks
+    first = later = model.nodes * both.ranks
     if divided is not None:
+        hardware = model.build_hardware()
         first, later = divided.prefill_nodes, model.nodes - divided.prefill_nodes
         prefill = NodeBounds(model, hardware, demand, decodes=False)
         decode = NodeBounds(model, hardware, demand, prefills=False)
@@ -149,14 +151,15 @@ def _batch(load: NodeLoad) -> str:
     return f"{load.at_per_s * load.residence_s:,.0f} sequences for {duration(load.residence_s)}"
 
 
-def _queue_wait(scenario: Scenario, model: Model, demand: Demand) -> Iterator[tuple[float, str]]:
+def _queue_wait(
+    scenario: Scenario, model: Model, demand: Demand, node: NodeBounds
+) -> Iterator[tuple[float, str]]:
     """Where the mean wait for a slot takes all that the TTFT objective leaves of a lone request."""
     stated = [scenario.objectives_of(one.source).ttft_ms for one in demand.asked]
     objective_ms = min((one for one in stated if one is not None), default=None)
     batches = model.batching.admission != "continuous"
     if objective_ms is None or model.disaggregated is not None or batches:
         return
-    node = NodeBounds(model, model.build_hardware(), demand)
     (_, tightest), *_ = node.by_room
     left_s = objective_ms / 1000 - node.lone_first_s
     detail = f"{duration(max(0.0, left_s))} left of a TTFT of {as_chosen(objective_ms)} ms"

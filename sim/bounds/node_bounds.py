@@ -18,6 +18,7 @@ import numpy as np
 from hwmodels.node_hardware import NodeHardware
 from hwmodels.step_time import Chunk
 from reports.arrays import Floats
+from sim.bounds.chunks import Chunks
 from sim.bounds.demand import Demand
 from sim.scenario.schema import Model
 from sim.time.units import PS_PER_S
@@ -100,6 +101,10 @@ class NodeBounds:
         sizes, which = np.unique(self._prompts, return_inverse=True)
         shares: Floats = np.bincount(which, self._demand.shares).astype(np.float64)
         return sizes, shares
+
+    @cached_property
+    def _division(self) -> Chunks:
+        return Chunks(*self._sizes)
 
     @cached_property
     def by_room(self) -> list[tuple[str, NodeLoad]]:
@@ -233,8 +238,7 @@ class NodeBounds:
 
     def _chunks(self, starts: float) -> float:
         """Steps that hold a part of the prompt of one request."""
-        sizes, shares = self._sizes
-        return float((shares * np.ceil(sizes / self._room(starts))).sum())
+        return self._division.mean(self._room(starts))
 
     def _prefill_steps(self, starts: float) -> float:
         """From its first step to its first token, with the wait for the chunks of others (as of M/G/1)."""
