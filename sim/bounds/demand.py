@@ -120,7 +120,7 @@ def _asked(scenario: Scenario, name: str, rate_per_s: float) -> Asked:
     rounds = _rounds(scenario, source)
     if rounds > 1:  # of a conversation, every turn begins with all before it
         prompts = prompts * (rounds + 1) / 2 + outputs * (rounds - 1) / 2
-    return Asked(name, source, rate_per_s, prompts.astype(float), outputs.astype(float))
+    return Asked(name, source, rate_per_s, prompts, outputs)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _sizes(drawn: _Drawn) -> tuple[Floats, Floats]:
         beginnings = source.beginnings("", np.random.default_rng(2))
         beginning = round(sum(one.tokens for one in islice(beginnings, SAMPLED)) / SAMPLED)
     prompts, outputs = source.first_sizes(SAMPLED, *rng)
-    return prompts + beginning, outputs
+    return (prompts + beginning).astype(float), outputs.astype(float)
 
 
 def _rounds(scenario: Scenario, source: Source) -> float:

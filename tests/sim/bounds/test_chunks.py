@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.arrays import Floats
 from sim.bounds import ladders_of, node_bounds
 from sim.bounds.chunks import Chunks
 from sim.scenario.load import load
@@ -55,7 +56,7 @@ def test_a_ladder_closes_in_on_each_room_once_and_divides_seldom(monkeypatch: py
     made, filled = list[Chunks](), list[float]()
 
     class Counted(Chunks):
-        def __init__(self, *args: node_bounds.Floats) -> None:
+        def __init__(self, *args: Floats) -> None:
             super().__init__(*args)
             made.append(self)
 
