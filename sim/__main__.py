@@ -9,6 +9,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from types import ModuleType
 from typing import Any, NoReturn
 
 from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
@@ -148,14 +149,24 @@ def _perform(arguments: list[str]) -> int:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
     for variable, value in UNLESS_STATED.items():
         os.environ.setdefault(variable, value)
-    if not COMMANDS[name][0].startswith("api_shim."):
-        # To look for any reads the metadata of every package there is. Servers may be watched by one.
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if not COMMANDS[name][0].startswith("api_shim."):  # servers may be watched by a plugin
+        _do_without_plugins()
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
     try:
         return _loaded_and_performed(name, arguments)
     finally:
         gc.enable()
+
+
+def _do_without_plugins() -> None:
+    """Of pydantic, unless the user says something of them.
+
+    To look for any reads the metadata of every package there is, and what could read it loads `email`: 25 ms.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        looks_for_them = ModuleType("pydantic.plugin._loader")
+        vars(looks_for_them)["get_plugins"] = tuple  # none
+        sys.modules.setdefault(looks_for_them.__name__, looks_for_them)
 
 
 def _loaded_and_performed(name: str, arguments: list[str]) -> int:

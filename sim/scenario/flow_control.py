@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from e80sim.choices import KeyOf
-from sim.scenario.section import Section
+from sim.scenario.section import Section, no_items
 from sim.time.units import ps_of_s
 from traffic.request import LEAST_PRIORITY
 from traffic.spec import MAX_S, MIN_S
@@ -74,7 +74,7 @@ class FlowControlSection(Section):
         "id, which take turns",
     )
     bands: list[PriorityBand] = Field(
-        default_factory=list,
+        default_factory=no_items,
         max_length=100,
         description="of priorities that are not as all others; each priority is a band, and the lowest goes "
         "first",

@@ -11,7 +11,7 @@ from sim.platform.budget import SCOPES, Budget, Budgets
 from sim.platform.charges import CHARGES
 from sim.platform.meter import Rate
 from sim.platform.rate_limit import ALGORITHMS, QUANTITIES, Limit, Limiter
-from sim.scenario.section import Name, Section
+from sim.scenario.section import Name, Section, no_items
 from sim.time.units import PS_PER_S, ps_of_s
 from traffic.spec import MAX_TOKENS
 
@@ -123,7 +123,7 @@ class Limits(SharedRates):
         default_factory=dict, description="instead of these limits, for requests of a `tier`"
     )
     also: list[SharedRates] = Field(
-        default_factory=list,
+        default_factory=no_items,
         max_length=8,
         description="further limits that an interactive request must fit too, each with a scope of its own",
     )

@@ -24,7 +24,7 @@ from sim.network.catalogue import network_facts
 from sim.network.keep_alive import Connections, Tls
 from sim.network.places import Place, RegionName
 from sim.network.regions import require_pair
-from sim.scenario.section import Name, Section, Text
+from sim.scenario.section import Name, Section, Text, no_items
 from sim.scenario.sweep import SweepSection
 from traffic.lengths import Length
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
@@ -860,7 +860,7 @@ class ScriptedAnswer(Section):
     )
     content: Annotated[str, StringConstraints(max_length=100_000)] | None = None
     tool_calls: list[ScriptedCall] = Field(
-        default_factory=list, max_length=128, description="made where the client offers these tools"
+        default_factory=no_items, max_length=128, description="made where the client offers these tools"
     )
 
     @model_validator(mode="after")
@@ -900,7 +900,7 @@ class Serve(Section):
         None, description="lengths of answers; absent: those of the first source that asks this model"
     )
     answers: list[ScriptedAnswer] = Field(
-        default_factory=list,
+        default_factory=no_items,
         max_length=1000,
         description="what is said or called when; whatever fits none of them is answered by `--content`",
     )
@@ -991,7 +991,7 @@ class Scenario(Section):
     )
     slo: Slo = Slo.model_construct()
     objectives: Annotated[list[Text], Field(max_length=100)] = Field(
-        default_factory=list,
+        default_factory=no_items,
         description="what `e80sim gate` holds the run to, such as ttft_p95_ms<=50: docs/gate.md",
     )
     serve: Serve = Serve.model_construct()

@@ -23,7 +23,7 @@ SLOW = {
     "numpy.ma",
 }
 """Of libraries, what neither checks nor runs need."""
-WITH_A_RUN = {"pyarrow", "cloudpickle", "simpy", "multiprocessing"}
+WITH_A_RUN = {"pyarrow", "cloudpickle", "simpy", "multiprocessing", "importlib.metadata", "email", "zipfile"}
 UNSTATED = {
     "sim.faults.kinds",
     "sim.faults.scaling",
@@ -89,6 +89,17 @@ def program(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
 def test_nobody_reads_the_metadata_of_every_package_for_plugins_that_none_of_our_commands_has() -> None:
     said = "import importlib.metadata as m\nm.entry_points = lambda **_: print('looked for plugins') or ()"
     assert "looked" not in program(said, "check", SCENARIOS / "rate-limits.yaml").stdout
+
+
+def test_a_plugin_that_the_user_asks_for_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "import importlib.metadata as m\nm.entry_points = lambda **_: print('looked for plugins') or ()"
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "another")
+    assert "looked" in program(said, "check", SCENARIOS / "rate-limits.yaml").stdout
+
+
+def test_no_default_of_a_section_has_pydantic_tokenize_a_signature() -> None:
+    said = "import tokenize\ntokenize._tokenize = lambda *_: print('tokenized') or iter(())"
+    assert "tokenized" not in program(said, "check", SCENARIOS / "rate-limits.yaml").stdout
 
 
 def test_a_command_ends_with_what_was_promised_to_happen_at_the_end_and_its_status() -> None:
