@@ -37,9 +37,12 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sealed(page: str) -> str:
-    """A page that can tell whether it is still what it was."""
-    return f"{page}{_SEAL}{hashlib.sha256(page.encode()).hexdigest()} -->\n"
+def sealed(*page: bytes) -> bytes:
+    """A page, of these parts one behind the other, that can tell whether it is still what it was."""
+    told = hashlib.sha256()
+    for part in page:
+        told.update(part)
+    return b"".join([*page, f"{_SEAL}{told.hexdigest()} -->\n".encode()])
 
 
 def is_whole(page: bytes) -> bool:

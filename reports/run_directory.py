@@ -81,7 +81,7 @@ class Run:
     """The draws of uncertain values and what came of each, where any were made."""
 
 
-ReportOf = Callable[[Run], str]
+ReportOf = Callable[[Run], bytes]
 """Writes the page of a run whose manifest has the digest."""
 
 
@@ -117,7 +117,7 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
-def write_report(path: Path, report_html: str) -> None:
+def write_report(path: Path, report_html: str | bytes) -> None:
     """Put or replace the report of the run in `path`, whole or not at all."""
     replace_file(path / REPORT, report_html)
 
@@ -211,7 +211,8 @@ def _fill(
     if run.summary is not None:
         _write_text(folder / SUMMARY, json_text(run.summary))
     if report_of is not None:
-        _write_text(folder / REPORT, report_of(replace(run, manifest=manifest)))
+        (folder / REPORT).write_bytes(report_of(replace(run, manifest=manifest)))
+        _sync(folder / REPORT)
 
 
 def _write_text(path: Path, text: str) -> None:

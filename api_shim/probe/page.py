@@ -39,7 +39,7 @@ def render(
         Section("taken", "Taken", "What it took", _taken(about)),
     ]
     head = header("e80sim probe", f"{title} · {_basis(about)}")
-    return sections_page(title, head, _answer(about, found, why_not), sections)
+    return sections_page(title, head, _answer(about, found, why_not), sections).decode()
 
 
 def _basis(about: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ Scripts are allowed by their hash, so markup from a scenario could not run even 
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 from reports.digest import sealed
@@ -22,6 +22,7 @@ class Section(NamedTuple):
     """None leaves it out."""
 
 
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
 STYLES = ("report.css", "answer.css", "explained.css")
 
 
@@ -34,7 +35,7 @@ def header(origin: str, title: str) -> Html:
 
 def sections_page(
     title: str, head: Html, answer: Html, sections: Iterable[Section], foot: Html | None = None
-) -> str:
+) -> bytes:
     """The answer, then where its sections are, then these."""
     shown = [one for one in sections if one.content]
     first = tag("section", answer, id="answer", aria_label="The answer")
@@ -50,8 +51,11 @@ def _section(one: Section) -> Html:
     return tag("section", heading, one.content, id=one.identity, aria_labelledby=title)
 
 
-def document(title: str, content: Html) -> str:
-    """`content` holds what a link skips to: an element with the id `content`."""
+def document(title: str, content: Html) -> bytes:
+    """`content` holds what a link skips to: an element with the id `content`.
+
+    Plotly is most of a page, and goes into it as it lies on the disk.
+    """
     plotly, early = _asset("plotly-cartesian.min.js"), _asset("early.js")
     script = _asset("report.js") + _asset("time.js")
     allowed = " ".join(f"'{script_hash(one)}'" for one in (early, plotly, script))
@@ -66,16 +70,16 @@ def document(title: str, content: Html) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),
-        tag("script", Html(early)),
-        tag("style", Html(css_variables()), [Html(_asset(name)) for name in STYLES]),
+        tag("script", Html(early.decode())),
+        tag("style", Html(css_variables()), [Html(_asset(name).decode()) for name in STYLES]),
     )
     skip = tag("a", "Skip to the answer", href="#content", class_="skip")
     themes = json_script("themes", {name: theme(name) for name in ("light", "dark")})
-    scripts = [tag("script", Html(plotly)), tag("script", Html(script))]
-    whole = tag("html", head, tag("body", skip, content, themes, scripts), lang="en")
-    return sealed(f"<!doctype html>\n{whole}\n")
+    before = f'<!doctype html>\n<html lang="en">{head}<body>{skip}{content}{themes}<script>'
+    after = (b"</script><script>", script, b"</script></body></html>\n")
+    return sealed(before.encode(), plotly, *after)
 
 
 @cache
-def _asset(name: str) -> str:
-    return (files("reports") / "assets" / name).read_text(encoding="utf-8")
+def _asset(name: str) -> bytes:
+    return (ASSETS / name).read_bytes()

@@ -16,4 +16,4 @@ def explained_page(chains: Sequence[Chain], scenario: str) -> str:
         else "Why a request was slow"
     )
     main = tag("main", tag("h1", title), cards(chains), id="content")
-    return document(title, join(header(scenario, title), main))
+    return document(title, join(header(scenario, title), main)).decode()

@@ -20,24 +20,33 @@ Node = Html | str | None
 
 def text(content: str) -> Html:
     """Escaped, with no line break between a number and its unit or within a range."""
+    return _html(_written(content))
+
+
+def _written(content: str) -> str:
     written = str.__str__(escape(content))
     if " " in written:
         written = _UNIT.sub("\u00a0", written)
     if "\N{EN DASH}" in written:
         written = _RANGE.sub("\u2060\N{EN DASH}\u2060", written)
-    return Html(written)
+    return written
+
+
+def _html(markup: str) -> Html:
+    """As `Html(markup)`, which first asks what it is given whether it has markup of its own."""
+    return str.__new__(Html, markup)
 
 
 def join(*children: Node | Iterable[Node]) -> Html:
-    return Html("".join(_flatten(children)))
+    return _html("".join(_flatten(children)))
 
 
 def tag(name: str, /, *children: Node | Iterable[Node], **attributes: str | bool | None) -> Html:
     """`class_` and `for_` stand for the reserved words, `data_x` for data-x; False and None are left out."""
     opening = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in VOID:
-        return Html(f"<{name}{opening}>")
-    return Html(f"<{name}{opening}>{join(*children)}</{name}>")
+        return _html(f"<{name}{opening}>")
+    return _html("".join([f"<{name}{opening}>", *_flatten(children), f"</{name}>"]))
 
 
 def coordinate(value: float) -> str:
@@ -56,9 +65,9 @@ def json_script(identity: str, content: object) -> Html:
 
 
 @cache
-def script_hash(script: str) -> str:
+def script_hash(script: bytes) -> str:
     """What a page's policy calls a script that may run."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+    return f"sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}"
 
 
 def definition_list(entries: Mapping[str, Node]) -> Html:
@@ -77,6 +86,6 @@ def _flatten(children: Iterable[Node | Iterable[Node]]) -> Iterable[str]:
         if isinstance(child, Html):
             yield child
         elif isinstance(child, str):
-            yield text(child)
+            yield _written(child)
         elif child is not None:
             yield from _flatten(child)

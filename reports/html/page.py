@@ -90,16 +90,25 @@ def render(
     explained: Explained | None = None,
 ) -> str:
     """The whole report. The manifest adds what a summary leaves out: commit, versions, replications done."""
+    return _encoded(summary, definitions, manifest, explained).decode()
+
+
+def report_of(run: Run) -> bytes:
+    """That of a run as it was read, or is about to be written."""
+    return _encoded(run.summary or {}, None, run.manifest, explained_of(run))
+
+
+def _encoded(
+    summary: Summary,
+    definitions: Definitions | None,
+    manifest: Mapping[str, Any] | None,
+    explained: Explained | None,
+) -> bytes:
     definitions = DEFINITIONS if definitions is None else definitions
     report = Report(summary, rows_of(summary), definitions, manifest or {}, explained)
     head = header(summary["scenario"], f"{summary['title']} · {_basis(summary)}")
     answer = join(_interrupted(summary, report.manifest), first_screen(summary))
     return sections_page(summary["title"], head, answer, _sections(report), foot(report.manifest))
-
-
-def report_of(run: Run) -> str:
-    """That of a run as it was read, or is about to be written."""
-    return render(run.summary or {}, manifest=run.manifest, explained=explained_of(run))
 
 
 def _sections(report: Report) -> Iterator[Section]:

@@ -32,7 +32,7 @@ MOST_TICKS = 12
 
 def render_plan(plan: Plan) -> str:
     head = header(plan["scenario"], f"{plan['title']} · {_basis(plan)}")
-    return sections_page(plan["title"], head, _first_screen(plan), _sections(plan))
+    return sections_page(plan["title"], head, _first_screen(plan), _sections(plan)).decode()
 
 
 def _first_screen(plan: Plan) -> Html:

@@ -28,5 +28,5 @@ def small_page(title: str, content: Html, style: str = "", script: str = "", *, 
 
 
 def _policy(script: str, *, fetches: bool) -> str:
-    allowed = f"; script-src '{script_hash(script)}'" if script else ""
+    allowed = f"; script-src '{script_hash(script.encode())}'" if script else ""
     return POLICY + allowed + ("; connect-src 'self'" if fetches else "")

@@ -180,7 +180,7 @@ def _new_directory(plan: Plan, out: Path | None) -> Path:
     return out
 
 
-def _report_of(run: "Run") -> str:
+def _report_of(run: "Run") -> bytes:
     from reports.html import report_of
 
     return report_of(run)

@@ -16,7 +16,7 @@ def run(tmp_path: Path) -> Path:
     write(
         tmp_path / "run",
         Run(tables, manifest, "name: synthetic\n", summarise(tables, manifest)),
-        lambda _: "old",
+        lambda _: b"old",
     )
     return tmp_path / "run"
 

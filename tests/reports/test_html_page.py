@@ -10,7 +10,7 @@ import pytest
 
 from reports.html import render
 from reports.html.document import Section, sections_page
-from reports.html.markup import Html
+from reports.html.markup import Html, script_hash
 from tests.support.summaries import (
     Json,
     band,
@@ -411,6 +411,33 @@ def test_a_page_is_the_same_every_time() -> None:
     assert render(edge_and_aws()) == render(edge_and_aws())
 
 
+def test_a_page_is_hashed_once_and_its_scripts_once_in_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = list[int]()
+    sha256 = hashlib.sha256
+
+    class Counted:
+        def __init__(self, content: bytes = b"") -> None:
+            self._made = sha256()
+            self.update(content)
+
+        def update(self, content: bytes) -> None:
+            hashed.append(len(content))
+            self._made.update(content)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._made, name)
+
+    monkeypatch.setattr(hashlib, "sha256", Counted)
+    script_hash.cache_clear()
+    page, sealed = render(edge_and_aws()).encode(), "<!-- sha256"
+    scripts = sum(len(one) for one in re.findall(b"<script>(.*?)</script>", page, re.DOTALL))
+    assert scripts > 1_000_000
+    assert sum(hashed) == page.index(sealed.encode()) + scripts
+    hashed.clear()
+    assert render(edge_and_aws()).encode() == page
+    assert sum(hashed) == page.index(sealed.encode())
+
+
 OF_NO_METRIC = ("Sources and their routes", "What it rests on", "Assumed values", "Values and their ranges")
 """How the captions of tables begin that state what was given, not what came out."""
 
@@ -481,6 +508,6 @@ def test_a_section_with_nothing_in_it_has_no_heading_and_no_link() -> None:
         Section("none", "None", "Nothing", Html("")),
         Section("some", "Some", "Things", Html("<p>x")),
     )
-    page = sections_page("title", Html(""), Html(""), [empty, full])
+    page = sections_page("title", Html(""), Html(""), [empty, full]).decode()
     assert ('id="some"' in page, 'href="#some"' in page) == (True, True)
     assert "none" not in re.findall(r'(?:id="|href="#)(\w+)"', page)

@@ -29,7 +29,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def test_a_run_reads_back_as_it_was_written(tmp_path: Path, run: Run) -> None:
-    write(tmp_path / "runs" / "a", run, lambda _: "<html>")
+    write(tmp_path / "runs" / "a", run, lambda _: b"<html>")
     found = read(tmp_path / "runs" / "a")
     assert found.summary == run.summary
     assert {**found.manifest, **run.manifest} == found.manifest
@@ -114,7 +114,7 @@ def test_a_place_that_is_a_file_is_named_in_the_error(tmp_path: Path, run: Run) 
 def test_a_report_is_replaced_whole_or_not_at_all(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "a", run, lambda _: "old")
+    write(tmp_path / "a", run, lambda _: b"old")
     write_report(tmp_path / "a", "new")
     assert (tmp_path / "a" / "report.html").read_text() == "new"
     monkeypatch.setattr(run_directory, "_sync", disk_full)

@@ -20,7 +20,7 @@ MOST_ROWS = 200
 def render_sweep(view: SweepView) -> str:
     about = view.about
     head = header(about["scenario"], f"{about['title']} · {_basis(view)}")
-    return sections_page(about["title"], head, first_screen(view), _sections(view))
+    return sections_page(about["title"], head, first_screen(view), _sections(view)).decode()
 
 
 def _sections(view: SweepView) -> Iterator[Section]:

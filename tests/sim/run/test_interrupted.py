@@ -123,7 +123,7 @@ def test_ctrl_c_before_draws_of_uncertain_values_leaves_the_run_without_them(
 def at_the_report(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], None]) -> None:
     made = cli._report_of
 
-    def report_of(run: Run) -> str:
+    def report_of(run: Run) -> bytes:
         ask()
         return made(run)
 
