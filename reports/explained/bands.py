@@ -52,6 +52,7 @@ def bands_of(group: Group) -> dict[str, Band]:
         if ps.any():
             for name, rows in bands.items():
                 means[name][phase] = float(ps[rows].mean()) / PS_PER_S
+        del ps  # before the next is made
     marks = {} if group.users is not None else _marks(asks)
     return {
         name: Band(

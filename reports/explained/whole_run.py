@@ -1,5 +1,6 @@
 """What a report explains of a run, beside its summary: read off the tables when the report is written."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from reports.explained.bands import Band, bands_of
@@ -37,10 +38,15 @@ def explained(run: Run) -> Explained:
     each = min(MOST_EACH, max(FEWEST_EACH, MOST_CHAINS // max(sources, 1)))
     found: Explained = {}
     for variant, record in records.items():
-        scenes = list(scenes_of(run, variant))
         names = [group.source["name"] for group in record.groups]
-        chains = chains_of([one for name in names for one in slowest(scenes, each, name)])
+        chains = _chains(run, variant, names, each)
         for name, group in zip(names, record.groups, strict=True):
             mine = [chain for chain in chains if chain.source == name]
             found[variant, name] = ExplainedSource(bands_of(group), mine, course_of(group))
     return found
+
+
+def _chains(run: Run, variant: str, names: Sequence[str], each: int) -> list[Chain]:
+    """Of the slowest of each source. The scenes go again, and with them how long each request took."""
+    scenes = list(scenes_of(run, variant))
+    return chains_of([one for name in names for one in slowest(scenes, each, name)])
