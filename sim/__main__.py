@@ -12,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
+from e80sim.environment import prefer
 from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
 COMMANDS = {
@@ -147,8 +148,7 @@ def _perform(arguments: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
-    for variable, value in UNLESS_STATED.items():
-        os.environ.setdefault(variable, value)
+    prefer(UNLESS_STATED)
     if not COMMANDS[name][0].startswith("api_shim."):  # servers may be watched by a plugin
         _do_without_plugins()
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
@@ -163,7 +163,8 @@ def _do_without_plugins() -> None:
 
     To look for any reads the metadata of every package there is, and what could read it loads `email`: 25 ms.
     """
-    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+    prefer({"PYDANTIC_DISABLE_PLUGINS": "__all__"})
+    if os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__":
         looks_for_them = ModuleType("pydantic.plugin._loader")
         vars(looks_for_them)["get_plugins"] = tuple  # none
         sys.modules.setdefault(looks_for_them.__name__, looks_for_them)

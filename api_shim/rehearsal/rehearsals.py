@@ -11,6 +11,7 @@ from typing import Any
 
 from api_shim.rehearsal.measured import MeasuredPlace, place_of
 from api_shim.rehearsal.part import Part
+from e80sim.environment import users_own
 from e80sim.mistakes import UserError, say
 
 LONGEST_S = 600.0
@@ -24,7 +25,7 @@ SERVER_ERROR = 500
 
 def rehearse(parts: Sequence[Part]) -> list[MeasuredPlace]:
     """In the order of `parts`. Raises UserError."""
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": _import_path()}
+    environment = {**users_own(), "PYTHONHASHSEED": "0", "PYTHONPATH": _import_path()}
     limit_s = LONGEST_S * len(parts)
     try:
         done = subprocess.run(  # noqa: S603 -- this interpreter, with our own module

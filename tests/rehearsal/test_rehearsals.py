@@ -1,6 +1,7 @@
 """An application's own code, in processes of their own, with times worked out by hand."""
 
 import json
+import os
 import subprocess
 import sys
 import time  # noqa: TID251 -- real processes take real time
@@ -21,6 +22,7 @@ from api_shim.rehearsal.compared_text import compared_text
 from api_shim.rehearsal.measured import MeasuredPlace
 from api_shim.rehearsal.part import Part
 from api_shim.rehearsal.rehearsals import rehearse
+from e80sim.environment import prefer
 from e80sim.mistakes import UserError
 from tests.support.cli import e80sim
 from tests.support.live import scenario
@@ -296,3 +298,28 @@ def wait_for(what: Callable[[], T]) -> T:
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
     return found
+
+
+def test_an_application_has_its_users_environment_and_not_what_a_command_prefers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+        import os
+
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.post("/chat")
+        async def chat(body: dict) -> dict:
+            assert "PREFERRED_HERE" not in os.environ
+            return {"own": os.environ["OF_THE_USER"]}
+    """
+    monkeypatch.setenv("OF_THE_USER", "4")
+    monkeypatch.delenv("PREFERRED_HERE", raising=False)
+    prefer({"PREFERRED_HERE": "1"})
+    try:
+        (measured,) = rehearse([part(app_folder(tmp_path, code))])
+    finally:
+        del os.environ["PREFERRED_HERE"]
+    assert [visit.status for visit in measured.visits] == [200, 200]
