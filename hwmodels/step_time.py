@@ -84,6 +84,20 @@ class AffineStepTime:
             + self.prompts_ps
         ) or 1
 
+    def alike_ps(self, number: int, chunk: Chunk, decodes: int, kv_tokens: int) -> int:
+        """As `step_ps` of `number` times the same chunk, whatever their number for the same work."""
+        if not number:
+            return self.step_ps((), decodes, kv_tokens)
+        new, past = chunk
+        pairs = max(new, self.prefill_tile_tokens) * past + new * (new + 1) // 2
+        return (
+            self.dense(number * new + decodes)
+            + number * (self.token_ps * new + self.pair_ps * pairs + self.chunk_ps)
+            + self.decode_ps * decodes
+            + self.mixed_kv_ps * kv_tokens
+            + self.prompts_ps
+        ) or 1
+
 
 def slowed(law: AffineStepTime, factor: float) -> AffineStepTime:
     """Every step takes `factor` times as long, to the picosecond of each of its coefficients."""

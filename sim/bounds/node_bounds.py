@@ -183,7 +183,7 @@ class NodeBounds:
         room, decodes = max(1, int(self._room(load.starts))), min(load.decodes, self.slots - 1)
         chunks = [(min(room, prompt - at), at) for at in range(0, prompt, room)]
         kv_tokens = round(self._context * decodes)
-        steps_ps = sum(self._step_ps([chunk], round(decodes), kv_tokens) for chunk in chunks)
+        steps_ps = sum(self._step_ps(1, chunk, round(decodes), kv_tokens) for chunk in chunks)
         waits = self._prefill_steps(load.starts) - self._chunks(load.starts)
         return steps_ps / PS_PER_S + (0.0 if self.slots == 1 else waits * load.step_s)
 
@@ -297,17 +297,18 @@ class NodeBounds:
         size = max(1, round(tokens / max(1, chunks)))
         before = max(0, round((self._prompt - size) / 2))
         low, share = int(decodes), decodes - int(decodes)
-        kv_tokens, pieces = round(self._context * decodes), [(size, before)] * chunks
-        ends = [self._step_ps(pieces, number, kv_tokens, everybodys) for number in (low, low + 1)]
+        kv_tokens, piece = round(self._context * decodes), (size, before)
+        ends = [self._step_ps(chunks, piece, number, kv_tokens, everybodys) for number in (low, low + 1)]
         return (ends[0] * (1 - share) + ends[1] * share) / PS_PER_S
 
     def _step_ps(
-        self, chunks: Sequence[Chunk], decodes: int, kv_tokens: int, everybodys: int | None = None
+        self, number: int, chunk: Chunk, decodes: int, kv_tokens: int, everybodys: int | None = None
     ) -> int:
-        own_ps = self._law.step_ps(chunks, decodes, kv_tokens)
+        """Of `number` such chunks."""
+        own_ps = self._law.alike_ps(number, chunk, decodes, kv_tokens)
         if self.ranks == 1:
             return own_ps
-        tokens = sum(new for new, _ in chunks) + decodes
+        tokens = number * chunk[0] + decodes
         in_all = tokens * self.ranks if everybodys is None else everybodys
         return own_ps + self._law.shared(min(in_all, self.ranks * self.step_tokens))
 
@@ -323,9 +324,7 @@ class NodeBounds:
             done = [(prompt, 0)]
         number = max(1, int(together)) if prompt <= budget else 1
         others = self.ranks - 1
-        steps = (
-            self._step_ps([chunk] * number, 0, 0, chunk[0] + others if alone else None) for chunk in done
-        )
+        steps = (self._step_ps(number, chunk, 0, 0, chunk[0] + others if alone else None) for chunk in done)
         return sum(steps) / number / PS_PER_S
 
 

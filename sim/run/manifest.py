@@ -83,6 +83,7 @@ def notes(plan: Plan, results: Results) -> list[str]:
     return list(found)
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -36,19 +37,22 @@ def test_nothing_may_cost_less_than_nothing(coefficient: str) -> None:
         AffineStepTime(dense_ps=(100,), shared_ps=(), **{coefficient: -1})
 
 
+laws = st.builds(
+    AffineStepTime,
+    dense_ps=st.sampled_from([(0,), (1,)]),
+    token_ps=prices,
+    pair_ps=prices,
+    chunk_ps=prices,
+    decode_ps=prices,
+    kv_ps=prices,
+    mixed_kv_ps=prices,
+    prompts_ps=prices,
+    prefill_tile_tokens=st.sampled_from([0, 4]),
+)
+
+
 @given(
-    law=st.builds(
-        AffineStepTime,
-        dense_ps=st.sampled_from([(0,), (1,)]),
-        token_ps=prices,
-        pair_ps=prices,
-        chunk_ps=prices,
-        decode_ps=prices,
-        kv_ps=prices,
-        mixed_kv_ps=prices,
-        prompts_ps=prices,
-        prefill_tile_tokens=st.sampled_from([0, 4]),
-    ),
+    law=laws,
     new=st.integers(0, 5),
     past=st.integers(0, 5),
     decodes=st.integers(0, 4),
@@ -66,3 +70,17 @@ def test_steps_of_an_unchanged_batch_are_an_arithmetic_progression_however_littl
     ]
     assert min(steps) >= 1
     assert len({b - a for a, b in pairwise(steps)}) == 1
+
+
+@given(
+    law=st.builds(replace, laws, dense_ps=st.lists(st.integers(0, 9), min_size=1, max_size=20).map(tuple)),
+    number=st.integers(0, 6),
+    chunk=st.tuples(st.integers(1, 6), st.integers(0, 6)),
+    decodes=st.integers(0, 4),
+    kv_tokens=st.integers(0, 9),
+)
+def test_chunks_that_are_alike_take_what_they_take_one_by_one(
+    law: AffineStepTime, number: int, chunk: tuple[int, int], decodes: int, kv_tokens: int
+) -> None:
+    found = law.alike_ps(number, chunk, decodes, kv_tokens)
+    assert found == law.step_ps([chunk] * number, decodes, kv_tokens)

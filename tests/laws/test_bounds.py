@@ -61,6 +61,7 @@ traffic:
     lengths: {prompt: {kind: fixed, tokens: 5}, output: {kind: fixed, tokens: 3}}
 run: {horizon_s: 1, drain_s: 1, replications: 1}
 """
+SCENARIO = yaml.safe_load(BASE)
 ON_OFF = {"kind": "on_off", "on_s": 0.2, "off_s": 0.2, "on_rate_per_s": 20}
 SEGMENT = {"until_s": 0.5, "rate_per_s": 20}
 CURVE = ("traffic.s.arrivals", {"kind": "modulated", "rate": ON_OFF})
@@ -311,6 +312,10 @@ PATIENCE_S = 1e9
 """Virtual seconds, 30 years: hours per token, and jitter with a long tail, add up."""
 
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""In C where it is there: a thousand files are written."""
+
+
 class Cell(NamedTuple):
     name: str
     section: str
@@ -344,7 +349,7 @@ def put(data: Any, path: str, value: object) -> None:
 
 
 def scenario_at(cell: Cell, folder: Path) -> Path:
-    data = yaml.safe_load(BASE)
+    data = deepcopy(SCENARIO)
     where, instead = WHERE[cell.section]
     if instead is not None:
         put(data, where, deepcopy(instead))
@@ -361,7 +366,7 @@ def written(data: Any, folder: Path) -> Path:
     (folder / "trace.csv").write_text(TRACE, encoding="utf-8")
     (folder / "sessions.jsonl").write_text(SESSIONS, encoding="utf-8")
     file = folder / "bounds.yaml"
-    file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    file.write_text(yaml.dump(data, Dumper=DUMPER, sort_keys=False), encoding="utf-8")
     return file
 
 
@@ -435,7 +440,7 @@ def test_beyond_a_bound_the_sentence_names_it(number: Number, tmp_path: Path) ->
 def test_network_values_at_their_bounds_give_an_answer_or_say_why_not(
     access: str, end: int, tmp_path: Path
 ) -> None:
-    data = yaml.safe_load(BASE)
+    data = deepcopy(SCENARIO)
     data["network"]["places"]["here"] = {"kind": "internet", "access": access, "near": "aws:eu-west-1"}
     data["network"]["values"] = {name: bounds_of(name)[end] for name in network_facts().names}
     plan = checked(written(data, tmp_path))
