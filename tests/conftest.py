@@ -9,6 +9,7 @@ import os
 
 from hypothesis import Phase, settings
 
+from e80sim.build import build
 from tests.support.repeated import repeat_some
 
 settings.register_profile("e80sim", max_examples=50, deadline=None, derandomize="CI" in os.environ)
@@ -19,3 +20,7 @@ settings.register_profile(
 settings.load_profile("e80sim")
 
 repeat_some()
+
+
+def pytest_report_header() -> str:
+    return f"e80sim: {build()}"
