@@ -12,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
+from e80sim.collector import YOUNG_OBJECTS
 from e80sim.environment import prefer
 from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
@@ -151,10 +152,16 @@ def _perform(arguments: list[str]) -> int:
     prefer(UNLESS_STATED)
     if not COMMANDS[name][0].startswith("api_shim."):  # servers may be watched by a plugin
         _do_without_plugins()
+    thresholds = gc.get_threshold()
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
+    if not COMMANDS[name][0].startswith(
+        "api_shim."
+    ):  # servers go on, and more modules load once a command runs
+        gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
     try:
         return _loaded_and_performed(name, arguments)
     finally:
+        gc.set_threshold(*thresholds)
         gc.enable()
 
 

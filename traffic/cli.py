@@ -20,7 +20,7 @@ from traffic.traces import (
 )
 from traffic.traces.file import FORMAT_NAME
 from traffic.traces.formats.table import recognised
-from traffic.traces.trace import AUTO
+from traffic.traces.words import AUTO
 
 app = typer.Typer(add_completion=False)
 trace = typer.Typer(help="Look at a recorded trace, or rewrite it in another format.")

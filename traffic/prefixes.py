@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import chain
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from numpy.random import Generator
 from pydantic import Field, model_validator
@@ -14,8 +14,11 @@ from traffic.lengths import Length
 from traffic.request import Prefix
 from traffic.run_names import RunNames
 from traffic.spec import Spec
-from traffic.traces import Trace, TraceError
+from traffic.traces.words import TraceError
 from traffic.units import IntArray
+
+if TYPE_CHECKING:
+    from traffic.traces.trace import Trace
 
 
 class Beginning(NamedTuple):
@@ -36,7 +39,7 @@ class PromptPrefixes(Spec, ABC):
 
     @abstractmethod
     def beginnings(
-        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+        self, source: str, rng: Generator, trace: "Trace | None", rows: Iterator[IntArray]
     ) -> Iterator[Beginning]:
         """For arrival 0, 1, 2 ... without end. `rows` of `trace` are what is replayed, if anything is.
 
@@ -67,7 +70,7 @@ class PrefixGroups(PromptPrefixes):
         return self
 
     def beginnings(
-        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+        self, source: str, rng: Generator, trace: "Trace | None", rows: Iterator[IntArray]
     ) -> Iterator[Beginning]:
         del trace, rows
         tokens = self.tokens.sample(rng, self.groups).tolist()
@@ -86,7 +89,7 @@ class TracePrefixes(PromptPrefixes):
         return True
 
     def beginnings(
-        self, source: str, rng: Generator, trace: Trace | None, rows: Iterator[IntArray]
+        self, source: str, rng: Generator, trace: "Trace | None", rows: Iterator[IntArray]
     ) -> Iterator[Beginning]:
         del rng
         assert trace is not None, "validated"
@@ -94,7 +97,7 @@ class TracePrefixes(PromptPrefixes):
         return (found[row] for row in chain.from_iterable(block.tolist() for block in rows))
 
 
-def _recorded(source: str, trace: Trace) -> Iterator[Prefix]:
+def _recorded(source: str, trace: "Trace") -> Iterator[Prefix]:
     """By the row; TraceError where the trace does not say."""
     blocks = trace.blocks
     if trace.prefixes is not None:

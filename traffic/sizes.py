@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -12,8 +12,11 @@ from traffic.lengths import Length
 from traffic.profiles import ProfileName, load_profile
 from traffic.spec import DataPath, Spec
 from traffic.traces.file import FormatName, LimitRows, TraceFile
-from traffic.traces.trace import AUTO, Trace
+from traffic.traces.words import AUTO
 from traffic.units import IntArray
+
+if TYPE_CHECKING:
+    from traffic.traces.trace import Trace
 
 Draw = Literal["in_order", "together", "independently"]
 DRAW_BESIDE_ARRIVALS: Draw = "in_order"
@@ -35,7 +38,7 @@ class SizeSource(Protocol):
         ...
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> "Trace | None":
         """Whose rows the sizes are, if they are."""
         ...
 
@@ -186,7 +189,7 @@ class TraceLengths(RequestLengths):
 class RowSizes:
     """A trace as a source of sizes. Random rows are drawn with replacement, one variate for each request."""
 
-    trace: Trace
+    trace: "Trace"
     draw: Draw
     notes: tuple[str, ...] = ()
 

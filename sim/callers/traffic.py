@@ -25,11 +25,11 @@ from sim.time.timeline import Timeline
 from sim.time.units import ps_of_ms, ps_of_s
 from traffic.prefixes import NOTHING_IN_COMMON, Beginning, of_source
 from traffic.retry_profiles import NONE
-from traffic.traces.recording import RecordedTurn
 from traffic.workload import SizePair
 
 if TYPE_CHECKING:
     from sim.callers.agents import Say
+    from traffic.traces.recording import RecordedTurn
     from traffic.walks import Walks
 
 DRAWS_OF_A_USER = 16
@@ -253,7 +253,7 @@ class SourceTraffic:
             return repeat(NOTHING_IN_COMMON)
         return source.beginnings(self.name, self.stream("prefix"), self.stream("arrivals"))
 
-    def as_recorded(self, turn: RecordedTurn) -> Beginning:
+    def as_recorded(self, turn: "RecordedTurn") -> Beginning:
         """How the prompt of a recorded turn begins, if the scenario says that it does as recorded."""
         if self.source.prefix is None:
             return NOTHING_IN_COMMON

@@ -10,7 +10,8 @@ from reports.exports.answers import about, columns_in, measured_of
 from reports.exports.perfetto import shown, trace_lines
 from reports.exports.table import EXPORTS, write_export, write_lines
 from reports.run_directory import Run, read
-from traffic.traces import Trace, writable, write_trace
+from traffic.traces import writable, write_trace
+from traffic.traces.trace import Trace
 
 
 def export_run(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from e80sim.collector import YOUNG_OBJECTS
 from reports.record import LARGE
 from reports.run_directory import TABLES
 from reports.stored import spilled
@@ -24,9 +25,6 @@ from sim.workers.perform import perform
 
 SLICES = 200
 """How often a replication looks up from its work, for progress and interrupts."""
-
-YOUNG_OBJECTS = 100_000
-"""Allocations between two looks of the garbage collector."""
 
 
 class Task(NamedTuple):

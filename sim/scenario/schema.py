@@ -30,7 +30,6 @@ from traffic.lengths import Length
 from traffic.request import BATCH_PRIORITY, INTERACTIVE_PRIORITY, LEAST_PRIORITY
 from traffic.spec import MAX_S, MAX_TOKENS, MIN_S, MOST_STEPS
 from traffic.traces.file import RecordingFile, TraceFile
-from traffic.traces.recording import Recording
 from traffic.workload import Workload
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from traffic.agents import Step
     from traffic.callers import Callers
     from traffic.clients import Clients
+    from traffic.traces.recording import Recording
     from traffic.walks import FreshStream, Planned, Walks
 else:
     AnyFault = Annotated[Any, Later("sim.faults.kinds", "AnyFault")]
@@ -694,7 +694,7 @@ class Source(Workload):
         return next((holder for holder in holders if isinstance(holder, RecordingFile)), None)
 
     @property
-    def recording(self) -> Recording | None:
+    def recording(self) -> "Recording | None":
         """Read on first use; raises TraceError."""
         return None if self._recorded is None else self._recorded.recording
 

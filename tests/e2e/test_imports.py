@@ -23,7 +23,15 @@ SLOW = {
     "numpy.ma",
 }
 """Of libraries, what neither checks nor runs need."""
-WITH_A_RUN = {"pyarrow", "cloudpickle", "simpy", "multiprocessing", "importlib.metadata", "email", "zipfile"}
+WITH_A_RUN = {
+    "pyarrow",
+    "cloudpickle",
+    "simpy",
+    "multiprocessing",
+    "importlib.metadata",
+    "email",
+    "zipfile",
+}
 UNSTATED = {
     "sim.faults.kinds",
     "sim.faults.scaling",
@@ -33,6 +41,11 @@ UNSTATED = {
     "traffic.agents",
     "traffic.callers",
     "traffic.clients",
+    "e80sim.measured",
+    "sim.network.explain",
+    "traffic.traces.prefix_blocks",
+    "traffic.traces.recording",
+    "traffic.traces.trace",
     "traffic.traces.formats.table",
     "traffic.walks",
     "sim.callers.agents",
@@ -100,6 +113,23 @@ def test_a_plugin_that_the_user_asks_for_is_looked_for(monkeypatch: pytest.Monke
 def test_no_default_of_a_section_has_pydantic_tokenize_a_signature() -> None:
     said = "import tokenize\ntokenize._tokenize = lambda *_: print('tokenized') or iter(())"
     assert "tokenized" not in program(said, "check", SCENARIOS / "rate-limits.yaml").stdout
+
+
+def test_the_collector_seldom_looks_and_is_as_it_was_afterwards(tmp_path: Path) -> None:
+    code = """
+import gc, sys
+from sim.__main__ import main
+before, looked = gc.get_threshold(), gc.get_stats()
+assert main(sys.argv[1:]) == 0
+assert gc.get_threshold() == before and gc.isenabled()
+print(sum(now["collections"] - then["collections"] for then, now in zip(looked, gc.get_stats())))
+"""
+    quick = ["--quiet", "--jobs", "1", "--horizon", "80", "--replications", "1"]
+    arguments = ["run", str(SCENARIOS / "rate-limits.yaml"), "--out", str(tmp_path / "run"), *quick]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout.splitlines()[-1]) <= 5  # of some 300 modules and a report
 
 
 def test_a_command_ends_with_what_was_promised_to_happen_at_the_end_and_its_status() -> None:

@@ -16,7 +16,8 @@ from traffic.arrivals import Arrivals
 from traffic.lengths import Length
 from traffic.servegen.chunk import read_chunk
 from traffic.servegen.write import write_chunk
-from traffic.traces.trace import Trace, TraceError
+from traffic.traces.trace import Trace
+from traffic.traces.words import TraceError
 
 TRACE = "0,0,0,,0,0\n600,0,0,,0,0\n1200,2.0,0.5,Gamma,4.0,0.125\n1800,4.0,1.25,Weibull,0.8,0.22\n"
 DATASET = (

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from traffic.servegen.chunk import Pdf, Window, chunk_files
-from traffic.traces.trace import Trace, TraceError
+from traffic.traces.trace import Trace
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S, IntArray
 
 WINDOW_S, DATASET_S = 600, 21_600

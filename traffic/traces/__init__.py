@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from traffic.traces.recording import Recording
-from traffic.traces.trace import Trace, TraceError
+from traffic.traces.words import TraceError
 
 if TYPE_CHECKING:
     from traffic.traces.formats.table import (
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
         write_recording,
         write_trace,
     )
+    from traffic.traces.recording import Recording
+    from traffic.traces.trace import Trace
 
 __all__ = [
     "FORMATS",

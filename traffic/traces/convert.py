@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from traffic.traces.spread import spread_evenly
-from traffic.traces.trace import MAX_SPAN_PS, Trace, TraceError
+from traffic.traces.trace import MAX_SPAN_PS, Trace
+from traffic.traces.words import TraceError
 from traffic.units import as_written, nearest
 
 

@@ -8,11 +8,12 @@ from pydantic import Field
 
 from e80sim.choices import KeyOf
 from traffic.spec import DataPath, Spec
-from traffic.traces.recording import Recording
-from traffic.traces.trace import AUTO, Trace
+from traffic.traces.words import AUTO
 
 if TYPE_CHECKING:
     from traffic.traces.formats.table import TraceFormat
+    from traffic.traces.recording import Recording
+    from traffic.traces.trace import Trace
 
 
 def _formats() -> "Mapping[str, TraceFormat]":
@@ -34,7 +35,7 @@ class TraceFile(Spec):
     limit_rows: LimitRows | None = None
 
     @cached_property
-    def trace(self) -> Trace:
+    def trace(self) -> "Trace":
         """Read on first use; raises TraceError."""
         from traffic.traces.formats.table import read_trace  # noqa: PLC0415 -- as _formats
 
@@ -45,14 +46,14 @@ class RecordingFile(TraceFile):
     """The same of sessions, each of which is a row of its trace, with the sizes of its first turn."""
 
     @cached_property
-    def recording(self) -> Recording:
+    def recording(self) -> "Recording":
         """Read on first use; raises TraceError."""
         from traffic.traces.formats.table import read_recording  # noqa: PLC0415 -- as _formats
 
         return read_recording(self.path, self.format, self.limit_rows)
 
     @cached_property
-    def trace(self) -> Trace:
+    def trace(self) -> "Trace":
         return self.recording.firsts()
 
     @property

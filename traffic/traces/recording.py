@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from traffic.request import Prefix
-from traffic.traces.trace import Trace, TraceError
+from traffic.traces.trace import Trace
+from traffic.traces.words import TraceError
 from traffic.units import IntArray
 
 

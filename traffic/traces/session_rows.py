@@ -7,7 +7,8 @@ from pathlib import Path
 
 from traffic.request import Prefix
 from traffic.traces.recording import RecordedSession, RecordedTurn, Recording
-from traffic.traces.trace import MAX_SPAN_PS, TraceError
+from traffic.traces.trace import MAX_SPAN_PS
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S
 
 

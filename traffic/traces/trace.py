@@ -6,18 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from e80sim.mistakes import UserError
 from traffic.request import Prefix
 from traffic.traces.prefix_blocks import BlockRows, PrefixBlocks
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S, IntArray
 
 MAX_SPAN_PS = 2**63 - 1
-AUTO = "auto"
-"""The format that a file's first row tells of."""
-
-
-class TraceError(UserError):
-    """A sentence that names the file, the line and the offending value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.network import KeepAlive, Link, explain
+from sim.network import KeepAlive, Link
 from sim.network.connections import Departure
-from sim.network.explain import Explanation
+from sim.network.explain import Explanation, explain
 from sim.network.hops import Hop
 from sim.network.path import Path
 from sim.network.places import GATEWAY, EdgePlace, InternetPlace, RegionPlace, path_between

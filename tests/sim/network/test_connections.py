@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.network import Departure, KeepAlive, Link, explain
+from sim.network import Departure, KeepAlive, Link
+from sim.network.explain import explain
 from sim.network.hops import Hop
 from sim.network.jitter import Gamma, Jitter, Lognormal
 from sim.network.keep_alive import Connection, ConnectionPool

@@ -16,7 +16,8 @@ from traffic.spec import MAX_TOKENS
 from traffic.traces.formats.clean_csv import OddError, clean_rows
 from traffic.traces.formats.csv_rows import CsvRows
 from traffic.traces.formats.fields import BadValueError, tokens
-from traffic.traces.trace import MAX_SPAN_PS, Trace, TraceError, TraceRows
+from traffic.traces.trace import MAX_SPAN_PS, Trace, TraceRows
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S, IntArray
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traffic.traces.formats.text import open_text
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 from traffic.units import IntArray
 
 BLOCK = 2**20

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from traffic.traces.formats.text import open_text
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 
 class CsvRow(NamedTuple):

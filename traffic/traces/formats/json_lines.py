@@ -6,7 +6,7 @@ from pathlib import Path
 
 from traffic.traces.formats.fields import BadValueError, shortly
 from traffic.traces.formats.text import open_text
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 JsonRow = dict[str, object]
 

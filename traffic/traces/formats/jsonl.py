@@ -12,7 +12,8 @@ from pathlib import Path
 from traffic.spec import MAX_TOKENS
 from traffic.traces.formats.fields import BadValueError, hash_ids, integer, shortly, tokens
 from traffic.traces.formats.json_lines import JsonRow, json_lines, required
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 
 KEYS = ("arrival_ps", "prompt_tokens", "output_tokens")
 BLOCK_TOKENS = "hash_block_tokens"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from traffic.traces.formats.fields import BadValueError, integer, tokens
 from traffic.traces.formats.json_lines import json_lines, required
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 from traffic.units import nearest
 
 KEYS = ("arrival_time_ns", "input_toks", "output_toks")

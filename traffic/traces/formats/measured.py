@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from e80sim.measured import MeasuredError, read_measured
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S
 
 KEYS = frozenset({"request_throughput", "metrics", "benchmarks", "first_token_ts"})
@@ -12,6 +12,8 @@ KEYS = frozenset({"request_throughput", "metrics", "benchmarks", "first_token_ts
 
 def read_measured_traffic(path: Path, limit_rows: int | None = None) -> Trace:
     """The first `limit_rows` by their arrival. Requests that failed had no answer, and are left out."""
+    from e80sim.measured import MeasuredError, read_measured  # noqa: PLC0415 -- other traces do without
+
     try:
         measured = read_measured(path)
     except MeasuredError as problem:

@@ -20,7 +20,8 @@ from traffic.traces.prefix_blocks import (
     mooncake_blocks,
     mooncake_ids,
 )
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S, nearest
 
 PS_PER_MS = 10**9

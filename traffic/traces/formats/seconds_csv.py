@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from traffic.traces.formats.csv_rows import CsvRows
 from traffic.traces.formats.fields import BadValueError, seconds_ps, tokens
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S
 
 

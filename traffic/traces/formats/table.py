@@ -36,7 +36,8 @@ from traffic.traces.formats.sessions.stated import KEYS as STATED
 from traffic.traces.formats.sessions.stated import read_sessions_jsonl, sessions_jsonl
 from traffic.traces.formats.text import open_text
 from traffic.traces.recording import Recording
-from traffic.traces.trace import AUTO, Trace, TraceError
+from traffic.traces.trace import Trace
+from traffic.traces.words import AUTO, TraceError
 
 Layout = Literal["csv", "json"]
 

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 GZIP = b"\x1f\x8b"
 """What every file begins with that gzip made, and no text."""

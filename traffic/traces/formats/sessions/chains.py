@@ -17,7 +17,7 @@ from traffic.traces.formats.sessions.contexts import DELAYS, Asked, Contexts, de
 from traffic.traces.prefix_blocks import BAILIAN_BLOCK_TOKENS, MOONCAKE_BLOCK_TOKENS
 from traffic.traces.recording import Recording
 from traffic.traces.session_rows import SessionRow, Skipped, TurnRow, recording_of
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 from traffic.units import PS_PER_S
 
 PS_PER_MS = 10**9

@@ -22,7 +22,7 @@ from traffic.traces.formats.json_lines import json_lines
 from traffic.traces.formats.sessions.dag_rows import DagConversation, DagReader, DagTurn, Said
 from traffic.traces.recording import Recording
 from traffic.traces.session_rows import SessionRow, TurnRow, recording_of
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 MOST_TURNS = 10_000
 """Of one session: conversations that spawn each other twice double with each level."""

@@ -20,7 +20,8 @@ from traffic.traces.formats.fields import MAX_HASH_ID, BadValueError, integer, s
 from traffic.traces.formats.json_lines import JsonRow, json_lines, required
 from traffic.traces.recording import Recording
 from traffic.traces.session_rows import SessionRow, Skipped, TurnRow, recording_of
-from traffic.traces.trace import Trace, TraceError, TraceRows
+from traffic.traces.trace import Trace, TraceRows
+from traffic.traces.words import TraceError
 
 SCHEMA = "dynamo.request.trace.v1"
 REQUEST, TOOLS = "request_end", {"tool_end", "tool_error"}

@@ -16,7 +16,7 @@ from traffic.traces.formats.fields import BadValueError, tokens
 from traffic.traces.formats.sessions.spans import Span, read_spans
 from traffic.traces.recording import Recording
 from traffic.traces.session_rows import SessionRow, Skipped, TurnRow, recording_of
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 CALLS = {"chat", "text_completion", "generate_content"}
 """Operations that ask a model for text; what tools and agents do lies between and around them."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from traffic.traces.formats.fields import BadValueError, shortly
 from traffic.traces.formats.json_lines import JsonRow, json_lines, required
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS = ("stringValue", "boolValue", "intValue", "doubleValue")

@@ -17,7 +17,7 @@ from traffic.traces.formats.fields import BadValueError, integer, shortly, token
 from traffic.traces.formats.json_lines import JsonRow, json_lines, required
 from traffic.traces.recording import RecordedSession, Recording
 from traffic.traces.session_rows import SessionRow, TurnRow, recording_of
-from traffic.traces.trace import TraceError
+from traffic.traces.words import TraceError
 
 KEYS = ("session_id", "turn", "prompt_tokens", "output_tokens")
 
