@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # the hundreds of processes that tests start would each compile all modules
 
-.PHONY: help demo serve load test test-clients test-clients-node check bench bench-counts compiled compiled-equality soak mutants validate coverage peers docs setup system-packages clean
+.PHONY: help demo serve load test test-runs test-clients test-clients-node check bench bench-counts compiled compiled-equality soak mutants validate coverage peers docs setup system-packages clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -21,19 +21,22 @@ serve: $(READY) ## answer OpenAI clients on http://127.0.0.1:8080/v1
 load: $(READY) ## run locust against the shim and write the latency report
 	$(BIN)/e80sim load --variant unlimited --duration 60
 
-# Whole runs: the compiled build, where there is one, takes about half as long for them, and answers the same bytes.
-# All else runs the sources, since doubles stand in for some of them there: docs/compiled.md.
-WHOLE_RUNS := tests/theory tests/sim/plan tests/sim/study tests/sim/gate tests/sim/run/test_uncertainty.py \
-	tests/sim/run/test_warm_up.py tests/sim/run/test_stopping.py tests/e2e/test_interruptions.py \
-	tests/e2e/test_engines_agree.py tests/laws/test_worlds_agree.py tests/laws/test_scenario_laws.py
+# Long runs, with no double in them: the compiled build, where there is one, takes about half as long, and answers
+# the same bytes. All else runs the sources: docs/compiled.md.
+LONG_RUNS := tests/theory tests/sim/plan tests/sim/study tests/sim/gate tests/sim/run/test_uncertainty.py \
+	tests/sim/run/test_warm_up.py tests/sim/run/test_stopping.py tests/laws/test_worlds_agree.py \
+	tests/laws/test_scenario_laws.py tests/e2e/test_engines_agree.py tests/e2e/test_interruptions.py \
+	tests/e2e/test_load.py
 APART := tests/benchmarks tests/clients tests/compiled
 # Half as many again as there are processors: tests of servers and signals wait for much of their time.
 WORKERS = $(shell $(PYTHON) -c "import os; print(3 * os.cpu_count() // 2)")
 SUITE = $(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not soak"
 
 test: system-packages $(READY) ## the test suite
-	E80SIM_PURE=1 $(SUITE) $(addprefix --ignore=,$(APART) $(WHOLE_RUNS))
-	$(SUITE) $(WHOLE_RUNS)
+	E80SIM_PURE=1 $(SUITE) $(addprefix --ignore=,$(APART) $(LONG_RUNS))
+
+test-runs: $(READY) ## and its long runs: theory, sweeps, plans, gates, load tests, interruptions
+	$(SUITE) $(LONG_RUNS)
 
 test-clients: $(READY) ## the client libraries that people use, each from an environment of its own
 	$(BIN)/pytest -n 2 tests/clients/test_python_clients.py tests/clients/test_openai_client.py tests/clients/test_perfetto.py

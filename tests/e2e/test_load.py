@@ -298,7 +298,7 @@ def test_a_server_frozen_for_a_second_shows_in_the_tail_of_an_open_loop(
     ) as load:
         assert load.stderr is not None
         assert "answers callers" in load.stderr.readline()
-        time.sleep(5.0)  # locust takes two or three seconds to begin
+        until_requests_come(run)
         with stopped_for(pid_of_server(), 1.0):
             pass
         load.stderr.read()
