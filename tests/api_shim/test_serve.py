@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.support.cli import e80sim
 from tests.support.live import LLAMA, chat, scenario
 from tests.support.served import Served, serve
 
@@ -216,14 +217,8 @@ def test_words_can_come_from_another_server_and_the_run_says_so(tmp_path: Path) 
 def test_a_users_mistake_is_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
     file = tmp_path / "served.yaml"
     file.write_text(yaml.safe_dump(scenario().model_dump(mode="json", exclude_unset=True), sort_keys=False))
-    done = subprocess.run(
-        [sys.executable, "-m", "sim", "serve", str(file), "--port", "0", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
+    done = e80sim("serve", [str(file), "--port", "0", *options])
+    assert done.exit_code == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 

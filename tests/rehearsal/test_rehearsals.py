@@ -25,7 +25,7 @@ from api_shim.rehearsal.rehearsals import rehearse
 from e80sim.environment import prefer
 from e80sim.mistakes import UserError
 from tests.support.cli import e80sim
-from tests.support.live import scenario
+from tests.support.live import scenario_of_llama
 
 T = TypeVar("T")
 TWO_CALLS = """
@@ -56,7 +56,7 @@ def app_folder(folder: Path, code: str, **fields: object) -> Path:
     (folder / "8080.yaml").write_text(yaml.safe_dump(manifest))
     (folder / "main.py").write_text(dedent(code))
     (folder / "requests.jsonl").write_text('{"path": "/chat", "json": {"say": "hello"}}\n')
-    served = scenario().model_dump(mode="json", exclude_unset=True)
+    served = scenario_of_llama().model_dump(mode="json", exclude_unset=True)
     (folder / "platform.yaml").write_text(yaml.safe_dump(served, sort_keys=False))
     return folder
 

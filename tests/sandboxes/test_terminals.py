@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.sandboxes.conftest import processes_named
-from tests.support.live import scenario
+from tests.support.live import scenario_of_llama
 from tests.support.websocket import WebSocketClient, pause, seconds
 
 pytestmark = pytest.mark.realtime
@@ -33,7 +33,7 @@ def server(isolation: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def serve(folder: Path) -> "tuple[subprocess.Popen[str], str]":
     file = folder / "served.yaml"
-    file.write_text(json.dumps(scenario().model_dump(mode="json", exclude_unset=True)))
+    file.write_text(json.dumps(scenario_of_llama().model_dump(mode="json", exclude_unset=True)))
     log = (folder / "log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "sim", "serve", str(file), "--port", "0"], stderr=log, text=True

@@ -61,6 +61,14 @@ def scenario(**sections: Any) -> Scenario:
     return Scenario.model_validate(data | sections)
 
 
+def scenario_of_llama(**sections: Any) -> Scenario:
+    """Without the other model: for processes, which load the vocabulary of each, a second's work."""
+    both = scenario(**sections)
+    return both.model_copy(
+        update={"models": {name: one for name, one in both.models.items() if name != "oss"}}
+    )
+
+
 @dataclass
 class Reply:
     status: int = 0

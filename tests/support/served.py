@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.live import scenario
+from tests.support.live import scenario_of_llama
 
 
 class Served:
@@ -51,9 +51,11 @@ class Served:
 
 
 def serve(folder: Path, *options: str, **sections: Any) -> Served:
-    """A platform of `tests.support.live`; its file goes to the folder."""
+    """The Llama model of `tests.support.live`; the file goes to the folder."""
     file = folder / "served.yaml"
     file.write_text(
-        yaml.safe_dump(scenario(**sections).model_dump(mode="json", exclude_unset=True), sort_keys=False)
+        yaml.safe_dump(
+            scenario_of_llama(**sections).model_dump(mode="json", exclude_unset=True), sort_keys=False
+        )
     )
     return Served(file, *options)
