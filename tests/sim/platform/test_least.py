@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.platform.least import SPARE_ENTRIES, Least, LeastOfGrowing
+from sim.platform.least import FEW, SPARE_ENTRIES, Least, LeastOfGrowing
 
 MOVES = st.lists(
     st.tuples(
@@ -14,14 +14,15 @@ MOVES = st.lists(
 )
 
 
-@given(MOVES)
-def test_it_is_what_looking_at_all_would_find(moves: list[tuple[str, int, int]]) -> None:
-    values = [0] * 4
-    inside = {1, 2, 3}
+@given(MOVES, st.sampled_from([0, FEW - 3, FEW]))
+def test_it_is_what_looking_at_all_would_find(moves: list[tuple[str, int, int]], idle: int) -> None:
+    """The first four come and go: among few, among many, and across the limit of the two."""
+    values = [0] * 4 + [2] * idle
+    inside = {*range(1, 4 + idle)}
     least, told = LeastOfGrowing(values.__getitem__), Least()
     for index in inside:
         least.add(index)
-        told.add(index, 0)
+        told.add(index, values[index])
     for move, index, amount in moves:
         if move == "toggle":
             if index in inside:
@@ -33,13 +34,16 @@ def test_it_is_what_looking_at_all_would_find(moves: list[tuple[str, int, int]])
             inside ^= {index}
         elif move == "rise":
             values[index] += amount
+            told.put(index, values[index])
         else:
             values[index] = max(0, values[index] - amount)
             least.lowered(index)
-        told.put(index, values[index])
+            told.put(index, values[index])
         if inside:
             assert told.least() == least.least() == min(inside, key=lambda i: (values[i], i))
-        assert {index: told[index] for index in range(4) if index in told} == {i: values[i] for i in inside}
+        assert {index: told[index] for index in range(4 + idle) if index in told} == {
+            i: values[i] for i in inside
+        }
         assert max(len(least._heap), len(told._heap)) <= 2 * len(inside) + SPARE_ENTRIES + 1
 
 
