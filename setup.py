@@ -39,8 +39,8 @@ ROOMS = {
         "work"
     ],
     "sim.platform": [
-        "budget", "gateway", "least", "links", "loads", "members", "meter", "platform", "pool",
-        "rate_limit", "recorder", "refusals", "routing", "ticket", "token_bucket", "window_meters"
+        "budget", "disaggregated", "gateway", "least", "links", "loads", "members", "meter", "platform",
+        "pool", "rate_limit", "recorder", "refusals", "routing", "ticket", "token_bucket", "window_meters"
     ],
     "sim.time": [
         "timeline", "units"
@@ -58,7 +58,7 @@ MYPY = ["--config-file=", "--follow-imports=skip", "--ignore-missing-imports", "
 little."""
 
 C_FILES = Path("build", "compiled")
-FLAGS = ["-O1", "-g0", "-Wno-error"]
+FLAGS = ["-O1", "-g0", "-fvisibility=hidden", "-Wno-error"]
 
 ENTRY = """
 PyMODINIT_FUNC PyInit_{tail}(void) {{ return module("init_{exported}", "{library}.init_{exported}"); }}

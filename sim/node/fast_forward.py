@@ -19,6 +19,7 @@ from sim.node.kernel import (
     BatchLimits,
     Boundary,
     GapSink,
+    NodeKernel,
     Sequence,
     Stepped,
     UnderWay,
@@ -57,7 +58,7 @@ class ForwardedWork(Work):
         self.spans: tuple[tuple[int, int, int], ...] = ()
 
 
-class FastForward:
+class FastForward(NodeKernel):
     """The semantics of `sim.node.step_engine.StepEngine`, for `AffineStepTime` alone.
 
     - Decoding sequences lie in a heap by the step that makes their last token, so that a step touches none of
@@ -85,6 +86,7 @@ class FastForward:
         "_first_ps",
         "_freed",
         "_gaps",
+        "_head",
         "_held",
         "_keep_schedule",
         "_kept",
@@ -98,9 +100,11 @@ class FastForward:
         "_open",
         "_partial",
         "_pool",
+        "_pop",
         "_preemption_log",
         "_preempts",
         "_prefilling",
+        "_push",
         "_queue",
         "_running",
         "_slope_ps",
@@ -112,11 +116,6 @@ class FastForward:
         "_tickets",
         "_waiting",
         "_watermark",
-        "busy_ps",
-        "output_tokens_done",
-        "preemptions",
-        "prompt_tokens_done",
-        "sequence_ps",
     )
     steps_ahead = 0
     """So many more steps are formed already when one ends."""
@@ -137,12 +136,8 @@ class FastForward:
         preemption_log: PreemptionLog | None = None,
     ) -> None:
         """As for `StepEngine`; `stepped` hears of stretches."""
+        NodeKernel.__init__(self)
         self._clock = 0  # finished steps in which those who decode had a token: here all
-        self.preemptions = 0
-        self.busy_ps = 0
-        self.sequence_ps = 0
-        self.prompt_tokens_done = 0
-        self.output_tokens_done = 0
 
         self._max_num_seqs = limits.max_num_seqs
         self._budget = limits.max_num_batched_tokens
@@ -154,6 +149,10 @@ class FastForward:
         )
         self._first_chunk = self._take
         self._queue: WaitingQueue[ForwardedWork] = queue or FirstComeFirstServed()
+        # Made once: each look makes another.
+        self._push: Callable[[ForwardedWork], None] = self._queue.push
+        self._head: Callable[[], ForwardedWork | None] = self._queue.head
+        self._pop: Callable[[], ForwardedWork] = self._queue.pop
         assert self._queue.ranked or not preempt, "who pushes out by priority must be first by priority"
         assert not (preempt and batches), "nobody joins a batch, so nobody pushes out"
         self._preempts = preempt
@@ -569,7 +568,7 @@ class FastForward:
             # By number within an instant, those after its boundary last: had there been a boundary call, as a
             # plain kernel has one per step, the earlier ones would have been taken in by it.
             arrived.sort(key=_by_arrival)
-        push = self._queue.push
+        push = self._push
         for work in arrived:
             push(work)
         self._waiting += len(arrived)
@@ -744,20 +743,20 @@ class FastForward:
 
         Only those more urgent than `limit`: whoever was pushed out does not come back in the same step.
         """
-        first_chunk, queue = self._first_chunk, self._queue
+        first_chunk = self._first_chunk
         slots = self._max_num_seqs - len(self._running)
         if self._batches is not None:
             slots = min(slots, self._batches.places)
             self._batches.places -= slots
         while left and slots and self._waiting:
-            work = queue.head()
+            work = self._head()
             assert work is not None, "the queue lost somebody"
             if limit is not None and work.sequence.priority >= limit:
                 break
             new = first_chunk(work, left)
             if not new:
                 break  # nobody overtakes the head of the queue
-            queue.pop()
+            self._pop()
             self._waiting -= 1
             work.new = new
             self._running[work] = None

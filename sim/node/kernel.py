@@ -4,6 +4,7 @@ A kernel is a state machine over integers that never sees SimPy, a clock or a fl
 from `boundary`, never called back, so a caller that reacts at once cannot re-enter a half-updated kernel.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -156,8 +157,10 @@ class UnderWay(NamedTuple):
 NOTHING_UNDER_WAY = UnderWay(0, 0, ())
 
 
-class NodeKernel(Protocol):
-    """At one instant: tokens of the ending step, removals, additions by number, planning.
+class NodeKernel(ABC):
+    """A class, and no protocol, as `KvPool`.
+
+    At one instant: tokens of the ending step, removals, additions by number, planning.
 
     `add`, `remove` and `change_law` answer the time at which `boundary` must be called next, or None while
     the kernel is idle. The answer is never later than the one before it, so a caller re-arms when it moved.
@@ -166,32 +169,26 @@ class NodeKernel(Protocol):
     `boundary` call at each of their ends, so it cannot know whether this instant's is over.
     """
 
-    @property
-    def steps(self) -> int:
-        """Finished steps, as in all the counters below."""
-        ...
+    __slots__ = ("busy_ps", "output_tokens_done", "preemptions", "prompt_tokens_done", "sequence_ps")
 
-    @property
-    def preemptions(self) -> int: ...
-
-    @property
-    def busy_ps(self) -> int:
+    def __init__(self) -> None:
+        self.preemptions = 0
+        """In finished steps, as all these counters."""
+        self.busy_ps = 0
         """Total duration of the steps."""
-        ...
-
-    @property
-    def sequence_ps(self) -> int:
+        self.sequence_ps = 0
         """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
-        ...
-
-    @property
-    def prompt_tokens_done(self) -> int:
+        self.prompt_tokens_done = 0
         """Tokens prefilled, those computed again after a preemption included."""
-        ...
+        self.output_tokens_done = 0
 
     @property
-    def output_tokens_done(self) -> int: ...
+    @abstractmethod
+    def steps(self) -> int:
+        """Finished steps."""
+        ...
 
+    @abstractmethod
     def add(
         self,
         now_ps: int,
@@ -209,6 +206,7 @@ class NodeKernel(Protocol):
         """
         ...
 
+    @abstractmethod
     def remove(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         """Take `sequence` out at the first boundary at or after now; a last token due then still counts.
 
@@ -216,14 +214,17 @@ class NodeKernel(Protocol):
         """
         ...
 
+    @abstractmethod
     def release(self, now_ps: int, sequence: Sequence, *, after_boundary: bool = False) -> int | None:
         """The KV blocks of what `sequence` handed over come free at the first boundary at or after now."""
         ...
 
+    @abstractmethod
     def change_law(self, now_ps: int, law: StepTime, *, after_boundary: bool = False) -> int | None:
         """Steps that start at or after the next boundary follow `law`."""
         ...
 
+    @abstractmethod
     def drain(self, now_ps: int) -> Boundary:
         """Everything leaves now and the kernel falls idle; the step in progress is lost.
 
@@ -232,10 +233,12 @@ class NodeKernel(Protocol):
         """
         ...
 
+    @abstractmethod
     def boundary(self, now_ps: int) -> Boundary:
         """End the step (or stretch of steps) that is due now and plan the next."""
         ...
 
+    @abstractmethod
     def tokens_by(self, sequence: Sequence, at_ps: int) -> int:
         """Output tokens that existed at `at_ps`, for any time not after the next boundary.
 
@@ -244,18 +247,22 @@ class NodeKernel(Protocol):
         """
         ...
 
+    @abstractmethod
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
         """As `output_tokens_done`, also in the middle of a stretch of steps, for any time up to its end."""
         ...
 
+    @abstractmethod
     def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
         """What has been computed since the last `boundary`, for any time up to the next."""
         ...
 
+    @abstractmethod
     def forget(self, before_ps: int) -> None:
         """Drop what only `tokens_by` at times before `before_ps` would need."""
         ...
 
+    @abstractmethod
     def blocks_in_use(self, at_ps: int) -> int:
         """KV blocks held by the step that is under way at `at_ps`, between the last boundary and the next.
 
@@ -264,6 +271,7 @@ class NodeKernel(Protocol):
         """
         ...
 
+    @abstractmethod
     def cached_tokens(
         self, now_ps: int, prefix: Prefix, prompt_tokens: int, *, after_boundary: bool = False
     ) -> int:
@@ -271,14 +279,17 @@ class NodeKernel(Protocol):
         ...
 
     @property
+    @abstractmethod
     def free_blocks(self) -> int:
         """As planned by the last `boundary`: blocks of the step that it started are taken."""
         ...
 
     @property
+    @abstractmethod
     def waiting(self) -> int:
         """Sequences queued: those just added and those preempted included."""
         ...
 
     @property
+    @abstractmethod
     def running(self) -> int: ...

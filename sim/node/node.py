@@ -1,5 +1,6 @@
 """One engine: a kernel, the calendar events that drive it, and the fixed work before it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -75,19 +76,21 @@ class Job:
 
 
 J = TypeVar("J", bound=Job)
-Told_contra = TypeVar("Told_contra", bound=Job, contravariant=True)
 
 
-class NodeListener(Protocol[Told_contra]):
-    """Whom a node tells what its requests reached."""
+class NodeListener(ABC, Generic[J]):
+    """Whom a node tells what its requests reached. A class, and no protocol, as `Job`."""
 
-    def refused(self, ticket: Told_contra, full: QueueFull, /) -> None:
+    @abstractmethod
+    def refused(self, ticket: J, full: QueueFull) -> None:
         """The node did not take `ticket`."""
         ...
 
-    def first_token(self, ticket: Told_contra, /) -> None: ...
+    @abstractmethod
+    def first_token(self, ticket: J) -> None: ...
 
-    def left_node(self, ticket: Told_contra, /) -> None:
+    @abstractmethod
+    def left_node(self, ticket: J) -> None:
         """Every sequence of `ticket` is out: complete or removed."""
         ...
 

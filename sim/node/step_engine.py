@@ -15,6 +15,7 @@ from sim.node.kernel import (
     BatchLimits,
     Boundary,
     GapSink,
+    NodeKernel,
     Sequence,
     Stepped,
     UnderWay,
@@ -46,7 +47,7 @@ class SteppedWork(Work):
         return self.sequence.prompt_tokens + self.sequence.generated - self.cached
 
 
-class StepEngine:
+class StepEngine(NodeKernel):
     """Continuous batching with chunked prefill in the manner of vLLM V1, one step at a time.
 
     A step gives one token to every decoding sequence in admission order, then as much of its prompt as the
@@ -79,12 +80,8 @@ class StepEngine:
         enter at any step. A step that follows no other starts `launch_ps` after it was formed.
         `preemption_log` hears who loses his blocks.
         """
-        self.steps = 0
-        self.preemptions = 0
-        self.busy_ps = 0
-        self.sequence_ps = 0
-        self.prompt_tokens_done = 0
-        self.output_tokens_done = 0
+        super().__init__()
+        self._steps = 0
         self._limits = limits
         self._pool: KvPool = pool or CountingPool(limits.kv_blocks, limits.block_size)
         self._queue: WaitingQueue[SteppedWork] = queue or FirstComeFirstServed()
@@ -112,6 +109,10 @@ class StepEngine:
 
     def _set_up(self) -> None:
         """What another kind has besides; a constructor of its own would have to hand all arguments on."""
+
+    @property
+    def steps(self) -> int:
+        return self._steps
 
     @property
     def free_blocks(self) -> int:
@@ -294,7 +295,7 @@ class StepEngine:
     def _count_step(self, lasted_ps: int, shares: list[tuple[SteppedWork, int]]) -> None:
         if not shares:  # the kernel was idle
             return
-        self.steps += 1
+        self._steps += 1
         self.busy_ps += lasted_ps
         self.sequence_ps += lasted_ps * len(shares)
         self.prompt_tokens_done += sum(new for work, new in shares if not (work.decoding or work.gone))

@@ -5,16 +5,15 @@ does with its NIXL connector. So where decode nodes are full, prefill nodes fill
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from reports.record import STAGE_COLUMNS
 from sim.node.kernel import NodeKernel
-from sim.node.node import Node
+from sim.node.node import Node, NodeListener
 from sim.node.queue_limits import QueueFull
 from sim.node.waiting_queue import WaitingQueue
 from sim.platform.loads import KvTokens, Places
 from sim.platform.members import MakeNode, Members
-from sim.platform.pool import Pool
+from sim.platform.pool import ModelPool, Pool
 from sim.platform.recorder import Recorder
 from sim.platform.ticket import Ticket
 from sim.time.timeline import Alarm, Timeline
@@ -48,7 +47,7 @@ class Handover:
         self._cancel(ticket)
 
 
-class DisaggregatedPool:
+class DisaggregatedPool(ModelPool):
     """The first nodes prefill, by the routing of `prefill`, and those behind them decode.
 
     A request gets to a decode node in the order of `queue` as soon as one has a free place and, by the tokens
@@ -60,7 +59,7 @@ class DisaggregatedPool:
         self,
         env: Timeline,
         prefill: Pool,
-        platform: Any,  # noqa: ANN401 -- the platform, which knows pools: a listener of nodes
+        platform: NodeListener[Ticket],
         queue: WaitingQueue[Ticket],
         *,
         places: int,
@@ -82,11 +81,13 @@ class DisaggregatedPool:
         self._started_ps: dict[int, list[int]] = {}
         """When the prefills of those that decode began, by number of the request."""
         self.stages = Recorder(STAGE_COLUMNS)
+        self.prefills = Prefills(self, platform)
+        """Whom prefill nodes tell."""
 
     def open(
         self, prefill_nodes: int, make_prefill: MakeNode, decode_nodes: int, make_decode: MakeNode
     ) -> None:
-        """Each node is made when it gets its first request, with the pool as listener where it prefills."""
+        """Each node is made when it gets its first request, with `prefills` as listener where it prefills."""
         self._prefill.open(prefill_nodes, make_prefill)
         self._decode.open(decode_nodes, make_decode, first=prefill_nodes)
 
@@ -128,20 +129,12 @@ class DisaggregatedPool:
             return
         else:
             self._note_decode(ticket, self._env.now)
-        for load in self._decode.loads:
-            load.left(ticket)
+        for note in self._decode.left:
+            note(ticket)
         self._let_in()
 
-    # What prefill nodes say
-
-    def first_token(self, ticket: Ticket) -> None:
-        self._platform.first_token(ticket)
-
-    def refused(self, ticket: Ticket, full: QueueFull) -> None:
-        self._platform.refused(ticket, full)
-
-    def left_node(self, ticket: Ticket) -> None:
-        """Its prefill is over, or it was cancelled."""
+    def prefilled(self, ticket: Ticket) -> None:
+        """It left its prefill node, or was cancelled there."""
         node, sequences = ticket.node, ticket.sequences
         assert isinstance(node, Node)
         goes_on = all(0 < sequence.generated < sequence.output_tokens for sequence in sequences)
@@ -187,8 +180,8 @@ class DisaggregatedPool:
         handover.sent_ps = max(now, self._line_free_ps.get(sender, 0))
         arrives_ps = handover.sent_ps + self._transfer_ps(ticket.request.prompt_tokens)
         self._line_free_ps[sender] = arrives_ps
-        for load in self._decode.loads:
-            load.entered(ticket)
+        for note in self._decode.entered:
+            note(ticket)
         handover.alarm = Alarm(self._env, arrives_ps, self._arrived, ticket)
 
     def _arrived(self, alarm: Alarm) -> None:
@@ -256,3 +249,20 @@ class DisaggregatedPool:
         request = ticket.request
         labels = self.stages.labels.codes(model=request.model, stage=stage)
         self.stages.add((request.number, *labels, node, began_ps, ended_ps))
+
+
+class Prefills(NodeListener[Ticket]):
+    """Tells the platform what prefill nodes say, and the pool who has left them."""
+
+    def __init__(self, pool: DisaggregatedPool, platform: NodeListener[Ticket]) -> None:
+        self._pool = pool
+        self._platform = platform
+
+    def first_token(self, ticket: Ticket) -> None:
+        self._platform.first_token(ticket)
+
+    def refused(self, ticket: Ticket, full: QueueFull) -> None:
+        self._platform.refused(ticket, full)
+
+    def left_node(self, ticket: Ticket) -> None:
+        self._pool.prefilled(ticket)

@@ -104,6 +104,9 @@ class Members:
         """How many ever were members."""
         self.loads: list[Load] = []
         """What the policy goes by, hence what is kept up to date."""
+        self.entered: list[Callable[[Ticket], None]] = []
+        self.left: list[Callable[[Ticket], None]] = []
+        """Their methods: made once, as each look makes another."""
         self._opened = 0
 
     def __len__(self) -> int:
@@ -131,6 +134,8 @@ class Members:
     def watch(self, load: L) -> L:
         """Keep `load` up to date from now on."""
         self.loads.append(load)
+        self.entered.append(load.entered)
+        self.left.append(load.left)
         for index in self.indexes:
             load.join(index)
         return load

@@ -1,6 +1,6 @@
 """The nodes of one model, which may come and go while they serve."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from numpy.random import Generator
 
@@ -11,29 +11,36 @@ from sim.platform.routing import Routing
 from sim.platform.ticket import Ticket
 
 
-class ModelPool(Protocol):
-    """The nodes of one model, as the platform sees them."""
+class ModelPool(ABC):
+    """The nodes of one model, as the platform sees them. A class, and no protocol, as `Job`."""
 
     @property
+    @abstractmethod
     def size(self) -> int: ...
 
     @property
+    @abstractmethod
     def nodes(self) -> list[Node[Ticket]]: ...
 
+    @abstractmethod
     def node(self, index: int) -> Node[Ticket]: ...
 
+    @abstractmethod
     def takes(self, index: int) -> bool:
         """Whether node `index` serves requests that name it."""
         ...
 
+    @abstractmethod
     def serve(self, ticket: Ticket) -> None: ...
 
+    @abstractmethod
     def left(self, ticket: Ticket) -> None: ...
 
+    @abstractmethod
     def abandoned(self, ticket: Ticket) -> None: ...
 
 
-class Pool:
+class Pool(ModelPool):
     """Requests that no node takes yet wait here, in the order of the pool's own queue."""
 
     def __init__(
@@ -47,7 +54,8 @@ class Pool:
         self.members = self._members = members = Members() if members is None else members
         self.lost: set[int] = set()
         """Nodes that are dead and will be members again."""
-        self._choose, self._loads = routing(members, rng), members.loads
+        self._choose = routing(members, rng)
+        self._entered, self._left = members.entered, members.left
         self._queue: WaitingQueue[Ticket] = queue or FirstComeFirstServed()
         self._held = False
         """Whether somebody may be in the queue: to ask it costs more."""
@@ -98,8 +106,8 @@ class Pool:
             node = self._choose(ticket.request)
             if node is not None:
                 if node.submit(ticket):  # as `_enter`, a call less for most requests
-                    for load in self._loads:
-                        load.entered(ticket)
+                    for note in self._entered:
+                        note(ticket)
                 return
         self._queue.push(ticket)
         self._held = True
@@ -107,8 +115,8 @@ class Pool:
 
     def left(self, ticket: Ticket) -> None:
         """To be told when `ticket` is out of its node, which has counted it off already."""
-        for load in self._loads:
-            load.left(ticket)
+        for note in self._left:
+            note(ticket)
         if self._held:
             self._let_in()
 
@@ -127,8 +135,8 @@ class Pool:
 
     def _enter(self, ticket: Ticket, node: Node[Ticket]) -> None:
         if node.submit(ticket):
-            for load in self._loads:
-                load.entered(ticket)
+            for note in self._entered:
+                note(ticket)
 
     def _let_in(self) -> None:
         """As long as the head of the queue finds a node. Nobody passes it."""

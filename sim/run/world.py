@@ -358,7 +358,7 @@ class World:
 
         def prefills(index: int) -> Node[Ticket]:
             node: Node[Ticket] = make(index)
-            node.progress, node.hands_over = pool, True
+            node.progress, node.hands_over = pool.prefills, True
             return node
 
         def decodes(index: int) -> Node[Ticket]:

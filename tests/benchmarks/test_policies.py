@@ -197,7 +197,7 @@ ROWS = {
     "priority that pushes out": Row((B + "queue=priority", B + "preempt=true"), 5.16, 97),
     "prefix cache, nothing in common": Row((CACHE,), 5.16, 98),
     "prefix cache, prefixes of 256 tokens": Row((CACHE, PREFIXES), 5.10, 105),
-    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 187),
+    "prefill and decode apart": Row((M + "disaggregated={prefill_nodes: 2}",), 6.64, 190),
     "routing least_kv": Row((M + "routing=least_kv",), 5.00, 103),
     "routing round_robin": Row((M + "routing=round_robin",), 5.48, 82),
     "routing random": Row((M + "routing=random",), 5.01, 78),

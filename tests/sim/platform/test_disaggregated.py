@@ -54,7 +54,7 @@ def split_bench(
     def make(index: int) -> Node[Ticket]:
         kernel = PREFILLS["chunked"][engine](limits, LAW, keep_schedule=True)
         prefills = index < prefill
-        listener: Any = pool if prefills else platform
+        listener = pool.prefills if prefills else platform
         return Node(env, index, kernel, listener, order=first_order + index, hands_over=prefills)
 
     pool.open(prefill, make, decode, make)
