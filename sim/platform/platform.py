@@ -1,13 +1,12 @@
 """The wired model. One method matters: `submit`. What becomes of a request, its sink and its record tell."""
 
 from collections.abc import Callable, Container
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reports.record import REQUEST_COLUMNS
 from sim.network.trouble import Trouble
 from sim.node.kernel import Sequence
-from sim.node.node import Moving, Node
+from sim.node.node import Moving, Node, NodeListener
 from sim.node.queue_limits import QueueFull
 from sim.platform.gateway import Gateway
 from sim.platform.links import Links, MakeLink
@@ -19,7 +18,6 @@ from sim.time.timeline import Alarm, Timeline
 from sim.time.units import PS_PER_S
 from traffic.request import KEEP_ALIVE_S, Request
 
-REMEMBERED_ORIGINS = 10_000
 KEEP_ALIVE_PS = round(KEEP_ALIVE_S * PS_PER_S)
 
 
@@ -30,7 +28,7 @@ class Losses(NamedTuple):
     moved: int
 
 
-class Platform:
+class Platform(NodeListener[Ticket]):
     """Gateway, pools and the links of every caller.
 
     `pools`, and `admissions` of the gateway, are wired after construction: nodes report to the platform.
@@ -56,11 +54,9 @@ class Platform:
         """Submitted and not recorded yet, by number."""
         self.links = Links(make_link, lambda: (ticket.link for ticket in self.inside.values()))
         labels = self.records.labels
-        # There are few different ones at a time, and each request asks for two.
-        self._origin: Callable[..., Any] = lru_cache(REMEMBERED_ORIGINS)(
-            lambda s, t, p, m: labels.codes(source=s, tenant=t, place=p, model=m)
-        )
-        self._ending: Callable[..., Any] = cache(lambda o, r: labels.codes(outcome=o, finish_reason=r))
+        self._sources, self._tenants = labels.of("source"), labels.of("tenant")
+        self._places, self._models = labels.of("place"), labels.of("model")
+        self._outcomes, self._reasons = labels.of("outcome"), labels.of("finish_reason")
 
     def submit(self, request: Request, sink: Sink = IGNORE) -> Ticket:
         """Send `request` from its place at this instant."""
@@ -313,13 +309,12 @@ class Platform:
             # The way in is foreseen when a request is sent: whoever leaves before never gets there.
             now = self.env.now
             connected_ps, arrived_ps = _if_reached(connected_ps, now), _if_reached(arrived_ps, now)
-        # Tuples of a stated length: mypyc takes others apart by an iterator.
-        origin: tuple[Any, Any, Any, Any] = self._origin(
-            request.source, request.tenant, request.place, request.model
-        )
-        ending: tuple[Any, Any] = self._ending(ticket.outcome, ticket.reason)
-        source, tenant, place, model = origin
-        outcome, reason = ending
+        try:
+            source, tenant = self._sources[request.source], self._tenants[request.tenant]
+            place, model = self._places[request.place], self._models[request.model]
+            outcome, reason = self._outcomes[ticket.outcome], self._reasons[ticket.reason]
+        except KeyError:
+            source, tenant, place, model, outcome, reason = self._new_labels(ticket)
         self.records.add(
             (
                 request.number,
@@ -359,6 +354,19 @@ class Platform:
                 lost_back_ps,
             )
         )
+
+    def _new_labels(self, ticket: Ticket) -> tuple[int, int, int, int, int, int]:
+        """Of which at least one is new."""
+        request = ticket.request
+        source, tenant, place, model, outcome, reason = self.records.labels.codes(
+            source=request.source,
+            tenant=request.tenant,
+            place=request.place,
+            model=request.model,
+            outcome=ticket.outcome,
+            finish_reason=ticket.reason,
+        )
+        return source, tenant, place, model, outcome, reason
 
 
 def _lost_back_ps(ticket: Ticket) -> int:
