@@ -1,5 +1,6 @@
 """The arrays that columns, metrics and statistics are made of: in a module of its own, without pyarrow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+WIDEST = 6
+"""A table of ints that are known pays up to so many entries for each that is looked up; as in numpy."""
+
 
 def distinct(values: NDArray[Any]) -> NDArray[Any]:
     """In order. `numpy.unique` would load numpy.ma for them, a hundredth of a short run."""
@@ -16,12 +20,19 @@ def distinct(values: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def among(values: NDArray[Any], known: NDArray[Any]) -> Mask:
-    """Which of `values` are some of `known`: `numpy.isin`, without numpy.ma as well."""
+def among(values: NDArray[Any], known: NDArray[Any] | Sequence[int]) -> Mask:
+    """Which of the ints `values` are some of `known`.
+
+    `numpy.isin` alone would ask for numpy.ma as well, where there is no room for a table of what is known.
+    """
     if not len(known):
         return np.zeros(len(values), dtype=np.bool_)
     ordered = np.sort(known)
-    found: Mask = ordered[np.searchsorted(ordered, values) % len(ordered)] == values
+    found: Mask
+    if ordered[-1] - ordered[0] <= WIDEST * len(values):
+        found = np.isin(values, ordered, kind="table")
+    else:
+        found = ordered[np.searchsorted(ordered, values) % len(ordered)] == values
     return found
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.arrays import distinct
+from reports.arrays import among, distinct
 from reports.columns import Columns, Floats, Ints, Mask
 from reports.levels import ROWS_AT_ONCE, Grid, Level, Spans, added
 from reports.metrics import Window
@@ -166,7 +166,7 @@ def _stays(visits: Columns, horizon_ps: int, groups: Ints | None) -> tuple[Ints,
     """(begin, end, group) of who got to a step in these groups; of one alone without the group."""
     began, group = visits["started_ps"] >= 0, _group(visits)
     if groups is not None:
-        began &= np.isin(group, groups)
+        began &= among(group, groups)
     begin_ps, end_ps = until_horizon(visits["started_ps"][began], left_node(visits)[began], horizon_ps)
     return (begin_ps, end_ps) if groups is not None and len(groups) == 1 else (begin_ps, end_ps, group[began])
 

@@ -68,10 +68,14 @@ class Grid:
                 at, rows = at[inside], begin + np.flatnonzero(inside)
             ends = np.searchsorted(self.edges_ps, at, side="right")
             rest_s = (self.edges_ps[ends] - at) / PS_PER_S
-            cell = np.searchsorted(self.replications, replication[rows]) * self.shape[1] + ends - 1
+            cell = ends - 1
+            if len(self.replications) > 1:
+                cell += np.searchsorted(self.replications, replication[rows]) * self.shape[1]
             weights = weigh(rows, rest_s)
-            found = found or [np.zeros(cells) for _ in weights]
-            found = [added(sums, cell, weight) for sums, weight in zip(found, weights, strict=True)]
+            if found is None:  # as added to sums that are all 0, without a copy of all rows
+                found = [_summed(cell, weight, cells) for weight in weights]
+            else:
+                found = [added(sums, cell, weight) for sums, weight in zip(found, weights, strict=True)]
         assert found is not None
         return [sums.reshape(self.shape) for sums in found]
 
@@ -84,7 +88,11 @@ class Grid:
 def added(sums: Floats, cell: Ints, weights: Floats) -> Floats:
     """`sums` by cell and what is added to them, row by row."""
     cells, values = np.concatenate([np.arange(len(sums)), cell]), np.concatenate([sums, weights])
-    return np.bincount(cells, values, len(sums)).astype(np.float64)
+    return _summed(cells, values, len(sums))
+
+
+def _summed(cell: Ints, weights: Floats, cells: int) -> Floats:
+    return np.bincount(cell, weights, cells).astype(np.float64)
 
 
 class Level:

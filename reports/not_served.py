@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.arrays import among
 from reports.attainment import Attainment
 from reports.causes import FAILED
 from reports.columns import Columns, Mask, rows_numbered
@@ -68,7 +69,7 @@ def _by_ask(columns: Columns) -> Columns:
 
 
 def _turned_away(asks: Columns) -> Mask:
-    found: Mask = np.isin(asks["outcome"], [OUTCOMES.index(name) for name in TURNED_AWAY])
+    found: Mask = among(asks["outcome"], [OUTCOMES.index(name) for name in TURNED_AWAY])
     return found
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.arrays import among
 from reports.columns import Columns
 
 MOST_NAMED = 12
@@ -27,7 +28,7 @@ def _model_json(model: str, mine: Columns) -> dict[str, Any]:
     by_size = [int(code) for code in np.argsort(-tokens, kind="stable") if tokens[code] and names[code]]
     named = by_size[:MOST_NAMED]
     groups = [{"prefix": names[code], **_counts(mine.take(mine["prefix"] == code))} for code in named]
-    others = mine.take(~np.isin(mine["prefix"], named))
+    others = mine.take(~among(mine["prefix"], named))
     if len(others):
         groups.append({"prefix": None, **_counts(others)})
     return {"model": model, **_counts(mine), "beginnings": len(by_size), "groups": groups}

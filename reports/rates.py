@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reports.arrays import distinct
+from reports.arrays import among, distinct
 from reports.busy import Busy
 from reports.columns import Columns, Floats, Mask
 from reports.levels import added
@@ -55,7 +55,7 @@ def rates_json(columns: Columns, asks: Asks, window: Window, replications: Seque
         window.inside(columns, "ended_ps") & columns.outcome("completed"),
         ("ended_ps", "replication", "output_tokens"),
     )
-    refused = offered.take(np.isin(offered["outcome"], [OUTCOMES.index(name) for name in REJECTED]))
+    refused = offered.take(among(offered["outcome"], [OUTCOMES.index(name) for name in REJECTED]))
     rate = partial(_rate, window=window, replications=replications)
     attainment, asked = asks.attainment, asks.at
     answers = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.arrays import distinct
+from reports.arrays import among, distinct
 from reports.busy import busy_share
 from reports.columns import Columns, Floats
 from reports.metrics import Window
@@ -21,10 +21,10 @@ def visits_of(requests: Columns, stages: Columns | None) -> Columns:
         return requests
     models = {name: code for code, name in enumerate(requests.names["model"])}
     recoded = np.array([models.get(name, -1) for name in stages.names["model"]], np.int64)[stages["model"]]
-    at_nodes = np.isin(
+    at_nodes = among(
         stages["stage"], [code for code, name in enumerate(stages.names["stage"]) if name in AT_NODES]
     )
-    whole = ~np.isin(requests["model"], distinct(recoded))
+    whole = ~among(requests["model"], distinct(recoded))
 
     def both(of_requests: str, of_stages: Any) -> Any:  # noqa: ANN401 -- arrays of any kind
         return np.concatenate([requests[of_requests][whole], of_stages[at_nodes]])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.arrays import among
 from reports.busy import Busy, left_node, until_horizon
 from reports.columns import Columns, Floats, Ints
 from reports.levels import Grid, Level, Spans
@@ -84,7 +85,7 @@ class _Everyone:
         intended, ended = requests["intended_ps"], requests["ended_ps"]
         replication = requests["replication"]
         completed = requests.outcome("completed")
-        refused = np.isin(requests["outcome"], [OUTCOMES.index(name) for name in REJECTED])
+        refused = among(requests["outcome"], [OUTCOMES.index(name) for name in REJECTED])
         grid, counts = self._grid, self._counts
         counts["offered"] += grid.counts(intended, replication)
         counts["carried"] += grid.counts(ended[completed], replication[completed])

@@ -132,6 +132,8 @@ class TraceArrivals(ArrivalProcess, TraceFile):
 
     def _rows_from(self, horizon_ps: int) -> int:
         """Rows that arrive at the horizon or later; as of an even spread where it is a random one."""
+        if self.speed == 1:
+            return int(np.count_nonzero(self._even_ps >= horizon_ps))
         return sum(at_ps >= horizon_ps for at_ps in self._replayed(self._even_ps.tolist()))
 
     def _resampled(self, rng: Generator) -> Iterator[_Drawn]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reports.arrays import distinct
+from reports.arrays import among, distinct
 from reports.columns import Columns, Ints, Mask, by_variant, rows_numbered
 from reports.metrics import E2E, Window
 from reports.record import LARGE, PS_PER_S
@@ -125,10 +125,10 @@ class Scene:
         if users is not None:
             users = users.take(users["number"] == parent).loaded()
         if stages is not None:
-            stages = stages.take(np.isin(stages["number"], requests["number"])).loaded()
+            stages = stages.take(among(stages["number"], requests["number"])).loaded()
         preemptions = self.preemptions
         if preemptions is not None:
-            preemptions = preemptions.take(np.isin(preemptions["number"], requests["number"])).loaded()
+            preemptions = preemptions.take(among(preemptions["number"], requests["number"])).loaded()
         part = replace(
             self,
             requests=requests,

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from itertools import compress
 from typing import Any
 
-import numpy as np
-
 from e80sim.measured import MeasuredRequest, MeasuredRequests
 from e80sim.mistakes import UserError
+from reports.arrays import among
 from reports.columns import Columns, by_variant
 from reports.record import OUTCOMES, PS_PER_S
 from reports.run_directory import Run
@@ -48,7 +47,7 @@ def columns_of_model(
     variants = [one["name"] for one in run.manifest["facts"]["variants"]]
     chosen = _chosen("variant", variants, variant)
     columns = by_variant(run.tables.requests, [chosen])[chosen]
-    columns = columns.take(np.isin(columns["replication"], replications))
+    columns = columns.take(among(columns["replication"], replications))
     there = [name for name in columns.names["model"] if columns.labelled("model", name).any()]
     if not there:
         raise UserError(f"variant {chosen} has no requests to export")

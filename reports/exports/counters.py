@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.arrays import distinct
+from reports.arrays import among, distinct
 from reports.columns import Columns, Floats, Ints, rows_numbered
 
 MOST_POINTS = 2000
@@ -65,7 +65,7 @@ def _away(here: Columns, left_ps: Ints, node: int, preempted: Columns | None) ->
 def stage_levels(stages: Columns, node: int) -> Iterator[Level]:
     """Of a node that prefills or decodes: how many it is at. Its KV tokens are not in the record."""
     code = {name: place for place, name in enumerate(stages.names["stage"])}
-    worked = np.isin(stages["stage"], [code[name] for name in ("prefill", "decode") if name in code])
+    worked = among(stages["stage"], [code[name] for name in ("prefill", "decode") if name in code])
     here = stages.take(
         worked & (stages["node"] == node) & (stages["began_ps"] >= 0) & (stages["ended_ps"] >= 0)
     )

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from reports.arrays import among, distinct, quantile
 
-integers = st.lists(st.integers(-5, 5), max_size=20).map(lambda values: np.array(values, np.int64))
+SOME = st.integers(-5, 5) | st.sampled_from([-(10**12), 10**12])
+integers = st.lists(SOME, max_size=20).map(lambda values: np.array(values, np.int64))
 
 
 def test_distinct_values_come_in_order() -> None:
