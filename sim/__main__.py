@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
-from e80sim.collector import YOUNG_OBJECTS
+from e80sim.collector import YOUNG_OBJECTS, set_aside
 from e80sim.environment import prefer
 from e80sim.mistakes import FAILED, INTERRUPTED, USERS_MISTAKE, UserError, say
 
@@ -186,7 +186,7 @@ def _loaded_and_performed(name: str, arguments: list[str]) -> int:
     usage_error: Any = typer.BadParameter.__base__  # click's own, wherever this typer keeps it
     try:
         group = get_group(import_module(COMMANDS[name][0]).app)
-        gc.freeze()
+        set_aside()
         gc.enable()
         status = group.main(args=arguments, prog_name="e80sim", standalone_mode=False)
     except usage_error as error:

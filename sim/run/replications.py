@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from e80sim.collector import YOUNG_OBJECTS
+from e80sim.collector import YOUNG_OBJECTS, is_set_aside
 from reports.record import LARGE
 from reports.run_directory import TABLES
 from reports.stored import spilled
@@ -72,7 +72,7 @@ def rare_collections() -> Iterator[None]:
 
     A command has set its modules aside already; to thaw them would have the summary look through them all.
     """
-    thresholds, freezes = gc.get_threshold(), gc.get_freeze_count() == 0
+    thresholds, freezes = gc.get_threshold(), not is_set_aside()
     if freezes:
         gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
