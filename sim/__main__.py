@@ -5,11 +5,11 @@ Whatever a command meets, people are told here, and nowhere else: a mistake of t
 
 import atexit
 import gc
+import importlib
 import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from types import ModuleType
 from typing import Any, NoReturn
 
 from e80sim.collector import YOUNG_OBJECTS, set_aside
@@ -150,14 +150,11 @@ def _perform(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{_nearest(name)}")
     prefer(UNLESS_STATED)
-    if not COMMANDS[name][0].startswith("api_shim."):  # servers may be watched by a plugin
-        _do_without_plugins()
     thresholds = gc.get_threshold()
     gc.disable()  # what modules make stays, and looking through it while they load costs a tenth of a command
-    if not COMMANDS[name][0].startswith(
-        "api_shim."
-    ):  # servers go on, and more modules load once a command runs
-        gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
+    if not COMMANDS[name][0].startswith("api_shim."):  # servers go on, and may be watched by a plugin
+        _do_without_plugins()
+        gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])  # more modules load once a command runs
     try:
         return _loaded_and_performed(name, arguments)
     finally:
@@ -166,15 +163,18 @@ def _perform(arguments: list[str]) -> int:
 
 
 def _do_without_plugins() -> None:
-    """Of pydantic, unless the user says something of them.
+    """Of pydantic, unless the user says something of them: a look for any reads the metadata of all packages.
 
-    To look for any reads the metadata of every package there is, and what could read it loads `email`: 25 ms.
+    What reads it loads `email`, 25 ms, and so only when somebody asks it anything.
     """
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
     prefer({"PYDANTIC_DISABLE_PLUGINS": "__all__"})
-    if os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__":
-        looks_for_them = ModuleType("pydantic.plugin._loader")
-        vars(looks_for_them)["get_plugins"] = tuple  # none
-        sys.modules.setdefault(looks_for_them.__name__, looks_for_them)
+    found = None if "importlib.metadata" in sys.modules else find_spec("importlib.metadata")
+    if found is not None and found.loader is not None:
+        found.loader = LazyLoader(found.loader)
+        module = sys.modules[found.name] = vars(importlib)["metadata"] = module_from_spec(found)
+        found.loader.exec_module(module)
 
 
 def _loaded_and_performed(name: str, arguments: list[str]) -> int:

@@ -28,7 +28,6 @@ WITH_A_RUN = {
     "cloudpickle",
     "simpy",
     "multiprocessing",
-    "importlib.metadata",
     "email",
     "zipfile",
 }
