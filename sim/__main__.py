@@ -5,11 +5,11 @@ Whatever a command meets, people are told here, and nowhere else: a mistake of t
 
 import atexit
 import gc
-import importlib
 import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from types import ModuleType
 from typing import Any, NoReturn
 
 from e80sim.collector import YOUNG_OBJECTS, set_aside
@@ -74,6 +74,7 @@ UNLESS_STATED = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 """Of the environment: what libraries are to do, where the user does not say otherwise."""
+LOOKS_FOR_PLUGINS = "pydantic.plugin._loader"
 
 
 def usage() -> str:
@@ -163,18 +164,23 @@ def _perform(arguments: list[str]) -> int:
 
 
 def _do_without_plugins() -> None:
-    """Of pydantic, unless the user says something of them: a look for any reads the metadata of all packages.
+    """Of pydantic, unless the user says something of them.
 
-    What reads it loads `email`, 25 ms, and so only when somebody asks it anything.
+    To look for any reads the metadata of every package there is, and what could read it loads `email`: 25 ms.
+    A stand-in says that there are none; a version of pydantic that asks it for more is given its own module.
     """
-    from importlib.util import LazyLoader, find_spec, module_from_spec
-
     prefer({"PYDANTIC_DISABLE_PLUGINS": "__all__"})
-    found = None if "importlib.metadata" in sys.modules else find_spec("importlib.metadata")
-    if found is not None and found.loader is not None:
-        found.loader = LazyLoader(found.loader)
-        module = sys.modules[found.name] = vars(importlib)["metadata"] = module_from_spec(found)
-        found.loader.exec_module(module)
+    if os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__":
+        stand_in = ModuleType(LOOKS_FOR_PLUGINS)
+        vars(stand_in).update(get_plugins=tuple, __getattr__=_of_pydantic)
+        sys.modules.setdefault(LOOKS_FOR_PLUGINS, stand_in)
+
+
+def _of_pydantic(name: str) -> Any:  # noqa: ANN401 -- whatever that module has
+    if name.startswith("__"):  # the import system asks for such
+        raise AttributeError(name)
+    sys.modules.pop(LOOKS_FOR_PLUGINS, None)
+    return getattr(import_module(LOOKS_FOR_PLUGINS), name)
 
 
 def _loaded_and_performed(name: str, arguments: list[str]) -> int:

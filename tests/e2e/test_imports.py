@@ -28,6 +28,7 @@ WITH_A_RUN = {
     "cloudpickle",
     "simpy",
     "multiprocessing",
+    "importlib.metadata",
     "email",
     "zipfile",
 }
@@ -107,6 +108,17 @@ def test_a_plugin_that_the_user_asks_for_is_looked_for(monkeypatch: pytest.Monke
     said = "import importlib.metadata as m\nm.entry_points = lambda **_: print('looked for plugins') or ()"
     monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "another")
     assert "looked" in program(said, "check", SCENARIOS / "rate-limits.yaml").stdout
+
+
+def test_what_stands_in_for_the_look_for_plugins_gives_all_else_of_pydantic(tmp_path: Path) -> None:
+    after = tmp_path / "after.py"
+    after.write_text(
+        "from pydantic.plugin import _loader\nassert _loader.__spec__ is None\n"
+        "from pydantic.plugin._loader import entry_points, get_plugins\nassert not get_plugins()\n"
+        "print(entry_points.__module__)\n"
+    )
+    said = f"import atexit\natexit.register(exec, open({str(after)!r}).read(), {{}})"
+    assert program(said, "check", SCENARIOS / "rate-limits.yaml").stdout.endswith("\nimportlib.metadata\n")
 
 
 def test_no_default_of_a_section_has_pydantic_tokenize_a_signature() -> None:
