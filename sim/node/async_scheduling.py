@@ -87,7 +87,7 @@ class AsyncStepEngine(StepEngine):
         self._let_go(work)
         self._through.remove(work)
         work.sequence.preemptions += 1
-        self.preemptions += 1
+        self._preemptions += 1
 
     def _wants(self) -> list[tuple[SteppedWork, int]]:
         everybody = self._running
@@ -180,7 +180,7 @@ class AsyncFastForward(FastForward):
         return heard
 
     def _end_stretch(self, now_ps: int, firsts: list[Sequence], ended: list[Sequence]) -> None:
-        self.sequence_ps += self._wasted_rows * (now_ps - self._started_ps)
+        self._sequence_ps += self._wasted_rows * (now_ps - self._started_ps)
         super()._end_stretch(now_ps, firsts, ended)
         self._wasted_rows = self._wasted_tokens = 0
 
@@ -234,7 +234,7 @@ class AsyncFastForward(FastForward):
         self._release(work)
         self._through.remove(work)
         work.sequence.preemptions += 1
-        self.preemptions += 1
+        self._preemptions += 1
         if not work.sequence.hands_over:
             del work.sequence
 

@@ -18,8 +18,8 @@ from sim.node.kernel import (
     NOTHING_UNDER_WAY,
     BatchLimits,
     Boundary,
+    CountingKernel,
     GapSink,
-    NodeKernel,
     Sequence,
     Stepped,
     UnderWay,
@@ -58,7 +58,7 @@ class ForwardedWork(Work):
         self.spans: tuple[tuple[int, int, int], ...] = ()
 
 
-class FastForward(NodeKernel):
+class FastForward(CountingKernel):
     """The semantics of `sim.node.step_engine.StepEngine`, for `AffineStepTime` alone.
 
     - Decoding sequences lie in a heap by the step that makes their last token, so that a step touches none of
@@ -136,7 +136,7 @@ class FastForward(NodeKernel):
         preemption_log: PreemptionLog | None = None,
     ) -> None:
         """As for `StepEngine`; `stepped` hears of stretches."""
-        NodeKernel.__init__(self)
+        CountingKernel.__init__(self)
         self._clock = 0  # finished steps in which those who decode had a token: here all
 
         self._max_num_seqs = limits.max_num_seqs
@@ -327,7 +327,7 @@ class FastForward(NodeKernel):
         return tokens
 
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
-        return self.output_tokens_done + self._decodes * self._steps_over(now_ps, after_boundary)
+        return self._output_tokens_done + self._decodes * self._steps_over(now_ps, after_boundary)
 
     def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
         steps = self._steps_over(now_ps, after_boundary)
@@ -417,9 +417,9 @@ class FastForward(NodeKernel):
         if self._stepped is not None:
             self._stepped(steps, self._tokens_of_a_step())
         lasted_ps = now_ps - self._started_ps
-        self.busy_ps += lasted_ps
-        self.sequence_ps += lasted_ps * (decodes + len(prefilling))
-        self.output_tokens_done += decodes * steps
+        self._busy_ps += lasted_ps
+        self._sequence_ps += lasted_ps * (decodes + len(prefilling))
+        self._output_tokens_done += decodes * steps
         self._kv_tokens += decodes * steps
         if steps > self._supplied:
             # The step engine took them before those who end with the last of these steps give theirs back, so
@@ -455,12 +455,12 @@ class FastForward(NodeKernel):
             new = work.new
             sequence = work.sequence
             work.cached += new * steps
-            self.prompt_tokens_done += new * steps
+            self._prompt_tokens_done += new * steps
             if work.cached < work.goal:
                 self._partial = work
                 continue
             sequence.generated += 1
-            self.output_tokens_done += 1
+            self._output_tokens_done += 1
             if self._keep_schedule:
                 work.spans += ((now_ps, self._clock, sequence.generated - 1),)
             if work.lost_ps >= 0:
@@ -659,7 +659,7 @@ class FastForward(NodeKernel):
         The partly prefilled one, whose chunk is decided here, is at the tail: it goes before any who decode.
         Blocks are counted and not taken, so nothing has to be undone for one who goes.
         """
-        pool, preemptions = self._pool, self.preemptions
+        pool, preemptions = self._pool, self._preemptions
         while True:
             wanted = self._demand[self._clock % self._block_size]
             partial = self._partial
@@ -667,7 +667,7 @@ class FastForward(NodeKernel):
                 partial.new = min(partial.goal - partial.cached, self._budget - self._decodes)
                 wanted += pool.more(partial, partial.cached, partial.cached + partial.new)
             if wanted <= pool.free:
-                return self.preemptions > preemptions
+                return self._preemptions > preemptions
             self._lose(self._running.victim(), None, now_ps)
 
     def _push_out(self, now_ps: int) -> int | None:
@@ -732,7 +732,7 @@ class FastForward(NodeKernel):
             work.lost_ps = now_ps
         self._release(work)
         work.start_over()
-        self.preemptions += 1
+        self._preemptions += 1
         self._queue.requeue(work)
         self._waiting += 1
         if self._batches is not None:

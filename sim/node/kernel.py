@@ -169,24 +169,39 @@ class NodeKernel(ABC):
     `boundary` call at each of their ends, so it cannot know whether this instant's is over.
     """
 
-    __slots__ = ("busy_ps", "output_tokens_done", "preemptions", "prompt_tokens_done", "sequence_ps")
-
-    def __init__(self) -> None:
-        self.preemptions = 0
-        """In finished steps, as all these counters."""
-        self.busy_ps = 0
-        """Total duration of the steps."""
-        self.sequence_ps = 0
-        """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
-        self.prompt_tokens_done = 0
-        """Tokens prefilled, those computed again after a preemption included."""
-        self.output_tokens_done = 0
+    __slots__ = ()
 
     @property
     @abstractmethod
     def steps(self) -> int:
-        """Finished steps."""
+        """Finished steps, as in all the counters below."""
         ...
+
+    @property
+    @abstractmethod
+    def preemptions(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def busy_ps(self) -> int:
+        """Total duration of the steps."""
+        ...
+
+    @property
+    @abstractmethod
+    def sequence_ps(self) -> int:
+        """Sum over the steps of (sequences in the step) x (its duration). May pass 64 bits."""
+        ...
+
+    @property
+    @abstractmethod
+    def prompt_tokens_done(self) -> int:
+        """Tokens prefilled, those computed again after a preemption included."""
+        ...
+
+    @property
+    @abstractmethod
+    def output_tokens_done(self) -> int: ...
 
     @abstractmethod
     def add(
@@ -293,3 +308,36 @@ class NodeKernel(ABC):
     @property
     @abstractmethod
     def running(self) -> int: ...
+
+
+class CountingKernel(NodeKernel):
+    """Counts by itself, as it goes on."""
+
+    __slots__ = ("_busy_ps", "_output_tokens_done", "_preemptions", "_prompt_tokens_done", "_sequence_ps")
+
+    def __init__(self) -> None:
+        self._preemptions = 0
+        self._busy_ps = 0
+        self._sequence_ps = 0
+        self._prompt_tokens_done = 0
+        self._output_tokens_done = 0
+
+    @property
+    def preemptions(self) -> int:
+        return self._preemptions
+
+    @property
+    def busy_ps(self) -> int:
+        return self._busy_ps
+
+    @property
+    def sequence_ps(self) -> int:
+        return self._sequence_ps
+
+    @property
+    def prompt_tokens_done(self) -> int:
+        return self._prompt_tokens_done
+
+    @property
+    def output_tokens_done(self) -> int:
+        return self._output_tokens_done

@@ -88,7 +88,6 @@ class LockstepKernel(NodeKernel):
         launch_ps: int = 0,
     ) -> None:
         """A step that follows no other of any rank starts `launch_ps` after it was formed."""
-        super().__init__()
         self._law = law
         self._launch_ps = launch_ps
         self._ranks = [make(None if stepped is None else self._note) for _ in range(ranks)]
@@ -100,6 +99,7 @@ class LockstepKernel(NodeKernel):
         self._in_step = False
         self._next_ps: int | None = None
         self._steps = 0
+        self._busy_ps = 0
 
     def _note(self, _steps: int, tokens: int) -> None:
         self._stepped_tokens += tokens
@@ -109,6 +109,27 @@ class LockstepKernel(NodeKernel):
     @property
     def steps(self) -> int:
         return self._steps
+
+    @property
+    def preemptions(self) -> int:
+        return sum(rank.preemptions for rank in self._ranks)
+
+    @property
+    def busy_ps(self) -> int:
+        """Of all together."""
+        return self._busy_ps
+
+    @property
+    def sequence_ps(self) -> int:
+        return sum(rank.sequence_ps for rank in self._ranks)
+
+    @property
+    def prompt_tokens_done(self) -> int:
+        return sum(rank.prompt_tokens_done for rank in self._ranks)
+
+    @property
+    def output_tokens_done(self) -> int:
+        return sum(rank.output_tokens_done for rank in self._ranks)
 
     @property
     def free_blocks(self) -> int:
@@ -202,7 +223,6 @@ class LockstepKernel(NodeKernel):
                 firsts += brought.firsts
                 ended += brought.ended
         self._tell_steps()
-        self._count()
         for sequence in ended:
             if not sequence.hands_over:  # whose blocks are still to be released
                 del self._home[sequence]
@@ -215,7 +235,6 @@ class LockstepKernel(NodeKernel):
         self._in_step, self._next_ps = False, None
         brought = [rank.drain(now_ps) for rank in self._ranks]
         self._tell_steps()
-        self._count()
         self._home.clear()
         firsts = [sequence for one in brought for sequence in one.firsts]
         ended = [sequence for one in brought for sequence in one.ended]
@@ -224,20 +243,12 @@ class LockstepKernel(NodeKernel):
     def _end_step(self, now_ps: int) -> None:
         if self._in_step:
             self._steps += 1
-            self.busy_ps += now_ps - self._started_ps
+            self._busy_ps += now_ps - self._started_ps
 
     def _tell_steps(self) -> None:
         if self._stepped is not None and self._stepped_tokens:
             self._stepped(1, self._stepped_tokens)
         self._stepped_tokens = 0
-
-    def _count(self) -> None:
-        """`busy_ps` is of all together."""
-        ranks = self._ranks
-        self.preemptions = sum(rank.preemptions for rank in ranks)
-        self.sequence_ps = sum(rank.sequence_ps for rank in ranks)
-        self.prompt_tokens_done = sum(rank.prompt_tokens_done for rank in ranks)
-        self.output_tokens_done = sum(rank.output_tokens_done for rank in ranks)
 
     def _start_step(self, start_ps: int) -> int | None:
         """When the slowest rank is done, and the experts with the tokens of all; None without any work."""

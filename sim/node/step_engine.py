@@ -14,8 +14,8 @@ from sim.node.kernel import (
     NOTHING_UNDER_WAY,
     BatchLimits,
     Boundary,
+    CountingKernel,
     GapSink,
-    NodeKernel,
     Sequence,
     Stepped,
     UnderWay,
@@ -47,7 +47,7 @@ class SteppedWork(Work):
         return self.sequence.prompt_tokens + self.sequence.generated - self.cached
 
 
-class StepEngine(NodeKernel):
+class StepEngine(CountingKernel):
     """Continuous batching with chunked prefill in the manner of vLLM V1, one step at a time.
 
     A step gives one token to every decoding sequence in admission order, then as much of its prompt as the
@@ -205,7 +205,7 @@ class StepEngine(NodeKernel):
     def output_tokens_by(self, now_ps: int, *, after_boundary: bool = False) -> int:
         del after_boundary
         self._due(now_ps)  # no later than the end of the step
-        return self.output_tokens_done
+        return self._output_tokens_done
 
     def under_way(self, now_ps: int, *, after_boundary: bool = False) -> UnderWay:
         del after_boundary
@@ -272,7 +272,7 @@ class StepEngine(NodeKernel):
             work.decoding = True
             work.latest_ps = now_ps
             sequence.generated += 1
-            self.output_tokens_done += 1
+            self._output_tokens_done += 1
             if self._keep_schedule:
                 work.token_ps.append(now_ps)
             if sequence.generated == 1:
@@ -296,9 +296,9 @@ class StepEngine(NodeKernel):
         if not shares:  # the kernel was idle
             return
         self._steps += 1
-        self.busy_ps += lasted_ps
-        self.sequence_ps += lasted_ps * len(shares)
-        self.prompt_tokens_done += sum(new for work, new in shares if not (work.decoding or work.gone))
+        self._busy_ps += lasted_ps
+        self._sequence_ps += lasted_ps * len(shares)
+        self._prompt_tokens_done += sum(new for work, new in shares if not (work.decoding or work.gone))
         if self._stepped is not None:
             self._stepped(1, sum(new for _, new in shares))
 
@@ -371,16 +371,16 @@ class StepEngine(NodeKernel):
         And the priority of the most urgent who was pushed out, if anybody was. Blocks are counted before any
         is taken, so nothing has to be undone for one who loses his place.
         """
-        preemptions, limit = self.preemptions, None
+        preemptions, limit = self._preemptions, None
         wants = self._make_room(start_ps)
-        if self._preempts and self.preemptions == preemptions:
+        if self._preempts and self._preemptions == preemptions:
             while (pushed := self._to_push_out(wants)) is not None:
                 limit = pushed.sequence.priority
                 self._lose(pushed, self._queue.head(), start_ps, pushed_out=True)
                 wants = self._wants()
         self._serve(wants)
         left = self._limits.max_num_batched_tokens - sum(new for _, new in wants)
-        return left, limit is None and self.preemptions > preemptions, limit
+        return left, limit is None and self._preemptions > preemptions, limit
 
     def _make_room(self, start_ps: int) -> list[tuple[SteppedWork, int]]:
         """Who computes how many tokens, when enough have lost their places for the others' blocks."""
@@ -451,7 +451,7 @@ class StepEngine(NodeKernel):
         self._pool.give_back(work, work.cached)
         work.start_over()
         work.decoding = False
-        self.preemptions += 1
+        self._preemptions += 1
         self._queue.requeue(work)
         self._waiting += 1
         if self._batches is not None:

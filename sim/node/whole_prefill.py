@@ -96,8 +96,8 @@ class WholePrefillFastForward(FastForward):
         if self._stepped is not None:
             self._stepped(1, sum(work.new for work in prefilled))
         lasted_ps = now_ps - self._started_ps
-        self.busy_ps += lasted_ps
-        self.sequence_ps += lasted_ps * len(prefilled)
+        self._busy_ps += lasted_ps
+        self._sequence_ps += lasted_ps * len(prefilled)
         self._stalled_steps += 1
         self._end_chunks(now_ps, firsts, ended)
         for work in prefilled:

@@ -110,6 +110,16 @@ def test_one_watcher_hears_of_each_step_once() -> None:
     assert heard == [(1, 11), (1, 1)]
 
 
+def test_counters_are_those_of_all_ranks_together() -> None:
+    """One on each; the second is done after its prefill."""
+    one = kernel(2)
+    begins, prefilled, done = run(one, {0: [Sequence(0, 5, 2), Sequence(1, 6, 1)]})
+    assert one.steps == 2
+    assert one.busy_ps == done - begins
+    assert one.sequence_ps == 2 * (prefilled - begins) + (done - prefilled)
+    assert (one.prompt_tokens_done, one.output_tokens_done) == (5 + 6, 2 + 1)
+
+
 SIZES = st.tuples(st.integers(0, 2000), st.integers(1, 60), st.integers(1, 20))
 
 
@@ -150,6 +160,7 @@ def test_every_sequence_ends_once_and_every_block_comes_back(
             assert one.tokens_by(sequence, ends[-1]) == sequence.output_tokens
     assert one.free_blocks == ranks * LIMITS.kv_blocks
     assert one.output_tokens_done == sum(output for _, _, output in sizes)
+    assert one.preemptions == sum(sequence.preemptions for here in arrivals.values() for sequence in here)
     assert (one.running, one.waiting) == (0, 0)
 
 
